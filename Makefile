@@ -1,0 +1,56 @@
+# The commands of this project. `make help` lists them; each sets up what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock migrate clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: $(VENV)/run.stamp .env migrate ## Set up, migrate and serve (PORT=8000, DATABASE_URL=sqlite:///course_management.db)
+	@$(BIN)/course-management demo
+	@exec $(BIN)/course-management serve
+
+test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQLite and PostgreSQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+
+format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the newest schema
+	@$(BIN)/alembic upgrade head
+
+lock: ## Lock the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    pyproject.toml requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
+
+clean: ## Remove the virtual environment and caches; the database stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage
+
+.env:
+	@cp .env.example .env
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { echo "python3-venv is needed: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/run.stamp: requirements.txt pyproject.toml $(VENV)/pyvenv.cfg
+	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test.stamp: requirements-dev.txt $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,90 @@
+"""How Alembic reaches the database: with the service's own settings, one migration run at a time.
+
+A migration is one transaction on both databases: it happens whole or not at all.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from alembic import context
+from sqlalchemy import Column, Connection, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from course_management import models  # noqa: F401 - fills Base.metadata
+from course_management.config import ConfigurationError, Settings
+from course_management.database import Base
+
+MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
+
+
+def compare_default(_: object, __: object, column: Column[Any], *___: object) -> bool | None:
+    """SQLite knows no IDENTITY and so never reports one; everything else Alembic compares by itself."""
+    return False if column.identity is not None else None
+
+
+def run(connection: Connection) -> None:
+    """Run what was asked for on `connection`, which may be given by a test."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+        compare_server_default=compare_default if connection.dialect.name == "sqlite" else True,
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        if connection.dialect.name == "postgresql":
+            # Two servers that start at once and both migrate: the second waits and then finds nothing to do.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        context.run_migrations()
+
+
+def online(settings: Settings) -> None:
+    """Connect, and run. Without the time limits of the service: a migration may take long."""
+    engine = create_engine(settings.database_url, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: object, _: object) -> None:
+            # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
+            connection.isolation_level = None  # type: ignore[attr-defined]
+            connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
+            connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
+            connection.execute("PRAGMA busy_timeout=60000")  # type: ignore[attr-defined]
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.connect() as connection:
+        run(connection)
+    engine.dispose()
+
+
+def offline(settings: Settings) -> None:
+    """Write the SQL instead of running it (`alembic upgrade head --sql`)."""
+    context.configure(
+        url=settings.database_url,
+        target_metadata=Base.metadata,
+        literal_binds=True,
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+try:
+    if context.is_offline_mode():
+        offline(Settings.load())
+    else:
+        online(Settings.load())
+except ConfigurationError as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(2)
+except DBAPIError as error:
+    if error.connection_invalidated or "connection" in str(error.orig):
+        sys.stderr.write(f"The database cannot be reached: {error.orig}\n")
+        sys.exit(1)
+    raise

@@ -1,0 +1,160 @@
+"""Courses: create, list, read, change, delete, their roster, queue and history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from ..database import AnyRow
+from ..errors import (
+    CapacityBelowEnrollment,
+    CodeTaken,
+    CourseHasEnrollments,
+    CourseNotFound,
+    MalformedPrecondition,
+    PreconditionFailed,
+    WaitlistCapacityBelowWaiting,
+)
+from ..models import MAX_ID
+from ..repositories import courses as questions
+from ..repositories import enrollments
+from ..schemas import incoming, outgoing
+from ..services import courses as service
+from .blueprint import Blueprint
+from .replies import after, course_tag, event_item, if_match, page_reply, reply
+from .requests import context
+from .students import EVENT
+
+blp = Blueprint("courses", __name__, description="What students enroll in.")
+
+NEW = {"code": "CS101", "title": "Programming", "capacity": 30, "waitlist_capacity": 0}
+EXAMPLE = {
+    "id": 1,
+    **NEW,
+    "seats_taken": 12,
+    "seats_available": 18,
+    "waiting": 0,
+    "created_at": outgoing.MOMENT,
+}
+ON_ROSTER = {
+    "student_id": 7,
+    "name": "Ada Lovelace",
+    "status": "enrolled",
+    "status_since": outgoing.MOMENT,
+    "position": None,
+}
+
+
+def course_item(course: AnyRow) -> dict[str, Any]:
+    """A course as the contract writes it."""
+    return {
+        "id": course.id,
+        "code": course.code,
+        "title": course.title,
+        "capacity": course.capacity,
+        "waitlist_capacity": course.waitlist_capacity,
+        "seats_taken": course.seats_taken,
+        "seats_available": None if course.capacity is None else course.capacity - course.seats_taken,
+        "waiting": course.waiting,
+        "created_at": course.created_at,
+    }
+
+
+def roster_item(entry: AnyRow) -> dict[str, Any]:
+    """One student of a roster as the contract writes it."""
+    return {
+        "student_id": entry.student_id,
+        "name": entry.name,
+        "status": entry.status,
+        "status_since": entry.status_since,
+        "position": entry.position,
+    }
+
+
+def history_item(event: AnyRow) -> dict[str, Any]:
+    """A line of a course's history."""
+    return {"student_id": event.student_id, **event_item(event)}
+
+
+@blp.endpoint("POST", "/courses", CodeTaken)
+@blp.body(incoming.CourseIn, NEW)
+@blp.answer(201, outgoing.Course, EXAMPLE | {"seats_taken": 0, "seats_available": 30}, tagged=True)
+def create_course(values: dict[str, Any]) -> Response:
+    """Create a course. A capacity of null means no limit."""
+    course = service.create(values)
+    return reply(course_item(course), 201, thing=course_tag(course), location=f"/courses/{course.id}")
+
+
+@blp.endpoint("GET", "/courses")
+@blp.query(incoming.PageQuery)
+@blp.answer(200, outgoing.Courses, {"items": [EXAMPLE], "next": None})
+def list_courses(query: dict[str, Any]) -> Response:
+    """List the courses, by id."""
+    limit = query["limit"]
+    return page_reply(questions.page(after(query), limit + 1), limit, lambda row: row.id, course_item)
+
+
+@blp.endpoint("GET", "/courses/<id:course_id>", CourseNotFound)
+@blp.conditional("If-None-Match")
+@blp.answer(200, outgoing.Course, EXAMPLE, tagged=True)
+@blp.answer(304)
+def get_course(course_id: int) -> Response:
+    """Read a course."""
+    course = questions.one(course_id)
+    return reply(course_item(course), thing=course_tag(course))
+
+
+@blp.endpoint(
+    "PATCH",
+    "/courses/<id:course_id>",
+    CourseNotFound,
+    CodeTaken,
+    CapacityBelowEnrollment,
+    WaitlistCapacityBelowWaiting,
+    PreconditionFailed,
+    MalformedPrecondition,
+)
+@blp.conditional("If-Match")
+@blp.body(incoming.CourseChange, {"capacity": 40})
+@blp.answer(200, outgoing.Course, EXAMPLE | {"capacity": 40, "seats_available": 28}, tagged=True)
+def change_course(values: dict[str, Any], course_id: int) -> Response:
+    """Change a course; what is left out stays. Seats that become free go to those who wait."""
+    course = service.change(course_id, values, if_match(course_tag), context())
+    return reply(course_item(course), thing=course_tag(course))
+
+
+@blp.endpoint(
+    "DELETE",
+    "/courses/<id:course_id>",
+    CourseNotFound,
+    CourseHasEnrollments,
+    PreconditionFailed,
+    MalformedPrecondition,
+)
+@blp.conditional("If-Match")
+@blp.answer(204)
+def delete_course(course_id: int) -> Response:
+    """Delete a course that nobody is in or waits for; the history stays."""
+    service.remove(course_id, if_match(course_tag))
+    return Response(status=204)
+
+
+@blp.endpoint("GET", "/courses/<id:course_id>/students", CourseNotFound)
+@blp.query(incoming.RosterQuery)
+@blp.answer(200, outgoing.Roster, {"items": [ON_ROSTER], "next": None})
+def get_roster(query: dict[str, Any], course_id: int) -> Response:
+    """List who is in a course (by student id), or with `status=waitlisted` its queue (by position)."""
+    limit = query["limit"]
+    rows = questions.roster(course_id, query["status"], after(query), limit + 1)
+    return page_reply(rows, limit, lambda row: row.key, roster_item)
+
+
+@blp.endpoint("GET", "/courses/<id:course_id>/history", CourseNotFound)
+@blp.query(incoming.PageQuery)
+@blp.answer(200, outgoing.CourseHistory, {"items": [EVENT | {"student_id": 7}], "next": None})
+def get_course_history(query: dict[str, Any], course_id: int) -> Response:
+    """Read what happened to a course's enrollments, newest first."""
+    limit = query["limit"]
+    rows = enrollments.history_of_course(course_id, after(query, MAX_ID), limit + 1)
+    return page_reply(rows, limit, lambda row: row.id, history_item)

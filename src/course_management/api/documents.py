@@ -1,0 +1,66 @@
+"""What people read: the API document, its page, and a page for each error code. All of it works offline."""
+
+from __future__ import annotations
+
+import flask_swagger_ui
+from flask import Blueprint, Flask, Response, redirect, render_template
+from werkzeug.wrappers import Response as AnyResponse
+
+from .. import __version__
+from ..errors import NotFound, Problem, catalogue
+from ..models import MAX_ID
+from . import courses, enrollment, health, students
+from .blueprint import Api
+
+pages = Blueprint("pages", __name__, template_folder="templates")
+CATALOGUE = {cls.slug(): cls for cls in catalogue().values()}
+DESCRIPTION = (
+    "Which student is in which course. Never oversold, every enrollment call safe to repeat, every refusal "
+    "explained with every reason, every change in a ledger.\n\n"
+    "Errors are problem details (RFC 9457); `type` is a page that explains the code. Ids are integers from 1 to "
+    f"{MAX_ID}; times are UTC. Lists are paged with `limit` and the cursor `after`. `X-Request-ID` is accepted, "
+    "echoed, logged and kept in the ledger."
+)
+
+
+def init_app(app: Flask) -> None:
+    """Register the documented blueprints, their OpenAPI document, and the pages."""
+    app.config["OPENAPI_URL_PREFIX"] = "/"
+    api = Api(
+        app,
+        title="Course enrollment",
+        version=__version__,
+        openapi_version="3.1.0",
+        info={"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
+    )
+    for module in (enrollment, students, courses, health):
+        api.register_blueprint(module.blp)
+    app.register_blueprint(pages)
+    app.register_blueprint(
+        flask_swagger_ui.get_swaggerui_blueprint(
+            "/docs", "/openapi.json", config={"app_name": "Course enrollment", "validatorUrl": None}
+        )
+    )
+
+
+@pages.get("/")
+@pages.get("/docs")
+def home() -> AnyResponse:
+    """The documentation page is the front page."""
+    return redirect("/docs/")
+
+
+@pages.get("/problems/<slug>")
+def problem_page(slug: str) -> Response:
+    """Explain one code to a person: what it means, and what to do."""
+    if slug not in CATALOGUE:
+        raise NotFound
+    found = CATALOGUE[slug]
+    status = found.status if issubclass(found, Problem) else None
+    return Response(render_template("problem.html", problem=found, status=status), mimetype="text/html")
+
+
+@pages.get("/problems")
+def problem_list() -> Response:
+    """List every code."""
+    return Response(render_template("problems.html", problems=CATALOGUE), mimetype="text/html")

@@ -1,0 +1,73 @@
+"""Every error leaves as `application/problem+json`: ours, the framework's, the database's, and mistakes."""
+
+from __future__ import annotations
+
+import traceback
+
+import structlog
+from flask import Flask, Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from ..database import Raced, is_unavailable, kind_of
+from ..errors import (
+    BadRequest,
+    DatabaseUnavailable,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+    UnsupportedMediaType,
+)
+from ..schemas.outgoing import problem_body
+from .replies import reply
+
+RETRY_AFTER_S = 1
+FROM_FRAMEWORK: dict[int | None, type[Problem]] = {
+    problem.status: problem
+    for problem in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
+}
+
+log = structlog.get_logger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Register the one answer to everything that is raised."""
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> Response:
+    """The answer to whatever was raised. Never SQL, a stack trace, or a rejected value."""
+    if isinstance(error, RequestRedirect):
+        return error.get_response()  # type: ignore[return-value]  # a Werkzeug response is one of Flask's
+    problem = as_problem(error)
+    body = problem_body(type(problem), problem.detail, request.path, g.request_id) | problem.facts
+    response = reply(_printable(body), problem.status)
+    response.mimetype = "application/problem+json"
+    response.headers.extend(problem.headers)
+    return response
+
+
+def as_problem(error: Exception) -> Problem:
+    """The problem that an exception amounts to."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        problem = FROM_FRAMEWORK.get(error.code, BadRequest if (error.code or 500) < 500 else InternalError)  # noqa: PLR2004 - HTTP
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return problem(headers=headers)
+    if isinstance(error, Raced) or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
+        log.warning("database.unavailable", kind=kind_of(error))
+        return DatabaseUnavailable(headers={"Retry-After": str(RETRY_AFTER_S)})
+    # The text of an exception may hold what a client sent; where it happened is what mends it.
+    frames = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
+    log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames[-12:])
+    return InternalError()
+
+
+def _printable(body: dict[str, object]) -> dict[str, object]:
+    # The path is the client's: without what JSON in UTF-8 cannot carry.
+    path = str(body["instance"]).encode("utf-8", "replace").decode()
+    return body | {"instance": path}

@@ -1,0 +1,39 @@
+"""Whether the process is up, and whether it can do its work."""
+
+from __future__ import annotations
+
+from flask import Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..database import SCHEMA_REVISION, autocommit
+from ..errors import DatabaseUnavailable
+from ..schemas import outgoing
+from .blueprint import Blueprint
+from .replies import reply
+
+blp = Blueprint("health", __name__, description="For load balancers and operators.")
+
+
+@blp.endpoint("GET", "/healthz")
+@blp.answer(200, outgoing.Health, {"status": "ok"})
+def get_liveness() -> Response:
+    """Tell that the process is up; looks at nothing else."""
+    return reply({"status": "ok"})
+
+
+@blp.endpoint("GET", "/readyz")
+@blp.answer(200, outgoing.Health, {"status": "ok"})
+def get_readiness() -> Response:
+    """Tell whether the database answers and has the schema this version is written for."""
+    retry_after = {"Retry-After": "1"}
+    try:
+        found = [row[0] for row in autocommit(text("SELECT version_num FROM alembic_version"))]
+    except SQLAlchemyError:
+        raise DatabaseUnavailable("The database does not answer, or was never migrated.", headers=retry_after) from None
+    if found != [SCHEMA_REVISION]:
+        raise DatabaseUnavailable(
+            "The database has another schema than this version needs: run `alembic upgrade head`.",
+            headers=retry_after,
+        )
+    return reply({"status": "ok"})

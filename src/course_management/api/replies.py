@@ -1,0 +1,151 @@
+"""What is answered: JSON written once, entity tags, conditional requests, pages and their cursors."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from flask import Response, request
+
+from ..database import AnyRow
+from ..errors import MalformedPrecondition, PreconditionFailed
+from ..models import MAX_ID
+from ..services import Precondition
+from .requests import validation_failed
+
+TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+TAGS = re.compile(rf"\s*(?:\*|{TAG}(?:\s*,\s*{TAG})*)\s*")
+OPTIONS = orjson.OPT_UTC_Z
+SEAL = 7
+"""Bytes of a cursor's seal; with the 8 of its key they make base64 without padding."""
+
+
+def reply(body: Any, status: int = 200, *, thing: str | None = None, location: str | None = None) -> Response:
+    """The answer with `body` as JSON; with `thing`, an ETag, and 304 when the client has this very body.
+
+    The ETag has two parts, `"<thing>.<body>"`: the first changes when what a client may edit changes, the
+    second with anything in the body, so that other people's enrolling does not spoil an edit.
+    """
+    data = orjson.dumps(body, option=OPTIONS)
+    response = Response(data, status, mimetype="application/json")
+    if location:
+        response.headers["Location"] = location
+    if thing is not None:
+        tag = f'"{thing}.{digest(data)}"'
+        response.headers["ETag"] = tag
+        known = request.headers.get("If-None-Match")
+        if known and request.method in {"GET", "HEAD"} and _names(known, tag):
+            response.status_code = 304
+            response.set_data(b"")
+            del response.headers["Content-Type"]
+    return response
+
+
+def _names(header: str, tag: str) -> bool:
+    return TAGS.fullmatch(header) is not None and (
+        header.strip() == "*" or tag in (each.removeprefix("W/") for each in re.findall(TAG, header))
+    )
+
+
+def digest(data: bytes) -> str:
+    """A short fingerprint for an ETag."""
+    return blake2b(data, digest_size=8).hexdigest()
+
+
+def fingerprint(facts: Iterable[Any]) -> str:
+    """The first part of an ETag, from the facts a client may edit."""
+    return digest(repr(tuple(facts)).encode())
+
+
+def student_tag(student: AnyRow) -> str:
+    """Changes when the student's name or e-mail address does."""
+    return fingerprint((student.id, student.name, student.email))
+
+
+def course_tag(course: AnyRow) -> str:
+    """Changes when the course's code, title or limits do."""
+    return fingerprint((course.id, course.code, course.title, course.capacity, course.waitlist_capacity))
+
+
+def holdings_tag(holdings: Iterable[AnyRow]) -> str:
+    """Changes when the student gets or loses a seat or a place in a queue, even if back to the same set."""
+    return fingerprint(sorted((row.course_id, row.status, row.revision) for row in holdings))
+
+
+def if_match(tag_of: Callable[[Any], str]) -> Precondition | None:
+    """The check that If-Match asks for, or None. Raises `MalformedPrecondition`.
+
+    Only the first part of the tag counts, and weak tags never match (RFC 9110, 13.1.1).
+    """
+    header = request.headers.get("If-Match")
+    if header is None:
+        return None
+    if not TAGS.fullmatch(header):
+        raise MalformedPrecondition
+    things = {tag.strip('"').partition(".")[0] for tag in re.findall(TAG, header) if tag.startswith('"')}
+
+    def check(found: Any) -> None:
+        if header.strip() != "*" and tag_of(found) not in things:
+            raise PreconditionFailed
+
+    return check
+
+
+# --- pages ------------------------------------------------------------------------------------------------
+
+
+def page_reply(
+    rows: Sequence[AnyRow], limit: int, key: Callable[[AnyRow], int], item: Callable[[AnyRow], Any]
+) -> Response:
+    """One page of a list. `rows` were asked for with `limit` + 1, to know whether there is a next page."""
+    following = None
+    if len(rows) > limit:
+        rows = rows[:limit]
+        following = _encode(key(rows[-1]))
+    response = reply({"items": [item(row) for row in rows], "next": following})
+    if following:
+        query = urlencode({**request.args, "after": following})
+        response.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+    return response
+
+
+def after(query: dict[str, Any], first: int = 0) -> int:
+    """The key a page starts behind: from its cursor, or `first`. Refuses the cursor of another list."""
+    cursor = query.get("after")
+    if cursor is None:
+        return first
+    try:
+        raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
+        key = int.from_bytes(raw[:8], "big")
+        genuine = len(raw) == 8 + SEAL and raw[8:] == _seal(key) and key <= MAX_ID
+    except ValueError:
+        genuine = False
+    if not genuine:
+        raise validation_failed({"after": ["Must be the `next` of a page of this very list."]})
+    return key
+
+
+def _encode(key: int) -> str:
+    return base64.urlsafe_b64encode(key.to_bytes(8, "big") + _seal(key)).decode()
+
+
+def _seal(key: int) -> bytes:
+    """Binds a cursor to its list and filter. It keeps out mistakes; there is no secret behind a cursor."""
+    scope = f"{request.path}?status={request.args.get('status', 'enrolled')}#{key}"
+    return blake2b(scope.encode(), digest_size=SEAL).digest()
+
+
+def event_item(event: AnyRow) -> dict[str, Any]:
+    """A line of the ledger as the contract writes it; beside it stands whom or what it is about."""
+    return {
+        "at": event.at,
+        "from": event.from_status,
+        "to": event.to_status,
+        "actor": event.actor,
+        "request_id": event.request_id,
+    }

@@ -1,0 +1,178 @@
+"""What is accepted: one strict reader for bodies and queries, and the limits before anything is read.
+
+Flask, marshmallow and json are lenient where two readers of one document could disagree: duplicate keys, NaN,
+repeated parameters, other content types. Nothing lenient is left here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+from flask import Flask, Request, g, request
+from marshmallow import Schema, ValidationError
+from marshmallow.fields import List
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
+from werkzeug.routing import ValidationError as NoMatch
+
+from ..errors import (
+    HeadersTooLarge,
+    MalformedJson,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    UriTooLong,
+    ValidationFailed,
+)
+from ..models import MAX_ID
+from ..services import Context
+
+MAX_URI, MAX_HEADERS = 8192, 8192
+MAX_ERRORS = 100
+"""More mistakes than this are not listed: the answer to a bad request must not be larger than the request."""
+MAX_NAME = 100
+
+
+class IdConverter(BaseConverter):
+    """An id in a path: 1 to 2^63-1, without leading zeros. Anything else is a path that does not exist."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+    def to_python(self, value: str) -> int:
+        """The id as a number."""
+        number = int(value)
+        if number > MAX_ID:
+            raise NoMatch
+        return number
+
+
+def init_app(app: Flask, max_body_bytes: int) -> None:
+    """Set the limits, and the form of an id in a path."""
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.merge_slashes = False  # an address is right or wrong; a redirect would lose the body
+    app.before_request(_limit)
+
+
+def _limit() -> None:
+    environ = request.environ
+    if len(environ.get("RAW_URI", "") or environ["PATH_INFO"]) + len(environ["QUERY_STRING"]) > MAX_URI:
+        raise UriTooLong
+    if sum(len(name) + len(value) for name, value in environ.items() if name.startswith("HTTP_")) > MAX_HEADERS:
+        raise HeadersTooLarge
+
+
+def context() -> Context:
+    """Who asks, and in which request."""
+    return Context(request_id=g.request_id)
+
+
+# --- JSON -------------------------------------------------------------------------------------------------
+
+
+def load_json(data: bytes) -> Any:
+    """One JSON document in UTF-8, strictly. Raises `MalformedJson`."""
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_float=_finite,
+            parse_constant=_refuse,
+        )
+    except (ValueError, RecursionError):  # a decoding error and a number of 5,000 digits are ValueErrors
+        raise MalformedJson from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def has_body() -> bool:
+    """Whether the request brings a body. HTTP servers drop Content-Length from a chunked one."""
+    return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+
+
+# --- bodies and queries through their schemas -------------------------------------------------------------
+
+
+class StrictParser(FlaskParser):
+    """webargs with our reader, and with every mistake of a request in one answer."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": None, "query": None}  # noqa: RUF012 - None: the schema's own, raise
+
+    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - webargs calls it so
+        """The body, read strictly."""
+        if req.mimetype != "application/json" or req.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnsupportedMediaType
+        try:
+            data = req.get_data()
+        except RequestEntityTooLarge:
+            raise PayloadTooLarge from None
+        return load_json(data)
+
+    def load_querystring(self, req: Request, schema: Schema) -> dict[str, Any]:
+        """The query; a parameter stands once, unless the schema takes a list of it."""
+        known = {field.data_key or name: field for name, field in schema.load_fields.items()}
+        query: dict[str, Any] = {}
+        errors: dict[str, list[str]] = {}
+        for name, values in req.args.lists():
+            if isinstance(known.get(name), List):
+                query[name] = values
+            elif len(values) > 1 and name in known:
+                errors[name] = ["Must be given once."]
+            else:
+                query[name] = values[0]
+        if errors:
+            raise ValidationError(errors)
+        return query
+
+    def handle_error(
+        self,
+        error: ValidationError,
+        req: Request,  # noqa: ARG002
+        schema: Schema,  # noqa: ARG002
+        *,
+        error_status_code: int | None,  # noqa: ARG002
+        error_headers: Mapping[str, str] | None,  # noqa: ARG002
+    ) -> NoReturn:
+        """Refuse with a pointer to each place that is wrong."""
+        # webargs puts the location around the messages: {"json": {...}}.
+        (messages,) = error.messages_dict.values()
+        raise validation_failed(messages)
+
+
+def validation_failed(messages: Any) -> ValidationFailed:
+    """The refusal for marshmallow's messages: a dict or list, nested as the document is."""
+    return ValidationFailed(errors=list(_pointers(messages, ""))[:MAX_ERRORS])
+
+
+def _pointers(messages: Any, path: str) -> Iterator[dict[str, str]]:
+    if isinstance(messages, Mapping):
+        for key, value in messages.items():
+            yield from _pointers(value, path if key == "_schema" else f"{path}/{_token(key)}")
+    else:
+        for message in messages if isinstance(messages, list) else [messages]:
+            yield {"pointer": path, "detail": str(message)}
+
+
+def _token(key: Any) -> str:
+    """A step of a JSON pointer. The name of an unknown field is the client's: cut, and without lone surrogates."""
+    text = str(key)[:MAX_NAME].encode("utf-8", "replace").decode()
+    return text.replace("~", "~0").replace("/", "~1")

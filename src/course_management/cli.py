@@ -1,0 +1,86 @@
+"""The command line: `course-management serve | demo | status`. Settings come from the environment and .env."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import __version__, create_app, demo, logs, server
+from .config import ConfigurationError, Settings
+from .database import SCHEMA_REVISION, autocommit, kind_of
+from .models import Course, EnrollmentEvent, Student, StudentCourses
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="course-management")
+def cli() -> None:
+    """Which student is in which course: the enrollment service."""
+
+
+@cli.command()
+def serve() -> None:
+    """Serve the API until SIGTERM."""
+    settings = Settings.load()
+    logs.configure(settings)
+    address = f"http://{settings.host}:{settings.port}"
+    click.echo(f"Serving on     {address}")
+    click.echo(f"Documentation  {address}/docs")
+    with create_app().app_context():
+        try:
+            pair = demo.example_call()
+        except SQLAlchemyError as error:
+            pair = None
+            click.echo(f"The database does not answer yet ({kind_of(error)}); /readyz tells when it does.", err=True)
+    if pair:
+        click.echo("Enroll somebody with")
+        click.echo(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
+        click.echo(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
+    sys.stdout.flush()
+    server.serve(settings)
+
+
+@cli.command("demo")
+def make_demo() -> None:
+    """Make small demo data, if the database is empty."""
+    with create_app({"log_level": "warning"}).app_context():
+        if not demo.is_empty():
+            click.echo("The database has data already; no demo data made.")
+            return
+        click.echo(f"Demo data: {demo.make()}.")
+
+
+@cli.command()
+def status() -> None:
+    """Show the database: where it is, its schema, how much is in it. Exit 1 when it is not ready."""
+    settings = Settings.load()
+    click.echo(f"Database     {settings.database_url.render_as_string(hide_password=True)}")
+    with create_app({"log_level": "error"}).app_context():
+        try:
+            found = [row[0] for row in autocommit(text("SELECT version_num FROM alembic_version"))]
+        except SQLAlchemyError as error:
+            click.echo(f"Not ready    it does not answer or was never migrated ({kind_of(error)})")
+            raise SystemExit(1) from None
+        click.echo(f"Schema       {', '.join(found) or 'none'} (this version needs {SCHEMA_REVISION})")
+        if found != [SCHEMA_REVISION]:
+            click.echo("Not ready    run: alembic upgrade head")
+            raise SystemExit(1)
+        for name, model in (
+            ("Students", Student),
+            ("Courses", Course),
+            ("Enrollments", StudentCourses),
+            ("Ledger lines", EnrollmentEvent),
+        ):
+            click.echo(f"{name:12} {autocommit(select(func.count()).select_from(model))[0][0]}")
+
+
+def main() -> None:
+    """The entry point: a wrong setting is a plain sentence and exit code 2."""
+    try:
+        cli()
+    except ConfigurationError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(2)

@@ -1,0 +1,157 @@
+"""Every setting of the service: its name, meaning, default and check.
+
+The environment variable of a setting is its field name in capitals. Values come from the mapping given to
+`create_app`, then the environment, then `.env`, then the default here. `Settings.load` reads all of them
+and names everything that is wrong at once, so that one start is enough to see what to mend.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dotenv import load_dotenv
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+MIB = 1024 * 1024
+MAX_PORT = 65_535
+
+
+class ConfigurationError(Exception):
+    """The settings cannot be used. `problems` holds one plain sentence for each that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def database_url(text: str) -> URL:
+    """The database as SQLAlchemy wants it: `postgres://` accepted, the driver named, a SQLite path made absolute.
+
+    A relative SQLite path counts from the working directory; Flask-SQLAlchemy would count from its instance
+    folder and Alembic from elsewhere again, and the two would open different files.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("is not a database URL; write sqlite:///file.db or postgresql://user@host/name") from None
+    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise ValueError(f"names the unknown database {url.drivername!r}; use sqlite or postgresql")
+    if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
+        raise ValueError("needs a file for SQLite: in memory, every connection would see its own empty database")
+    path = Path(str(url.database)).absolute()
+    if path.is_dir():
+        raise ValueError(f"names {str(path)!r}, which is a directory and not a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"puts the database into {str(path.parent)!r}, a directory that does not exist")
+    return url.set(drivername="sqlite", database=str(path))
+
+
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """A check for a whole number in a range, both ends included."""
+
+    def check(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"is {text!r}, which is not a whole number") from None
+        if not minimum <= number <= maximum:
+            raise ValueError(f"is {number}, which is not between {minimum} and {maximum}")
+        return number
+
+    return check
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A check for one word of a list, in any case."""
+
+    def check(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError(f"is {text!r}, which is none of {', '.join(allowed)}")
+        return text.lower()
+
+    return check
+
+
+def not_empty(text: str) -> str:
+    """A check for a text of at least one visible character."""
+    if not text.strip():
+        raise ValueError("is empty")
+    return text.strip()
+
+
+def setting(default: str, check: Callable[[str], Any], meaning: str) -> Any:
+    """A field of `Settings`; the default is written as it would stand in the environment."""
+    return field(metadata={"default": default, "check": check, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one running service. Make one with `Settings.load`."""
+
+    database_url: URL = setting(
+        "sqlite:///course_management.db",
+        database_url,
+        "Where the data lives: a SQLite file, or postgresql://user:password@host/name.",
+    )
+    host: str = setting("127.0.0.1", not_empty, "Address the server listens on.")
+    port: int = setting("8000", integer(1, MAX_PORT), "Port the server listens on.")
+    workers: int = setting("2", integer(1, 256), "Server processes; one a core is a good start.")
+    threads: int = setting("2", integer(1, 64), "Threads of each server process, with one connection each.")
+    stop_timeout_s: int = setting("15", integer(1, 600), "Seconds a stopping server gives the requests under way.")
+    log_level: str = setting(
+        "info", one_of("debug", "info", "warning", "error"), "Least severe log line that is written."
+    )
+    log_format: str = setting(
+        "auto", one_of("auto", "json", "pretty"), "Form of the log; auto is pretty in a terminal, else JSON."
+    )
+    max_body_bytes: int = setting(str(MIB), integer(1024, 64 * MIB), "Largest request body that is read, in bytes.")
+    database_deadline_ms: int = setting(
+        "2000", integer(100, 60_000), "Milliseconds after which a request is tried no more and answered 503."
+    )
+    database_pool_timeout_ms: int = setting(
+        "500", integer(1, 60_000), "Milliseconds a request waits for a free connection of the pool."
+    )
+    database_lock_timeout_ms: int = setting(
+        "1200", integer(1, 60_000), "Milliseconds a statement waits for a lock (SQLite: for the one writer)."
+    )
+    database_statement_timeout_ms: int = setting(
+        "1400", integer(1, 600_000), "Milliseconds one statement may take on PostgreSQL."
+    )
+    database_idle_in_transaction_timeout_ms: int = setting(
+        "5000", integer(1, 600_000), "Milliseconds PostgreSQL keeps a transaction whose client went silent."
+    )
+
+    @classmethod
+    def load(cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings. Raises `ConfigurationError` with a sentence for each that is wrong."""
+        if environ is None:
+            load_dotenv(Path.cwd() / ".env")
+            environ = os.environ
+        given = {**environ, **{name: str(value) for name, value in (overrides or {}).items()}}
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for each in fields(cls):
+            name = each.name.upper()
+            # An empty variable counts as unset: `PORT= make run` and an emptied line of .env mean "the default".
+            text = given.get(name) or each.metadata["default"]
+            try:
+                values[each.name] = each.metadata["check"](text)
+            except ValueError as error:
+                problems.append(f"{name} {error}.")
+        if problems:
+            raise ConfigurationError(problems)
+        return cls(**values)
+
+    @classmethod
+    def example(cls) -> str:
+        """The text of `.env.example`: every setting with its meaning, commented out at its default."""
+        return "\n".join(
+            f"# {each.metadata['meaning']}\n#{each.name.upper()}={each.metadata['default']}\n" for each in fields(cls)
+        )

@@ -1,0 +1,215 @@
+"""The four tables. The database is the last judge: every rule it can hold is a named constraint here.
+
+Two columns groups are never written by the service but by triggers (`triggers.py`): the counters of a course
+and the ledger, `enrollment_events`. Migrations are history; these models say what is true now, and a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    FetchedValue,
+    ForeignKey,
+    FromClause,
+    Identity,
+    Index,
+    Integer,
+    ScalarSelect,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from . import triggers
+from .database import Base
+
+MAX_ID = 2**63 - 1
+ENROLLED, WAITLISTED, UNENROLLED = "enrolled", "waitlisted", "unenrolled"
+STATUSES = (ENROLLED, WAITLISTED, UNENROLLED)
+_STATUS_LIST = ", ".join(f"'{status}'" for status in STATUSES)
+
+# SQLite gives AUTOINCREMENT only to a column that is spelled INTEGER; it holds 63 bits there too.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+# By code point, as SQLite compares by itself; a language's order would differ from one server to the next.
+Code = String(50, collation="C").with_variant(String(50), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware on both databases. SQLite keeps it without a zone; this puts the zone back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC; a time without a zone is a mistake of the caller's."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time must carry its zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back to what SQLite kept without one."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+def utcnow() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Student(Base):
+    """A person who takes courses. `email` is stored lower-case and in NFC, and is unique in that form."""
+
+    __tablename__ = "students"
+
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+
+    enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="student", passive_deletes="all")
+
+    # Without AUTOINCREMENT, SQLite would give a deleted student's id, and so its ledger, to the next one.
+    __table_args__ = (UniqueConstraint("email"), {"sqlite_autoincrement": True})
+
+
+class Course(Base):
+    """What students enroll in.
+
+    `capacity` counts seats, `waitlist_capacity` places in the queue; null means no limit. The counters
+    `seats_taken`, `waiting` and `last_queue_number` are kept by triggers and only ever read here.
+    """
+
+    __tablename__ = "courses"
+
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    code: Mapped[str] = mapped_column(Code)
+    title: Mapped[str] = mapped_column(String(200))
+    capacity: Mapped[int | None]
+    waitlist_capacity: Mapped[int | None] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
+    waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
+    last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
+
+    enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="course", passive_deletes="all")
+
+    __table_args__ = (
+        UniqueConstraint("code"),
+        CheckConstraint(
+            "seats_taken >= 0 AND (capacity IS NULL OR seats_taken <= capacity)", name="seats_within_capacity"
+        ),
+        CheckConstraint(
+            "waiting >= 0 AND (waitlist_capacity IS NULL OR waiting <= waitlist_capacity)",
+            name="waiting_within_waitlist",
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class StudentCourses(Base):
+    """An enrollment: one student and one course, and how they stand to each other now.
+
+    There is one row for a pair for ever: who leaves keeps it as `unenrolled`, who returns gets it back.
+    `queue_number` orders those who wait; `revision` rises with every change by the service, so that the
+    ledger can tell the service's changes from somebody's hand. Written by hand, a row needs only the pair
+    and the status.
+    """
+
+    __tablename__ = "student_courses"
+
+    student_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("students.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    course_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("courses.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    status: Mapped[str] = mapped_column(String(20))
+    status_since: Mapped[datetime] = mapped_column(UtcDateTime, server_default=text("CURRENT_TIMESTAMP"))
+    previous_status: Mapped[str | None] = mapped_column(String(20))
+    queue_number: Mapped[int | None] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    actor: Mapped[str] = mapped_column(String(200), server_default=text("'database'"))
+    request_id: Mapped[str | None] = mapped_column(String(128))
+
+    student: Mapped[Student] = relationship(back_populates="enrollments")
+    course: Mapped[Course] = relationship(back_populates="enrollments")
+
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_STATUS_LIST})", name="status_known"),
+        CheckConstraint(f"(status = '{WAITLISTED}') = (queue_number IS NOT NULL)", name="queue_number_iff_waiting"),
+        # Partial, so that the many who are enrolled cost nothing in it.
+        Index(
+            "uq_student_courses_course_id_queue_number",
+            "course_id",
+            "queue_number",
+            unique=True,
+            postgresql_where=text("queue_number IS NOT NULL"),
+            sqlite_where=text("queue_number IS NOT NULL"),
+        ),
+        # The roster in its order, and the foreign key's way from a course to its rows.
+        Index("ix_student_courses_course_id_status_student_id", "course_id", "status", "student_id"),
+        {"sqlite_with_rowid": False},  # the rows themselves lie in the order of the key: a student's list is one read
+    )
+
+
+class EnrollmentEvent(Base):
+    """One line of the ledger: an enrollment changed its status. Append only, written by triggers.
+
+    No foreign keys: the ledger outlives what it tells of.
+    """
+
+    __tablename__ = "enrollment_events"
+
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    student_id: Mapped[int] = mapped_column(Id)
+    course_id: Mapped[int] = mapped_column(Id)
+    from_status: Mapped[str | None] = mapped_column(String(20))
+    to_status: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(200))
+    request_id: Mapped[str | None] = mapped_column(String(128))
+
+    __table_args__ = (
+        Index("ix_enrollment_events_student_id_id", "student_id", "id"),
+        Index("ix_enrollment_events_course_id_id", "course_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+# The tables themselves, for the statements that are not about objects.
+students = cast("Table", Student.__table__)
+courses = cast("Table", Course.__table__)
+enrollments = cast("Table", StudentCourses.__table__)
+events = cast("Table", EnrollmentEvent.__table__)
+
+event.listen(Base.metadata, "after_create", triggers.create)
+
+
+def queue_position(enrollment: FromClause) -> ScalarSelect[Any]:
+    """The place of a waiting `enrollment` in its queue, from 1; a correlated subquery for a select over it."""
+    ahead = enrollments.alias("ahead")
+    return (
+        select(func.count())
+        .where(ahead.c.course_id == enrollment.c.course_id, ahead.c.queue_number <= enrollment.c.queue_number)
+        .correlate(enrollment)
+        .scalar_subquery()
+    )

@@ -1,0 +1,130 @@
+"""Fields that take what they say and nothing that merely looks like it.
+
+marshmallow's own are lenient: 5.7 and "5" are integers to it, "yes" is a boolean, NUL and lone surrogates are text
+and then break one database or the other.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from ..models import MAX_ID
+
+MAX_COURSES = 100
+JOINERS = frozenset("\u200c\u200d")
+"""Zero-width joiners: format characters, but letters of names in Persian, Hindi and others."""
+REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class StrictInteger(fields.Integer):
+    """A JSON integer, and nothing that merely looks like one: not 1.0, not "1", not true."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        bounds = validate.Range(minimum, maximum, error=f"Must be from {minimum} to {maximum}.")
+        super().__init__(strict=True, validate=bounds, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Id(StrictInteger):
+    """An id in a body: 1 to 2^63-1."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, MAX_ID, **kwargs)
+
+
+class QueryInteger(fields.Integer):
+    """An integer in a query: digits only, in a range."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        bounds = validate.Range(minimum, maximum, error=f"Must be from {minimum} to {maximum}.")
+        super().__init__(validate=bounds, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(MAX_ID))):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class StrictBoolean(fields.Boolean):
+    """true or false, and nothing that merely looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise self.make_error("invalid")
+        return value
+
+
+class QueryBoolean(fields.Boolean):
+    """true or false, written so, in a query."""
+
+    truthy = {"true"}  # noqa: RUF012 - marshmallow's own way to say it
+    falsy = {"false"}  # noqa: RUF012
+
+
+class Text(fields.String):
+    """Visible text, in NFC and trimmed: what looks the same is the same.
+
+    Control and format characters are refused; both databases would store or reject them differently.
+    `joiners` lets the zero-width joiners of personal names in.
+    """
+
+    def __init__(self, maximum: int, *, joiners: bool = False, **kwargs: Any) -> None:
+        super().__init__(metadata={"minLength": 1, "maxLength": maximum} | kwargs.pop("metadata", {}), **kwargs)
+        self.maximum = maximum
+        self.allowed = JOINERS if joiners else frozenset()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if len(value) > 4 * self.maximum:  # before any work on it; composing shortens at most so far
+            raise ValidationError(f"Must be at most {self.maximum} characters long.")
+        if any(unicodedata.category(char) in REFUSED_CATEGORIES for char in value if char not in self.allowed):
+            raise ValidationError("Must not contain control or format characters.")
+        text = unicodedata.normalize("NFC", value).strip()
+        if not text:
+            raise ValidationError("Must not be empty.")
+        if len(text) > self.maximum:
+            raise ValidationError(f"Must be at most {self.maximum} characters long.")
+        return text
+
+
+class Email(Text):
+    """An e-mail address, stored lower-case."""
+
+    _check = validate.Email()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(254, metadata={"format": "email"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs).lower())
+        return str(self._check(text))
+
+
+class CourseIds(fields.List[int]):
+    """Distinct course ids; a list that is too long is refused before its items are looked at."""
+
+    def __init__(self, minimum: int, item: fields.Integer | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            item or Id(),
+            metadata={"minItems": minimum, "maxItems": MAX_COURSES, "uniqueItems": True},
+            **kwargs,
+        )
+        self.minimum = minimum
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list) and not self.minimum <= len(value) <= MAX_COURSES:
+            raise ValidationError(f"Must be {self.minimum} to {MAX_COURSES} ids.")
+        ids: list[Any] = super()._deserialize(value, attr, data, **kwargs)
+        repeated = {index: ["Must not repeat an id."] for index, each in enumerate(ids) if each in ids[:index]}
+        if repeated:
+            raise ValidationError(repeated)
+        return ids

@@ -1,0 +1,47 @@
+"""The production server: granian, worker processes of a few threads each, stopped gracefully, respawned."""
+
+from __future__ import annotations
+
+import socket
+
+from granian import Granian
+from granian.constants import Interfaces
+
+from .config import ConfigurationError, Settings
+
+# Granian's own lines go the way of all log lines; see `logs.configure`.
+_LOGGING = {"handlers": {}, "formatters": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `ConfigurationError` when the address cannot be had."""
+    _check_address(settings)
+    Granian(
+        "course_management:create_app",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        blocking_threads=settings.threads,
+        respawn_failed_workers=True,
+        respawn_interval=1,
+        workers_kill_timeout=settings.stop_timeout_s,
+        websockets=False,
+        log_dictconfig=_LOGGING,
+    ).serve()
+
+
+def _check_address(settings: Settings) -> None:
+    """Workers share the port, so a second server would silently take half of the requests."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"HOST and PORT name {settings.host}:{settings.port}, which cannot be had: {error.strerror}."]
+        ) from None

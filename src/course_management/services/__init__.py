@@ -1,0 +1,22 @@
+"""Writes. One function is one transaction, ended on its last line; nothing else in the project commits.
+
+A service takes ids and plain values and returns rows; it refuses by raising from `errors`. It knows
+neither HTTP nor Flask's request: who asks, and in which request, comes in as a `Context`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Precondition = Callable[[Any], None]
+"""Called with what is about to be changed, once it is locked; raises `PreconditionFailed` when it is stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks for a change, and in which request: both go into the ledger."""
+
+    actor: str = "anonymous"
+    request_id: str | None = None

@@ -1,0 +1,94 @@
+"""Creating, changing and deleting courses. A raised limit lets those in who wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ..database import AnyRow, autocommit, broken_constraint, retried, transaction
+from ..errors import (
+    CapacityBelowEnrollment,
+    CodeTaken,
+    CourseHasEnrollments,
+    CourseNotFound,
+    WaitlistCapacityBelowWaiting,
+)
+from ..models import courses, utcnow
+from . import Context, Precondition
+from .enrollment import promote
+
+
+def create(values: Mapping[str, Any]) -> AnyRow:
+    """Create a course of `code`, `title`, `capacity` and `waitlist_capacity`. Raises `CodeTaken`."""
+    try:
+        statement = insert(courses).values(**values, created_at=utcnow()).returning(courses)
+        return autocommit(statement, repeatable=False)[0]
+    except IntegrityError as error:
+        raise _refusal(error) from None
+
+
+def change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: Context) -> AnyRow:
+    """Set some of `code`, `title` and the limits, then give freed seats to those who wait for them.
+
+    Returns the row as it is now. Raises `CourseNotFound`, `CodeTaken`, `CapacityBelowEnrollment`,
+    `WaitlistCapacityBelowWaiting`.
+    """
+    course = _change(course_id, values, precondition)
+    if course.waiting and promote([course_id], context):
+        course = autocommit(select(courses).where(courses.c.id == course_id))[0]
+    return course
+
+
+@retried(repeatable=False)
+def _change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None) -> AnyRow:
+    try:
+        with transaction() as connection:
+            course = _lock(connection, course_id)
+            if precondition:
+                precondition(course)
+            if not values:
+                return course
+            return connection.execute(
+                update(courses).where(courses.c.id == course_id).values(**values).returning(courses)
+            ).one()
+    except IntegrityError as error:
+        raise _refusal(error) from None
+
+
+@retried(repeatable=False)
+def remove(course_id: int, precondition: Precondition | None) -> None:
+    """Delete a course nobody is in; the rows of those who left go along, the ledger stays.
+
+    Raises `CourseNotFound`, and `CourseHasEnrollments` while a seat or a place in the queue is held.
+    """
+    try:
+        with transaction() as connection:
+            course = _lock(connection, course_id)
+            if precondition:
+                precondition(course)
+            connection.execute(delete(courses).where(courses.c.id == course_id))
+    except IntegrityError as error:
+        raise _refusal(error) from None
+
+
+def _lock(connection: Connection, course_id: int) -> AnyRow:
+    course = connection.execute(
+        select(courses).where(courses.c.id == course_id).with_for_update(key_share=True)
+    ).first()
+    if course is None:
+        raise CourseNotFound
+    return course
+
+
+def _refusal(error: IntegrityError) -> Exception:
+    refusals: dict[str, type[Exception]] = {
+        "uq_courses_code": CodeTaken,
+        "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
+        "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
+        "student_courses_held_rows_stay": CourseHasEnrollments,
+    }
+    refusal = refusals.get(broken_constraint(error))
+    return refusal() if refusal else error

@@ -1,0 +1,13 @@
+"""Who is in which course: enrolling, replacing, leaving, and promotion from the queue.
+
+Four laws. Everybody locks the courses first, ascending by id, and then the enrollments. One statement decides
+and applies; what it decides on is the row it has locked. Constraints have the last word. Only a refused request
+pays for its explanation.
+"""
+
+from .enrolling import Outcome, enroll
+from .leaving import unenroll
+from .promotion import promote
+from .replacing import Replacement, replace
+
+__all__ = ["Outcome", "Replacement", "enroll", "promote", "replace", "unenroll"]

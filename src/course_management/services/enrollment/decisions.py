@@ -1,0 +1,117 @@
+"""Why a course can or cannot be had: the one place where the rules are put into words.
+
+Read only when a request was not wholly carried out by its statement; a rule of registration is one more reason
+in `decide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Executable, and_, case, literal, select, true
+
+from ...database import AnyRow
+from ...errors import (
+    CourseFull,
+    CourseNotFound,
+    EnrollmentRefused,
+    Reason,
+    StudentNotFound,
+    UnknownCourse,
+    WaitlistFull,
+)
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, queue_position, students
+from .statements import course_ids, student_id
+
+Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
+"""How to run the one query: by itself, or inside the transaction that is being explained."""
+
+ALREADY = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
+
+_STANDING = (
+    select(
+        courses.c.id,
+        courses.c.capacity,
+        courses.c.waitlist_capacity,
+        courses.c.seats_taken,
+        courses.c.waiting,
+        enrollments.c.status,
+        case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments))).label("position"),
+    )
+    .select_from(
+        students.outerjoin(courses, and_(true(), courses.c.id.in_(course_ids))).outerjoin(
+            enrollments,
+            and_(
+                enrollments.c.student_id == students.c.id,
+                enrollments.c.course_id == courses.c.id,
+                enrollments.c.status != literal(UNENROLLED),
+            ),
+        )
+    )
+    .where(students.c.id == student_id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was found about one course.
+
+    `outcome` is `refused`, `eligible`, `already_enrolled` or `already_waitlisted`; `seat_unclaimed` tells of a
+    free seat that is owed to somebody in the queue.
+    """
+
+    course_id: int
+    outcome: str
+    reasons: tuple[Reason, ...] = ()
+    position: int | None = None
+    seat_unclaimed: bool = False
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether there is no such course."""
+        return any(isinstance(reason, UnknownCourse) for reason in self.reasons)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The decision as the contract writes it."""
+        return {
+            "course_id": self.course_id,
+            "outcome": self.outcome,
+            "reasons": [{"code": each.code, "detail": each.describe(), **each.facts} for each in self.reasons],
+        }
+
+
+def explain(execute: Execute, student: int, course_list: Sequence[int], *, waitlist: bool) -> list[Decision]:
+    """Decide about each course, in the order asked, with one query. Raises `StudentNotFound`."""
+    rows = execute(_STANDING, {"student": student, "course_ids": course_list})
+    if not rows:
+        raise StudentNotFound
+    standing = {row.id: row for row in rows}
+    return [decide(course_id, standing.get(course_id), waitlist=waitlist) for course_id in course_list]
+
+
+def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision:
+    """The rules, for one course as it stands (None: there is no such course)."""
+    if course is None:
+        return Decision(course_id, "refused", (UnknownCourse(),))
+    if course.status in ALREADY:
+        return Decision(course_id, ALREADY[course.status], position=course.position)
+    seat = course.capacity is None or course.seats_taken < course.capacity
+    place = course.waitlist_capacity is None or course.waiting < course.waitlist_capacity
+    if (seat and course.waiting == 0) or (waitlist and place):
+        return Decision(course_id, "eligible")
+    if waitlist and course.waitlist_capacity:
+        reason: Reason = WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
+    else:
+        reason = CourseFull(capacity=course.capacity, waitlist_open=place)
+    return Decision(course_id, "refused", (reason,), seat_unclaimed=seat)
+
+
+def refuse(decisions: Sequence[Decision]) -> None:
+    """Raise the refusal that these decisions amount to, if any of them refuses."""
+    refused = [each for each in decisions if each.outcome == "refused"]
+    if not refused:
+        return
+    refusal = CourseNotFound if any(each.is_unknown for each in refused) else EnrollmentRefused
+    raise refusal(decisions=[each.as_dict() for each in decisions])

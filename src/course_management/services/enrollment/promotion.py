@@ -1,0 +1,91 @@
+"""Giving free seats to those who wait, in the order of the queue.
+
+Called after the commit of whatever freed a seat, raised a limit or joined a queue. It is a transaction of its
+own: its failure never changes the answer already committed, and what a crash prevented is found from the state,
+by the next request on that course or by `course-management promote`.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy import Integer, String, bindparam, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...database import Raced, autocommit, kind_of, retry, transaction
+from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, utcnow
+from .. import Context
+from .statements import course_ids, lock_courses, seat_free
+
+ACTOR = "promotion"
+BATCH = 100
+"""Students promoted in one transaction: how long one lock is held."""
+TIME_LIMIT_S = 0.5
+"""How long one request goes on promoting; the rest is found from the state."""
+
+log = structlog.get_logger(__name__)
+
+_DUE = (
+    select(courses.c.id)
+    .where(courses.c.id.in_(course_ids), courses.c.waiting > 0, seat_free(courses))
+    .order_by(courses.c.id)
+)
+_FREE = lock_courses(courses.c.capacity, courses.c.seats_taken)
+_HEAD = (
+    select(enrollments.c.student_id)
+    .where(enrollments.c.course_id == bindparam("course", type_=Id), enrollments.c.queue_number.is_not(None))
+    .order_by(enrollments.c.queue_number)
+    .limit(bindparam("seats", type_=Integer))
+)
+_PROMOTE = (
+    update(enrollments)
+    .where(
+        enrollments.c.course_id == bindparam("course", type_=Id),
+        enrollments.c.student_id.in_(_HEAD),
+    )
+    .values(
+        status=ENROLLED,
+        previous_status=WAITLISTED,
+        status_since=bindparam("at", type_=UtcDateTime),
+        queue_number=None,
+        revision=enrollments.c.revision + 1,
+        actor=ACTOR,
+        request_id=bindparam("request", type_=String),
+    )
+    .returning(enrollments.c.student_id)
+)
+
+
+def promote(course_list: Sequence[int], context: Context) -> int:
+    """Seat those who wait for `course_list` while there are seats. Returns how many were seated; never raises."""
+    stop = time.monotonic() + TIME_LIMIT_S
+    seated = 0
+    progress = True
+    try:
+        while progress and time.monotonic() < stop:
+            progress = False
+            for row in autocommit(_DUE, {"course_ids": course_list}):
+                batch = retry(functools.partial(_promote_batch, row.id, context), repeatable=True)
+                for student_id in batch:
+                    log.info("enrollment.promoted", student_id=student_id, course_ids=[row.id], codes=[])
+                progress = progress or bool(batch)
+                seated += len(batch)
+    except (SQLAlchemyError, Raced) as error:
+        log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
+    return seated
+
+
+def _promote_batch(course_id: int, context: Context) -> list[int]:
+    with transaction() as connection:
+        course = connection.execute(_FREE, {"course_ids": [course_id]}).first()
+        if course is None:
+            return []
+        free = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
+        seated = connection.execute(
+            _PROMOTE,
+            {"course": course_id, "seats": free, "at": utcnow(), "request": context.request_id},
+        )
+        return [row.student_id for row in seated]

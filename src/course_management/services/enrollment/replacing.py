@@ -1,0 +1,119 @@
+"""Making a student hold exactly the courses asked for, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from ...database import AnyRow, Raced, retry, transaction
+from ...errors import StudentNotFound
+from ...models import ENROLLED, WAITLISTED, courses
+from .. import Context, Precondition
+from .decisions import Decision, explain, refuse
+from .promotion import promote
+from .statements import ENROLL, HOLDINGS, LOCK_STUDENT, UNENROLL, lock_courses, parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Course ids by what became of them, each list in the order asked, `unenrolled` by id."""
+
+    enrolled: list[int] = field(default_factory=list)
+    waitlisted: list[int] = field(default_factory=list)
+    unenrolled: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+
+
+def replace(
+    student_id: int,
+    course_ids: Sequence[int],
+    *,
+    waitlist: bool,
+    context: Context,
+    precondition: Precondition | None = None,
+    dry_run: bool = False,
+) -> Replacement:
+    """Afterwards the student holds exactly `course_ids` (distinct, none allowed). All or nothing.
+
+    `dry_run` decides the same way and changes nothing. `precondition` is called with the rows
+    `course_id, status, revision` of what the student holds. Raises what `enroll` raises.
+    """
+
+    def work() -> Replacement | list[Decision]:
+        return _replace(student_id, course_ids, waitlist, context, precondition, dry_run)
+
+    found = retry(work, repeatable=precondition is None)
+    if isinstance(found, list):
+        unclaimed = [each.course_id for each in found if each.seat_unclaimed]
+        if unclaimed and not dry_run and promote(unclaimed, context):
+            found = retry(work, repeatable=precondition is None)
+    if isinstance(found, list):
+        refuse(found)
+        raise Raced
+    if not dry_run:
+        promote([*found.unenrolled, *found.waitlisted], context)
+    return found
+
+
+def _replace(
+    student_id: int,
+    asked: Sequence[int],
+    waitlist: bool,
+    context: Context,
+    precondition: Precondition | None,
+    dry_run: bool,
+) -> Replacement | list[Decision]:
+    """One try. The decisions, with everything rolled back, when a course cannot be had."""
+    with transaction() as connection:
+        # Two replacements of one student wait for each other here; else both could apply, each on the old set.
+        if connection.execute(LOCK_STUDENT, {"student": student_id}).first() is None:
+            raise StudentNotFound
+        held = _lock(connection, student_id, asked)
+        if precondition:
+            precondition(held)
+        before = {row.course_id for row in held}
+        leaving = sorted(before.difference(asked))
+        joining = [course_id for course_id in asked if course_id not in before]
+        if leaving:
+            connection.execute(UNENROLL, parameters(student_id, leaving, context))
+        joined = _enroll(connection, student_id, joining, context, waitlist=waitlist) if joining else {}
+        if len(joined) < len(joining):
+            decisions = explain(
+                lambda query, given: connection.execute(query, given).all(),
+                student_id,
+                asked,
+                waitlist=waitlist,
+            )
+            connection.rollback()
+            if all(each.outcome != "refused" for each in decisions):
+                raise Raced
+            return decisions
+        if dry_run:
+            connection.rollback()
+    return Replacement(
+        enrolled=[each for each in asked if joined.get(each) == ENROLLED],
+        waitlisted=[each for each in asked if joined.get(each) == WAITLISTED],
+        unenrolled=leaving,
+        kept=[each for each in asked if each in before],
+    )
+
+
+def _lock(connection: Connection, student_id: int, asked: Sequence[int]) -> Sequence[AnyRow]:
+    """Lock the courses of both sets, old and new, in the one order; what the student holds then is settled."""
+    seen = connection.execute(HOLDINGS, {"student": student_id}).all()
+    locking = {*asked, *(row.course_id for row in seen)}
+    connection.execute(lock_courses(courses.c.id), {"course_ids": sorted(locking)})
+    held = connection.execute(HOLDINGS, {"student": student_id}).all()
+    if not locking.issuperset(row.course_id for row in held):
+        raise Raced  # enrolled in one more meanwhile; locking it now would break the order
+    return held
+
+
+def _enroll(
+    connection: Connection, student_id: int, joining: Sequence[int], context: Context, *, waitlist: bool
+) -> dict[int, str]:
+    values = parameters(student_id, joining, context, waitlist=waitlist)
+    rows = connection.execute(ENROLL[connection.dialect.name], values)
+    return {row.course_id: row.status for row in rows}

@@ -1,0 +1,186 @@
+"""The statements that change enrollments, written once and built once for each database.
+
+Every value is a parameter: no `now()`, no volatile function, no column default is left to be evaluated in
+them, so that they also run through a Citus coordinator. `parameters` names them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Executable,
+    FromClause,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, students, utcnow
+from .. import Context
+
+student_id = bindparam("student", type_=Id)
+course_ids = bindparam("course_ids", type_=Id, expanding=True)
+asked = bindparam("asked", type_=Integer)
+waitlist = bindparam("waitlist", type_=Boolean)
+now = bindparam("now", type_=UtcDateTime)
+actor = bindparam("by_actor", type_=String)
+request_id = bindparam("by_request", type_=String)
+
+
+def parameters(student: int, course_list: Sequence[int], context: Context, *, waitlist: bool = False) -> dict[str, Any]:
+    """What the statements take; `course_list` is distinct."""
+    return {
+        "student": student,
+        "course_ids": course_list,
+        "asked": len(course_list),
+        "waitlist": waitlist,
+        "now": utcnow(),
+        "by_actor": context.actor,
+        "by_request": context.request_id,
+    }
+
+
+def seat_free(course: FromClause) -> ColumnElement[bool]:
+    """A seat exists that nobody holds, whoever may be waiting for it."""
+    return or_(course.c.capacity.is_(None), course.c.seats_taken < course.c.capacity)
+
+
+def place_free(course: FromClause) -> ColumnElement[bool]:
+    """The queue would take one more."""
+    return or_(course.c.waitlist_capacity.is_(None), course.c.waiting < course.c.waitlist_capacity)
+
+
+def _enroll(insert: Any) -> Executable:
+    """Enroll one student in all of `course_ids`, or in none. Returns `course_id, status` of what changed.
+
+    `claims` takes those courses that can take this student, or have it already, and locks them in ascending
+    order; a full one is filtered before it is locked, so that "full" never waits. PostgreSQL looks at the row
+    again once it has the lock, so `status` and `queue_number` are decided from what is true then. The next
+    query counts the claims, the insert goes ahead only if all that was asked is there.
+
+    `held` is as old as the statement: a seat held in it may have been left since. Such a claim has nothing to
+    offer and says `unenrolled`; if the row is indeed free by now, the status becomes null, and NOT NULL undoes
+    the whole statement, which is then tried again.
+    """
+    held = enrollments.alias("held")
+    offer = case(
+        (and_(courses.c.waiting == 0, seat_free(courses)), literal(ENROLLED, String)),
+        (and_(waitlist, place_free(courses)), literal(WAITLISTED, String)),
+        else_=literal(UNENROLLED, String),
+    )
+    claims = (
+        select(courses.c.id, offer.label("status"), (courses.c.last_queue_number + 1).label("queue_number"))
+        .outerjoin(
+            held,
+            and_(
+                held.c.student_id == student_id,
+                held.c.course_id == courses.c.id,
+                held.c.status != literal(UNENROLLED, String),
+            ),
+        )
+        .where(
+            courses.c.id.in_(course_ids),
+            or_(
+                held.c.student_id.is_not(None),
+                and_(courses.c.waiting == 0, seat_free(courses)),
+                and_(waitlist, place_free(courses)),
+            ),
+        )
+        .order_by(courses.c.id)
+        .with_for_update(key_share=True, of=courses)
+        .subquery("claims")
+    )
+    counted = select(claims, func.count().over().label("claimed")).subquery("counted")
+    rows = {
+        "student_id": student_id,
+        "course_id": counted.c.id,
+        "status": counted.c.status,
+        "status_since": now,
+        "previous_status": null(),
+        "queue_number": case((counted.c.status == literal(WAITLISTED, String), counted.c.queue_number)),
+        "revision": literal(1, Integer),
+        "actor": actor,
+        "request_id": request_id,
+    }
+    statement = insert(enrollments).from_select(
+        list(rows), select(*rows.values()).where(counted.c.claimed == asked), include_defaults=False
+    )
+    new = statement.excluded
+    return statement.on_conflict_do_update(  # type: ignore[no-any-return]
+        index_elements=["student_id", "course_id"],
+        set_={
+            "status": func.nullif(new.status, literal(UNENROLLED, String)),
+            "status_since": new.status_since,
+            "previous_status": enrollments.c.status,
+            "queue_number": new.queue_number,
+            "revision": enrollments.c.revision + 1,
+            "actor": new.actor,
+            "request_id": new.request_id,
+        },
+        where=enrollments.c.status == literal(UNENROLLED, String),
+    ).returning(enrollments.c.course_id, enrollments.c.status)
+
+
+ENROLL = {"postgresql": _enroll(postgresql.insert), "sqlite": _enroll(sqlite.insert)}
+
+
+def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Lock the courses `course_ids` in the one order; on SQLite the transaction itself is the lock."""
+    return (
+        select(*columns)
+        .where(courses.c.id.in_(course_ids))
+        .order_by(courses.c.id)
+        .with_for_update(key_share=True, of=courses)
+    )
+
+
+def _unenroll() -> Executable:
+    """Take one student out of those of `course_ids` it holds, if all of them exist.
+
+    Returns `course_id, previous_status` of what changed: a seat (`enrolled`) or a place in a queue.
+    """
+    locked = lock_courses(courses.c.id).subquery("locked")
+    counted = select(locked.c.id, func.count().over().label("known")).subquery("counted")
+    return (
+        update(enrollments)
+        .where(
+            enrollments.c.student_id == student_id,
+            enrollments.c.course_id.in_(select(counted.c.id).where(counted.c.known == asked)),
+            enrollments.c.status != literal(UNENROLLED, String),
+        )
+        .values(
+            status=literal(UNENROLLED, String),
+            status_since=now,
+            previous_status=enrollments.c.status,
+            queue_number=null(),
+            revision=enrollments.c.revision + 1,
+            actor=actor,
+            request_id=request_id,
+        )
+        .returning(enrollments.c.course_id, enrollments.c.previous_status)
+    )
+
+
+UNENROLL = _unenroll()
+
+LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
+
+HOLDINGS = (
+    select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision)
+    .where(enrollments.c.student_id == student_id, enrollments.c.status != literal(UNENROLLED, String))
+    .order_by(enrollments.c.course_id)
+)

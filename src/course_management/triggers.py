@@ -1,0 +1,183 @@
+"""What the database does by itself: count seats, write the ledger, and guard both.
+
+Whoever writes enrollments, psql and imports included, can neither oversell, nor lose a ledger line, nor leave
+a counter behind. A change whose `revision` did not rise was made by hand: the ledger then says `database`,
+with the database's clock. The statements are what the tables have now; each migration carries its own frozen
+copy, and a test compares the two.
+
+PostgreSQL: statement-level triggers that loop over the transition tables, one ledger row a change and then one
+update a course, so that a bulk load does not update a course once a row. The courses come in ascending order,
+the order in which everybody locks. SQLite has row-level triggers only, with the same effect.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, MetaData
+
+POSTGRESQL = (
+    # TG_ARGV: the name a refusal is recognised by, and the sentence for a person.
+    """
+    CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '%: %', TG_ARGV[0], TG_ARGV[1]
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_ARGV[0];
+    END $$
+    """,
+    """
+    CREATE FUNCTION record_new_enrollments() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+    DECLARE change record;
+    BEGIN
+        FOR change IN SELECT * FROM new_rows ORDER BY course_id, student_id LOOP
+            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+            VALUES (change.status_since, change.student_id, change.course_id, NULL, change.status,
+                    change.actor, change.request_id);
+        END LOOP;
+        FOR change IN
+            SELECT course_id,
+                   count(*) FILTER (WHERE status = 'enrolled') AS seats,
+                   count(*) FILTER (WHERE status = 'waitlisted') AS places,
+                   max(queue_number) AS queue_number
+            FROM new_rows GROUP BY course_id ORDER BY course_id
+        LOOP
+            UPDATE courses
+            SET seats_taken = seats_taken + change.seats,
+                waiting = waiting + change.places,
+                last_queue_number = greatest(last_queue_number, change.queue_number)
+            WHERE id = change.course_id;
+        END LOOP;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION record_changed_enrollments() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+    DECLARE change record;
+    BEGIN
+        FOR change IN
+            SELECT o.status AS from_status, o.revision AS from_revision, n.*
+            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
+            WHERE o.status <> n.status ORDER BY n.course_id, n.student_id
+        LOOP
+            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+            VALUES (CASE WHEN change.revision = change.from_revision THEN clock_timestamp()
+                         ELSE change.status_since END,
+                    change.student_id, change.course_id, change.from_status, change.status,
+                    CASE WHEN change.revision = change.from_revision THEN 'database' ELSE change.actor END,
+                    CASE WHEN change.revision = change.from_revision THEN NULL ELSE change.request_id END);
+        END LOOP;
+        FOR change IN
+            SELECT n.course_id,
+                   count(*) FILTER (WHERE n.status = 'enrolled')
+                       - count(*) FILTER (WHERE o.status = 'enrolled') AS seats,
+                   count(*) FILTER (WHERE n.status = 'waitlisted')
+                       - count(*) FILTER (WHERE o.status = 'waitlisted') AS places,
+                   max(n.queue_number) AS queue_number
+            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
+            WHERE o.status <> n.status OR o.queue_number IS DISTINCT FROM n.queue_number
+            GROUP BY n.course_id ORDER BY n.course_id
+        LOOP
+            UPDATE courses
+            SET seats_taken = seats_taken + change.seats,
+                waiting = waiting + change.places,
+                last_queue_number = greatest(last_queue_number, change.queue_number)
+            WHERE id = change.course_id;
+        END LOOP;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER student_courses_inserted AFTER INSERT ON student_courses
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION record_new_enrollments()
+    """,
+    """
+    CREATE TRIGGER student_courses_updated AFTER UPDATE ON student_courses
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION record_changed_enrollments()
+    """,
+    """
+    CREATE TRIGGER student_courses_held_rows_stay BEFORE DELETE ON student_courses
+    FOR EACH ROW WHEN (OLD.status <> 'unenrolled')
+    EXECUTE FUNCTION refuse_change('student_courses_held_rows_stay', 'unenroll before deleting')
+    """,
+    """
+    CREATE TRIGGER student_courses_key_is_fixed BEFORE UPDATE ON student_courses
+    FOR EACH ROW WHEN (OLD.student_id <> NEW.student_id OR OLD.course_id <> NEW.course_id)
+    EXECUTE FUNCTION refuse_change('student_courses_key_is_fixed', 'unenroll here and enroll there')
+    """,
+    """
+    CREATE TRIGGER student_courses_no_truncate BEFORE TRUNCATE ON student_courses
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('student_courses_no_truncate', 'unenroll instead')
+    """,
+    """
+    CREATE TRIGGER enrollment_events_append_only BEFORE UPDATE OR DELETE ON enrollment_events
+    FOR EACH ROW EXECUTE FUNCTION refuse_change('enrollment_events_append_only', 'the ledger is never rewritten')
+    """,
+    """
+    CREATE TRIGGER enrollment_events_no_truncate BEFORE TRUNCATE ON enrollment_events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('enrollment_events_no_truncate', 'the ledger is never emptied')
+    """,
+)
+
+SQLITE = (
+    """
+    CREATE TRIGGER student_courses_inserted AFTER INSERT ON student_courses BEGIN
+        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+        VALUES (NEW.status_since, NEW.student_id, NEW.course_id, NULL, NEW.status, NEW.actor, NEW.request_id);
+        UPDATE courses
+        SET seats_taken = seats_taken + (NEW.status = 'enrolled'),
+            waiting = waiting + (NEW.status = 'waitlisted'),
+            last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0))
+        WHERE id = NEW.course_id;
+    END
+    """,
+    """
+    CREATE TRIGGER student_courses_updated AFTER UPDATE ON student_courses
+    WHEN OLD.status <> NEW.status OR OLD.queue_number IS NOT NEW.queue_number BEGIN
+        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+        SELECT iif(NEW.revision = OLD.revision, strftime('%Y-%m-%d %H:%M:%f000', 'now'), NEW.status_since),
+               NEW.student_id, NEW.course_id, OLD.status, NEW.status,
+               iif(NEW.revision = OLD.revision, 'database', NEW.actor),
+               iif(NEW.revision = OLD.revision, NULL, NEW.request_id)
+        WHERE OLD.status <> NEW.status;
+        UPDATE courses
+        SET seats_taken = seats_taken + (NEW.status = 'enrolled') - (OLD.status = 'enrolled'),
+            waiting = waiting + (NEW.status = 'waitlisted') - (OLD.status = 'waitlisted'),
+            last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0))
+        WHERE id = NEW.course_id;
+    END
+    """,
+    """
+    CREATE TRIGGER student_courses_held_rows_stay BEFORE DELETE ON student_courses
+    WHEN OLD.status <> 'unenrolled' BEGIN
+        SELECT RAISE(ABORT, 'student_courses_held_rows_stay: unenroll before deleting');
+    END
+    """,
+    """
+    CREATE TRIGGER student_courses_key_is_fixed BEFORE UPDATE ON student_courses
+    WHEN OLD.student_id <> NEW.student_id OR OLD.course_id <> NEW.course_id BEGIN
+        SELECT RAISE(ABORT, 'student_courses_key_is_fixed: unenroll here and enroll there');
+    END
+    """,
+    """
+    CREATE TRIGGER enrollment_events_not_changed BEFORE UPDATE ON enrollment_events BEGIN
+        SELECT RAISE(ABORT, 'enrollment_events_append_only: the ledger is never rewritten');
+    END
+    """,
+    """
+    CREATE TRIGGER enrollment_events_not_deleted BEFORE DELETE ON enrollment_events BEGIN
+        SELECT RAISE(ABORT, 'enrollment_events_append_only: the ledger is never rewritten');
+    END
+    """,
+)
+
+STATEMENTS = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
+
+
+def create(_: MetaData, connection: Connection, **__: Any) -> None:
+    """Make the triggers; listens to `after_create` of the models, so that `create_all` makes the whole database."""
+    for statement in STATEMENTS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
