@@ -39,13 +39,11 @@ def make() -> str:
 
 def example_call() -> tuple[int, int] | None:
     """A student and a course with a free seat that the student does not have yet; None when there is no such pair."""
-    held = select(StudentCourses.course_id).where(
-        StudentCourses.student_id == Student.id, StudentCourses.course_id == Course.id
-    )
+    held = select(StudentCourses.course_id).where(StudentCourses.student_id == Student.id)
     found = autocommit(
         select(Student.id, Course.id)
+        .join(Course, Course.id.not_in(held))
         .where(Course.capacity.is_(None) | (Course.seats_taken < Course.capacity), Course.waiting == 0)
-        .where(~held.exists())
         .order_by(Student.id, Course.id)
         .limit(1)
     )

