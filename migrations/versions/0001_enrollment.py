@@ -222,10 +222,6 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(200), server_default=sa.text("'database'"), nullable=False),
         sa.Column("request_id", sa.String(128)),
         sa.PrimaryKeyConstraint("student_id", "course_id", name="pk_student_courses"),
-        sa.ForeignKeyConstraint(
-            ["student_id"], ["students.id"], name="fk_student_courses_student_id", ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["course_id"], ["courses.id"], name="fk_student_courses_course_id", ondelete="CASCADE"),
         sa.CheckConstraint(
             "status IN ('enrolled', 'waitlisted', 'unenrolled')", name=op.f("ck_student_courses_status_known")
         ),
@@ -233,6 +229,10 @@ def upgrade() -> None:
             "(status = 'waitlisted') = (queue_number IS NOT NULL)",
             name=op.f("ck_student_courses_queue_number_iff_waiting"),
         ),
+        sa.ForeignKeyConstraint(
+            ["student_id"], ["students.id"], name="fk_student_courses_student_id", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["course_id"], ["courses.id"], name="fk_student_courses_course_id", ondelete="CASCADE"),
         sqlite_with_rowid=False,
     )
     op.create_index(
@@ -244,9 +244,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("queue_number IS NOT NULL"),
     )
     op.create_index(
-        "ix_student_courses_course_id_status_student_id",
-        "student_courses",
-        ["course_id", "status", "student_id"],
+        "ix_student_courses_course_id_status_student_id", "student_courses", ["course_id", "status", "student_id"]
     )
     op.create_table(
         "enrollment_events",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
 
 POSTGRESQL = (
     # TG_ARGV: the name a refusal is recognised by, and the sentence for a person.
@@ -180,4 +180,4 @@ STATEMENTS = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
 def create(_: MetaData, connection: Connection, **__: Any) -> None:
     """Make the triggers; listens to `after_create` of the models, so that `create_all` makes the whole database."""
     for statement in STATEMENTS[connection.dialect.name]:
-        connection.exec_driver_sql(statement)
+        connection.execute(text(statement))

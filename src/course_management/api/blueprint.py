@@ -6,7 +6,9 @@ from the same declaration. Views return the finished answer; the schemas of answ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, cast
 
 import flask_smorest
@@ -27,13 +29,32 @@ from ..errors import (
     ValidationFailed,
 )
 from ..models import MAX_ID
-from ..schemas.outgoing import ProblemDetails, problem_body
+from ..schemas.outgoing import EXAMPLE_IDS, Page, ProblemDetails, problem_example
 from .requests import IdConverter, StrictParser, validation_failed
 
 View = Callable[..., Response]
 Decorator = Callable[[View], View]
+TAG = '"1f0c6e0b8d2a4c5e.9a2e77d01b3c4f60"'
 EVERYWHERE = (BadRequest, ValidationFailed, UriTooLong, HeadersTooLarge, InternalError, DatabaseUnavailable)
 WITH_BODY = (MalformedJson, PayloadTooLarge, UnsupportedMediaType)
+
+PARAMETERS: Mapping[tuple[str, str], tuple[str, Any]] = {
+    ("path", "student_id"): ("Which student.", EXAMPLE_IDS["student_id"]),
+    ("path", "course_id"): ("Which course.", EXAMPLE_IDS["course_id"]),
+    ("query", "course_id"): ("The courses to leave; repeat the parameter for several.", [1, 2]),
+    ("query", "status"): ("Only those with this status.", "enrolled"),
+    ("query", "dry_run"): ("Whether to decide and answer only, and change nothing.", True),
+    ("query", "limit"): ("How many to list at most.", 50),
+    ("query", "after"): ("The `next` of the page before, to go on behind it.", "AAAAAAAAADLJ1mX4cQ2T"),
+    ("header", "If-Match"): ("Change it only if it is still as it was when this ETag was given out.", TAG),
+    ("header", "If-None-Match"): ("Answer 304 without a body if it is still what this ETag stands for.", TAG),
+}
+"""What each parameter means, with an example; a parameter that is not here cannot be declared."""
+
+ETAG = {"ETag": {"description": "For If-Match and If-None-Match.", "schema": {"type": "string"}, "example": TAG}}
+LOCATION = {"Location": {"description": "Where the new one is.", "schema": {"type": "string"}}}
+LINK = {"Link": {"description": 'The next page, as `rel="next"`, if there is one.', "schema": {"type": "string"}}}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before repeating.", "schema": {"type": "integer"}}}
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
@@ -42,7 +63,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask, **spec: Any) -> None:
-        super().__init__(spec_kwargs=spec | {"extra_plugins": [OperationIds()]})
+        super().__init__(spec_kwargs=spec | {"extra_plugins": [Explanations()]})
         self.register_converter(
             IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
         )
@@ -54,19 +75,45 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     def _register_responses(self) -> None:
         """Each operation names its own problems; smorest's list of every HTTP status is not wanted."""
 
+    def _register_etag_headers(self) -> None:
+        pass
 
-class OperationIds(BasePlugin):
-    """Gives each operation the name of its view, so that generated clients have good names."""
+    def _register_pagination_header(self) -> None:
+        pass
+
+
+class Explanations(BasePlugin):
+    """Gives each operation the name of its view, for generated clients, and each parameter its meaning."""
+
+    def path_helper(
+        self,
+        path: str | None = None,  # noqa: ARG002 - apispec names it
+        operations: dict[Any, Any] | None = None,  # noqa: ARG002
+        parameters: list[dict[str, Any]] | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """apispec calls this with the parameters of one path."""
+        _explain(parameters or ())
 
     def operation_helper(
         self,
-        path: str | None = None,  # noqa: ARG002 - apispec names it
+        path: str | None = None,  # noqa: ARG002
         operations: dict[Any, Any] | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """apispec calls this with the operations of one path."""
         for operation in (operations or {}).values():
             operation["operationId"] = operation.pop("x-view")
+            _explain(operation.get("parameters", ()))
+
+
+def _explain(parameters: Iterable[dict[str, Any]]) -> None:
+    for each in parameters:
+        each["description"], example = PARAMETERS[each["in"], each["name"]]
+        if each["required"]:
+            each["example"] = example
+        else:  # the documentation page would send an `example` along, and an If-Match made up is always stale
+            each["schema"] = each["schema"] | {"examples": [example]}
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -95,23 +142,21 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             for problem in (*problems, *EVERYWHERE, *(WITH_BODY if "json" in locations else ())):
                 by_status.setdefault(problem.status, []).append(problem)
             for status, group in sorted(by_status.items()):
-                _document(view, self._problems(status, group))
+                _document(view, self._problems(status, group, rule))
             _document(view, self.doc(**{"x-view": view.__name__}))
             return cast("View", self.route(rule, methods=[method])(view))
 
         return declare
 
-    def _problems(self, status: int, group: list[type[Problem]]) -> Any:
-        examples = {
-            problem.code: {"value": problem_body(problem, problem.meaning, "/students/7", "5f0c5b1e")}
-            for problem in group
-        }
+    def _problems(self, status: int, group: list[type[Problem]], rule: str) -> Any:
+        instance = re.sub(r"<id:(\w+)>", lambda match: str(EXAMPLE_IDS[match[1]]), rule)
         return self.alt_response(
             status,
             schema=ProblemDetails,
             content_type="application/problem+json",
             description=" / ".join(dict.fromkeys(problem.title for problem in group)),
-            examples=examples,
+            examples={problem.code: {"value": problem_example(problem, instance)} for problem in group},
+            headers=RETRY_AFTER if status == DatabaseUnavailable.status else None,
         )
 
     def body(self, schema: type[Schema], example: Mapping[str, Any], *, required: bool = True) -> Decorator:
@@ -128,22 +173,31 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def unparsed_query(self, schema: type[Schema]) -> Decorator:
         """Document a query that the view reads by itself."""
-        return lambda view: _document(view, self.arguments(schema, location="query"))
+        # Optional: what is required of it, the view says.
+        return lambda view: _document(view, self.arguments(schema(partial=True), location="query"))
 
     def answer(
         self, status: int, schema: type[Schema] | None = None, example: Any = None, *, tagged: bool = False
     ) -> Decorator:
-        """An answer of this view; `tagged` ones carry an ETag."""
-        headers = {"ETag": {"schema": {"type": "string"}, "description": "For If-Match and If-None-Match."}}
-        documented = self.alt_response(
-            status, schema=schema, example=example, headers=headers if tagged else None, success=True
-        )
+        """An answer of this view; `tagged` ones carry an ETag, created things a Location, pages a Link."""
+        headers = {
+            **(ETAG if tagged or status == HTTPStatus.NOT_MODIFIED else {}),
+            **(LOCATION if tagged and status == HTTPStatus.CREATED else {}),
+            **(LINK if schema and issubclass(schema, Page) else {}),
+        }
+        documented = self.alt_response(status, schema=schema, example=example, headers=headers or None, success=True)
         return lambda view: _document(view, documented)
 
     def conditional(self, header: str) -> Decorator:
         """Document that the view honours `header`: If-Match or If-None-Match."""
-        parameter = {"in": "header", "name": header, "schema": {"type": "string"}, "required": False}
-        return lambda view: _document(view, self.doc(parameters=[parameter]))
+
+        def declare(view: View) -> View:
+            documented = vars(view).setdefault("_apidoc", {}).setdefault("arguments", {}).setdefault("parameters", [])
+            # Not with smorest's `doc`: its parameters would take the place of the query's.
+            documented.append({"in": "header", "name": header, "schema": {"type": "string"}, "required": False})
+            return view
+
+        return declare
 
 
 def _document(view: View, decorator: Any) -> View:

@@ -144,7 +144,10 @@ def delete_course(course_id: int) -> Response:
 @blp.query(incoming.RosterQuery)
 @blp.answer(200, outgoing.Roster, {"items": [ON_ROSTER], "next": None})
 def get_roster(query: dict[str, Any], course_id: int) -> Response:
-    """List who is in a course (by student id), or with `status=waitlisted` its queue (by position)."""
+    """List who is in a course, by student id.
+
+    `status=waitlisted` lists its queue instead, by position.
+    """
     limit = query["limit"]
     rows = questions.roster(course_id, query["status"], after(query), limit + 1)
     return page_reply(rows, limit, lambda row: row.key, roster_item)

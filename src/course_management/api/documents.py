@@ -17,10 +17,16 @@ CATALOGUE = {cls.slug(): cls for cls in catalogue().values()}
 DESCRIPTION = (
     "Which student is in which course. Never oversold, every enrollment call safe to repeat, every refusal "
     "explained with every reason, every change in a ledger.\n\n"
-    "Errors are problem details (RFC 9457); `type` is a page that explains the code. Ids are integers from 1 to "
-    f"{MAX_ID}; times are UTC. Lists are paged with `limit` and the cursor `after`. `X-Request-ID` is accepted, "
-    "echoed, logged and kept in the ledger."
+    "Errors are problem details (RFC 9457); `type` is a page that explains the code, and there is a "
+    f"[list of all codes](/problems). Ids are integers from 1 to {MAX_ID}; times are UTC. Lists are paged with "
+    "`limit` and the cursor `after`. `X-Request-ID` is accepted, echoed, logged and kept in the ledger."
 )
+PAGE = {
+    "app_name": "Course enrollment",
+    "layout": "BaseLayout",  # without the bar that loads other people's documents
+    "validatorUrl": None,  # it would send the document to swagger.io
+    "oauth2RedirectUrl": None,  # there is no login, and the page needs no absolute address
+}
 
 
 def init_app(app: Flask) -> None:
@@ -36,11 +42,7 @@ def init_app(app: Flask) -> None:
     for module in (enrollment, students, courses, health):
         api.register_blueprint(module.blp)
     app.register_blueprint(pages)
-    app.register_blueprint(
-        flask_swagger_ui.get_swaggerui_blueprint(
-            "/docs", "/openapi.json", config={"app_name": "Course enrollment", "validatorUrl": None}
-        )
-    )
+    app.register_blueprint(flask_swagger_ui.get_swaggerui_blueprint("/docs", "/openapi.json", config=PAGE))
 
 
 @pages.get("/")

@@ -167,11 +167,10 @@ def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
 
 def _courses_to_leave() -> list[int]:
     """The ids from the body or from the query, not from both."""
-    if not request.query_string:
-        schema = incoming.OneOrMoreCourses()
-        found = parser.parse(schema, request) if has_body() else schema.load({})
-    elif has_body():
-        raise validation_failed({"course_id": ["Give the courses in the body or in the query, not in both."]})
+    if has_body() == bool(request.query_string):
+        raise validation_failed({"_schema": ["Give the courses either in the body or in the query."]})
+    if has_body():
+        found = parser.parse(incoming.OneOrMoreCourses(), request)
     else:
         found = parser.parse(incoming.UnenrollQuery(), request, location="query")
     course_ids: list[int] = found["course_ids"]

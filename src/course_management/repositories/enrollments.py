@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Integer, and_, bindparam, case, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, literal, or_, select, true
 
 from ..database import AnyRow, autocommit
-from ..errors import StudentNotFound
+from ..errors import CourseNotFound, StudentNotFound
 from ..models import UNENROLLED, WAITLISTED, Id, courses, enrollments, events, queue_position, students
-from . import courses as course_questions
-from . import students as student_questions
 
 _HELD = (
     select(
@@ -45,13 +43,31 @@ def of_student(student_id: int) -> Sequence[AnyRow]:
     return [row for row in rows if row.id is not None]
 
 
-_HISTORY = {
-    column.name: select(events)
-    .where(column == bindparam("id", type_=Id), events.c.id < bindparam("before", type_=Id))
-    .order_by(events.c.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-    for column in (events.c.student_id, events.c.course_id)
-}
+def _history(column: ColumnElement[int], owner: Table) -> Select[tuple[int]]:
+    """Ledger lines of one student or course; no row at all means that there is neither a line nor the owner.
+
+    One row without a line says that the owner is there. The ledger outlives its owners, so lines come alone too.
+    """
+    given = bindparam("id", type_=Id)
+    page = (
+        select(events)
+        .where(column == given, events.c.id < bindparam("before", type_=Id))
+        .order_by(events.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .subquery("page")
+    )
+    always = select(literal(1, Integer).label("one")).subquery("always")
+    known = select(owner.c.id).where(owner.c.id == given).exists()
+    return (
+        select(page)
+        .select_from(always.outerjoin(page, true()))
+        .where(or_(page.c.id.is_not(None), known))
+        .order_by(page.c.id.desc())
+    )
+
+
+_OF_STUDENT = _history(events.c.student_id, students)
+_OF_COURSE = _history(events.c.course_id, courses)
 
 
 def history_of_student(student_id: int, before: int, limit: int) -> Sequence[AnyRow]:
@@ -59,15 +75,15 @@ def history_of_student(student_id: int, before: int, limit: int) -> Sequence[Any
 
     The ledger outlives the student. Raises `StudentNotFound` when neither is there.
     """
-    rows = autocommit(_HISTORY["student_id"], {"id": student_id, "before": before, "limit": limit})
+    rows = autocommit(_OF_STUDENT, {"id": student_id, "before": before, "limit": limit})
     if not rows:
-        student_questions.one(student_id)
-    return rows
+        raise StudentNotFound
+    return [row for row in rows if row.id is not None]
 
 
 def history_of_course(course_id: int, before: int, limit: int) -> Sequence[AnyRow]:
     """The same of a course. Raises `CourseNotFound` when neither the course nor a line of it is there."""
-    rows = autocommit(_HISTORY["course_id"], {"id": course_id, "before": before, "limit": limit})
+    rows = autocommit(_OF_COURSE, {"id": course_id, "before": before, "limit": limit})
     if not rows:
-        course_questions.one(course_id)
-    return rows
+        raise CourseNotFound
+    return [row for row in rows if row.id is not None]

@@ -6,10 +6,20 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from ..errors import Explained, Problem, catalogue
+from ..errors import (
+    CourseFull,
+    CourseNotFound,
+    EnrollmentRefused,
+    Explained,
+    Problem,
+    UnknownCourse,
+    ValidationFailed,
+    catalogue,
+)
 from ..models import ENROLLED, STATUSES, WAITLISTED
 
 MOMENT = "2026-09-01T08:00:00.123456Z"
+EXAMPLE_IDS = {"student_id": 7, "course_id": 1}
 
 
 class Whole(fields.Integer):
@@ -249,3 +259,20 @@ def problem_body(problem: type[Problem], detail: str, instance: str, request_id:
 def problem_page(cls: type[Explained]) -> str:
     """The address of the page that explains a code."""
     return f"/problems/{cls.slug()}"
+
+
+def problem_example(problem: type[Problem], instance: str) -> dict[str, Any]:
+    """A problem as a client gets it at the address `instance`, with the facts that come with its code."""
+    facts: dict[str, Any] = {}
+    if problem is ValidationFailed:
+        facts["errors"] = [{"pointer": "/course_ids/3", "detail": "Must not repeat an id."}]
+    elif problem is EnrollmentRefused:
+        reason = {"code": CourseFull.code, "detail": CourseFull.meaning, "capacity": 30, "waitlist_open": True}
+        facts["decisions"] = [
+            {"course_id": 1, "outcome": "eligible", "reasons": []},
+            {"course_id": 2, "outcome": "refused", "reasons": [reason]},
+        ]
+    elif problem is CourseNotFound and instance.endswith("enroll"):
+        reason = {"code": UnknownCourse.code, "detail": UnknownCourse.meaning}
+        facts["decisions"] = [{"course_id": 2, "outcome": "refused", "reasons": [reason]}]
+    return problem_body(problem, problem.meaning, instance, "5f0c5b1e") | facts

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from ...database import Raced, autocommit, db, retried
 from ...models import ENROLLED, WAITLISTED
 from .. import Context
-from .decisions import Decision, explain, refuse
+from .decisions import ALREADY, Decision, explain, refuse
 from .promotion import promote
 from .statements import ENROLL, parameters
 
@@ -57,13 +57,18 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
     refuse(decisions)
     if any(each.outcome == "eligible" for each in decisions):
         raise Raced  # what stood in the way is gone, or the statement met a race
-    return [_outcome(each, None) for each in decisions]
+    return [Outcome(each.course_id, each.outcome, each.position) for each in decisions]
 
 
-def _outcome(found: Decision, changed: str | None) -> Outcome:
-    """What to answer about a course found as it is now, which this request has `changed` to a status, or not."""
-    if changed is None:
-        return Outcome(found.course_id, found.outcome, found.position)
-    if found.outcome == "already_enrolled":
-        changed = ENROLLED  # promoted since
-    return Outcome(found.course_id, changed, found.position)
+def _outcome(found: Decision, status: str | None) -> Outcome:
+    """What to answer about one course of a request that was applied.
+
+    `status` is what the statement made of it, None where it was held already; `found` is how it stands a moment
+    later: promoted from the queue since, or left again by another request, which is that request's affair.
+    """
+    if status is None:
+        held = found.outcome if found.outcome in ALREADY.values() else ALREADY[ENROLLED]
+        return Outcome(found.course_id, held, found.position)
+    if found.outcome == ALREADY[ENROLLED]:
+        status = ENROLLED
+    return Outcome(found.course_id, status, found.position)

@@ -1,0 +1,211 @@
+"""What the database holds by itself, whoever writes: psql, imports, and mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from course_management.database import broken_constraint
+
+Make = Callable[..., int]
+ENROLL = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')"
+
+
+@pytest.fixture
+def refused(sql: Any) -> Callable[..., str]:
+    """Runs a statement that the database must refuse; the name of what refused."""
+
+    def run(statement: str, **parameters: Any) -> str:
+        with pytest.raises(IntegrityError) as caught:
+            sql(statement, **parameters)
+        return broken_constraint(caught.value)
+
+    return run
+
+
+def test_a_plain_insert_is_counted_and_in_the_ledger(
+    client: FlaskClient, student: Make, course: Make, sql: Any, counters: Any
+) -> None:
+    ada, programming = student(), course(capacity=1)
+
+    sql(ENROLL, student=ada, course=programming)
+
+    assert counters(programming) == (1, 0)
+    (line,) = client.get(f"/students/{ada}/history").get_json()["items"]
+    assert (line["from"], line["to"], line["actor"], line["request_id"]) == (None, "enrolled", "database", None)
+
+
+def test_a_plain_update_is_counted_and_signed_by_the_database(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, sql: Any, counters: Any
+) -> None:
+    ada, programming = student(), course(capacity=1)
+    enroll(ada, programming)
+
+    sql("UPDATE student_courses SET status = 'unenrolled'")
+
+    assert counters(programming) == (0, 0)
+    line = client.get(f"/students/{ada}/history").get_json()["items"][0]
+    assert (line["from"], line["to"], line["actor"], line["request_id"]) == (
+        "enrolled",
+        "unenrolled",
+        "database",
+        None,
+    )
+
+
+def test_a_bulk_insert_is_one_line_and_one_seat_each(student: Make, course: Make, sql: Any, counters: Any) -> None:
+    programming = course()
+    for _ in range(5):
+        student()
+
+    sql(
+        "INSERT INTO student_courses (student_id, course_id, status) SELECT id, :course, 'enrolled' FROM students",
+        course=programming,
+    )
+
+    assert counters(programming) == (5, 0)
+    assert sql("SELECT count(*) FROM enrollment_events") == [(5,)]
+
+
+def test_a_place_taken_by_hand_does_not_stop_the_queue(
+    student: Make, course: Make, enroll: Any, sql: Any, client: FlaskClient
+) -> None:
+    full, by_hand, later = course(capacity=0, waitlist_capacity=None), student(), student()
+    sql(
+        "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
+        " VALUES (:student, :course, 'waitlisted', 41)",
+        student=by_hand,
+        course=full,
+    )
+
+    enroll(later, full, waitlist=True)
+
+    queue = client.get(f"/courses/{full}/students?status=waitlisted").get_json()["items"]
+    assert [(entry["student_id"], entry["position"]) for entry in queue] == [(by_hand, 1), (later, 2)]
+
+
+def test_nobody_can_oversell(student: Make, course: Make, refused: Any) -> None:
+    refusal = refused(ENROLL, student=student(), course=course(capacity=0))
+
+    assert refusal == "ck_courses_seats_within_capacity"
+
+
+def test_nobody_can_enroll_twice(student: Make, course: Make, sql: Any, enroll: Any) -> None:
+    ada, programming = student(), course()
+    enroll(ada, programming)
+
+    with pytest.raises(IntegrityError):
+        sql(ENROLL, student=ada, course=programming)
+
+
+def test_nobody_can_enroll_a_stranger(course: Make, sql: Any) -> None:
+    with pytest.raises(IntegrityError):
+        sql(ENROLL, student=999, course=course())
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ("status = 'dreaming'", "ck_student_courses_status_known"),
+        ("status = 'waitlisted'", "ck_student_courses_queue_number_iff_waiting"),
+        ("queue_number = 1", "ck_student_courses_queue_number_iff_waiting"),
+        ("student_id = student_id + 1", "student_courses_key_is_fixed"),
+        ("course_id = course_id + 1", "student_courses_key_is_fixed"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_refused(
+    student: Make, course: Make, enroll: Any, refused: Any, change: str, refusal: str
+) -> None:
+    enroll(student(), course())
+
+    assert refused(f"UPDATE student_courses SET {change}") == refusal
+
+
+def test_a_held_row_cannot_be_deleted(student: Make, course: Make, enroll: Any, refused: Any) -> None:
+    enroll(student(), course())
+
+    assert refused("DELETE FROM student_courses") == "student_courses_held_rows_stay"
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE enrollment_events SET actor = 'nobody'", "DELETE FROM enrollment_events"]
+)
+def test_the_ledger_cannot_be_rewritten(student: Make, course: Make, enroll: Any, refused: Any, statement: str) -> None:
+    enroll(student(), course())
+
+    assert refused(statement) == "enrollment_events_append_only"
+
+
+def test_replace_does_not_slip_by(backend: str, student: Make, course: Make, enroll: Any, refused: Any) -> None:
+    if backend != "sqlite":
+        pytest.skip("REPLACE is SQLite's")
+    ada, programming = student(), course()
+    enroll(ada, programming)
+
+    refusal = refused("INSERT OR REPLACE" + ENROLL.removeprefix("INSERT"), student=ada, course=programming)
+
+    assert refusal == "student_courses_held_rows_stay"
+
+
+@pytest.mark.parametrize("table", ["student_courses", "enrollment_events"])
+def test_nothing_can_be_truncated(backend: str, refused: Any, table: str) -> None:
+    if backend != "postgresql":
+        pytest.skip("TRUNCATE is PostgreSQL's")
+
+    assert refused(f"TRUNCATE {table}") == f"{table}_no_truncate"
+
+
+def test_the_triggers_do_not_depend_on_who_calls(
+    backend: str, engine: Engine, student: Make, course: Make, counters: Any
+) -> None:
+    """A session with another search path still finds the tables of the schema it writes to."""
+    if backend != "postgresql":
+        pytest.skip("SQLite has no schemas")
+    ada, programming = student(), course()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL search_path = ''")
+        connection.exec_driver_sql(
+            f"INSERT INTO public.student_courses (student_id, course_id, status)"
+            f" VALUES ({ada}, {programming}, 'enrolled')"
+        )
+
+    assert counters(programming) == (1, 0)
+
+
+def test_an_id_is_never_given_again(client: FlaskClient, student: Make) -> None:
+    first = student()
+    client.delete(f"/students/{first}")
+
+    assert student() > first
+
+
+def test_time_limits_come_with_the_connection(backend: str, sql: Any) -> None:
+    if backend == "sqlite":
+        assert [sql(f"PRAGMA {name}")[0][0] for name in ("foreign_keys", "journal_mode", "synchronous")] == [
+            1,
+            "wal",
+            2,
+        ]
+        assert sql("PRAGMA recursive_triggers") == [(1,)]
+    else:
+        assert [sql(f"SHOW {name}")[0][0] for name in ("lock_timeout", "statement_timeout", "timezone")] == [
+            "1200ms",
+            "1400ms",
+            "UTC",
+        ]
+
+
+def test_a_writer_that_reads_first_waits_for_the_other(backend: str, engine: Engine, course: Make) -> None:
+    """SQLite as it comes would let both read, and one of them lose its update without an error."""
+    if backend != "sqlite":
+        pytest.skip("PostgreSQL locks rows")
+    course()
+    with engine.connect() as first, engine.connect() as second:
+        first.exec_driver_sql("SELECT 1")
+        with pytest.raises(DBAPIError, match="locked"):
+            second.exec_driver_sql("UPDATE courses SET title = 'second'")

@@ -1,0 +1,312 @@
+"""Many at the same instant. Each race has its control: with the guard removed, the same race must be lost.
+
+The controls take the guard away from the database or the statement, never from the test.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import URL, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from course_management.services import Context, enrollment
+
+Make = Callable[..., int]
+TOGETHER = 16
+
+FREE_SEATS = text(
+    "SELECT capacity - (SELECT count(*) FROM student_courses WHERE course_id = courses.id)"
+    " FROM courses WHERE id = :course"
+)
+TAKE_SEAT = text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')")
+TAKE_SEAT_IF_COUNTED = text(
+    "INSERT INTO student_courses (student_id, course_id, status) SELECT :student, id, 'enrolled' FROM courses"
+    " WHERE id = :course AND (SELECT count(*) FROM student_courses WHERE course_id = courses.id) < capacity"
+)
+
+
+@pytest.fixture
+def at_once(app: Flask) -> Callable[[Sequence[Callable[[Any], Any]]], list[Any]]:
+    """Runs calls at the same instant, each on a connection of its own; their answers."""
+
+    def run(calls: Sequence[Callable[[Any], Any]]) -> list[Any]:
+        barrier = Barrier(len(calls))
+
+        def one(call: Callable[[Any], Any]) -> Any:
+            client = app.test_client()
+            barrier.wait()
+            return call(client)
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return list(pool.map(one, calls))
+
+    return run
+
+
+def enrolling(student_id: int, *course_ids: int, **body: Any) -> Callable[[Any], Any]:
+    return lambda client: client.post(f"/students/{student_id}/enroll", json={"course_ids": course_ids, **body})
+
+
+def leaving(student_id: int, *course_ids: int) -> Callable[[Any], Any]:
+    return lambda client: client.delete(f"/students/{student_id}/unenroll", json={"course_ids": course_ids})
+
+
+def replacing(student_id: int, *course_ids: int, **headers: str) -> Callable[[Any], Any]:
+    return lambda client: client.put(f"/students/{student_id}/enroll", json={"course_ids": course_ids}, headers=headers)
+
+
+def statuses(answers: Sequence[Any]) -> list[int]:
+    return sorted(answer.status_code for answer in answers)
+
+
+@pytest.fixture
+def assert_sound(sql: Any) -> Callable[[], None]:
+    """The database agrees with itself: counters, limits and the ledger."""
+
+    def check() -> None:
+        assert not sql(
+            """
+            SELECT c.id FROM courses c LEFT JOIN student_courses e ON e.course_id = c.id
+            GROUP BY c.id, c.seats_taken, c.waiting, c.capacity
+            HAVING c.seats_taken <> sum(CASE WHEN e.status = 'enrolled' THEN 1 ELSE 0 END)
+                OR c.waiting <> sum(CASE WHEN e.status = 'waitlisted' THEN 1 ELSE 0 END)
+                OR c.seats_taken > c.capacity
+            """
+        )
+        # The last line of each pair is its status; each line begins where the one before it ended.
+        lines: dict[tuple[int, int], str | None] = {}
+        for student_id, course_id, before, after in sql(
+            "SELECT student_id, course_id, from_status, to_status FROM enrollment_events ORDER BY id"
+        ):
+            assert lines.get((student_id, course_id)) == before
+            lines[student_id, course_id] = after
+        assert lines == {
+            (student_id, course_id): status
+            for student_id, course_id, status in sql("SELECT student_id, course_id, status FROM student_courses")
+        }
+
+    return check
+
+
+def test_the_same_request_16_times_at_once_is_one_change(
+    student: Make, course: Make, at_once: Any, sql: Any, assert_sound: Any
+) -> None:
+    ada, programming = student(), course(capacity=1)
+
+    answers = at_once([enrolling(ada, programming)] * TOGETHER)
+
+    assert statuses(answers) == [200] * (TOGETHER - 1) + [201]
+    assert sql("SELECT count(*) FROM enrollment_events") == [(1,)]
+    assert_sound()
+
+
+def test_the_same_leaving_16_times_at_once_is_one_change(
+    student: Make, course: Make, enroll: Any, at_once: Any, sql: Any, assert_sound: Any
+) -> None:
+    ada, programming = student(), course()
+    enroll(ada, programming)
+
+    answers = at_once([leaving(ada, programming)] * TOGETHER)
+
+    assert sorted(answer.get_json()["results"][0]["outcome"] for answer in answers) == [
+        *["not_enrolled"] * (TOGETHER - 1),
+        "unenrolled",
+    ]
+    assert sql("SELECT count(*) FROM enrollment_events") == [(2,)]
+    assert_sound()
+
+
+def test_the_last_seats_are_sold_exactly(student: Make, course: Make, at_once: Any, assert_sound: Any) -> None:
+    seats, contested = 5, course(capacity=5)
+
+    answers = at_once([enrolling(student(), contested) for _ in range(TOGETHER)])
+
+    assert statuses(answers) == [201] * seats + [409] * (TOGETHER - seats)
+    assert_sound()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_count_then_insert_oversells_unless_the_constraint_has_the_last_word(
+    *, guarded: bool, backend: str, database: URL, student: Make, course: Make, sql: Any
+) -> None:
+    """The control: what people write first, on connections as they come. Only the CHECK stands in its way."""
+    contested, buyers = course(capacity=1), (student(), student())
+    oversell = _oversell_on_sqlite if backend == "sqlite" else _oversell_on_postgresql
+
+    if guarded:
+        with pytest.raises(DBAPIError, match="ck_courses_seats_within_capacity"):
+            oversell(database, contested, buyers, guarded=True)
+    else:
+        oversell(database, contested, buyers, guarded=False)
+
+    assert sql("SELECT seats_taken FROM courses") == [(1 if guarded else 2,)]
+
+
+def _oversell_on_sqlite(database: URL, contested: int, buyers: Sequence[int], *, guarded: bool) -> None:
+    # Both read before either writes; as it comes, SQLite lets both go on.
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.connect() as first, engine.connect() as second:
+        for connection in (first, second):
+            connection.exec_driver_sql(f"PRAGMA ignore_check_constraints = {'OFF' if guarded else 'ON'}")
+            assert connection.execute(FREE_SEATS, {"course": contested}).scalar_one() == 1
+            connection.rollback()
+        for connection, buyer in zip((first, second), buyers, strict=True):
+            connection.execute(TAKE_SEAT, {"student": buyer, "course": contested})
+            connection.commit()
+
+
+def _oversell_on_postgresql(database: URL, contested: int, buyers: Sequence[int], *, guarded: bool) -> None:
+    # One statement this time, and it oversells all the same: its count is as old as its snapshot.
+    engine = create_engine(database, poolclass=NullPool)
+    if not guarded:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"))
+    with engine.connect() as first, engine.connect() as second, ThreadPoolExecutor(1) as pool:
+        first.execute(TAKE_SEAT_IF_COUNTED, {"student": buyers[0], "course": contested})
+        waiting = pool.submit(second.execute, TAKE_SEAT_IF_COUNTED, {"student": buyers[1], "course": contested})
+        _wait_until_blocked(engine)
+        first.commit()
+        waiting.result()
+        second.commit()
+
+
+def test_the_constraint_stops_who_goes_around_the_service(student: Make, course: Make, sql: Any) -> None:
+    contested = course(capacity=0)
+
+    with pytest.raises(DBAPIError, match="ck_courses_seats_within_capacity"):
+        sql(
+            "INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')",
+            student=student(),
+            course=contested,
+        )
+
+
+def test_a_queue_numbers_everybody_once(
+    student: Make, course: Make, at_once: Any, client: Any, assert_sound: Any
+) -> None:
+    contested = course(capacity=3, waitlist_capacity=None)
+
+    answers = at_once([enrolling(student(), contested, waitlist=True) for _ in range(TOGETHER)])
+
+    assert statuses(answers) == [201] * TOGETHER
+    queue = client.get(f"/courses/{contested}/students?status=waitlisted").get_json()["items"]
+    assert [entry["position"] for entry in queue] == list(range(1, TOGETHER - 3 + 1))
+    assert_sound()
+
+
+def test_many_leaving_at_once_seat_as_many_in_order(
+    student: Make, course: Make, enroll: Any, at_once: Any, client: Any, assert_sound: Any
+) -> None:
+    contested = course(capacity=8, waitlist_capacity=None)
+    everybody = [student() for _ in range(20)]
+    for each in everybody:
+        enroll(each, contested, waitlist=True)
+
+    at_once([leaving(each, contested) for each in everybody[:8]])
+
+    seated = client.get(f"/courses/{contested}/students").get_json()["items"]
+    assert [entry["student_id"] for entry in seated] == everybody[8:16]
+    assert_sound()
+
+
+def test_two_replacements_of_one_student_leave_one_of_the_two_sets(
+    student: Make, course: Make, at_once: Any, held: Any, assert_sound: Any
+) -> None:
+    first, second = [course(), course()], [course(), course()]
+
+    for _ in range(5):
+        ada = student()
+        answers = at_once([replacing(ada, *first), replacing(ada, *second)] * 2)
+
+        assert statuses(answers) == [200] * 4
+        assert set(held(ada)) in (set(first), set(second))
+    assert_sound()
+
+
+def test_of_replacements_with_the_same_tag_one_wins(
+    student: Make, course: Make, at_once: Any, client: Any, assert_sound: Any
+) -> None:
+    ada, courses = student(), [course() for _ in range(8)]
+    tag = client.get(f"/students/{ada}/courses").headers["ETag"]
+
+    answers = at_once([replacing(ada, each, **{"If-Match": tag}) for each in courses])
+
+    assert statuses(answers) == [200] + [412] * 7
+    assert_sound()
+
+
+def test_overlapping_requests_in_any_order_neither_deadlock_nor_drift(
+    student: Make, course: Make, at_once: Any, assert_sound: Any
+) -> None:
+    chance = random.Random(20261122)  # noqa: S311 - a repeatable choice of operations
+    people = [student() for _ in range(8)]
+    offered = [course(capacity=chance.choice([1, 3, None]), waitlist_capacity=2) for _ in range(5)]
+
+    for _ in range(5):
+        calls = []
+        for each in people * 2:
+            some = chance.sample(offered, chance.randint(1, 5))
+            calls.append(
+                chance.choice(
+                    [
+                        enrolling(each, *some, waitlist=True),
+                        enrolling(each, *some),
+                        leaving(each, *some),
+                        replacing(each, *some),
+                    ]
+                )
+            )
+        assert max(statuses(at_once(calls))) < 500
+        assert_sound()
+
+
+def test_a_stale_seat_is_not_given_twice(
+    app: Flask, backend: str, engine: Engine, student: Make, course: Make, enroll: Any, held: Any, assert_sound: Any
+) -> None:
+    """The student leaves a full course while the same student's enroll, which saw it held, waits for the lock.
+
+    Without the null that NOT NULL refuses, the waiting statement would bring the row back over the capacity.
+    """
+    if backend == "sqlite":
+        pytest.skip("SQLite has one writer: no statement can see what another is changing")
+    ada, alan, contested, other = student(), student(), course(capacity=1), course(capacity=5)
+    enroll(ada, contested)
+    with ThreadPoolExecutor(1) as pool, engine.connect() as rival:
+        rival.execute(text("SELECT id FROM courses ORDER BY id FOR NO KEY UPDATE"))
+
+        def wait_and_enroll() -> list[Any]:
+            with app.app_context():
+                return list(enrollment.enroll(ada, [contested, other], waitlist=False, context=Context()))
+
+        waiting = pool.submit(wait_and_enroll)
+        _wait_until_blocked(engine)
+        leave = text(
+            "UPDATE student_courses SET status = 'unenrolled', revision = revision + 1 WHERE student_id = :ada"
+        )
+        take = text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:alan, :course, 'enrolled')")
+        rival.execute(leave, {"ada": ada})
+        rival.execute(take, {"alan": alan, "course": contested})
+        rival.commit()
+
+        with pytest.raises(Exception, match="At least one of the courses cannot be had"):
+            waiting.result()
+    assert (held(ada), held(alan)) == ({}, {contested: "enrolled"})
+    assert_sound()
+
+
+def _wait_until_blocked(engine: Engine) -> None:
+    """Until some session waits for a lock of another."""
+    blocked = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watch:
+        while watch.execute(blocked).scalar_one() == 0:
+            pass

@@ -1,0 +1,171 @@
+"""PUT /students/{id}/enroll: afterwards the student holds exactly these courses, or nothing has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+Make = Callable[..., int]
+
+
+@pytest.fixture
+def replace(client: FlaskClient) -> Callable[..., Any]:
+    def call(student_id: int, *course_ids: int, query: str = "", **body: Any) -> Any:
+        return client.put(f"/students/{student_id}/enroll{query}", json={"course_ids": course_ids, **body})
+
+    return call
+
+
+def test_the_set_is_replaced(student: Make, course: Make, enroll: Any, replace: Any, held: Any, counters: Any) -> None:
+    ada, old, kept, new = student(), course(), course(), course(capacity=1)
+    enroll(ada, old, kept)
+
+    answer = replace(ada, new, kept)
+
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "student_id": ada,
+        "enrolled": [new],
+        "waitlisted": [],
+        "unenrolled": [old],
+        "kept": [kept],
+    }
+    assert held(ada) == {kept: "enrolled", new: "enrolled"}
+    assert [counters(each) for each in (old, kept, new)] == [(0, 0), (1, 0), (1, 0)]
+
+
+def test_replacing_by_the_same_set_changes_nothing(
+    client: FlaskClient, student: Make, course: Make, replace: Any
+) -> None:
+    ada, first, second = student(), course(), course()
+    replace(ada, first, second)
+
+    answer = replace(ada, second, first)
+
+    assert answer.get_json()["kept"] == [second, first]
+    assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 2
+
+
+def test_the_empty_set_takes_the_student_out_of_everything(
+    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+) -> None:
+    ada, first, second = student(), course(), course()
+    enroll(ada, second, first)
+
+    answer = replace(ada)
+
+    assert answer.get_json()["unenrolled"] == sorted([first, second])
+    assert held(ada) == {}
+
+
+def test_one_refusal_undoes_the_whole_replacement(
+    student: Make, course: Make, enroll: Any, replace: Any, held: Any, counters: Any
+) -> None:
+    ada, old, free, full = student(), course(), course(), course(capacity=0)
+    enroll(ada, old)
+
+    answer = replace(ada, free, full)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "enrollment_refused")
+    assert {each["course_id"]: each["outcome"] for each in answer.get_json()["decisions"]} == {
+        free: "eligible",
+        full: "refused",
+    }
+    assert held(ada) == {old: "enrolled"}
+    assert [counters(each) for each in (old, free)] == [(1, 0), (0, 0)]
+
+
+def test_an_unknown_course_undoes_the_whole_replacement(
+    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+) -> None:
+    ada, old = student(), course()
+    enroll(ada, old)
+
+    answer = replace(ada, 999)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "course_not_found")
+    assert held(ada) == {old: "enrolled"}
+
+
+def test_an_unknown_student_has_nothing_to_replace(course: Make, replace: Any) -> None:
+    answer = replace(999, course())
+
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "student_not_found")
+
+
+def test_a_full_course_that_is_held_is_kept(student: Make, course: Make, enroll: Any, replace: Any) -> None:
+    ada, full, new = student(), course(capacity=1), course()
+    enroll(ada, full)
+
+    assert replace(ada, full, new).get_json()["kept"] == [full]
+
+
+def test_a_place_in_the_queue_is_kept_too(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
+    ada, queue, new = student(), course(capacity=0, waitlist_capacity=1), course()
+    enroll(ada, queue, waitlist=True)
+
+    answer = replace(ada, queue, new)
+
+    assert (answer.get_json()["kept"], answer.get_json()["enrolled"]) == ([queue], [new])
+    assert held(ada) == {queue: "waitlisted", new: "enrolled"}
+
+
+def test_with_the_waitlist_a_full_course_gives_a_place(student: Make, course: Make, replace: Any, held: Any) -> None:
+    ada, full, free = student(), course(capacity=0, waitlist_capacity=1), course()
+
+    answer = replace(ada, full, free, waitlist=True)
+
+    assert (answer.get_json()["waitlisted"], answer.get_json()["enrolled"]) == ([full], [free])
+    assert held(ada) == {full: "waitlisted", free: "enrolled"}
+
+
+def test_seats_given_up_go_to_those_who_wait(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
+    ada, waiting, full = student(), student(), course(capacity=1, waitlist_capacity=1)
+    enroll(ada, full)
+    enroll(waiting, full, waitlist=True)
+
+    replace(ada)
+
+    assert held(waiting) == {full: "enrolled"}
+
+
+def test_a_seat_owed_to_the_queue_is_promoted_before_it_is_refused(
+    student: Make, course: Make, enroll: Any, replace: Any, held: Any, sql: Any
+) -> None:
+    ada, waiting, full = student(), student(), course(capacity=0, waitlist_capacity=1)
+    enroll(waiting, full, waitlist=True)
+    sql("UPDATE courses SET capacity = 2")
+
+    answer = replace(ada, full)
+
+    assert answer.get_json()["enrolled"] == [full]
+    assert held(waiting) == {full: "enrolled"}
+
+
+def test_a_dry_run_answers_the_same_and_changes_nothing(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, held: Any
+) -> None:
+    ada, old, new = student(), course(), course()
+    enroll(ada, old)
+
+    trial = replace(ada, new, query="?dry_run=true")
+
+    assert held(ada) == {old: "enrolled"}
+    assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 1
+    assert replace(ada, new).get_json() == trial.get_json()
+
+
+def test_a_dry_run_is_refused_as_the_real_one_would_be(
+    student: Make, course: Make, enroll: Any, replace: Any, held: Any, sql: Any
+) -> None:
+    ada, waiting, full = student(), student(), course(capacity=0, waitlist_capacity=1)
+    enroll(waiting, full, waitlist=True)
+    sql("UPDATE courses SET capacity = 1")
+
+    answer = replace(ada, full, query="?dry_run=true")
+
+    assert answer.status_code == 409
+    assert held(waiting) == {full: "waitlisted"}
