@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL, make_url
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of the suite
 
-from course_management import create_app
+from course_management import create_app, logs
 from course_management.config import Settings, database_url
 from course_management.database import db
 
@@ -35,7 +35,8 @@ DATABASES = ("sqlite", "postgresql")
 
 
 def pytest_configure() -> None:
-    """No setting of the shell reaches the suite."""
+    """No setting of the shell reaches the suite, and every app logs as it was told."""
+    logs.CACHE_LOGGERS = False
     for name in Settings.__dataclass_fields__:
         os.environ.pop(name.upper(), None)
 

@@ -1,0 +1,88 @@
+"""How many SQL statements each endpoint sends: a number that grows is a service that grows slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+Make = Callable[..., int]
+Call = Callable[[FlaskClient], Any]
+
+# The happy request of each endpoint, by student 1 and student 2, in course 1 (held by student 1) and 2 (free).
+ONE: dict[str, Call] = {
+    "POST /students": lambda client: client.post("/students", json={"name": "N", "email": "n@example.edu"}),
+    "GET /students": lambda client: client.get("/students"),
+    "GET /students/1": lambda client: client.get("/students/1"),
+    "POST /courses": lambda client: client.post("/courses", json={"code": "X", "title": "X"}),
+    "GET /courses": lambda client: client.get("/courses"),
+    "GET /courses/1": lambda client: client.get("/courses/1"),
+    "GET /courses/1/students": lambda client: client.get("/courses/1/students"),
+    "GET /courses/1/students?status=waitlisted": lambda client: client.get("/courses/1/students?status=waitlisted"),
+    "GET /courses/1/history": lambda client: client.get("/courses/1/history"),
+    "GET /students/1/history": lambda client: client.get("/students/1/history"),
+    "GET /students/1/courses": lambda client: client.get("/students/1/courses"),
+    "POST /students/1/enroll": lambda client: client.post("/students/1/enroll", json={"course_id": 2}),
+    "GET /readyz": lambda client: client.get("/readyz"),
+}
+# On SQLite, BEGIN IMMEDIATE counts as one more where several statements make one transaction.
+MORE: dict[str, tuple[int, Call]] = {
+    "GET /healthz": (0, lambda client: client.get("/healthz")),
+    "GET /openapi.json": (0, lambda client: client.get("/openapi.json")),
+    "an enroll that changes nothing: and why": (
+        2,
+        lambda client: client.post("/students/1/enroll", json={"course_id": 1}),
+    ),
+    "a refused enroll: and why": (2, lambda client: client.post("/students/2/enroll", json={"course_id": 1})),
+    "an enroll that queues: and promotion, and the position": (
+        3,
+        lambda client: client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True}),
+    ),
+    "leaving: and who waits": (2, lambda client: client.delete("/students/1/unenroll?course_id=1")),
+}
+IN_TRANSACTION: dict[str, tuple[int, Call]] = {
+    "PATCH /students/1": (2, lambda client: client.patch("/students/1", json={"name": "N"})),
+    "DELETE /students/2": (2, lambda client: client.delete("/students/2")),
+    "PATCH /courses/1": (2, lambda client: client.patch("/courses/1", json={"title": "N"})),
+    "DELETE /courses/2": (2, lambda client: client.delete("/courses/2")),
+    # The student, what it holds, the locks, what it holds now, leave, enroll; after the commit: who waits.
+    "PUT /students/1/enroll": (7, lambda client: client.put("/students/1/enroll", json={"course_ids": [2]})),
+}
+
+
+@pytest.fixture
+def school(student: Make, course: Make, enroll: Any) -> None:
+    ada, _ = student(), student()
+    full, *_ = course(capacity=1), course(), course(capacity=0, waitlist_capacity=5)
+    enroll(ada, full)
+
+
+@pytest.mark.usefixtures("school")
+@pytest.mark.parametrize("name", ONE)
+def test_reads_and_simple_writes_are_one_statement(client: FlaskClient, statements: list[str], name: str) -> None:
+    answer = ONE[name](client)
+
+    assert answer.status_code < 300
+    assert len(statements) == 1, statements
+
+
+@pytest.mark.usefixtures("school")
+@pytest.mark.parametrize("name", MORE)
+def test_only_what_needs_more_sends_more(client: FlaskClient, statements: list[str], name: str) -> None:
+    expected, call = MORE[name]
+
+    call(client)
+
+    assert len(statements) == expected, statements
+
+
+@pytest.mark.usefixtures("school")
+@pytest.mark.parametrize("name", IN_TRANSACTION)
+def test_a_transaction_sends_what_it_must(backend: str, client: FlaskClient, statements: list[str], name: str) -> None:
+    expected, call = IN_TRANSACTION[name]
+
+    assert call(client).status_code < 300
+
+    assert len(statements) == expected + (backend == "sqlite"), statements
