@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from flask import Flask
@@ -21,12 +20,14 @@ class ContractClient(FlaskClient):
         return answer
 
 
-@functools.cache
+_document: dict[str, Any] = {}
+
+
 def document(app: Flask) -> dict[str, Any]:
-    """The OpenAPI document as the app serves it."""
-    answer = FlaskClient(app, app.response_class).get("/openapi.json").get_json()
-    assert isinstance(answer, dict)
-    return answer
+    """The OpenAPI document as the app serves it; the same for every app, so read once."""
+    if not _document:
+        _document.update(FlaskClient(app, app.response_class).get("/openapi.json").get_json())
+    return _document
 
 
 def operation_of(app: Flask, answer: TestResponse) -> dict[str, Any] | None:

@@ -6,7 +6,9 @@ from the same declaration. Views return the finished answer; the schemas of answ
 
 from __future__ import annotations
 
+import functools
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -58,16 +60,27 @@ RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before repeating.
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
-    """The OpenAPI document of the app. Errors are `api/errors.py`'s affair, so this registers no handlers."""
+    """The OpenAPI document of the app. Errors are `api/errors.py`'s affair, so this registers no handlers.
+
+    The document is put together when it is first read: that takes ten times as long as the rest of the start.
+    """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask, **spec: Any) -> None:
+        self.chapters: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
         super().__init__(spec_kwargs=spec | {"extra_plugins": [Explanations()]})
         self.register_converter(
             IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
         )
         self.init_app(app)
+
+    def _openapi_json(self) -> Response:
+        with self._lock:
+            while self.chapters:
+                self.chapters.pop(0)()
+        return cast("Response", super()._openapi_json())
 
     def _register_error_handlers(self) -> None:
         pass
@@ -125,6 +138,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         super().__init__(name, import_name, **kwargs)
         self._queried: set[str] = set()
         self.before_request(self._refuse_unexpected_query)
+
+    def register_views_in_doc(self, api: Api, *args: Any, **kwargs: Any) -> None:
+        """Add this blueprint's chapter to the document, later."""
+        api.chapters.append(functools.partial(super().register_views_in_doc, api, *args, **kwargs))
 
     def _refuse_unexpected_query(self) -> None:
         if request.query_string and request.endpoint not in self._queried:

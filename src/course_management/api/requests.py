@@ -13,11 +13,10 @@ from typing import Any, NoReturn
 
 from flask import Flask, Request, g, request
 from marshmallow import Schema, ValidationError
-from marshmallow.fields import List
+from marshmallow.fields import Field, List
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
-from werkzeug.routing import ValidationError as NoMatch
 
 from ..errors import (
     HeadersTooLarge,
@@ -36,17 +35,26 @@ MAX_ERRORS = 100
 MAX_NAME = 100
 
 
+def _numbers_up_to(maximum: int) -> str:
+    digits = str(maximum)
+    last = len(digits) - 1
+    patterns = [f"[1-9][0-9]{{0,{last - 1}}}", digits]
+    for place, digit in enumerate(digits):
+        lowest = 0 if place else 1
+        if int(digit) > lowest:
+            patterns.append(f"{digits[:place]}[{lowest}-{int(digit) - 1}][0-9]{{{last - place}}}")
+    return "|".join(patterns)
+
+
 class IdConverter(BaseConverter):
     """An id in a path: 1 to 2^63-1, without leading zeros. Anything else is a path that does not exist."""
 
-    regex = "[1-9][0-9]{0,18}"
+    # The range is in the pattern, because what `to_python` refuses is 405 to Werkzeug where the path has more methods.
+    regex = _numbers_up_to(MAX_ID)
 
     def to_python(self, value: str) -> int:
         """The id as a number."""
-        number = int(value)
-        if number > MAX_ID:
-            raise NoMatch
-        return number
+        return int(value)
 
 
 def init_app(app: Flask, max_body_bytes: int) -> None:
@@ -59,7 +67,8 @@ def init_app(app: Flask, max_body_bytes: int) -> None:
 
 def _limit() -> None:
     environ = request.environ
-    if len(environ.get("RAW_URI", "") or environ["PATH_INFO"]) + len(environ["QUERY_STRING"]) > MAX_URI:
+    # Granian hands over no RAW_URI, only the decoded path.
+    if len(environ.get("RAW_URI") or f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}") > MAX_URI:
         raise UriTooLong
     if sum(len(name) + len(value) for name, value in environ.items() if name.startswith("HTTP_")) > MAX_HEADERS:
         raise HeadersTooLarge
@@ -109,6 +118,17 @@ def has_body() -> bool:
     return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 
+def _read(req: Request) -> bytes:
+    try:
+        data = req.get_data()
+    except RequestEntityTooLarge:
+        raise PayloadTooLarge from None
+    # Werkzeug cuts a chunked body off at the limit without a word.
+    if req.content_length is None and len(data) == req.max_content_length and req.environ["wsgi.input"].read(1):
+        raise PayloadTooLarge
+    return data
+
+
 # --- bodies and queries through their schemas -------------------------------------------------------------
 
 
@@ -117,19 +137,24 @@ class StrictParser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": None, "query": None}  # noqa: RUF012 - None: the schema's own, raise
 
-    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - webargs calls it so
+    def load_json(self, req: Request, schema: Schema) -> Any:
         """The body, read strictly."""
-        if req.mimetype != "application/json" or req.headers.get("Content-Encoding", "identity") != "identity":
+        charset = req.mimetype_params.get("charset", "utf-8").lower()
+        if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType
-        try:
-            data = req.get_data()
-        except RequestEntityTooLarge:
-            raise PayloadTooLarge from None
-        return load_json(data)
+        if req.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType
+        found = load_json(_read(req))
+        if isinstance(found, dict):
+            known = _by_name(schema)
+            unknown = [name for name in found if name not in known]
+            for name in unknown[MAX_ERRORS:]:  # they would not be listed, and each costs time
+                del found[name]
+        return found
 
     def load_querystring(self, req: Request, schema: Schema) -> dict[str, Any]:
         """The query; a parameter stands once, unless the schema takes a list of it."""
-        known = {field.data_key or name: field for name, field in schema.load_fields.items()}
+        known = _by_name(schema)
         query: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
         for name, values in req.args.lists():
@@ -158,6 +183,10 @@ class StrictParser(FlaskParser):
         raise validation_failed(messages)
 
 
+def _by_name(schema: Schema) -> dict[str, Field[Any]]:
+    return {field.data_key or name: field for name, field in schema.load_fields.items()}
+
+
 def validation_failed(messages: Any) -> ValidationFailed:
     """The refusal for marshmallow's messages: a dict or list, nested as the document is."""
     return ValidationFailed(errors=list(_pointers(messages, ""))[:MAX_ERRORS])
@@ -165,7 +194,8 @@ def validation_failed(messages: Any) -> ValidationFailed:
 
 def _pointers(messages: Any, path: str) -> Iterator[dict[str, str]]:
     if isinstance(messages, Mapping):
-        for key, value in messages.items():
+        # Ordered: marshmallow keeps unknown names in a set, and the same mistake shall get the same answer.
+        for key, value in sorted(messages.items(), key=lambda each: (isinstance(each[0], str), each[0])):
             yield from _pointers(value, path if key == "_schema" else f"{path}/{_token(key)}")
     else:
         for message in messages if isinstance(messages, list) else [messages]:

@@ -6,6 +6,7 @@ and then break one database or the other.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -41,14 +42,14 @@ class Id(StrictInteger):
 
 
 class QueryInteger(fields.Integer):
-    """An integer in a query: digits only, in a range."""
+    """An integer in a query: in a range, and written as an id in a path is: digits, without leading zeros."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         bounds = validate.Range(minimum, maximum, error=f"Must be from {minimum} to {maximum}.")
         super().__init__(validate=bounds, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(MAX_ID))):
+        if not (isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,18}", value)):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)
 
@@ -89,8 +90,12 @@ class Text(fields.String):
         if any(unicodedata.category(char) in REFUSED_CATEGORIES for char in value if char not in self.allowed):
             raise ValidationError("Must not contain control or format characters.")
         text = unicodedata.normalize("NFC", value).strip()
-        if not text:
+        if all(char in self.allowed or char.isspace() for char in text):
             raise ValidationError("Must not be empty.")
+        return self.short(text)
+
+    def short(self, text: str) -> str:
+        """The text itself, if it is not too long to be stored."""
         if len(text) > self.maximum:
             raise ValidationError(f"Must be at most {self.maximum} characters long.")
         return text
@@ -106,7 +111,7 @@ class Email(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs).lower())
-        return str(self._check(text))
+        return self.short(str(self._check(text)))  # some capitals become two letters
 
 
 class CourseIds(fields.List[int]):
