@@ -172,7 +172,7 @@ def _oversell_on_postgresql(database: URL, contested: int, buyers: Sequence[int]
     with engine.connect() as first, engine.connect() as second, ThreadPoolExecutor(1) as pool:
         first.execute(TAKE_SEAT_IF_COUNTED, {"student": buyers[0], "course": contested})
         waiting = pool.submit(second.execute, TAKE_SEAT_IF_COUNTED, {"student": buyers[1], "course": contested})
-        _wait_until_blocked(engine)
+        wait_until_blocked(engine)
         first.commit()
         waiting.result()
         second.commit()
@@ -287,7 +287,7 @@ def test_a_stale_seat_is_not_given_twice(
                 return list(enrollment.enroll(ada, [contested, other], waitlist=False, context=Context()))
 
         waiting = pool.submit(wait_and_enroll)
-        _wait_until_blocked(engine)
+        wait_until_blocked(engine)
         leave = text(
             "UPDATE student_courses SET status = 'unenrolled', revision = revision + 1 WHERE student_id = :ada"
         )
@@ -302,7 +302,7 @@ def test_a_stale_seat_is_not_given_twice(
     assert_sound()
 
 
-def _wait_until_blocked(engine: Engine) -> None:
+def wait_until_blocked(engine: Engine) -> None:
     """Until some session waits for a lock of another."""
     blocked = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

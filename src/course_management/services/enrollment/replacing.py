@@ -41,20 +41,20 @@ def replace(
     `course_id, status, revision` of what the student holds. Raises what `enroll` raises.
     """
 
-    def work() -> Replacement | list[Decision]:
-        return _replace(student_id, course_ids, waitlist, context, precondition, dry_run)
-
-    found = retry(work, repeatable=precondition is None)
-    if isinstance(found, list):
+    def work() -> Replacement:
+        found = _replace(student_id, course_ids, waitlist, context, precondition, dry_run)
+        if isinstance(found, Replacement):
+            return found
         unclaimed = [each.course_id for each in found if each.seat_unclaimed]
         if unclaimed and not dry_run and promote(unclaimed, context):
-            found = retry(work, repeatable=precondition is None)
-    if isinstance(found, list):
+            raise Raced  # the seats have their owners now: decide again
         refuse(found)
-        raise Raced
+        raise Raced  # all could be had after all
+
+    done = retry(work, repeatable=precondition is None)
     if not dry_run:
-        promote([*found.unenrolled, *found.waitlisted], context)
-    return found
+        promote([*done.unenrolled, *done.waitlisted], context)
+    return done
 
 
 def _replace(
@@ -87,8 +87,6 @@ def _replace(
                 waitlist=waitlist,
             )
             connection.rollback()
-            if all(each.outcome != "refused" for each in decisions):
-                raise Raced
             return decisions
         if dry_run:
             connection.rollback()

@@ -1,0 +1,153 @@
+"""When the world changes between two steps of one request: it decides again, and answers what is true then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from course_management.errors import CourseNotFound
+from course_management.services import Context, enrollment
+from course_management.services.enrollment import decisions, enrolling, promotion, replacing
+
+from .test_races import wait_until_blocked
+
+Make = Callable[..., int]
+
+
+@pytest.fixture
+def before_explaining(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets something happen once, between a statement that was not carried out and the reading of why."""
+
+    def arrange(module: Any, happen: Callable[[], Any]) -> None:
+        def explain(*args: Any, **kwargs: Any) -> Any:
+            monkeypatch.setattr(module, "explain", decisions.explain)
+            happen()
+            return decisions.explain(*args, **kwargs)
+
+        monkeypatch.setattr(module, "explain", explain)
+
+    return arrange
+
+
+def test_a_seat_that_becomes_free_while_a_refusal_is_explained_is_taken(
+    student: Make, course: Make, enroll: Any, sql: Any, before_explaining: Any
+) -> None:
+    full = course(capacity=0)
+    before_explaining(enrolling, lambda: sql("UPDATE courses SET capacity = 1"))
+
+    assert enroll(student(), full).status_code == 201
+
+
+def test_a_replacement_decides_again_when_nothing_refuses_any_more(
+    client: FlaskClient, student: Make, course: Make, monkeypatch: pytest.MonkeyPatch, sql: Any
+) -> None:
+    ada, full = student(), course(capacity=0)
+
+    def explain(*_: Any, **__: Any) -> list[Any]:
+        monkeypatch.setattr(replacing, "explain", decisions.explain)
+        return []
+
+    def promote(*_: Any) -> int:
+        sql("UPDATE courses SET capacity = 1")
+        return 0
+
+    # Nothing is refused, so it tries again; by then there is a seat.
+    monkeypatch.setattr(replacing, "explain", explain)
+    monkeypatch.setattr(replacing, "refuse", lambda found: promote() if not found else decisions.refuse(found))
+
+    assert client.put(f"/students/{ada}/enroll", json={"course_ids": [full]}).get_json()["enrolled"] == [full]
+
+
+def test_who_is_enrolled_while_leaving_is_explained_leaves(
+    client: FlaskClient, student: Make, course: Make, sql: Any, before_explaining: Any, held: Any
+) -> None:
+    ada, programming = student(), course()
+    enroll = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:ada, :course, 'enrolled')"
+    before_explaining(enrollment.leaving, lambda: sql(enroll, ada=ada, course=programming))
+
+    answer = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
+
+    assert answer.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
+    assert held(ada) == {}
+
+
+def test_who_left_again_was_enrolled_all_the_same(
+    student: Make, course: Make, enroll: Any, sql: Any, before_explaining: Any
+) -> None:
+    ada, kept, new = student(), course(), course()
+    enroll(ada, kept)
+    before_explaining(enrolling, lambda: sql("UPDATE student_courses SET status = 'unenrolled'"))
+
+    answer = enroll(ada, kept, new)
+
+    assert [each["outcome"] for each in answer.get_json()["results"]] == ["already_enrolled", "enrolled"]
+
+
+def test_a_promotion_that_fails_changes_no_answer_and_happens_later(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, ada, waiting = course(capacity=1, waitlist_capacity=1), student(), student()
+    for each in (ada, waiting):
+        enroll(each, full, waitlist=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, "_promote_batch", _fail)
+        assert client.delete(f"/students/{ada}/unenroll", json={"course_id": full}).status_code == 200
+        assert held(waiting) == {full: "waitlisted"}
+
+    enroll(student(), full)
+
+    assert held(waiting) == {full: "enrolled"}
+
+
+def _fail(*_: Any) -> None:
+    raise OperationalError("", None, Exception())
+
+
+def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make, sql: Any) -> None:
+    full = course(capacity=1)
+    sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
+
+    with app.app_context():
+        assert enrollment.promote([full], Context()) == 0
+
+
+def test_a_course_deleted_before_its_promotion_promotes_nobody(app: Flask) -> None:
+    with app.app_context():
+        assert promotion._promote_batch(999, Context()) == []  # noqa: SLF001
+
+
+def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
+    app: Flask, backend: str, engine: Engine, student: Make, course: Make, held: Any
+) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite has one writer: nobody enrolls while a replacement is under way")
+    ada, wanted, other = student(), course(), course()
+    with ThreadPoolExecutor(1) as pool, engine.connect() as rival:
+        rival.execute(text("SELECT id FROM courses WHERE id = :id FOR NO KEY UPDATE"), {"id": wanted})
+
+        def replace() -> Any:
+            with app.app_context():
+                return enrollment.replace(ada, [wanted], waitlist=False, context=Context())
+
+        waiting = pool.submit(replace)
+        wait_until_blocked(engine)
+        rival.execute(
+            text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:ada, :other, 'enrolled')"),
+            {"ada": ada, "other": other},
+        )
+        rival.commit()
+
+        assert waiting.result().unenrolled == [other]
+    assert held(ada) == {wanted: "enrolled"}
+
+
+def test_an_unknown_course_is_no_race(app: Flask, student: Make) -> None:
+    with app.app_context(), pytest.raises(CourseNotFound):
+        enrollment.unenroll(student(), [999], context=Context())
