@@ -1,0 +1,296 @@
+"""Courses: create, list, read, change, delete, their roster, queue and history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+Make = Callable[..., int]
+
+
+def roster(client: FlaskClient, course_id: int, status: str = "enrolled") -> list[int]:
+    answer = client.get(f"/courses/{course_id}/students?status={status}")
+    return [each["student_id"] for each in answer.get_json()["items"]]
+
+
+def test_a_course_is_created(client: FlaskClient) -> None:
+    asked = {"code": "CS101", "title": "Programming", "capacity": 30, "waitlist_capacity": 5}
+
+    answer = client.post("/courses", json=asked)
+
+    assert answer.status_code == 201
+    created = answer.get_json()
+    assert {key: value for key, value in created.items() if key not in ("id", "created_at")} == asked | {
+        "seats_taken": 0,
+        "seats_available": 30,
+        "waiting": 0,
+    }
+    assert answer.headers["Location"] == f"/courses/{created['id']}"
+    read = client.get(answer.headers["Location"])
+    assert read.get_json() == created
+    assert read.headers["ETag"] == answer.headers["ETag"]
+
+
+def test_left_to_itself_a_course_has_no_limit_and_no_queue(client: FlaskClient) -> None:
+    created = client.post("/courses", json={"code": "CS101", "title": "Programming"}).get_json()
+
+    assert (created["capacity"], created["seats_available"], created["waitlist_capacity"]) == (None, None, 0)
+
+
+def test_null_is_no_limit(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+    endless = course(capacity=None, waitlist_capacity=None)
+
+    assert enroll(student(), endless).status_code == 201
+
+    read = client.get(f"/courses/{endless}").get_json()
+    assert (read["seats_taken"], read["seats_available"], read["waitlist_capacity"]) == (1, None, None)
+
+
+def test_a_course_of_no_seats_has_none_available(client: FlaskClient, course: Make) -> None:
+    assert client.get(f"/courses/{course(capacity=0)}").get_json()["seats_available"] == 0
+
+
+def test_courses_are_listed_by_id_with_their_counters(
+    client: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
+    ids = [course(code=code, capacity=1, waitlist_capacity=1) for code in ("Z", "A")]
+    for _ in range(2):
+        enroll(student(), ids[1], waitlist=True)
+
+    items = client.get("/courses").get_json()["items"]
+
+    assert [each["id"] for each in items] == ids
+    assert [(each["seats_taken"], each["seats_available"], each["waiting"]) for each in items] == [
+        (0, 1, 0),
+        (1, 0, 1),
+    ]
+    assert items[1] == client.get(f"/courses/{ids[1]}").get_json()
+
+
+# --- one code, one course ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["CS-\u00e9", "CS-e\u0301", "  CS-\u00e9 "])
+def test_a_taken_code_is_refused(client: FlaskClient, course: Make, code: str) -> None:
+    course(code="CS-\u00e9")
+
+    answer = client.post("/courses", json={"code": code, "title": "Another"})
+
+    assert answer.status_code == 409
+    assert answer.get_json()["code"] == "code_taken"
+    assert len(client.get("/courses").get_json()["items"]) == 1
+
+
+def test_a_code_in_capitals_is_another_code(course: Make) -> None:
+    assert course(code="CS101") != course(code="cs101")
+
+
+# --- changing ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"code": "CS102"}, {"title": "Programs"}, {"capacity": 7}, {"waitlist_capacity": None}, {"waitlist_capacity": 0}],
+)
+def test_a_change_leaves_alone_what_it_does_not_name(client: FlaskClient, course: Make, change: dict[str, Any]) -> None:
+    path = f"/courses/{course(capacity=7, waitlist_capacity=3)}"
+    before = client.get(path).get_json()
+
+    answer = client.patch(path, json=change)
+
+    assert answer.status_code == 200
+    assert answer.get_json() == before | change == client.get(path).get_json()
+    assert answer.headers["ETag"] == client.get(path).headers["ETag"]
+
+
+def test_an_empty_change_changes_nothing(client: FlaskClient, course: Make) -> None:
+    path = f"/courses/{course(capacity=2)}"
+    before = client.get(path)
+
+    answer = client.patch(path, json={})
+
+    assert answer.status_code == 200
+    assert answer.get_json() == before.get_json()
+    assert answer.headers["ETag"] == before.headers["ETag"]
+
+
+def test_a_course_cannot_be_changed_to_a_taken_code(client: FlaskClient, course: Make) -> None:
+    course(code="CS101")
+    path = f"/courses/{course(code='CS102')}"
+
+    answer = client.patch(path, json={"code": "CS101", "title": "Another"})
+
+    assert answer.status_code == 409
+    assert answer.get_json()["code"] == "code_taken"
+    assert client.get(path).get_json()["title"] == "Programming"
+
+
+def test_a_capacity_below_the_seats_taken_is_refused(
+    client: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
+    wanted = course(capacity=3)
+    for _ in range(2):
+        enroll(student(), wanted)
+
+    answer = client.patch(f"/courses/{wanted}", json={"capacity": 1, "title": "Smaller"})
+
+    assert answer.status_code == 409
+    assert answer.get_json()["code"] == "capacity_below_enrollment"
+    assert client.get(f"/courses/{wanted}").get_json()["title"] == "Programming"
+    assert client.patch(f"/courses/{wanted}", json={"capacity": 2}).get_json()["seats_available"] == 0
+
+
+def test_a_waitlist_below_those_who_wait_is_refused(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, counters: Any
+) -> None:
+    wanted = course(capacity=0, waitlist_capacity=None)
+    for _ in range(2):
+        enroll(student(), wanted, waitlist=True)
+
+    answer = client.patch(f"/courses/{wanted}", json={"waitlist_capacity": 1})
+
+    assert answer.status_code == 409
+    assert answer.get_json()["code"] == "waitlist_capacity_below_waiting"
+    assert client.get(f"/courses/{wanted}").get_json()["waitlist_capacity"] is None
+    assert client.patch(f"/courses/{wanted}", json={"waitlist_capacity": 2}).status_code == 200
+    assert counters(wanted) == (0, 2)
+
+
+@pytest.mark.parametrize(("capacity", "seated"), [(2, 2), (None, 3)])
+def test_a_raised_capacity_seats_those_who_wait_in_their_order(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int | None, seated: int
+) -> None:
+    ids = [student() for _ in range(3)]
+    wanted = course(capacity=0, waitlist_capacity=3)
+    for each in reversed(ids):
+        enroll(each, wanted, waitlist=True)
+
+    answer = client.patch(
+        f"/courses/{wanted}", json={"capacity": capacity}, headers={"X-Request-ID": "the-one-that-raised"}
+    )
+
+    assert (answer.get_json()["seats_taken"], answer.get_json()["waiting"]) == (seated, 3 - seated)
+    assert answer.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
+    assert roster(client, wanted) == ids[3 - seated :]
+    assert roster(client, wanted, "waitlisted") == ids[: 3 - seated]
+    (line, *_) = client.get(f"/courses/{wanted}/history").get_json()["items"]
+    assert (line["from"], line["to"], line["request_id"]) == ("waitlisted", "enrolled", "the-one-that-raised")
+
+
+# --- deleting ---------------------------------------------------------------------------------------------
+
+
+def test_a_course_without_students_is_deleted(client: FlaskClient, course: Make) -> None:
+    path = f"/courses/{course()}"
+
+    answer = client.delete(path)
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert client.get(path).status_code == 404
+    assert client.delete(path).status_code == 404
+
+
+@pytest.mark.parametrize("capacity", [1, 0])
+def test_a_course_with_students_on_roster_or_queue_is_not_deleted(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int
+) -> None:
+    wanted = course(capacity=capacity, waitlist_capacity=1)
+    enroll(student(), wanted, waitlist=True)
+
+    answer = client.delete(f"/courses/{wanted}")
+
+    assert answer.status_code == 409
+    assert answer.get_json()["code"] == "course_has_enrollments"
+    assert client.get(f"/courses/{wanted}").status_code == 200
+
+
+def test_a_course_everybody_left_is_deleted_and_the_history_stays(
+    client: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
+    ada, wanted = student(), course()
+    enroll(ada, wanted)
+    client.delete(f"/students/{ada}/unenroll", json={"course_id": wanted})
+    before = client.get(f"/courses/{wanted}/history").get_json()
+
+    assert client.delete(f"/courses/{wanted}").status_code == 204
+
+    assert [each["to"] for each in before["items"]] == ["unenrolled", "enrolled"]
+    assert client.get(f"/courses/{wanted}/history").get_json() == before
+    assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 2
+    assert client.get(f"/courses/{wanted}/students").status_code == 404
+
+
+def test_a_deleted_courses_id_is_never_given_again(client: FlaskClient, course: Make) -> None:
+    last = course()
+    client.delete(f"/courses/{last}")
+
+    assert course() > last
+
+
+# --- roster, queue, history -------------------------------------------------------------------------------
+
+
+def test_the_roster_is_by_student_id_and_the_queue_by_position(
+    client: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
+    names = ["Ada", "Ben", "Cem", "Dua"]
+    a, b, c, d = (student(name=name) for name in names)
+    wanted = course(capacity=2, waitlist_capacity=2)
+    for each in (d, b, c, a):
+        enroll(each, wanted, waitlist=True)
+
+    seats = client.get(f"/courses/{wanted}/students").get_json()["items"]
+    queue = client.get(f"/courses/{wanted}/students?status=waitlisted").get_json()["items"]
+
+    assert [(each["student_id"], each["name"], each["status"], each["position"]) for each in seats + queue] == [
+        (b, "Ben", "enrolled", None),
+        (d, "Dua", "enrolled", None),
+        (c, "Cem", "waitlisted", 1),
+        (a, "Ada", "waitlisted", 2),
+    ]
+    assert all(each["status_since"].endswith("Z") for each in seats + queue)
+    assert roster(client, wanted) == [b, d]
+
+
+def test_the_history_tells_each_change_newest_first(
+    client: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
+    ada, wanted = student(), course()
+    enroll(ada, wanted)
+    client.delete(
+        f"/students/{ada}/unenroll", json={"course_id": wanted}, headers={"X-Request-ID": "the-one-that-left"}
+    )
+
+    newest, oldest = client.get(f"/courses/{wanted}/history").get_json()["items"]
+
+    assert {key: value for key, value in newest.items() if key != "at"} == {
+        "student_id": ada,
+        "from": "enrolled",
+        "to": "unenrolled",
+        "actor": "anonymous",
+        "request_id": "the-one-that-left",
+    }
+    assert (oldest["from"], oldest["to"]) == (None, "enrolled")
+    assert oldest["at"] <= newest["at"]
+
+
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("GET", "/students"),
+        ("GET", "/students?status=waitlisted"),
+        ("GET", "/history"),
+    ],
+)
+def test_an_unknown_course_is_404(client: FlaskClient, method: str, rest: str) -> None:
+    for unknown in (1, 2**63 - 1):
+        answer = client.open(f"/courses/{unknown}{rest}", method=method, json={} if method == "PATCH" else None)
+
+        assert answer.status_code == 404
+        assert answer.get_json()["code"] == "course_not_found"

@@ -1,0 +1,292 @@
+"""What people read: the OpenAPI document, its page, and a page for each error code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from markupsafe import escape
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from course_management import create_app
+from course_management.errors import Problem, catalogue
+from course_management.models import MAX_ID
+
+METHODS = {"get", "put", "post", "delete", "patch"}
+# For people, and the document itself: the only addresses that are not in it.
+NOT_IN_THE_DOCUMENT = {
+    "/",
+    "/docs",
+    "/docs/",
+    "/docs/<path:path>",
+    "/openapi.json",
+    "/problems",
+    "/problems/<slug>",
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """No test here needs a database: there is none at this address."""
+    path = tmp_path_factory.mktemp("documents") / "none.db"
+    return create_app({"DATABASE_URL": f"sqlite:///{path}", "LOG_LEVEL": "error"})
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    answer = app.test_client().get("/openapi.json")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each operation, with a name for the messages of failing tests."""
+    for path, item in document["paths"].items():
+        for method in METHODS & item.keys():
+            yield f"{method} {path}", item[method]
+
+
+def parameters(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for found in (item, *(item[method] for method in METHODS & item.keys())):
+            for each in found.get("parameters", []):
+                yield f"{path} {each['name']}", each
+
+
+def errors(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    whole = schema | {"components": document["components"]}
+    validator = OAS31Validator(whole, format_checker=oas31_format_checker)
+    return [error.message for error in validator.iter_errors(value)]
+
+
+# --- the document -----------------------------------------------------------------------------------------
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+def test_the_document_names_every_route_and_no_other(app: Flask, document: dict[str, Any]) -> None:
+    routes = {
+        f"{method.lower()} {rule.rule.replace('<id:', '{').replace('>', '}')}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule not in NOT_IN_THE_DOCUMENT
+    }
+
+    assert routes == {name for name, _ in operations(document)}
+    assert {rule.rule for rule in app.url_map.iter_rules()} >= NOT_IN_THE_DOCUMENT
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_summary(document: dict[str, Any]) -> None:
+    found = list(operations(document))
+
+    assert all(operation["summary"].strip() for _, operation in found)
+    assert all("`" not in operation["summary"] for _, operation in found), "a summary is shown as it is"
+    assert len({operation["operationId"] for _, operation in found}) == len(found)
+
+
+def test_every_body_and_every_answer_has_an_example_that_is_valid(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        bodies = [("body", operation["requestBody"])] if "requestBody" in operation else []
+        answers = [(status, each) for status, each in operation["responses"].items() if int(status) < 400]
+        assert answers, name
+        for where, each in bodies + answers:
+            if where in ("204", "304"):
+                assert "content" not in each, f"{name} {where}"
+                continue
+            assert set(each["content"]) == {"application/json"}, f"{name} {where}"
+            content = each["content"]["application/json"]
+            assert errors(document, content["schema"], content["example"]) == [], f"{name} {where}"
+
+
+def test_every_error_is_a_problem_with_an_example_for_each_code(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if int(status) < 400:
+                continue
+            assert set(response["content"]) == {"application/problem+json"}, f"{name} {status}"
+            content = response["content"]["application/problem+json"]
+            assert content["examples"], f"{name} {status}"
+            for code, example in content["examples"].items():
+                problem = example["value"]
+                assert errors(document, content["schema"], problem) == [], f"{name} {code}"
+                assert (problem["code"], problem["status"]) == (code, int(status))
+                assert problem["title"] in response["description"]
+
+
+def test_the_examples_of_refusals_show_what_comes_with_them(document: dict[str, Any]) -> None:
+    enroll = document["paths"]["/students/{student_id}/enroll"]["post"]["responses"]
+
+    def example(code: str, status: str) -> dict[str, Any]:
+        value = enroll[status]["content"]["application/problem+json"]["examples"][code]["value"]
+        assert isinstance(value, dict)
+        return value
+
+    assert example("enrollment_refused", "409")["decisions"]
+    assert example("course_not_found", "404")["decisions"]
+    assert "decisions" not in example("student_not_found", "404")
+    assert example("validation_failed", "422")["errors"]
+    assert example("enrollment_refused", "409")["instance"] == "/students/7/enroll"
+
+
+def test_every_parameter_is_explained_with_a_valid_example(document: dict[str, Any]) -> None:
+    for name, each in parameters(document):
+        assert each["description"].strip(), name
+        for example in [each["example"]] if "example" in each else each["schema"]["examples"]:
+            assert errors(document, each["schema"], example) == [], name
+
+
+def test_ids_in_paths_have_bounds(document: dict[str, Any]) -> None:
+    found = {name: each for name, each in parameters(document) if each["in"] == "path"}
+
+    assert {name.split()[0] for name in found} == {path for path in document["paths"] if "{" in path}
+    for name, each in found.items():
+        schema = each["schema"]
+        assert (schema["type"], schema["minimum"], schema["maximum"]) == ("integer", 1, MAX_ID), name
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "names"),
+    [
+        ("list_students", {"limit", "after"}),
+        ("get_roster", {"limit", "after", "status"}),
+        ("list_student_courses", {"status", "If-None-Match"}),
+        ("replace_enrollments", {"dry_run", "If-Match"}),
+        ("unenroll_student", {"course_id"}),
+        ("change_course", {"If-Match"}),
+        ("delete_student", {"If-Match"}),
+        ("enroll_student", set()),
+    ],
+)
+def test_an_operation_names_all_its_parameters(document: dict[str, Any], operation_id: str, names: set[str]) -> None:
+    (operation,) = (each for _, each in operations(document) if each["operationId"] == operation_id)
+
+    assert {each["name"] for each in operation.get("parameters", [])} == names
+    assert not any(each["required"] for each in operation.get("parameters", []))
+
+
+def test_a_parameter_that_is_not_in_the_document_is_refused(client: FlaskClient, document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for method in METHODS & item.keys():
+            answer = client.open(re.sub("{.*?}", "1", path), method=method, query_string={"nonsense": "1"}, json={})
+
+            assert answer.status_code == 422, f"{method} {path}"
+            assert answer.get_json()["errors"]
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "status", "header"),
+    [
+        ("create_student", "201", "Location"),
+        ("create_course", "201", "ETag"),
+        ("get_course", "200", "ETag"),
+        ("get_course", "304", "ETag"),
+        ("list_student_courses", "200", "ETag"),
+        ("list_courses", "200", "Link"),
+        ("get_student_history", "200", "Link"),
+        ("enroll_student", "503", "Retry-After"),
+    ],
+)
+def test_the_headers_of_answers_are_named(
+    document: dict[str, Any], operation_id: str, status: str, header: str
+) -> None:
+    (operation,) = (each for _, each in operations(document) if each["operationId"] == operation_id)
+
+    assert header in operation["responses"][status]["headers"]
+
+
+def test_every_code_stands_in_the_document(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    problems = set(schemas["ProblemDetails"]["properties"]["code"]["enum"])
+    reasons = set(schemas["Reason"]["properties"]["code"]["enum"])
+
+    assert problems == {code for code, found in catalogue().items() if issubclass(found, Problem)}
+    assert problems | reasons == set(catalogue())
+
+
+def test_every_schema_of_the_document_is_used(document: dict[str, Any]) -> None:
+    used = set(re.findall("#/components/schemas/([A-Za-z]+)", str(document)))
+
+    assert used == set(document["components"]["schemas"])
+
+
+# --- the page of the document -----------------------------------------------------------------------------
+
+
+def test_the_front_page_is_the_documentation(client: FlaskClient) -> None:
+    for path in ("/", "/docs"):
+        answer = client.get(path)
+
+        assert answer.status_code == 302
+        assert answer.headers["Location"] == "/docs/"
+    page = client.get("/docs/")
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    assert "/openapi.json" in page.text
+
+
+def test_the_documentation_works_offline(client: FlaskClient) -> None:
+    page = client.get("/docs/").text
+    assets = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+
+    assert "://" not in page
+    assert any(each.endswith(".js") for each in assets)
+    for asset in assets:
+        answer = client.get(asset)
+        assert answer.status_code == 200, asset
+        if asset.endswith(".css"):
+            assert not re.search(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", answer.text), asset
+        answer.close()
+
+
+def test_what_is_not_part_of_the_documentation_is_a_problem(client: FlaskClient) -> None:
+    for path in ("/docs/nothing.js", "/docs/../pyproject.toml", f"/docs/{Path(__file__)}", "/redoc"):
+        answer = client.get(path)
+
+        assert (answer.status_code, answer.mimetype) == (404, "application/problem+json"), path
+
+
+# --- a page for each code ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", catalogue())
+def test_every_code_has_a_page_that_explains_it(client: FlaskClient, code: str) -> None:
+    found = catalogue()[code]
+
+    answer = client.get(f"/problems/{code.replace('_', '-')}")
+
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    text = re.sub("</?code>", "", answer.text)
+    for each in (code, found.title, found.meaning, found.remedy):
+        assert str(escape(each.replace("`", ""))) in text
+    assert "`" not in answer.text
+
+
+def test_all_codes_are_listed_with_a_link_each(client: FlaskClient) -> None:
+    page = client.get("/problems").text
+
+    links = re.findall('href="(/problems/[^"]+)"', page)
+
+    assert links == [f"/problems/{code.replace('_', '-')}" for code in catalogue()]
+    assert "`" not in page
+
+
+@pytest.mark.parametrize("slug", ["nothing", "course_full", "course-full/", "Course-Full", ""])
+def test_an_unknown_code_has_no_page(client: FlaskClient, slug: str) -> None:
+    answer = client.get(f"/problems/{slug}")
+
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+    assert answer.get_json()["code"] == "not_found"
