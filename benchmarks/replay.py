@@ -1,1 +1,299 @@
-"""x"""
+"""Replay a Toronto course file on a running service, over HTTP only, then check every seat.
+
+    python benchmarks/replay.py yor-f-83.stu --url http://127.0.0.1:8000 --threads 16 --capacity 0.9 --churn
+
+A line of the file is a student, its numbers are that student's courses. What the service says afterwards is compared
+with the file and not with the answers on the way, so that neither a lost nor a doubled seat can hide. Each run makes
+courses and students of its own; what the database held before does not matter.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+import secrets
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, TypeAlias, TypeVar, cast
+from urllib.parse import urlencode, urlsplit
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+K = TypeVar("K")
+R = TypeVar("R")
+Json: TypeAlias = dict[str, Any]
+Capacities: TypeAlias = Mapping[str, int | None]
+"""The seats of each course, by its code; None means no limit."""
+Wishes: TypeAlias = Mapping[int, Sequence[str]]
+"""Student id to course codes: where the student shall hold a seat or a place in the queue, and nowhere else."""
+
+LOST = (ConnectionError, http.client.HTTPException)
+"""The connection ended before the answer did: nobody knows whether the request was carried out."""
+OK, CREATED = 200, 201
+
+
+class Unusable(click.ClickException):
+    """Nothing can be measured: no number, no such service. A plain sentence and exit code 2."""
+
+    exit_code = 2
+
+
+class Answer(NamedTuple):
+    """An answer; `repeated` when the request was sent twice, because the first answer was lost."""
+
+    status: int
+    body: bytes
+    seconds: float
+    repeated: bool
+
+    def has_enrolled(self) -> bool:
+        """201; or 200, "it was so already", which only the lost first request can have made true."""
+        return self.status == CREATED or (self.repeated and self.status == OK)
+
+
+class Seen(NamedTuple):
+    """What the service says: the rows of each student's list, and each course with its queue: (position, student)."""
+
+    lists: dict[int, list[Json]]
+    courses: dict[str, Json]
+
+
+class Service:
+    """A running service, and threads to ask it with: each has a connection of its own that it keeps open."""
+
+    def __init__(self, url: str, threads: int, progress: Progress) -> None:
+        self._url, self._progress, self._own = url.rstrip("/"), progress, threading.local()
+        try:
+            parts = urlsplit(self._url)
+            kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[parts.scheme]
+            self._connections = [kind(parts.netloc, timeout=30) for _ in range(threads)]
+        except (KeyError, ValueError, http.client.InvalidURL):
+            raise Unusable(f"{url!r} is not the URL of a service; write http://host:port.") from None
+        self._path, unclaimed = parts.path, iter(self._connections)
+        self._pool = ThreadPoolExecutor(threads, initializer=lambda: setattr(self._own, "connection", next(unclaimed)))
+
+    def close(self) -> None:
+        """Drop what was not begun yet, and hang up."""
+        self._pool.shutdown(cancel_futures=True)
+        for connection in self._connections:
+            connection.close()
+
+    def each(self, label: str, work: Callable[[K], R], things: Collection[K]) -> dict[K, R]:
+        """Do `work` on all things, spread over the threads; the result for each."""
+        results = self._progress.track(self._pool.map(work, things), total=len(things), description=label)
+        return dict(zip(things, results, strict=True))
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Answer:
+        """Send a request, and again if the connection is lost: a server may close an idle one at any time."""
+        began = time.perf_counter()
+        try:
+            try:
+                status, found, repeated = *self._send(method, path, body), False
+            except LOST:
+                time.sleep(0.1)  # a worker that was killed still accepts for a moment, and resets
+                status, found, repeated = *self._send(method, path, body), True
+        except (OSError, http.client.HTTPException) as error:
+            raise Unusable(f"The service at {self._url} does not answer: {error}.") from None
+        return Answer(status, found, time.perf_counter() - began, repeated)
+
+    def ask(self, method: str, path: str, body: Json | None = None) -> Json:
+        """The JSON that the service answers when all is well; any other answer ends the run."""
+        status, found, *_ = self.call(method, path, body)
+        if status not in {OK, CREATED}:
+            raise Unusable(f"The service at {self._url} answers {method} {path} with {status}.")
+        return cast("Json", json.loads(found))
+
+    def _send(self, method: str, path: str, body: Json | None) -> tuple[int, bytes]:
+        connection: http.client.HTTPConnection = self._own.connection
+        sent = (None, {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
+        try:
+            connection.request(method, self._path + path, *sent)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except Exception:
+            connection.close()  # it opens itself again for the next request
+            raise
+
+
+# --- from the file to enrollments -------------------------------------------------------------------------
+
+
+def read(path: Path) -> list[list[int]]:
+    """The course numbers of each student: a repeated number counts once, an empty line is nobody to enroll."""
+    students = []
+    for line, text in enumerate(path.read_text(encoding="ascii", errors="replace").split("\n"), start=1):
+        words = text.split()
+        for word in words:
+            if not re.fullmatch(r"[0-9]{1,9}", word):
+                raise Unusable(f"{path}, line {line}: {word!r} is not a course number.")
+        if words:
+            students.append(list(dict.fromkeys(int(word) for word in words)))
+    if not students:
+        raise Unusable(f"There is no student in {path}.")
+    return students
+
+
+def capacity_for(demand: int, fraction: float | None) -> int | None:
+    """The seats for so much demand; None without a fraction. In Decimal, as 0.29 * 100 is 28.999… in binary."""
+    return None if fraction is None else max(1, int(Decimal(str(fraction)) * demand))
+
+
+def create(service: Service, path: str, bodies: Mapping[K, Json]) -> dict[K, int]:
+    """Create one thing a body; their ids."""
+    return service.each(f"Creating {path}", lambda key: int(service.ask("POST", path, bodies[key])["id"]), bodies)
+
+
+def enroll(service: Service, ids: Mapping[str, int], wishes: Wishes, *, waitlist: bool) -> Json:
+    """Enroll each student with one request; the figures of this phase."""
+    bodies = {s: {"course_ids": [ids[code] for code in wish], "waitlist": waitlist} for s, wish in wishes.items()}
+    began = time.perf_counter()
+    answers = service.each("Enrolling", lambda s: service.call("POST", f"/students/{s}/enroll", bodies[s]), bodies)
+    elapsed = time.perf_counter() - began
+    done = [len(wishes[student]) for student, answer in answers.items() if answer.has_enrolled()]
+    times = sorted(1000 * answer.seconds for answer in answers.values())
+    return {
+        "requests_per_s": round(len(answers) / elapsed, 1),
+        "enrollments_per_s": round(sum(done) / elapsed, 1),
+        "p50_ms": round(times[len(times) * 50 // 100], 2),
+        "p99_ms": round(times[len(times) * 99 // 100], 2),
+        "failures": len(answers) - len(done),
+    }
+
+
+def choose_leavers(seen: Seen, seed: int) -> dict[int, list[str]]:
+    """A random third of all seats, by the students who shall give them up."""
+    seats = [(student, row["code"]) for student, rows in seen.lists.items() for row in rows if row["position"] is None]
+    leaving: dict[int, list[str]] = {}
+    for student, code in random.Random(seed).sample(seats, len(seats) // 3):  # noqa: S311 - no secret, a choice
+        leaving.setdefault(student, []).append(code)
+    return leaving
+
+
+def leave(service: Service, ids: Mapping[str, int], leaving: Wishes) -> int:
+    """Give up seats, with one request a student; how many requests failed."""
+    bodies = {s: {"course_ids": [ids[code] for code in codes]} for s, codes in leaving.items()}
+    answers = service.each("Leaving", lambda s: service.call("DELETE", f"/students/{s}/unenroll", bodies[s]), bodies)
+    return sum(answer.status != OK for answer in answers.values())
+
+
+# --- the checks -------------------------------------------------------------------------------------------
+
+
+def look(service: Service, ids: Mapping[str, int], students: Collection[int]) -> Seen:
+    """Read back every student's list, and every course with its queue."""
+
+    def course_of(code: str) -> Json:
+        path = f"/courses/{ids[code]}"
+        return service.ask("GET", path) | {"queue": queue_of(service, path)}
+
+    lists = service.each("Reading lists", lambda s: service.ask("GET", f"/students/{s}/courses?status=any"), students)
+    courses = service.each("Reading courses", course_of, ids)
+    return Seen({student: found["courses"] for student, found in lists.items()}, courses)
+
+
+def queue_of(service: Service, course: str) -> list[tuple[int, int]]:
+    """Position and student of everybody who waits, from all pages of the roster."""
+    queue: list[tuple[int, int]] = []
+    query = {"status": "waitlisted", "limit": "200"}
+    while True:
+        page = service.ask("GET", f"{course}/students?{urlencode(query)}")
+        queue += [(each["position"], each["student_id"]) for each in page["items"]]
+        if page["next"] is None:
+            return queue
+        query["after"] = page["next"]
+
+
+def check(capacities: Capacities, wishes: Wishes, seen: Seen, before: Seen) -> dict[str, list[Any]]:
+    """The codes of courses and the ids of students that are not as they must be, by the kind of fault.
+
+    A student holds each course wished for, once. A course has as many seats taken as it can, by its own count and by
+    its students' lists; the others wait without a gap, and are the end of the queue that there was `before`.
+    """
+    demand = Counter(chain.from_iterable(wishes.values()))
+    listed: dict[str, list[tuple[int, int]]] = defaultdict(list)  # (position, student), as in a queue; a seat is at 0
+    for student, rows in seen.lists.items():
+        for row in rows:
+            listed[row["code"]].append((row["position"] or 0, student))
+    counts, queues = [], []
+    for code, capacity in capacities.items():
+        course, queue = seen.courses[code], sorted(place for place in listed[code] if place[0])
+        seats = demand[code] if capacity is None else min(demand[code], capacity)
+        places = demand[code] - seats
+        if not course["seats_taken"] == len(listed[code]) - len(queue) == seats:
+            counts.append(code)
+        earlier = [student for _, student in before.courses[code]["queue"]]
+        due = list(enumerate(earlier[len(earlier) - places :], start=1))
+        if not (course["waiting"] == len(due) == places and course["queue"] == queue == due):
+            queues.append(code)
+    lists = [s for s, wish in wishes.items() if sorted(row["code"] for row in seen.lists[s]) != sorted(wish)]
+    return {"wrong_counts": counts, "wrong_lists": lists, "wrong_queues": queues}
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+
+def replay(service: Service, students: list[list[int]], fraction: float | None, seed: int | None) -> tuple[Json, Json]:
+    """Enroll everybody and check; with a seed, let some leave and check again. The figures, and what was wrong."""
+    prefix = secrets.token_hex(3)
+    wished = [[f"{prefix}-{number:04}" for number in numbers] for numbers in students]
+    demand = Counter(chain.from_iterable(wished))
+    limits = {code: capacity_for(demand[code], fraction) for code in sorted(demand)}
+    courses = {c: {"code": c, "title": c, "capacity": n, "waitlist_capacity": None} for c, n in limits.items()}
+    people = {n: {"name": f"Student {n}", "email": f"{prefix}-{n}@example.edu"} for n in range(len(wished))}
+    ids = create(service, "/courses", courses)
+    wishes = dict(zip(create(service, "/students", people).values(), wished, strict=True))
+    figures: Json = {"students": len(wishes), "courses": len(ids), "enrollments": demand.total()}
+    figures |= enroll(service, ids, wishes, waitlist=fraction is not None)
+    seen = look(service, ids, wishes)
+    wrong = check(limits, wishes, seen, seen)
+    if seed is not None:
+        leaving = choose_leavers(seen, seed)
+        figures["failures"] += leave(service, ids, leaving)
+        wishes = {student: sorted(set(wish) - set(leaving.get(student, ()))) for student, wish in wishes.items()}
+        after = look(service, ids, wishes)
+        wrong = {kind: wrong[kind] + more for kind, more in check(limits, wishes, after, seen).items()}
+        waited, waiting = (sum(course["waiting"] for course in each.courses.values()) for each in (seen, after))
+        figures |= {"seed": seed, "seats_given_up": sum(map(len, leaving.values())), "seats_retaken": waited - waiting}
+    return figures | {kind: len(found) for kind, found in wrong.items()}, wrong
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--url", required=True, help="The running service, as in http://127.0.0.1:8000.")
+@click.option("--threads", type=click.IntRange(1, 256), default=4, show_default=True, help="Connections at a time.")
+@click.option("--capacity", type=click.FloatRange(0, 1, min_open=True), help="Seats for this share of the demand.")
+@click.option("--churn", is_flag=True, help="Afterwards, let a random third of those with a seat leave.")
+@click.option("--seed", type=int, default=lambda: secrets.randbelow(10**6), help="The chance of --churn, to repeat it.")
+@click.option("--json", "out", type=click.File("w", lazy=False), help="Write the figures as JSON too; - is stdout.")
+def main(  # noqa: PLR0913 - click hands over each option as an argument
+    *, file: Path, url: str, threads: int, capacity: float | None, churn: bool, seed: int, out: TextIO | None
+) -> None:
+    """Enroll everybody in FILE.stu at a running service and check every seat; exit 1 when something is wrong."""
+    students = read(file)
+    with Progress(console=Console(stderr=True)) as progress, closing(Service(url, threads, progress)) as service:
+        found, wrong = replay(service, students, capacity, seed if churn else None)
+    figures = {"file": file.name, "threads": threads, "capacity": capacity, **found}
+    table = Table("Figure", "Value", "Where")
+    for name, value in figures.items():
+        table.add_row(name.replace("_", " "), str(value), ", ".join(map(str, wrong.get(name, [])[:5])))
+    Console(stderr=out is not None and out.name == "<stdout>").print(table)
+    if out:
+        print(json.dumps(figures, indent=2), file=out)
+    sys.exit(1 if figures["failures"] or any(wrong.values()) else 0)
+
+
+if __name__ == "__main__":
+    main()

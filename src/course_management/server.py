@@ -6,6 +6,7 @@ import socket
 
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 
 from .config import ConfigurationError, Settings
 
@@ -28,6 +29,7 @@ def serve(settings: Settings) -> None:
         respawn_interval=1,
         workers_kill_timeout=settings.stop_timeout_s,
         websockets=False,
+        log_level=LogLevels(settings.log_level),
         log_dictconfig=_LOGGING,
     ).serve()
 

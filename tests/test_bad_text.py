@@ -1,0 +1,105 @@
+"""Text that looks harmless: what cannot be seen is refused, what looks the same is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from . import test_bad_inputs
+from .test_bad_inputs import INVALID, Refused
+
+app, refused = test_bad_inputs.app, test_bad_inputs.refused  # fixtures: pytest finds them by their names here
+
+NEW = {
+    "/students": {"name": "Eve", "email": "eve@example.edu"},
+    "/courses": {"code": "NEW", "title": "New"},
+}
+CONTROLS = ["\0", "\t", "\n", "\x7f", "\x85", "\u2028"]
+SURROGATES = ["\ud800", "\udfff", "\udc00\ud800"]
+FORMATS = ["\u202e", "\u2066", "\u200b", "\ufeff", "\xad", "\U000e0041"]
+
+with_fields = pytest.mark.parametrize(("path", "field"), [(path, field) for path in NEW for field in NEW[path]])
+
+
+@with_fields
+@pytest.mark.parametrize("char", CONTROLS + SURROGATES + FORMATS, ids=ascii)
+def test_a_character_without_a_shape_is_invalid(refused: Refused, path: str, field: str, char: str) -> None:
+    for text in (f"tattle{char}tale@example.edu", f"tattle@example.edu{char}"):
+        refused(INVALID, "POST", path, f"/{field}", json=NEW[path] | {field: text})
+        refused(INVALID, "PATCH", f"{path}/1", f"/{field}", json={field: text})
+
+
+@with_fields
+@pytest.mark.parametrize("text", ["", " ", "\u3000", "\u200d \u200c", 1, None, ["tattle"], {"a": "tattle"}], ids=ascii)
+def test_what_shows_nothing_or_is_no_text_is_invalid(refused: Refused, path: str, field: str, text: Any) -> None:
+    refused(INVALID, "POST", path, f"/{field}", json=NEW[path] | {field: text})
+
+
+@with_fields
+@pytest.mark.parametrize("text", ["x" * 10_000, "y" * 255, "e\u0301" * 255], ids=len)
+def test_text_that_is_too_long_is_invalid(refused: Refused, path: str, field: str, text: str) -> None:
+    refused(INVALID, "POST", path, f"/{field}", json=NEW[path] | {field: text})
+
+
+@pytest.mark.parametrize(
+    "text", ["tattletale", "a b@x.example", "<a@x.example>", "a@x.example, b@x.example", "İ@x.example"]
+)
+def test_what_is_no_e_mail_address_is_invalid(refused: Refused, text: str) -> None:
+    refused(INVALID, "POST", "/students", "/email", json={"name": "Eve", "email": text})
+
+
+def test_an_e_mail_address_that_grows_too_long_in_lower_case_is_invalid(refused: Refused) -> None:
+    text = "eve@" + ("İ" * 20 + ".") * 11 + "example"  # 242 characters; in lower case each İ is two
+    refused(INVALID, "POST", "/students", "/email", json={"name": "Eve", "email": text})
+
+
+@pytest.mark.parametrize("twin", ["Cafe\u0301", " Caf\xe9\u3000", "\xa0Cafe\u0301 "], ids=ascii)
+def test_codes_that_look_the_same_are_the_same(refused: Refused, twin: str) -> None:
+    refused((409, "code_taken"), "POST", "/courses", json={"code": twin, "title": "Coffee"})
+    refused((409, "code_taken"), "PATCH", "/courses/1", json={"code": twin})
+
+
+@pytest.mark.parametrize(
+    "twin",
+    ["KATE@example.edu", " kate@example.edu\u3000", "\u212aate@example.edu", "eve@CAFE\u0301.example"],
+    ids=ascii,
+)
+def test_e_mail_addresses_that_look_the_same_are_the_same(refused: Refused, twin: str) -> None:
+    refused((409, "email_taken"), "POST", "/students", json={"name": "Eve", "email": twin})
+    refused((409, "email_taken"), "PATCH", "/students/1", json={"email": twin})
+
+
+def test_the_joiner_in_a_persian_name_stays_and_the_space_around_it_goes(client: FlaskClient) -> None:
+    name = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
+    made = client.post("/students", json={"name": f" {name} ", "email": "ali@example.edu"})
+    assert (made.status_code, made.get_json()["name"]) == (201, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [
+        *(("a~b/c", "/a~0b~1c"), ("~1", "/~01"), ("", "/"), ("a b", "/a b"), ("\u202e", "/\u202e")),
+        *(("NUL\0", "/NUL\0"), ("lone\ud800", "/lone?"), ("n" * 100_000, "/" + "n" * 100)),
+    ],
+    ids=lambda text: ascii(text[:9]),
+)
+def test_the_name_of_an_unknown_field_becomes_a_pointer(refused: Refused, name: str, pointer: str) -> None:
+    refused(INVALID, "PATCH", "/students/1", pointer, json={name: "tattletale"})
+
+
+def test_the_name_of_an_unknown_parameter_becomes_a_pointer(refused: Refused) -> None:
+    refused(INVALID, "GET", "/students?NUL%00=1&a%2Fb=1&%F0%9F%8E%93=1", "/NUL\0", "/a~1b", "/\U0001f393")
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "two words", "tab\t", "\x7f", "\xe9", "\0"], ids=ascii)
+def test_a_request_id_that_cannot_be_kept_is_replaced(client: FlaskClient, given: str) -> None:
+    answer = client.get("/healthz", headers={"X-Request-ID": given})
+    assert answer.status_code == 200
+    assert len(answer.headers["X-Request-ID"]) == 32
+
+
+def test_a_request_id_of_128_visible_characters_is_kept(client: FlaskClient) -> None:
+    given = "~" * 127 + "!"
+    assert client.get("/healthz", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given

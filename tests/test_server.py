@@ -1,0 +1,344 @@
+"""The real server, as a process of its own, on a real port: what no test client can show."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from course_management import create_app
+from course_management.database import db
+
+from .conftest import migrate
+
+COMMAND = [str(Path(sys.executable).parent / "course-management"), "serve"]
+PATIENCE_S = 60
+"""When a test gives up on something that never comes; nothing here takes a tenth of it."""
+MIB = 1024 * 1024
+
+
+def until(found: Callable[[], Any], what: str) -> Any:
+    """Ask until the answer is true; that answer."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if answer := found():
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"{what} never happened")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
+    """The environment of a server with its database in a folder."""
+    chosen = {
+        "DATABASE_URL": f"sqlite:///{folder / 'enrollment.db'}",
+        "PORT": str(port),
+        "WORKERS": "2",
+        "PYTHON_DOTENV_DISABLED": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **chosen, **settings}
+
+
+class Server:
+    """A server process of two workers on a database with student 1 and course 1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "enrollment.db"
+        self.port = free_port()
+        self.log = folder / "server.log"
+        migrate(make_url(f"sqlite:///{self.database}"))
+        app = create_app({"DATABASE_URL": f"sqlite:///{self.database}", "LOG_LEVEL": "error"})
+        client = app.test_client()
+        client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
+        client.post("/courses", json={"code": "CS101", "title": "Programming"})
+        with app.app_context():
+            db.engine.dispose()
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                COMMAND,
+                env=environment(folder, self.port),
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that the workers can be ended with it, whatever happened
+            )
+
+    def wait(self) -> None:
+        """Until it answers."""
+        until(lambda: self.process.poll() is not None or self.answers(), "an answer")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def end(self) -> None:
+        """End it and its workers, if they still are."""
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(PATIENCE_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def answers(self) -> bool:
+        """Whether it answers on a new connection."""
+        try:
+            return self.ask("GET", "/healthz")[0] == 200
+        except OSError:
+            return False
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Send one request on a connection of its own; status and JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": "application/json", **headers})
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+        finally:
+            connection.close()
+
+    def connect(self) -> Connection:
+        """A connection to write to byte by byte."""
+        return Connection(self.port)
+
+    def workers(self) -> list[int]:
+        """The process ids of all the workers there ever were."""
+        return [int(pid) for pid in re.findall(r"Spawning worker-\d+ with PID: (\d+)", self.log.read_text())]
+
+
+class Connection:
+    """A connection to write to byte by byte, and to read answers from."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def send(self, line: str, *headers: str, body: bytes = b"") -> None:
+        """Send the head of a request, and perhaps bytes behind it."""
+        head = "\r\n".join([f"{line} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers, "", ""])
+        self.socket.sendall(head.encode("latin-1") + body)
+
+    def read(self) -> tuple[int, bytes]:
+        """The next answer; status 0 when the server has closed the connection instead."""
+        try:
+            status = self.file.readline()
+            if not status:
+                return 0, b""
+            headers = http.client.parse_headers(self.file)
+            return int(status.split()[1]), self.file.read(int(headers["Content-Length"] or 0))
+        except ConnectionError:
+            return 0, b""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server for a test that ends it."""
+    server = Server(tmp_path)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.end()
+
+
+# --- it serves --------------------------------------------------------------------------------------------
+
+
+def test_the_call_in_the_banner_enrolls_somebody(server: Server) -> None:
+    banner = server.log.read_text()
+    address = f"http://127.0.0.1:{server.port}"
+    assert f"{address}\n" in banner
+    assert f"{address}/docs\n" in banner
+    call = re.search(rf"curl -X POST {address}(\S+) .*?-d '(.+?)'", banner, re.DOTALL)
+    assert call, banner
+    assert server.ask("POST", call[1], json.loads(call[2]))[0] == 201
+
+
+# --- it keeps its limits ----------------------------------------------------------------------------------
+
+
+def test_a_body_that_is_declared_too_large_is_not_waited_for(server: Server) -> None:
+    with server.connect() as connection:
+        connection.send("POST /students", f"Content-Length: {MIB + 1}", body=b"{")
+        status, body = connection.read()
+    assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
+
+
+def test_a_chunked_body_that_becomes_too_large_is_not_read_to_its_end(server: Server) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    with server.connect() as connection:
+        connection.send("POST /students", "Transfer-Encoding: chunked", body=chunk * 16 + b"1\r\n \r\n")
+        status, body = connection.read()
+    assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
+
+
+def test_a_chunked_body_of_a_good_size_is_read(server: Server) -> None:
+    with server.connect() as connection:
+        connection.send(
+            "POST /students/1/enroll", "Transfer-Encoding: chunked", body=b'f\r\n{"course_id":1}\r\n0\r\n\r\n'
+        )
+        assert connection.read()[0] in {200, 201}
+        connection.send(
+            "DELETE /students/1/unenroll", "Transfer-Encoding: chunked", body=b'f\r\n{"course_id":9}\r\n0\r\n\r\n'
+        )
+        assert connection.read()[0] == 404
+
+
+@pytest.mark.parametrize("length", [9_000, 300_000])
+def test_a_header_over_8_kb_is_too_large(server: Server, length: int) -> None:
+    with server.connect() as connection:
+        connection.send("GET /students", "X-Long: " + "x" * length)
+        assert connection.read()[0] == 431
+
+
+@pytest.mark.parametrize("length", [9_000, 60_000])
+@pytest.mark.parametrize("path", ["/", "/students?"])
+def test_an_address_over_8_kb_is_too_long(server: Server, path: str, length: int) -> None:
+    with server.connect() as connection:
+        connection.send("GET " + path + "x" * length)
+        assert connection.read()[0] == 414
+
+
+def test_trace_gives_nothing_back(server: Server) -> None:
+    with server.connect() as connection:
+        connection.send("TRACE /students", "Cookie: secret")
+        status, body = connection.read()
+    assert status == 405
+    assert b"secret" not in body
+
+
+# --- two requests on one connection stay two --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Content-Length: 5", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 5"),
+        ("Content-Length: 5", "Content-Length: 12"),
+        ("Transfer-Encoding: xchunked", "Content-Length: 5"),
+        ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"),
+        ("Transfer-Encoding: chunked, identity",),
+    ],
+)
+def test_two_ways_to_tell_the_length_do_not_let_a_request_hide_in_another(
+    server: Server, headers: tuple[str, ...]
+) -> None:
+    with server.connect() as connection:
+        connection.send("POST /students", *headers, body=b"2\r\n{}\r\n0\r\n\r\nGET /students/4242 HTTP/1.1\r\n")
+        status, body = connection.read()
+        assert status in {400, 422}
+        assert b"4242" not in body
+        # Whatever it took for the body, it must not go on behind it.
+        assert connection.read() == (0, b"")
+
+
+@pytest.mark.parametrize("line", ["GET /healthz", "POST /nowhere", "POST /students/1", "DELETE /students/4242"])
+@pytest.mark.parametrize(
+    ("length", "body"), [("Content-Length: 5", b"{bad}"), ("Transfer-Encoding: chunked", b"5\r\n{bad}\r\n0\r\n\r\n")]
+)
+def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(
+    server: Server, line: str, length: str, body: bytes
+) -> None:
+    with server.connect() as connection:
+        connection.send(line, length, body=body)
+        assert connection.read()[0] in {200, 404, 405}
+        connection.send("GET /healthz")
+        assert connection.read() in {(200, b'{"status":"ok"}'), (0, b"")}
+
+
+# --- it lives on ------------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_is_replaced_and_service_goes_on(server: Server) -> None:
+    first, second = server.workers()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: len(server.workers()) == 3, "a new worker")
+    until(lambda: server.log.read_text().count("Started worker-") == 3, "its start")
+    assert all(server.answers() for _ in range(20))
+    os.kill(second, 0)  # the other one is still there
+
+
+def test_a_request_under_way_is_answered_before_the_server_ends(own_server: Server) -> None:
+    with own_server.connect() as connection:
+        connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
+        assert connection.read()[0] == 100  # so the service is waiting for the body
+
+        own_server.process.terminate()
+        until(lambda: not own_server.answers(), "the closing of the port")
+        connection.socket.sendall(b'{"course_id":1}')
+
+        assert connection.read()[0] == 201
+    assert own_server.process.wait(PATIENCE_S) == 0
+    with sqlite3.connect(own_server.database) as database:
+        assert database.execute("SELECT student_id, course_id FROM student_courses").fetchall() == [(1, 1)]
+    database.close()
+
+
+# --- it says what is wrong --------------------------------------------------------------------------------
+
+
+def serve_in_vain(folder: Path, port: int, **settings: str) -> list[str]:
+    """Start a server that cannot start; what it says."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        COMMAND,
+        env=environment(folder, port, **settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stdout
+    return done.stderr.splitlines()
+
+
+def test_every_wrong_setting_is_told_in_a_sentence(tmp_path: Path) -> None:
+    assert serve_in_vain(tmp_path, 8000, PORT="abc", DATABASE_URL="mysql://x") == [
+        "DATABASE_URL names the unknown database 'mysql'; use sqlite or postgresql.",
+        "PORT is 'abc', which is not a whole number.",
+    ]
+
+
+def test_a_second_server_on_the_port_does_not_take_half_of_the_requests(server: Server, tmp_path: Path) -> None:
+    told = serve_in_vain(tmp_path, server.port)
+    assert told[-1].startswith(f"HOST and PORT name 127.0.0.1:{server.port}, which cannot be had")
+    assert told[-1].endswith(".")
+    assert server.answers()
