@@ -279,3 +279,16 @@ def counters(client: FlaskClient) -> Callable[[int], tuple[int, int]]:
         return found["seats_taken"], found["waiting"]
 
     return read
+
+
+# --- races ----------------------------------------------------------------------------------------------
+
+
+def wait_until_blocked(engine: Engine) -> None:
+    """Until some session waits for a lock of another."""
+    blocked = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watch:
+        while watch.execute(blocked).scalar_one() == 0:
+            pass

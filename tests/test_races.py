@@ -1,7 +1,4 @@
-"""Many at the same instant. Each race has its control: with the guard removed, the same race must be lost.
-
-The controls take the guard away from the database or the statement, never from the test.
-"""
+"""Many at the same instant. `test_race_controls.py` shows that these races can be lost."""
 
 from __future__ import annotations
 
@@ -13,24 +10,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import URL, Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from course_management.services import Context, enrollment
 
+from .conftest import wait_until_blocked
+
 Make = Callable[..., int]
 TOGETHER = 16
-
-FREE_SEATS = text(
-    "SELECT capacity - (SELECT count(*) FROM student_courses WHERE course_id = courses.id)"
-    " FROM courses WHERE id = :course"
-)
-TAKE_SEAT = text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')")
-TAKE_SEAT_IF_COUNTED = text(
-    "INSERT INTO student_courses (student_id, course_id, status) SELECT :student, id, 'enrolled' FROM courses"
-    " WHERE id = :course AND (SELECT count(*) FROM student_courses WHERE course_id = courses.id) < capacity"
-)
 
 
 @pytest.fixture
@@ -131,51 +119,6 @@ def test_the_last_seats_are_sold_exactly(student: Make, course: Make, at_once: A
 
     assert statuses(answers) == [201] * seats + [409] * (TOGETHER - seats)
     assert_sound()
-
-
-@pytest.mark.parametrize("guarded", [True, False])
-def test_count_then_insert_oversells_unless_the_constraint_has_the_last_word(
-    *, guarded: bool, backend: str, database: URL, student: Make, course: Make, sql: Any
-) -> None:
-    """The control: what people write first, on connections as they come. Only the CHECK stands in its way."""
-    contested, buyers = course(capacity=1), (student(), student())
-    oversell = _oversell_on_sqlite if backend == "sqlite" else _oversell_on_postgresql
-
-    if guarded:
-        with pytest.raises(DBAPIError, match="ck_courses_seats_within_capacity"):
-            oversell(database, contested, buyers, guarded=True)
-    else:
-        oversell(database, contested, buyers, guarded=False)
-
-    assert sql("SELECT seats_taken FROM courses") == [(1 if guarded else 2,)]
-
-
-def _oversell_on_sqlite(database: URL, contested: int, buyers: Sequence[int], *, guarded: bool) -> None:
-    # Both read before either writes; as it comes, SQLite lets both go on.
-    engine = create_engine(database, poolclass=NullPool)
-    with engine.connect() as first, engine.connect() as second:
-        for connection in (first, second):
-            connection.exec_driver_sql(f"PRAGMA ignore_check_constraints = {'OFF' if guarded else 'ON'}")
-            assert connection.execute(FREE_SEATS, {"course": contested}).scalar_one() == 1
-            connection.rollback()
-        for connection, buyer in zip((first, second), buyers, strict=True):
-            connection.execute(TAKE_SEAT, {"student": buyer, "course": contested})
-            connection.commit()
-
-
-def _oversell_on_postgresql(database: URL, contested: int, buyers: Sequence[int], *, guarded: bool) -> None:
-    # One statement this time, and it oversells all the same: its count is as old as its snapshot.
-    engine = create_engine(database, poolclass=NullPool)
-    if not guarded:
-        with engine.begin() as connection:
-            connection.execute(text("ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"))
-    with engine.connect() as first, engine.connect() as second, ThreadPoolExecutor(1) as pool:
-        first.execute(TAKE_SEAT_IF_COUNTED, {"student": buyers[0], "course": contested})
-        waiting = pool.submit(second.execute, TAKE_SEAT_IF_COUNTED, {"student": buyers[1], "course": contested})
-        wait_until_blocked(engine)
-        first.commit()
-        waiting.result()
-        second.commit()
 
 
 def test_the_constraint_stops_who_goes_around_the_service(student: Make, course: Make, sql: Any) -> None:
@@ -300,13 +243,3 @@ def test_a_stale_seat_is_not_given_twice(
             waiting.result()
     assert (held(ada), held(alan)) == ({}, {contested: "enrolled"})
     assert_sound()
-
-
-def wait_until_blocked(engine: Engine) -> None:
-    """Until some session waits for a lock of another."""
-    blocked = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watch:
-        while watch.execute(blocked).scalar_one() == 0:
-            pass

@@ -16,7 +16,7 @@ from course_management.errors import CourseNotFound
 from course_management.services import Context, enrollment
 from course_management.services.enrollment import decisions, enrolling, promotion, replacing
 
-from .test_races import wait_until_blocked
+from .conftest import wait_until_blocked
 
 Make = Callable[..., int]
 
