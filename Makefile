@@ -19,7 +19,7 @@ test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQ
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
 
 format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

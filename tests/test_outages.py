@@ -176,6 +176,8 @@ class TestSqlite:
         self, campus: Make, database: URL, begin: str
     ) -> None:
         client = campus(database_lock_timeout_ms=50, database_deadline_ms=200)
+        with client.application.app_context(), db.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 50
         other = sqlite3.connect(str(database.database), isolation_level=None)
         other.execute(begin)
         assert is_503(enroll(client))
@@ -245,15 +247,18 @@ class TestPostgresql:
         assert is_up(client)
         assert enroll(client).status_code == 201
 
-    @pytest.mark.parametrize("limit", ["database_lock_timeout_ms", "database_statement_timeout_ms"])
+    @pytest.mark.parametrize(
+        ("limit", "kind"), [("database_lock_timeout_ms", "55P03"), ("database_statement_timeout_ms", "57014")]
+    )
     def test_behind_a_lock_that_is_not_given_back_the_answer_is_503(
-        self, campus: Make, database: URL, limit: str
+        self, campus: Make, database: URL, capsys: pytest.CaptureFixture[str], limit: str, kind: str
     ) -> None:
-        client = campus(**{limit: 100})
+        client = campus(**{limit: 100}, log_level="warning")
         with elsewhere(database, "SELECT 1 FROM courses WHERE id = 1 FOR UPDATE"):
             assert is_503(enroll(client))
             assert is_503(client.patch("/courses/1", json={"title": "Programming II"}))
             assert is_503(client.delete("/courses/1"))
+            assert capsys.readouterr().out.count(f'"kind":"{kind}"') == 3
             assert is_up(client)
             assert holdings(client) == 0
         assert enroll(client).status_code == 201
@@ -417,12 +422,21 @@ def test_after_the_deadline_nothing_is_tried(deadline: Callable[[float], None], 
 
 
 def test_the_deadline_of_a_call_inside_a_call_is_the_outer_one(deadline: Callable[[float], None]) -> None:
-    inner = Tries(Raced())
+    outer = inner = 0
 
-    def outer() -> None:
-        deadline(-1)  # had it a deadline of its own, this would be it
-        assert retry(inner, repeatable=True) == "done"
+    def within() -> None:
+        nonlocal inner
+        inner += 1
+        if inner == 1:
+            raise Raced
 
-    retry(outer, repeatable=True)
-    with pytest.raises(Raced):
+    def around() -> None:
+        nonlocal outer
+        outer += 1
+        deadline(-1)  # a call that had a deadline of its own would have this one
+        retry(within, repeatable=True)
+
+    retry(around, repeatable=True)
+    assert (outer, inner) == (1, 2)
+    with pytest.raises(Raced):  # the next call has it
         retry(Tries(Raced()), repeatable=True)

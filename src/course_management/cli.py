@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from sqlalchemy import func, select, text
@@ -10,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import __version__, create_app, demo, logs, server
 from .config import ConfigurationError, Settings
-from .database import SCHEMA_REVISION, autocommit, kind_of
+from .database import SCHEMA_REVISION, autocommit, db, kind_of
 from .models import Course, EnrollmentEvent, Student, StudentCourses
 
 
@@ -18,6 +20,16 @@ from .models import Course, EnrollmentEvent, Student, StudentCourses
 @click.version_option(__version__, prog_name="course-management")
 def cli() -> None:
     """Which student is in which course: the enrollment service."""
+
+
+@contextmanager
+def _service(log_level: str) -> Iterator[None]:
+    """The app without its server, and no connection left behind: the workers of a server must not inherit one."""
+    with create_app({"LOG_LEVEL": log_level}).app_context():
+        try:
+            yield
+        finally:
+            db.engine.dispose()
 
 
 @cli.command()
@@ -28,7 +40,7 @@ def serve() -> None:
     address = f"http://{settings.host}:{settings.port}"
     click.echo(f"Serving on     {address}")
     click.echo(f"Documentation  {address}/docs")
-    with create_app().app_context():
+    with _service("warning"):
         try:
             pair = demo.example_call()
         except SQLAlchemyError as error:
@@ -45,7 +57,7 @@ def serve() -> None:
 @cli.command("demo")
 def make_demo() -> None:
     """Make small demo data, if the database is empty."""
-    with create_app({"log_level": "warning"}).app_context():
+    with _service("warning"):
         if not demo.is_empty():
             click.echo("The database has data already; no demo data made.")
             return
@@ -57,7 +69,7 @@ def status() -> None:
     """Show the database: where it is, its schema, how much is in it. Exit 1 when it is not ready."""
     settings = Settings.load()
     click.echo(f"Database     {settings.database_url.render_as_string(hide_password=True)}")
-    with create_app({"log_level": "error"}).app_context():
+    with _service("error"):
         try:
             found = [row[0] for row in autocommit(text("SELECT version_num FROM alembic_version"))]
         except SQLAlchemyError as error:

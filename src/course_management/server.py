@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
+from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from . import create_app
 from .config import ConfigurationError, Settings
 
 # Granian's own lines go the way of all log lines; see `logs.configure`.
@@ -18,7 +21,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigurationError` when the address cannot be had."""
     _check_address(settings)
     Granian(
-        "course_management:create_app",
+        "course_management.server:make_worker",
         factory=True,
         interface=Interfaces.WSGI,
         address=settings.host,
@@ -32,6 +35,16 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels(settings.log_level),
         log_dictconfig=_LOGGING,
     ).serve()
+
+
+def make_worker() -> Flask:
+    """Make the app of one worker process.
+
+    Until granian has it, the worker has the signal handlers of its parent, which do nothing here: a server stopped
+    right after its start would wait for this worker, and kill it in the end with the requests it had begun.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return create_app()
 
 
 def _check_address(settings: Settings) -> None:
