@@ -1,4 +1,4 @@
-"""The command line: demo data, database state, and wrong settings. `serve` is tested with the real server."""
+"""The command line: demo data, state, promotion, wrong settings. `serve` is tested with the real server."""
 
 from __future__ import annotations
 
@@ -45,6 +45,23 @@ def test_status_counts_what_is_there(run: Run) -> None:
     assert result.exit_code == 0
     assert f"Students     {len(PEOPLE)}\n" in result.output
     assert f"Courses      {len(COURSES)}\n" in result.output
+
+
+def test_promote_seats_those_whom_a_crash_left_waiting(run: Run, database: URL) -> None:
+    run("demo")
+    execute(database, "UPDATE courses SET waitlist_capacity = 3 WHERE id = 5")
+    for student_id, number in ((1, 1), (2, 2), (3, 3)):
+        execute(
+            database,
+            "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
+            f" VALUES ({student_id}, 5, 'waitlisted', {number})",
+        )
+    execute(database, "UPDATE courses SET capacity = 4 WHERE id = 5")
+
+    first, second = run("promote"), run("promote")
+
+    assert first.output == "Promoted 2 from waitlists.\n"
+    assert second.output == "Promoted 0 from waitlists.\n"
 
 
 def test_status_hides_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `course-management serve | demo | status`. Settings come from the environment and .env."""
+"""The command line: `course-management serve | demo | status | promote`. Settings come from the environment."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from . import __version__, create_app, demo, logs, server
 from .config import ConfigurationError, Settings
 from .database import SCHEMA_REVISION, autocommit, db, kind_of
 from .models import Course, EnrollmentEvent, Student, StudentCourses
+from .services import Context, enrollment
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,6 +63,13 @@ def make_demo() -> None:
             click.echo("The database has data already; no demo data made.")
             return
         click.echo(f"Demo data: {demo.make()}.")
+
+
+@cli.command()
+def promote() -> None:
+    """Give free seats to those who wait for them, where a crash prevented it."""
+    with _service("warning"):
+        click.echo(f"Promoted {enrollment.promote_all(Context())} from waitlists.")
 
 
 @cli.command()

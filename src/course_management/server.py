@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import threading
 
 from flask import Flask
 from granian import Granian
@@ -12,6 +14,8 @@ from granian.log import LogLevels
 
 from . import create_app
 from .config import ConfigurationError, Settings
+
+STOP = {signal.SIGINT, signal.SIGTERM}
 
 # Granian's own lines go the way of all log lines; see `logs.configure`.
 _LOGGING = {"handlers": {}, "formatters": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
@@ -38,13 +42,26 @@ def serve(settings: Settings) -> None:
 
 
 def make_worker() -> Flask:
-    """Make the app of one worker process.
+    """Make the app of one worker process, which stops when it is told to.
 
-    Until granian has it, the worker has the signal handlers of its parent, which do nothing here: a server stopped
-    right after its start would wait for this worker, and kill it in the end with the requests it had begun.
+    granian's worker sleeps in its main thread and counts on the signal to wake it. But the signal may come to any
+    thread, or before granian has set its handler, and then nothing happens: the parent waits out its patience and
+    kills the worker, with the requests it has begun. So one thread does nothing but wait for the signal.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for each in STOP:
+        signal.signal(each, signal.SIG_DFL)  # not the parent's handler any more; granian sets its own
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # in every thread: all are made by this one
+    threading.Thread(target=_pass_on_stop, daemon=True).start()
     return create_app()
+
+
+def _pass_on_stop() -> None:
+    while True:
+        number = signal.sigwait(STOP)
+        handler = signal.getsignal(number)
+        if not callable(handler):
+            os._exit(0)  # granian has not begun to serve
+        handler(number, None)
 
 
 def _check_address(settings: Settings) -> None:

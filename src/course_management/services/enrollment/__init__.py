@@ -7,7 +7,7 @@ pays for its explanation.
 
 from .enrolling import Outcome, enroll
 from .leaving import unenroll
-from .promotion import promote
+from .promotion import promote, promote_all
 from .replacing import Replacement, replace
 
-__all__ = ["Outcome", "Replacement", "enroll", "promote", "replace", "unenroll"]
+__all__ = ["Outcome", "Replacement", "enroll", "promote", "promote_all", "replace", "unenroll"]

@@ -28,11 +28,8 @@ TIME_LIMIT_S = 0.5
 
 log = structlog.get_logger(__name__)
 
-_DUE = (
-    select(courses.c.id)
-    .where(courses.c.id.in_(course_ids), courses.c.waiting > 0, seat_free(courses))
-    .order_by(courses.c.id)
-)
+_ALL_DUE = select(courses.c.id).where(courses.c.waiting > 0, seat_free(courses)).order_by(courses.c.id)
+_DUE = _ALL_DUE.where(courses.c.id.in_(course_ids))
 _FREE = lock_courses(courses.c.capacity, courses.c.seats_taken)
 _HEAD = (
     select(enrollments.c.student_id)
@@ -75,6 +72,17 @@ def promote(course_list: Sequence[int], context: Context) -> int:
                 seated += len(batch)
     except (SQLAlchemyError, Raced) as error:
         log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
+    return seated
+
+
+def promote_all(context: Context) -> int:
+    """Seat those who wait in every course that has seats, whatever prevented it before. Returns how many."""
+    seated = 0
+    while due := [row.id for row in autocommit(_ALL_DUE)]:
+        batch = promote(due, context)
+        if not batch:
+            break
+        seated += batch
     return seated
 
 
