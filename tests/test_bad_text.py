@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from . import test_bad_inputs
-from .test_bad_inputs import INVALID, Refused
+from . import refusals
+from .refusals import INVALID, Refused
 
-app, refused = test_bad_inputs.app, test_bad_inputs.refused  # fixtures: pytest finds them by their names here
+app, refused = refusals.app, refusals.refused  # fixtures: pytest finds them by their names here
 
 NEW = {
     "/students": {"name": "Eve", "email": "eve@example.edu"},

@@ -2,158 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from course_management import create_app
-from course_management.database import db
-
-from .conftest import migrate
-
-COMMAND = [str(Path(sys.executable).parent / "course-management"), "serve"]
-PATIENCE_S = 60
-"""When a test gives up on something that never comes; nothing here takes a tenth of it."""
-MIB = 1024 * 1024
-
-
-def until(found: Callable[[], Any], what: str) -> Any:
-    """Ask until the answer is true; that answer."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if answer := found():
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(f"{what} never happened")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
-    """The environment of a server with its database in a folder."""
-    chosen = {
-        "DATABASE_URL": f"sqlite:///{folder / 'enrollment.db'}",
-        "PORT": str(port),
-        "WORKERS": "2",
-        "PYTHON_DOTENV_DISABLED": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**os.environ, **chosen, **settings}
-
-
-class Server:
-    """A server process of two workers on a database with student 1 and course 1."""
-
-    def __init__(self, folder: Path) -> None:
-        self.database = folder / "enrollment.db"
-        self.port = free_port()
-        self.log = folder / "server.log"
-        migrate(make_url(f"sqlite:///{self.database}"))
-        app = create_app({"DATABASE_URL": f"sqlite:///{self.database}", "LOG_LEVEL": "error"})
-        client = app.test_client()
-        client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
-        client.post("/courses", json={"code": "CS101", "title": "Programming"})
-        with app.app_context():
-            db.engine.dispose()
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                COMMAND,
-                env=environment(folder, self.port),
-                cwd=folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that the workers can be ended with it, whatever happened
-            )
-
-    def wait(self) -> None:
-        """Until it answers."""
-        until(lambda: self.process.poll() is not None or self.answers(), "an answer")
-        assert self.process.poll() is None, self.log.read_text()
-
-    def end(self) -> None:
-        """End it and its workers, if they still are."""
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def answers(self) -> bool:
-        """Whether it answers on a new connection."""
-        try:
-            return self.ask("GET", "/healthz")[0] == 200
-        except OSError:
-            return False
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Send one request on a connection of its own; status and JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        try:
-            data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {"Content-Type": "application/json", **headers})
-            answer = connection.getresponse()
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
-        finally:
-            connection.close()
-
-    def connect(self) -> Connection:
-        """A connection to write to byte by byte."""
-        return Connection(self.port)
-
-    def workers(self) -> list[int]:
-        """The process ids of all the workers there ever were."""
-        return [int(pid) for pid in re.findall(r"Spawning worker-\d+ with PID: (\d+)", self.log.read_text())]
-
-
-class Connection:
-    """A connection to write to byte by byte, and to read answers from."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
-        self.file = self.socket.makefile("rb")
-
-    def __enter__(self) -> Connection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.socket.close()
-
-    def send(self, line: str, *headers: str, body: bytes = b"") -> None:
-        """Send the head of a request, and perhaps bytes behind it."""
-        head = "\r\n".join([f"{line} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers, "", ""])
-        self.socket.sendall(head.encode("latin-1") + body)
-
-    def read(self) -> tuple[int, bytes]:
-        """The next answer; status 0 when the server has closed the connection instead."""
-        try:
-            status = self.file.readline()
-            if not status:
-                return 0, b""
-            headers = http.client.parse_headers(self.file)
-            return int(status.split()[1]), self.file.read(int(headers["Content-Length"] or 0))
-        except ConnectionError:
-            return 0, b""
+from .real_server import COMMAND, MIB, PATIENCE_S, Server, environment, until
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,109 @@
+"""What the tests of bad inputs share.
+
+What is refused changes nothing, so one database serves a whole page: `refused` compares every row of every table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from course_management import create_app
+from course_management.database import db
+
+from .conftest import Databases
+from .contract import ContractClient
+
+Refused = Callable[..., Any]
+
+MALFORMED, INVALID, TOO_LARGE = (400, "malformed_json"), (422, "validation_failed"), (413, "payload_too_large")
+NOWHERE, TOO_LONG, WRONG_TYPE = (404, "not_found"), (414, "uri_too_long"), (415, "unsupported_media_type")
+
+ENROLL, UNENROLL = "/students/1/enroll", "/students/1/unenroll"
+ENROLLMENT = [("POST", ENROLL), ("PUT", ENROLL), ("DELETE", UNENROLL)]
+HAPPY: dict[tuple[str, str], dict[str, Any]] = {
+    **{call: {"course_ids": [2]} for call in ENROLLMENT},
+    ("POST", "/students"): {"name": "Eve", "email": "eve@example.edu"},
+    ("POST", "/courses"): {"code": "NEW", "title": "New"},
+    ("PATCH", "/students/1"): {},
+    ("PATCH", "/courses/1"): {},
+}
+LISTS = ["/students", "/courses", "/courses/1/students", "/students/1/history", "/courses/1/history"]
+MIB = 1024 * 1024
+
+with_enrollment = pytest.mark.parametrize(("method", "path"), ENROLLMENT)
+with_bodies = pytest.mark.parametrize(("method", "path"), HAPPY)
+
+
+@pytest.fixture(scope="module")
+def app(databases: Databases) -> Iterator[Flask]:
+    """Two students in course 1, which has two seats; what else there is has nobody and nothing."""
+    url = databases.migrated()
+    app = create_app({"DATABASE_URL": url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
+    app.test_client_class = ContractClient
+    client = app.test_client()
+    for code in ("CS101", "CS102", "Caf\xe9"):
+        client.post("/courses", json={"code": code, "title": "Programming", "capacity": 2})
+    for address in ("ada@example.edu", "bob@example.edu", "kate@example.edu", "eve@caf\xe9.example"):
+        client.post("/students", json={"name": "Somebody", "email": address})
+    for student_id in (1, 2):
+        client.post(f"/students/{student_id}/enroll", json={"course_ids": [1, 2]})
+        client.delete(f"/students/{student_id}/unenroll?course_id=2")
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+    databases.drop(url)
+
+
+@pytest.fixture
+def refused(client: FlaskClient, sql: Callable[..., list[Any]]) -> Refused:
+    """Sends a request that must be refused: with this status and code, at these places, unapplied, unrepeated."""
+
+    def rows() -> list[list[Any]]:
+        tables = ("students", "courses", "student_courses", "enrollment_events")
+        return [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+
+    def send(expected: tuple[int, str], method: str, path: str, *pointers: str, **request: Any) -> Any:
+        before = rows()
+        answer = client.open(path, method=method, **request)
+        problem = answer.get_json()
+        assert (answer.status_code, problem["code"]) == expected, answer.text
+        assert [each["pointer"] for each in problem.get("errors", ())] == list(pointers)
+        del problem["instance"]  # the path may be told again, the values may not
+        told = json.dumps(problem, ensure_ascii=False)
+        assert [each for each in _values([request, parse_qs(urlsplit(path).query)]) if each in told] == []
+        assert rows() == before
+        return answer
+
+    return send
+
+
+def _values(found: Any) -> Iterator[str]:
+    # What a request says, as an answer could repeat it; shorter ones are in any answer by chance.
+    if isinstance(found, Mapping | list):
+        for each in found.values() if isinstance(found, Mapping) else found:
+            yield from _values(each)
+    elif len(str(found)) > 5 and found != "application/json":
+        yield str(found)
+
+
+def raw(body: str | bytes, **request: Any) -> dict[str, Any]:
+    """The arguments of a request whose body is sent as it is."""
+    return {"data": body, "content_type": "application/json", **request}
+
+
+def chunked(body: bytes) -> dict[str, Any]:
+    """The arguments of a chunked request, as servers hand it over: no length, an input that ends by itself."""
+    return {
+        "input_stream": BytesIO(body),
+        "content_type": "application/json",
+        "headers": {"Transfer-Encoding": "chunked"},
+        "environ_overrides": {"wsgi.input_terminated": True},
+    }
