@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.config import ConfigurationError, Settings
-from course_management.database import Base
+from course_management.database import Base, is_unavailable
 
 MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
 
@@ -84,7 +84,7 @@ except ConfigurationError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(2)
 except DBAPIError as error:
-    if error.connection_invalidated or "connection" in str(error.orig):
+    if is_unavailable(error):
         sys.stderr.write(f"The database cannot be reached: {error.orig}\n")
         sys.exit(1)
     raise

@@ -49,9 +49,9 @@ def test_100000_course_ids_are_invalid_as_a_list(refused: Refused, method: str, 
     refused(INVALID, method, path, "/course_ids", json={"course_ids": list(range(1, 100_001))})
 
 
-def test_50000_unknown_fields_are_not_all_listed(refused: Refused) -> None:
+def test_50000_unknown_fields_are_not_looked_at(refused: Refused) -> None:
     many = {f"{number:05}": 1 for number in range(50_000)}
-    refused(INVALID, "PATCH", "/students/1", *(f"/{number:05}" for number in range(100)), json=many)
+    refused(INVALID, "PATCH", "/students/1", "", json=many)
 
 
 def test_100000_query_parameters_are_too_long(refused: Refused) -> None:

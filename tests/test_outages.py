@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,6 +148,18 @@ def holdings(client: FlaskClient) -> int:
     ledger = client.get("/students/1/history").get_json()["items"]
     assert len(held) == len(ledger)
     return len(held)
+
+
+def test_a_request_waits_for_a_connection_that_is_soon_given_back(campus: Make) -> None:
+    client = campus(threads=1, database_pool_timeout_ms=900)
+    statuses: list[int] = []
+    request = threading.Thread(target=lambda: statuses.append(client.get("/students").status_code))
+    with client.application.app_context(), db.engine.connect():
+        request.start()
+        request.join(0.2)
+        assert statuses == []  # not refused at once
+    request.join()
+    assert statuses == [200]
 
 
 def test_while_every_connection_is_busy_the_answer_is_503(campus: Make) -> None:

@@ -158,22 +158,16 @@ def test_after_the_deadline_nothing_is_tried(deadline: Callable[[float], None], 
     assert work.made == 1
 
 
-def test_the_deadline_of_a_call_inside_a_call_is_the_outer_one(deadline: Callable[[float], None]) -> None:
-    outer = inner = 0
-
-    def within() -> None:
-        nonlocal inner
-        inner += 1
-        if inner == 1:
-            raise Raced
+@pytest.mark.usefixtures("deadline")
+def test_a_call_inside_a_call_leaves_the_trying_again_to_the_outer_one() -> None:
+    inner = Tries(*[Raced()] * (MAX_RETRIES + 1))
+    outer = 0
 
     def around() -> None:
         nonlocal outer
         outer += 1
-        deadline(-1)  # a call that had a deadline of its own would have this one
-        retry(within, repeatable=True)
+        retry(inner, repeatable=True)
 
-    retry(around, repeatable=True)
-    assert (outer, inner) == (1, 2)
-    with pytest.raises(Raced):  # the next call has it
-        retry(Tries(Raced()), repeatable=True)
+    with pytest.raises(Raced):
+        retry(around, repeatable=True)
+    assert (outer, inner.made) == (MAX_RETRIES + 1, MAX_RETRIES + 1)

@@ -106,8 +106,84 @@ def test_a_promotion_that_fails_changes_no_answer_and_happens_later(
     assert held(waiting) == {full: "enrolled"}
 
 
-def _fail(*_: Any) -> None:
+def _fail(*_: Any, **__: Any) -> None:
     raise OperationalError("", None, Exception())
+
+
+def test_a_promotion_that_cannot_even_look_changes_no_answer(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, programming = student(), course()
+    enroll(ada, programming)
+    monkeypatch.setattr(promotion, "autocommit", _fail)
+
+    answer = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
+
+    assert answer.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
+
+
+def test_one_request_does_not_promote_for_ever(
+    app: Flask, student: Make, course: Make, enroll: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = course(capacity=0, waitlist_capacity=None)
+    for _ in range(3):
+        enroll(student(), full, waitlist=True)
+    sql("UPDATE courses SET capacity = NULL")
+    monkeypatch.setattr(promotion, "BATCH", 1)
+    monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)
+
+    with app.app_context():
+        assert enrollment.promote([full], Context()) == 1
+        assert enrollment.promote_all(Context()) == (2, 0)
+
+
+def test_what_cannot_be_promoted_is_counted(
+    app: Flask, student: Make, course: Make, enroll: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = course(capacity=0, waitlist_capacity=None)
+    enroll(student(), full, waitlist=True)
+    sql("UPDATE courses SET capacity = 1")
+    monkeypatch.setattr(promotion, "_promote_batch", _fail)
+
+    with app.app_context():
+        assert enrollment.promote_all(Context()) == (0, 1)
+
+
+def test_what_is_committed_is_answered_even_if_the_position_cannot_be_read(
+    student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, kept, full, free = student(), course(), course(capacity=0, waitlist_capacity=1), course()
+    enroll(ada, kept)
+    monkeypatch.setattr(enrolling, "explain", _fail)
+
+    answer = enroll(ada, free, kept, full, waitlist=True)
+
+    assert answer.status_code == 201
+    assert answer.get_json()["results"] == [
+        {"course_id": free, "outcome": "enrolled"},
+        {"course_id": kept, "outcome": "already_enrolled"},
+        {"course_id": full, "outcome": "waitlisted"},
+    ]
+
+
+def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(
+    student: Make, course: Make, enroll: Any, sql: Any
+) -> None:
+    """Somebody tampered with a counter: waiting will not mend that, so it is no 503."""
+    programming = course(capacity=1)
+    sql("UPDATE courses SET last_queue_number = 0, waitlist_capacity = 5, seats_taken = 1")
+    other = student()
+    sql(
+        "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
+        " VALUES (:other, :course, 'waitlisted', 7)",
+        other=other,
+        course=programming,
+    )
+    sql("UPDATE courses SET last_queue_number = 6")
+
+    answer = enroll(student(), programming, waitlist=True)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
 
 
 def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make, sql: Any) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import __version__, create_app, demo, logs, server
 from .config import ConfigurationError, Settings
-from .database import SCHEMA_REVISION, autocommit, db, kind_of
+from .database import SCHEMA_REVISION, autocommit, db, kind_of, schema_revision
 from .models import Course, EnrollmentEvent, Student, StudentCourses
 from .services import Context, enrollment
 
@@ -69,7 +69,11 @@ def make_demo() -> None:
 def promote() -> None:
     """Give free seats to those who wait for them, where a crash prevented it."""
     with _service("warning"):
-        click.echo(f"Promoted {enrollment.promote_all(Context())} from waitlists.")
+        seated, left = enrollment.promote_all(Context())
+        click.echo(f"Promoted {seated} from waitlists.")
+        if left:
+            click.echo(f"{left} courses still have seats that somebody waits for; try again.", err=True)
+            raise SystemExit(1)
 
 
 @cli.command()
@@ -79,12 +83,12 @@ def status() -> None:
     click.echo(f"Database     {settings.database_url.render_as_string(hide_password=True)}")
     with _service("error"):
         try:
-            found = [row[0] for row in autocommit(text("SELECT version_num FROM alembic_version"))]
+            found = schema_revision()
         except SQLAlchemyError as error:
             click.echo(f"Not ready    it does not answer or was never migrated ({kind_of(error)})")
             raise SystemExit(1) from None
-        click.echo(f"Schema       {', '.join(found) or 'none'} (this version needs {SCHEMA_REVISION})")
-        if found != [SCHEMA_REVISION]:
+        click.echo(f"Schema       {found or 'none'} (this version needs {SCHEMA_REVISION})")
+        if found != SCHEMA_REVISION:
             click.echo("Not ready    run: alembic upgrade head")
             raise SystemExit(1)
         for name, model in (

@@ -37,7 +37,7 @@ def database_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("is not a database URL; write sqlite:///file.db or postgresql://user@host/name") from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         return url.set(drivername="postgresql+psycopg")
@@ -50,6 +50,8 @@ def database_url(text: str) -> URL:
         raise ValueError(f"names {str(path)!r}, which is a directory and not a file")
     if not path.parent.is_dir():
         raise ValueError(f"puts the database into {str(path.parent)!r}, a directory that does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"puts the database into {str(path.parent)!r}, a directory that cannot be written to")
     return url.set(drivername="sqlite", database=str(path))
 
 

@@ -18,9 +18,16 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 import structlog
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, Engine, Executable, MetaData, Row, event
+from sqlalchemy import Connection, Engine, Executable, MetaData, Row, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 
@@ -56,7 +63,14 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base)
+class Database(SQLAlchemy):
+    """Flask-SQLAlchemy, except that half a second is half a second: its own way makes whole ones of `pool_timeout`."""
+
+    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:  # noqa: ARG002
+        return create_engine(**options)
+
+
+db = Database(model_class=Base)
 
 
 class Raced(Exception):
@@ -131,6 +145,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     install_rules(engine, settings)
     app.extensions["autocommit"] = autocommit_engine(engine)
     app.extensions["database_deadline"] = settings.database_deadline_ms / 1000
+    app.before_request(_start_deadline)
+    app.teardown_request(_end_deadline)
 
 
 def autocommit_engine(engine: Engine) -> Engine:
@@ -143,6 +159,16 @@ def autocommit_engine(engine: Engine) -> Engine:
 # --- trying again -----------------------------------------------------------------------------------------
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_retrying: ContextVar[bool] = ContextVar("retrying", default=False)
+
+
+def _start_deadline() -> None:
+    """Begin the time that one request has for all its work with the database."""
+    _deadline.set(time.monotonic() + current_app.extensions["database_deadline"])
+
+
+def _end_deadline(_: BaseException | None) -> None:
+    _deadline.set(None)
 
 
 def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -162,15 +188,18 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
     """Do `work`, a whole transaction; try again when the database says that trying again helps.
 
     Serialization failures, deadlocks, SQLite's busy and `Raced` are tried up to 5 times more, with jitter; a
-    lost connection once, and only if `repeatable`, since it may have been lost after the commit. All before the
-    deadline of the outermost call; then the error goes on, and the door answers 503.
+    lost connection once, and only if `repeatable`, since it may have been lost after the commit. A try that would
+    take as long as the one before must still fit before the deadline of the request; else the error goes on, and
+    the door answers 503. Inside of another `retry`, the outer one does the trying again.
     """
-    outermost = _deadline.get() is None
+    if _retrying.get():
+        return work()
     deadline = _deadline.get() or time.monotonic() + current_app.extensions["database_deadline"]
-    token = _deadline.set(deadline)
+    token = _retrying.set(True)
     lost = tries = 0
     try:
         while True:
+            started = time.monotonic()
             try:
                 return work()
             except (DBAPIError, Raced) as error:
@@ -181,13 +210,13 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
                     helps = repeatable and lost == 1
                 else:
                     helps = isinstance(error, Raced) or kind_of(error) in TRY_AGAIN
-                if not helps or tries > MAX_RETRIES or time.monotonic() + pause > deadline:
+                now = time.monotonic()
+                if not helps or tries > MAX_RETRIES or now + pause + (now - started) > deadline:
                     raise
                 log.debug("database.retry", kind=kind_of(error), tries=tries)
                 time.sleep(pause)
     finally:
-        if outermost:
-            _deadline.reset(token)
+        _retrying.reset(token)
 
 
 def kind_of(error: BaseException) -> str:
@@ -204,7 +233,7 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
     """Whether the database could not serve (so that 503 is the truth), as opposed to a mistake of ours."""
     if isinstance(error, PoolTimeout):
         return True
-    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
+    if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return False
     original: Any = error.orig
     if name := getattr(original, "sqlite_errorname", None):
@@ -254,6 +283,12 @@ def autocommit(
             return connection.execute(statement, parameters or {}).all()
 
     return retry(work, repeatable=repeatable)
+
+
+def schema_revision() -> str | None:
+    """The migration the database is at; None when it was never migrated to one."""
+    rows = autocommit(text("SELECT version_num FROM alembic_version"))
+    return rows[0][0] if len(rows) == 1 else None
 
 
 @contextmanager

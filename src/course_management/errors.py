@@ -33,11 +33,13 @@ class Problem(Explained, Exception):
     """
 
     status: ClassVar[int]
+    always: ClassVar[Mapping[str, str]] = {}
+    """Headers of every answer with this code."""
 
     def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **facts: Any) -> None:
         super().__init__(detail or self.meaning)
         self.detail = detail or self.meaning
-        self.headers = dict(headers or {})
+        self.headers = {**self.always, **(headers or {})}
         self.facts = facts
 
 
@@ -119,7 +121,7 @@ class StudentNotFound(Problem):
 class CourseNotFound(Problem):
     code, status, title = "course_not_found", 404, "Course not found"
     meaning = "There is no course with this id."
-    remedy = "Check the id, or create the course with POST /courses. `decisions` names each course asked for."
+    remedy = "Check the id, or create the course with POST /courses. Of several, `decisions` tells which."
 
 
 # --- a rule refuses ---------------------------------------------------------------------------------------
@@ -190,6 +192,7 @@ class InternalError(Problem):
 
 class DatabaseUnavailable(Problem):
     code, status, title = "database_unavailable", 503, "Database unavailable"
+    always: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
     meaning = "The database cannot serve the request at the moment."
     remedy = "Wait the seconds of Retry-After and repeat the request: every enrollment call is safe to repeat."
 

@@ -78,7 +78,7 @@ def _end(response: Response) -> Response:
         method=request.method,
         # The route and its ids, never the raw path: whatever else a client wrote there is not ours to keep.
         route=rule.rule if rule else None,
-        **(request.view_args or {}),
+        **{name: value for name, value in (request.view_args or {}).items() if isinstance(value, int)},
         status=response.status_code,
         duration_ms=elapsed_ms(),
     )

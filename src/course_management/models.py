@@ -1,6 +1,6 @@
 """The four tables. The database is the last judge: every rule it can hold is a named constraint here.
 
-Two columns groups are never written by the service but by triggers (`triggers.py`): the counters of a course
+Two groups of columns are never written by the service but by triggers (`triggers.py`): the counters of a course
 and the ledger, `enrollment_events`. Migrations are history; these models say what is true now, and a test
 holds the two together.
 """

@@ -2,7 +2,8 @@
 
 Whoever writes enrollments, psql and imports included, can neither oversell, nor lose a ledger line, nor leave
 a counter behind. A change whose `revision` did not rise was made by hand: the ledger then says `database`,
-with the database's clock. The statements are what the tables have now; each migration carries its own frozen
+with the database's clock. One gap: on SQLite, INSERT OR REPLACE over a held row slips by a connection that has not
+set `recursive_triggers` (ours have). The statements are what the tables have now; each migration carries its own frozen
 copy, and a test compares the two.
 
 PostgreSQL: statement-level triggers that loop over the transition tables, one ledger row a change and then one

@@ -6,6 +6,7 @@ from the same declaration. Views return the finished answer; the schemas of answ
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import threading
@@ -31,6 +32,7 @@ from ..errors import (
     ValidationFailed,
 )
 from ..models import MAX_ID
+from ..schemas.incoming import OneOrMoreCourses
 from ..schemas.outgoing import EXAMPLE_IDS, Page, ProblemDetails, problem_example
 from .requests import IdConverter, StrictParser, validation_failed
 
@@ -48,11 +50,18 @@ PARAMETERS: Mapping[tuple[str, str], tuple[str, Any]] = {
     ("query", "dry_run"): ("Whether to decide and answer only, and change nothing.", True),
     ("query", "limit"): ("How many to list at most.", 50),
     ("query", "after"): ("The `next` of the page before, to go on behind it.", "AAAAAAAAADLJ1mX4cQ2T"),
+    ("header", "X-Request-ID"): ("An id of yours for this request; made if absent.", "registration-day-1"),
     ("header", "If-Match"): ("Change it only if it is still as it was when this ETag was given out.", TAG),
     ("header", "If-None-Match"): ("Answer 304 without a body if it is still what this ETag stands for.", TAG),
 }
 """What each parameter means, with an example; a parameter that is not here cannot be declared."""
 
+REQUEST_ID: dict[str, Any] = {
+    "in": "header",
+    "name": "X-Request-ID",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
 ETAG = {"ETag": {"description": "For If-Match and If-None-Match.", "schema": {"type": "string"}, "example": TAG}}
 LOCATION = {"Location": {"description": "Where the new one is.", "schema": {"type": "string"}}}
 LINK = {"Link": {"description": 'The next page, as `rel="next"`, if there is one.', "schema": {"type": "string"}}}
@@ -117,7 +126,25 @@ class Explanations(BasePlugin):
         """apispec calls this with the operations of one path."""
         for operation in (operations or {}).values():
             operation["operationId"] = operation.pop("x-view")
-            _explain(operation.get("parameters", ()))
+            operation.setdefault("parameters", []).append(copy.deepcopy(REQUEST_ID))
+            _explain(operation["parameters"])
+            for response in operation["responses"].values():
+                response.setdefault("headers", {})["X-Request-ID"] = {
+                    "description": "The id of this request.",
+                    "schema": {"type": "string"},
+                }
+
+    def schema_helper(
+        self,
+        name: str,  # noqa: ARG002
+        definition: dict[Any, Any],  # noqa: ARG002
+        **kwargs: Any,
+    ) -> dict[str, Any] | None:
+        """apispec calls this for each schema; it cannot see what `OneOrMoreCourses` says in code."""
+        schema = kwargs["schema"]
+        if issubclass(schema if isinstance(schema, type) else type(schema), OneOrMoreCourses):
+            return {"oneOf": [{"required": ["course_ids"]}, {"required": ["course_id"]}]}
+        return None
 
 
 def _explain(parameters: Iterable[dict[str, Any]]) -> None:
@@ -144,7 +171,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         api.chapters.append(functools.partial(super().register_views_in_doc, api, *args, **kwargs))
 
     def _refuse_unexpected_query(self) -> None:
-        if request.query_string and request.endpoint not in self._queried:
+        if request.args and request.endpoint not in self._queried:
             raise validation_failed({name: ["Unknown parameter."] for name in request.args})
 
     def endpoint(self, method: str, rule: str, *problems: type[Problem]) -> Decorator:

@@ -22,9 +22,8 @@ from ..repositories import enrollments
 from ..schemas import incoming, outgoing
 from ..services import courses as service
 from .blueprint import Blueprint
-from .replies import after, course_tag, event_item, if_match, page_reply, reply
+from .replies import EVENT, after, course_tag, empty, event_item, if_match, page_reply, reply
 from .requests import context
-from .students import EVENT
 
 blp = Blueprint("courses", __name__, description="What students enroll in.")
 
@@ -137,7 +136,7 @@ def change_course(values: dict[str, Any], course_id: int) -> Response:
 def delete_course(course_id: int) -> Response:
     """Delete a course that nobody is in or waits for; the history stays."""
     service.remove(course_id, if_match(course_tag))
-    return Response(status=204)
+    return empty()
 
 
 @blp.endpoint("GET", "/courses/<id:course_id>/students", CourseNotFound)

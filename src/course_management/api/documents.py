@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, redirect, render_template
+from flask import Blueprint, Flask, Response, current_app, make_response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import __version__
@@ -46,10 +46,15 @@ def init_app(app: Flask) -> None:
 
 
 @pages.get("/")
-@pages.get("/docs")
 def home() -> AnyResponse:
     """The documentation page is the front page."""
-    return redirect("/docs/")
+    return redirect("/docs")
+
+
+@pages.get("/docs")
+def docs() -> AnyResponse:
+    """The page itself, without the slash that its own blueprint insists on."""
+    return make_response(current_app.view_functions["swagger_ui.show"]())
 
 
 @pages.get("/problems/<slug>")

@@ -8,7 +8,6 @@ import structlog
 from flask import Flask, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
 from ..database import Raced, is_unavailable, kind_of
 from ..errors import (
@@ -24,7 +23,6 @@ from ..errors import (
 from ..schemas.outgoing import problem_body
 from .replies import reply
 
-RETRY_AFTER_S = 1
 FROM_FRAMEWORK: dict[int | None, type[Problem]] = {
     problem.status: problem
     for problem in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
@@ -40,8 +38,6 @@ def init_app(app: Flask) -> None:
 
 def answer(error: Exception) -> Response:
     """The answer to whatever was raised. Never SQL, a stack trace, or a rejected value."""
-    if isinstance(error, RequestRedirect):
-        return error.get_response()  # type: ignore[return-value]  # a Werkzeug response is one of Flask's
     problem = as_problem(error)
     body = problem_body(type(problem), problem.detail, request.path, g.request_id) | problem.facts
     response = reply(_printable(body), problem.status)
@@ -58,9 +54,11 @@ def as_problem(error: Exception) -> Problem:
         problem = FROM_FRAMEWORK.get(error.code, BadRequest if (error.code or 500) < 500 else InternalError)  # noqa: PLR2004 - HTTP
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
         return problem(headers=headers)
-    if isinstance(error, Raced) or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
+    # Raced with a cause: a constraint refuses, again and again, what the rules allow. Waiting will not mend that.
+    raced = isinstance(error, Raced) and error.__cause__ is None
+    if raced or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
         log.warning("database.unavailable", kind=kind_of(error))
-        return DatabaseUnavailable(headers={"Retry-After": str(RETRY_AFTER_S)})
+        return DatabaseUnavailable()
     # The text of an exception may hold what a client sent; where it happened is what mends it.
     frames = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
     log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames[-12:])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from flask import Response
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import SCHEMA_REVISION, autocommit
+from ..database import SCHEMA_REVISION, schema_revision
 from ..errors import DatabaseUnavailable
 from ..schemas import outgoing
 from .blueprint import Blueprint
@@ -26,14 +25,12 @@ def get_liveness() -> Response:
 @blp.answer(200, outgoing.Health, {"status": "ok"})
 def get_readiness() -> Response:
     """Tell whether the database answers and has the schema this version is written for."""
-    retry_after = {"Retry-After": "1"}
     try:
-        found = [row[0] for row in autocommit(text("SELECT version_num FROM alembic_version"))]
+        found = schema_revision()
     except SQLAlchemyError:
-        raise DatabaseUnavailable("The database does not answer, or was never migrated.", headers=retry_after) from None
-    if found != [SCHEMA_REVISION]:
+        raise DatabaseUnavailable("The database does not answer, or was never migrated.") from None
+    if found != SCHEMA_REVISION:
         raise DatabaseUnavailable(
-            "The database has another schema than this version needs: run `alembic upgrade head`.",
-            headers=retry_after,
+            "The database has another schema than this version needs: run `alembic upgrade head`."
         )
     return reply({"status": "ok"})

@@ -15,6 +15,7 @@ from flask import Response, request
 from ..database import AnyRow
 from ..errors import MalformedPrecondition, PreconditionFailed
 from ..models import MAX_ID
+from ..schemas.outgoing import MOMENT
 from ..services import Precondition
 from .requests import validation_failed
 
@@ -138,6 +139,17 @@ def _seal(key: int) -> bytes:
     """Binds a cursor to its list and filter. It keeps out mistakes; there is no secret behind a cursor."""
     scope = f"{request.path}?status={request.args.get('status', 'enrolled')}#{key}"
     return blake2b(scope.encode(), digest_size=SEAL).digest()
+
+
+def empty() -> Response:
+    """The answer that says nothing."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+EVENT = {"at": MOMENT, "from": None, "to": "enrolled", "actor": "anonymous", "request_id": "5f0c5b1e"}
+"""An example of `event_item`."""
 
 
 def event_item(event: AnyRow) -> dict[str, Any]:

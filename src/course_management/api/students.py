@@ -20,19 +20,17 @@ from ..repositories import students as questions
 from ..schemas import incoming, outgoing
 from ..services import students as service
 from .blueprint import Blueprint
-from .replies import after, event_item, if_match, page_reply, reply, student_tag
+from .replies import EVENT, after, empty, event_item, if_match, page_reply, reply, student_tag
 
 blp = Blueprint("students", __name__, description="Who takes courses.")
 
 NEW = {"name": "Ada Lovelace", "email": "ada@example.edu"}
 EXAMPLE = {"id": 7, **NEW, "created_at": outgoing.MOMENT}
-EVENT = {
-    "at": outgoing.MOMENT,
-    "from": None,
-    "to": "enrolled",
-    "actor": "anonymous",
-    "request_id": "5f0c5b1e",
-}
+
+
+def student_item(student: AnyRow) -> dict[str, Any]:
+    """A student as the contract writes it."""
+    return {"id": student.id, "name": student.name, "email": student.email, "created_at": student.created_at}
 
 
 def history_item(event: AnyRow) -> dict[str, Any]:
@@ -46,7 +44,7 @@ def history_item(event: AnyRow) -> dict[str, Any]:
 def create_student(values: dict[str, Any]) -> Response:
     """Create a student."""
     student = service.create(values)
-    return reply(student._asdict(), 201, thing=student_tag(student), location=f"/students/{student.id}")
+    return reply(student_item(student), 201, thing=student_tag(student), location=f"/students/{student.id}")
 
 
 @blp.endpoint("GET", "/students")
@@ -56,7 +54,7 @@ def list_students(query: dict[str, Any]) -> Response:
     """List the students, by id."""
     limit = query["limit"]
     rows = questions.page(after(query), limit + 1)
-    return page_reply(rows, limit, lambda row: row.id, lambda row: row._asdict())
+    return page_reply(rows, limit, lambda row: row.id, student_item)
 
 
 @blp.endpoint("GET", "/students/<id:student_id>", StudentNotFound)
@@ -66,7 +64,7 @@ def list_students(query: dict[str, Any]) -> Response:
 def get_student(student_id: int) -> Response:
     """Read a student."""
     student = questions.one(student_id)
-    return reply(student._asdict(), thing=student_tag(student))
+    return reply(student_item(student), thing=student_tag(student))
 
 
 @blp.endpoint(
@@ -83,7 +81,7 @@ def get_student(student_id: int) -> Response:
 def change_student(values: dict[str, Any], student_id: int) -> Response:
     """Change a student; what is left out stays."""
     student = service.change(student_id, values, if_match(student_tag))
-    return reply(student._asdict(), thing=student_tag(student))
+    return reply(student_item(student), thing=student_tag(student))
 
 
 @blp.endpoint(
@@ -99,7 +97,7 @@ def change_student(values: dict[str, Any], student_id: int) -> Response:
 def delete_student(student_id: int) -> Response:
     """Delete a student who holds no seat and no place in a queue; the history stays."""
     service.remove(student_id, if_match(student_tag))
-    return Response(status=204)
+    return empty()
 
 
 @blp.endpoint("GET", "/students/<id:student_id>/history", StudentNotFound)

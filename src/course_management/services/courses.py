@@ -38,7 +38,7 @@ def change(course_id: int, values: Mapping[str, Any], precondition: Precondition
     """
     course = _change(course_id, values, precondition)
     if course.waiting and promote([course_id], context):
-        course = autocommit(select(courses).where(courses.c.id == course_id))[0]
+        course = next(iter(autocommit(select(courses).where(courses.c.id == course_id))), course)
     return course
 
 

@@ -57,7 +57,9 @@ def remove(student_id: int, precondition: Precondition | None) -> None:
 
 
 def _lock(connection: Connection, student_id: int) -> AnyRow:
-    student = connection.execute(select(students).where(students.c.id == student_id).with_for_update()).first()
+    student = connection.execute(
+        select(students).where(students.c.id == student_id).with_for_update(key_share=True)
+    ).first()
     if student is None:
         raise StudentNotFound
     return student

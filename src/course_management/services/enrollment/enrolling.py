@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ...database import Raced, autocommit, db, retried
+from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .. import Context
 from .decisions import ALREADY, Decision, explain, refuse
@@ -27,37 +28,52 @@ class Outcome:
     position: int | None = None
 
 
-@retried(repeatable=True)
 def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: Context) -> list[Outcome]:
     """Enroll the student in all of `course_ids` (distinct); one statement when every seat is there.
 
     With `waitlist`, a place in the queue is taken where a course is full. Returns an outcome for each course, in
     the order asked. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`; then nothing has changed.
     """
+    changed = _apply(student_id, course_ids, waitlist, context)
+    if isinstance(changed, list):
+        return [Outcome(each.course_id, each.outcome, each.position) for each in changed]
+    if len(changed) == len(course_ids) and WAITLISTED not in changed.values():
+        return [Outcome(course_id, ENROLLED) for course_id in course_ids]
+    # The seat this student is now waiting for may have been freed since the statement began.
+    promote([course_id for course_id, status in changed.items() if status == WAITLISTED], context)
+    try:
+        found = explain(autocommit, student_id, course_ids, waitlist=waitlist)
+    except (SQLAlchemyError, StudentNotFound):
+        # It is committed, whatever became of the database or the student since; only the positions stay untold.
+        found = [Decision(course_id, ALREADY[ENROLLED]) for course_id in course_ids if course_id not in changed]
+        found += [Decision(course_id, "eligible") for course_id in changed]
+        found.sort(key=lambda each: course_ids.index(each.course_id))
+    return [_outcome(each, changed.get(each.course_id)) for each in found]
+
+
+@retried(repeatable=True)
+def _apply(
+    student_id: int, course_ids: Sequence[int], waitlist: bool, context: Context
+) -> dict[int, str] | list[Decision]:
+    """Run the statement: what it changed; or, when all was so already, how it stands. Raises the refusals."""
+    clash = None
     try:
         rows = autocommit(
             ENROLL[db.engine.dialect.name], parameters(student_id, course_ids, context, waitlist=waitlist)
         )
-        changed = {row.course_id: row.status for row in rows}
-    except IntegrityError:
+        if rows:
+            return {row.course_id: row.status for row in rows}
+    except IntegrityError as error:
         # A student or course that is not there, or a race that a constraint decided: look what is true.
-        changed = {}
-    if len(changed) == len(course_ids) and WAITLISTED not in changed.values():
-        return [Outcome(course_id, ENROLLED) for course_id in course_ids]
-    queued = [course_id for course_id, status in changed.items() if status == WAITLISTED]
-    if queued:
-        # The seat this student is now waiting for may have been freed since the statement began.
-        promote(queued, context)
+        clash = error
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
-    if changed:
-        return [_outcome(each, changed.get(each.course_id)) for each in decisions]
     unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
-    if unclaimed and promote(unclaimed, context):
+    if promote(unclaimed, context):
         raise Raced  # the seats have their owners now: decide again
     refuse(decisions)
     if any(each.outcome == "eligible" for each in decisions):
-        raise Raced  # what stood in the way is gone, or the statement met a race
-    return [Outcome(each.course_id, each.outcome, each.position) for each in decisions]
+        raise Raced from clash  # what stood in the way is gone, or the statement met a race
+    return decisions
 
 
 def _outcome(found: Decision, status: str | None) -> Outcome:

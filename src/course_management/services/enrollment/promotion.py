@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...database import Raced, autocommit, kind_of, retry, transaction
+from ...database import autocommit, kind_of, retry, transaction
 from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, utcnow
 from .. import Context
 from .statements import course_ids, lock_courses, seat_free
@@ -60,30 +60,53 @@ def promote(course_list: Sequence[int], context: Context) -> int:
     """Seat those who wait for `course_list` while there are seats. Returns how many were seated; never raises."""
     stop = time.monotonic() + TIME_LIMIT_S
     seated = 0
-    progress = True
+    progress = bool(course_list)
     try:
-        while progress and time.monotonic() < stop:
+        while progress:
             progress = False
             for row in autocommit(_DUE, {"course_ids": course_list}):
-                batch = retry(functools.partial(_promote_batch, row.id, context), repeatable=True)
-                for student_id in batch:
-                    log.info("enrollment.promoted", student_id=student_id, course_ids=[row.id], codes=[])
-                progress = progress or bool(batch)
-                seated += len(batch)
-    except (SQLAlchemyError, Raced) as error:
-        log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
+                batch = _promote_course(row.id, context)
+                seated += batch
+                progress = progress or batch > 0
+                if time.monotonic() > stop:
+                    return seated
+    except SQLAlchemyError as error:
+        _postponed(course_list, error)
     return seated
 
 
-def promote_all(context: Context) -> int:
-    """Seat those who wait in every course that has seats, whatever prevented it before. Returns how many."""
+def promote_all(context: Context) -> tuple[int, int]:
+    """Seat those who wait in every course that has seats, whatever prevented it before.
+
+    Returns how many were seated, and how many courses still have seats to give (because their promotion failed).
+    """
     seated = 0
     while due := [row.id for row in autocommit(_ALL_DUE)]:
-        batch = promote(due, context)
+        batch = sum(promote([course_id], context) for course_id in due)
         if not batch:
             break
         seated += batch
-    return seated
+    return seated, len(due)
+
+
+def _promote_course(course_id: int, context: Context) -> int:
+    """One batch of one course; a course that cannot be had now does not stop the others."""
+    started = time.perf_counter()
+    try:
+        batch = retry(functools.partial(_promote_batch, course_id, context), repeatable=True)
+    except SQLAlchemyError as error:
+        _postponed([course_id], error)
+        return 0
+    duration_ms = round((time.perf_counter() - started) * 1000, 2)
+    for student_id in batch:
+        log.info(
+            "enrollment.promoted", student_id=student_id, course_ids=[course_id], codes=[], duration_ms=duration_ms
+        )
+    return len(batch)
+
+
+def _postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
+    log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
 
 
 def _promote_batch(course_id: int, context: Context) -> list[int]:

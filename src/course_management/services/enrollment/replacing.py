@@ -46,7 +46,7 @@ def replace(
         if isinstance(found, Replacement):
             return found
         unclaimed = [each.course_id for each in found if each.seat_unclaimed]
-        if unclaimed and not dry_run and promote(unclaimed, context):
+        if not dry_run and promote(unclaimed, context):
             raise Raced  # the seats have their owners now: decide again
         refuse(found)
         raise Raced  # all could be had after all
