@@ -1,4 +1,4 @@
-"""The command line: `course-management serve | demo | status | promote`. Settings come from the environment."""
+"""The command line; `course-management --help` lists it. Settings come from the environment and .env."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import __version__, create_app, demo, logs, server
+from . import verify as verification
 from .config import ConfigurationError, Settings
 from .database import SCHEMA_REVISION, autocommit, db, kind_of, schema_revision
 from .models import Course, EnrollmentEvent, Student, StudentCourses
@@ -74,6 +75,21 @@ def promote() -> None:
         if left:
             click.echo(f"{left} courses still have seats that somebody waits for; try again.", err=True)
             raise SystemExit(1)
+
+
+@cli.command()
+def verify() -> None:
+    """Check that the whole database agrees with itself, also while in use. Exit 1 and the rows when it does not."""
+    broken = 0
+    with _service("warning"):
+        for finding in verification.verify():
+            verdict = "BROKEN" if finding.evidence else "ok"
+            click.echo(f"{verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
+            for row in finding.evidence:
+                click.echo("          " + ", ".join(f"{name} {value}" for name, value in row.items()))
+            broken += bool(finding.evidence)
+    if broken:
+        raise SystemExit(1)
 
 
 @cli.command()

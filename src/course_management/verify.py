@@ -1,0 +1,162 @@
+"""Whether a whole database agrees with itself: every promise that can be checked from the data, with its figure.
+
+Plain SQL that runs on both databases, in one read-only snapshot, so that a database in use can be verified: what
+is being written meanwhile is wholly in the snapshot or not at all. An invariant is broken when its query finds
+rows; the rows are the evidence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import Connection, Engine, text
+
+EVIDENCE = 20
+"""Rows that are shown for a broken invariant."""
+SECOND_LOOK_S = 2.0
+"""A free seat while somebody waits is no mistake yet: a promotion may be under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One thing that is always true. `broken` finds the rows where it is not, `figure` counts what was checked."""
+
+    name: str
+    figure: str
+    broken: str
+    second_look: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one invariant: how many were checked, and the rows that break it (at most 20)."""
+
+    name: str
+    checked: int
+    evidence: Sequence[dict[str, Any]]
+    seconds: float
+
+
+_ROWS = """
+    LEFT JOIN (
+        SELECT course_id, count(*) AS rows_found FROM student_courses WHERE status = '{status}' GROUP BY course_id
+    ) AS found ON found.course_id = courses.id
+"""
+_LINES = """
+    SELECT id, student_id, course_id, from_status, to_status,
+           lag(to_status) OVER pair AS before, lead(id) OVER pair AS following
+    FROM enrollment_events WINDOW pair AS (PARTITION BY student_id, course_id ORDER BY id)
+"""
+
+INVARIANTS = (
+    Invariant(
+        "seats counted are rows enrolled",
+        "SELECT coalesce(sum(seats_taken), 0) FROM courses",
+        "SELECT id AS course_id, seats_taken, coalesce(rows_found, 0) AS rows_enrolled FROM courses"
+        + _ROWS.format(status="enrolled")
+        + "WHERE seats_taken <> coalesce(rows_found, 0)",
+    ),
+    Invariant(
+        "no course is oversold",
+        "SELECT count(*) FROM courses",
+        "SELECT id AS course_id, capacity, coalesce(rows_found, 0) AS rows_enrolled FROM courses"
+        + _ROWS.format(status="enrolled")
+        + "WHERE rows_found > capacity",
+    ),
+    Invariant(
+        "waiting counted are rows waitlisted",
+        "SELECT coalesce(sum(waiting), 0) FROM courses",
+        "SELECT id AS course_id, waiting, coalesce(rows_found, 0) AS rows_waitlisted FROM courses"
+        + _ROWS.format(status="waitlisted")
+        + "WHERE waiting <> coalesce(rows_found, 0) OR rows_found > waitlist_capacity",
+    ),
+    Invariant(
+        "queue numbers are not ahead of the course's last",
+        "SELECT count(*) FROM student_courses WHERE queue_number IS NOT NULL",
+        "SELECT course_id, student_id, queue_number, last_queue_number FROM student_courses"
+        " JOIN courses ON courses.id = course_id WHERE queue_number IS NOT NULL AND queue_number > last_queue_number",
+    ),
+    Invariant(
+        "no seat is free while somebody waits",
+        "SELECT count(*) FROM courses WHERE waiting > 0",
+        "SELECT id AS course_id, capacity, seats_taken, waiting FROM courses"
+        " WHERE waiting > 0 AND (capacity IS NULL OR seats_taken < capacity)",
+        second_look=True,
+    ),
+    Invariant(
+        "each line of the ledger goes on where the one before it ended",
+        "SELECT count(*) FROM enrollment_events",
+        f"SELECT id AS line, student_id, course_id, before, from_status, to_status FROM ({_LINES}) AS lines"
+        " WHERE coalesce(before, '') <> coalesce(from_status, '') OR coalesce(from_status, '') = to_status",
+    ),
+    Invariant(
+        "every row is what the ledger says last",
+        "SELECT count(*) FROM student_courses",
+        "SELECT e.student_id, e.course_id, e.status, last.to_status AS ledger FROM student_courses AS e"
+        f" LEFT JOIN ({_LINES}) AS last"
+        " ON last.student_id = e.student_id AND last.course_id = e.course_id AND last.following IS NULL"
+        " WHERE last.to_status IS NULL OR last.to_status <> e.status",
+    ),
+    Invariant(
+        "whom the ledger last saw in a course is there",
+        "SELECT count(*) FROM enrollment_events",
+        f"SELECT last.student_id, last.course_id, last.to_status AS ledger FROM ({_LINES}) AS last"
+        " LEFT JOIN student_courses AS e ON e.student_id = last.student_id AND e.course_id = last.course_id"
+        " WHERE last.following IS NULL AND last.to_status <> 'unenrolled' AND e.student_id IS NULL",
+    ),
+    Invariant(
+        "no enrollment is an orphan",
+        "SELECT count(*) FROM student_courses",
+        "SELECT e.student_id, e.course_id, e.status FROM student_courses AS e"
+        " LEFT JOIN students ON students.id = e.student_id LEFT JOIN courses ON courses.id = e.course_id"
+        " WHERE students.id IS NULL OR courses.id IS NULL",
+    ),
+)
+
+
+def verify() -> Iterator[Finding]:
+    """Check every invariant; the findings, in order, as they are made."""
+    with _snapshot() as connection:
+        for invariant in INVARIANTS:
+            finding = _check(connection, invariant)
+            if finding.evidence and invariant.second_look:
+                finding = _look_again(invariant, finding)
+            yield finding
+
+
+def _check(connection: Connection, invariant: Invariant) -> Finding:
+    started = time.perf_counter()
+    rows = connection.execute(text(f"{invariant.broken} LIMIT {EVIDENCE}")).mappings().all()
+    checked = connection.execute(text(invariant.figure)).scalar_one()
+    return Finding(invariant.name, int(checked), [dict(row) for row in rows], time.perf_counter() - started)
+
+
+def _look_again(invariant: Invariant, first: Finding) -> Finding:
+    """Only what is found a second time, in a new snapshot a while later, is broken."""
+    time.sleep(SECOND_LOOK_S)
+    with _snapshot() as connection:
+        second = _check(connection, invariant)
+    seen = {row["course_id"] for row in first.evidence}
+    still = [row for row in second.evidence if row["course_id"] in seen]
+    return Finding(first.name, second.checked, still, first.seconds + second.seconds)
+
+
+@contextmanager
+def _snapshot() -> Iterator[Connection]:
+    """One unchanging view of the database, without a lock that others would wait for, and without a time limit."""
+    engine: Engine = current_app.extensions["autocommit"]
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")

@@ -1,0 +1,125 @@
+"""`verify` finds nothing in a sound database, and finds each way in which one can be unsound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from sqlalchemy import URL, Engine
+
+from course_management import cli, demo, verify
+
+TRIGGERS = {
+    "student_courses": ["student_courses_inserted", "student_courses_updated", "student_courses_held_rows_stay"],
+    "enrollment_events": ["enrollment_events_not_changed", "enrollment_events_not_deleted"],
+}
+
+
+@pytest.fixture
+def school(app: Flask) -> None:
+    """Demo data, and somebody who waits."""
+    with app.app_context():
+        demo.make()
+    for student_id in (1, 2):
+        app.test_client().post(f"/students/{student_id}/enroll", json={"course_ids": [5], "waitlist": True})
+
+
+@pytest.fixture
+def broken(app: Flask, school: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:  # noqa: ARG001
+    """The invariants that do not hold, with the evidence."""
+    monkeypatch.setattr(verify, "SECOND_LOOK_S", 0.01)
+
+    def find() -> dict[str, Any]:
+        with app.app_context():
+            return {each.name: each.evidence for each in verify.verify() if each.evidence}
+
+    return find
+
+
+@pytest.fixture
+def tamper(backend: str, engine: Engine) -> Callable[..., None]:
+    """Runs statements as somebody who has switched the database's own guards off."""
+
+    def run(*statements: str) -> None:
+        with engine.connect() as connection:
+            if backend == "sqlite":
+                driver: Any = connection.connection.driver_connection
+                driver.execute("PRAGMA foreign_keys = OFF")
+                driver.execute("PRAGMA ignore_check_constraints = ON")
+                for names in TRIGGERS.values():
+                    for name in names:
+                        driver.execute(f"DROP TRIGGER {name}")
+            else:
+                connection.exec_driver_sql("SET session_replication_role = replica")
+                connection.exec_driver_sql("ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity")
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            connection.commit()
+            connection.invalidate()
+
+    return run
+
+
+def test_a_sound_database_has_nothing_to_find(broken: Any) -> None:
+    assert broken() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "statement"),
+    [
+        ("seats counted are rows enrolled", "UPDATE courses SET seats_taken = seats_taken + 1 WHERE id = 1"),
+        ("no course is oversold", "UPDATE courses SET capacity = 1 WHERE id = 1"),
+        ("waiting counted are rows waitlisted", "UPDATE courses SET waiting = 1 WHERE id = 5"),
+        ("queue numbers are not ahead of the course's last", "UPDATE courses SET last_queue_number = 1 WHERE id = 5"),
+        ("no seat is free while somebody waits", "UPDATE courses SET capacity = 3 WHERE id = 5"),
+        (
+            "each line of the ledger goes on where the one before it ended",
+            "UPDATE enrollment_events SET from_status = 'waitlisted' WHERE id = 1",
+        ),
+        ("every row is what the ledger says last", "DELETE FROM enrollment_events WHERE id = 1"),
+        (
+            "whom the ledger last saw in a course is there",
+            "DELETE FROM student_courses WHERE student_id = 2 AND course_id = 1",
+        ),
+        ("no enrollment is an orphan", "DELETE FROM students WHERE id = 3"),
+    ],
+)
+def test_each_way_to_be_unsound_is_found(broken: Any, tamper: Any, name: str, statement: str) -> None:
+    tamper(statement)
+
+    found = broken()
+
+    assert name in found
+    assert {"course_id", "student_id", "line"} & set(found[name][0])
+
+
+def test_a_promotion_under_way_is_no_mistake(
+    app: Flask, broken: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql("UPDATE courses SET capacity = 3 WHERE id = 5")
+
+    def meanwhile(_: float) -> None:
+        app.test_client().post("/students/3/enroll", json={"course_id": 5})
+
+    monkeypatch.setattr("course_management.verify.time.sleep", meanwhile)
+
+    assert broken() == {}
+
+
+@pytest.mark.usefixtures("school")
+def test_the_command_shows_the_rows_and_ends_with_1(
+    database: URL, tamper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
+    sound = CliRunner().invoke(cli.cli, ["verify"])
+    tamper("UPDATE courses SET seats_taken = 7 WHERE id = 1")
+
+    unsound = CliRunner().invoke(cli.cli, ["verify"])
+
+    assert (sound.exit_code, sound.output.count("ok ")) == (0, len(verify.INVARIANTS))
+    assert unsound.exit_code == 1
+    assert "BROKEN  seats counted are rows enrolled" in unsound.output
+    assert "course_id 1, seats_taken 7, rows_enrolled 2" in unsound.output
