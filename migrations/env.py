@@ -9,13 +9,14 @@ import sys
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Column, Connection, create_engine, event, text
+from sqlalchemy import Column, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.config import ConfigurationError, Settings
-from course_management.database import Base, is_unavailable
+from course_management.database import Base, install_rules, is_unavailable
 
+BUSY_TIMEOUT_MS = 60_000
 MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
 
 
@@ -44,20 +45,8 @@ def run(connection: Connection) -> None:
 def online(settings: Settings) -> None:
     """Connect, and run. Without the time limits of the service: a migration may take long."""
     engine = create_engine(settings.database_url, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def prepare(connection: object, _: object) -> None:
-            # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
-            connection.isolation_level = None  # type: ignore[attr-defined]
-            connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
-            connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
-            connection.execute("PRAGMA busy_timeout=60000")  # type: ignore[attr-defined]
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
+    # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
+    install_rules(engine, BUSY_TIMEOUT_MS, foreign_keys=False)
     with engine.connect() as connection:
         run(connection)
     engine.dispose()

@@ -254,3 +254,12 @@ def test_an_unknown_student_is_404(client: FlaskClient, method: str, rest: str) 
 
         assert answer.status_code == 404
         assert answer.get_json()["code"] == "student_not_found"
+
+
+def test_a_constraint_nobody_knows_is_a_mistake_and_not_a_refusal(client: FlaskClient, student: Make, sql: Any) -> None:
+    sql("CREATE UNIQUE INDEX made_by_hand ON students (name)")
+    student()
+
+    answer = client.post("/students", json={"name": "Ada Lovelace", "email": "other@example.edu"})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")

@@ -111,7 +111,7 @@ def postgresql_arguments(settings: Settings) -> dict[str, Any]:
     }
 
 
-def install_rules(engine: Engine, settings: Settings) -> None:
+def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
     """Make SQLite fit for this work: as it comes, it loses updates and ignores foreign keys, silently."""
     if engine.dialect.name != "sqlite":
         return
@@ -120,10 +120,10 @@ def install_rules(engine: Engine, settings: Settings) -> None:
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver must not start transactions behind our back
         for pragma in (
-            f"busy_timeout={settings.database_lock_timeout_ms}",
+            f"busy_timeout={busy_timeout_ms}",
             "journal_mode=WAL",
             "synchronous=FULL",
-            "foreign_keys=ON",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
             "recursive_triggers=ON",  # else INSERT OR REPLACE would slip by the triggers
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -142,7 +142,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         engine = db.engine
-    install_rules(engine, settings)
+    install_rules(engine, settings.database_lock_timeout_ms)
     app.extensions["autocommit"] = autocommit_engine(engine)
     app.extensions["database_deadline"] = settings.database_deadline_ms / 1000
     app.before_request(_start_deadline)

@@ -87,5 +87,9 @@ def _end(response: Response) -> Response:
 
 def elapsed_ms() -> float:
     """Milliseconds since this request began."""
-    started: float = g.started
+    return milliseconds_since(g.started)
+
+
+def milliseconds_since(started: float) -> float:
+    """Milliseconds since `started`, a reading of `time.perf_counter`."""
     return round((time.perf_counter() - started) * 1000, 2)

@@ -22,6 +22,7 @@ from ..errors import (
 )
 from ..schemas.outgoing import problem_body
 from .replies import reply
+from .requests import printable
 
 FROM_FRAMEWORK: dict[int | None, type[Problem]] = {
     problem.status: problem
@@ -39,8 +40,8 @@ def init_app(app: Flask) -> None:
 def answer(error: Exception) -> Response:
     """The answer to whatever was raised. Never SQL, a stack trace, or a rejected value."""
     problem = as_problem(error)
-    body = problem_body(type(problem), problem.detail, request.path, g.request_id) | problem.facts
-    response = reply(_printable(body), problem.status)
+    body = problem_body(type(problem), problem.detail, printable(request.path), g.request_id) | problem.facts
+    response = reply(body, problem.status)
     response.mimetype = "application/problem+json"
     response.headers.extend(problem.headers)
     return response
@@ -63,9 +64,3 @@ def as_problem(error: Exception) -> Problem:
     frames = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
     log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames[-12:])
     return InternalError()
-
-
-def _printable(body: dict[str, object]) -> dict[str, object]:
-    # The path is the client's: without what JSON in UTF-8 cannot carry.
-    path = str(body["instance"]).encode("utf-8", "replace").decode()
-    return body | {"instance": path}

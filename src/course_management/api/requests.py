@@ -194,6 +194,10 @@ def _pointers(messages: Any, path: str) -> Iterator[dict[str, str]]:
 
 
 def _token(key: Any) -> str:
-    """A step of a JSON pointer. The name of an unknown field is the client's: cut, and without lone surrogates."""
-    text = str(key)[:MAX_NAME].encode("utf-8", "replace").decode()
-    return text.replace("~", "~0").replace("/", "~1")
+    """A step of a JSON pointer. The name of an unknown field is the client's, so it is cut."""
+    return printable(str(key)[:MAX_NAME]).replace("~", "~0").replace("/", "~1")
+
+
+def printable(text: str) -> str:
+    """A client's text without lone surrogates, which JSON in UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()

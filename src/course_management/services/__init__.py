@@ -6,9 +6,15 @@ neither HTTP nor Flask's request: who asks, and in which request, comes in as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from ..database import broken_constraint
+from ..errors import Problem
 
 Precondition = Callable[[Any], None]
 """Called with what is about to be changed, once it is locked; raises `PreconditionFailed` when it is stale."""
@@ -20,3 +26,15 @@ class Context:
 
     actor: str = "anonymous"
     request_id: str | None = None
+
+
+@contextmanager
+def refusing(refusals: Mapping[str, type[Problem]]) -> Iterator[None]:
+    """Turn the violation of a named constraint into the refusal it stands for; any other goes on as it is."""
+    try:
+        yield
+    except IntegrityError as error:
+        refusal = refusals.get(broken_constraint(error))
+        if refusal is None:
+            raise
+        raise refusal from None

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
-from ..database import AnyRow, autocommit, broken_constraint, retried, transaction
+from ..database import AnyRow, autocommit, retried, transaction
 from ..errors import (
     CapacityBelowEnrollment,
     CodeTaken,
@@ -17,17 +16,22 @@ from ..errors import (
     WaitlistCapacityBelowWaiting,
 )
 from ..models import courses, utcnow
-from . import Context, Precondition
+from . import Context, Precondition, refusing
 from .enrollment import promote
+
+REFUSALS = {
+    "uq_courses_code": CodeTaken,
+    "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
+    "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
+    "student_courses_held_rows_stay": CourseHasEnrollments,
+}
 
 
 def create(values: Mapping[str, Any]) -> AnyRow:
     """Create a course of `code`, `title`, `capacity` and `waitlist_capacity`. Raises `CodeTaken`."""
-    try:
+    with refusing(REFUSALS):
         statement = insert(courses).values(**values, created_at=utcnow()).returning(courses)
         return autocommit(statement, repeatable=False)[0]
-    except IntegrityError as error:
-        raise _refusal(error) from None
 
 
 def change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: Context) -> AnyRow:
@@ -44,18 +48,13 @@ def change(course_id: int, values: Mapping[str, Any], precondition: Precondition
 
 @retried(repeatable=False)
 def _change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None) -> AnyRow:
-    try:
-        with transaction() as connection:
-            course = _lock(connection, course_id)
-            if precondition:
-                precondition(course)
-            if not values:
-                return course
-            return connection.execute(
-                update(courses).where(courses.c.id == course_id).values(**values).returning(courses)
-            ).one()
-    except IntegrityError as error:
-        raise _refusal(error) from None
+    with refusing(REFUSALS), transaction() as connection:
+        course = _lock(connection, course_id, precondition)
+        if not values:
+            return course
+        return connection.execute(
+            update(courses).where(courses.c.id == course_id).values(**values).returning(courses)
+        ).one()
 
 
 @retried(repeatable=False)
@@ -64,31 +63,18 @@ def remove(course_id: int, precondition: Precondition | None) -> None:
 
     Raises `CourseNotFound`, and `CourseHasEnrollments` while a seat or a place in the queue is held.
     """
-    try:
-        with transaction() as connection:
-            course = _lock(connection, course_id)
-            if precondition:
-                precondition(course)
-            connection.execute(delete(courses).where(courses.c.id == course_id))
-    except IntegrityError as error:
-        raise _refusal(error) from None
+    with refusing(REFUSALS), transaction() as connection:
+        _lock(connection, course_id, precondition)
+        connection.execute(delete(courses).where(courses.c.id == course_id))
 
 
-def _lock(connection: Connection, course_id: int) -> AnyRow:
+def _lock(connection: Connection, course_id: int, precondition: Precondition | None) -> AnyRow:
+    """The course's row, locked, and found to be what the caller thinks it is."""
     course = connection.execute(
         select(courses).where(courses.c.id == course_id).with_for_update(key_share=True)
     ).first()
     if course is None:
         raise CourseNotFound
+    if precondition:
+        precondition(course)
     return course
-
-
-def _refusal(error: IntegrityError) -> Exception:
-    refusals: dict[str, type[Exception]] = {
-        "uq_courses_code": CodeTaken,
-        "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
-        "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
-        "student_courses_held_rows_stay": CourseHasEnrollments,
-    }
-    refusal = refusals.get(broken_constraint(error))
-    return refusal() if refusal else error

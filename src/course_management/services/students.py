@@ -6,38 +6,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
-from ..database import AnyRow, autocommit, broken_constraint, retried, transaction
+from ..database import AnyRow, autocommit, retried, transaction
 from ..errors import EmailTaken, StudentHasEnrollments, StudentNotFound
 from ..models import students, utcnow
-from . import Precondition
+from . import Precondition, refusing
+
+REFUSALS = {"uq_students_email": EmailTaken, "student_courses_held_rows_stay": StudentHasEnrollments}
 
 
 def create(values: Mapping[str, Any]) -> AnyRow:
     """Create a student of `name` and `email`. Returns its row. Raises `EmailTaken`."""
-    try:
+    with refusing(REFUSALS):
         statement = insert(students).values(**values, created_at=utcnow()).returning(students)
         return autocommit(statement, repeatable=False)[0]
-    except IntegrityError as error:
-        raise _refusal(error) from None
 
 
 @retried(repeatable=False)
 def change(student_id: int, values: Mapping[str, Any], precondition: Precondition | None) -> AnyRow:
     """Set some of `name` and `email`. Returns the row as it is now. Raises `StudentNotFound`, `EmailTaken`."""
-    try:
-        with transaction() as connection:
-            student = _lock(connection, student_id)
-            if precondition:
-                precondition(student)
-            if not values:
-                return student
-            return connection.execute(
-                update(students).where(students.c.id == student_id).values(**values).returning(students)
-            ).one()
-    except IntegrityError as error:
-        raise _refusal(error) from None
+    with refusing(REFUSALS), transaction() as connection:
+        student = _lock(connection, student_id, precondition)
+        if not values:
+            return student
+        return connection.execute(
+            update(students).where(students.c.id == student_id).values(**values).returning(students)
+        ).one()
 
 
 @retried(repeatable=False)
@@ -46,29 +40,18 @@ def remove(student_id: int, precondition: Precondition | None) -> None:
 
     Raises `StudentNotFound`, and `StudentHasEnrollments` while a seat or a place in a queue is held.
     """
-    try:
-        with transaction() as connection:
-            student = _lock(connection, student_id)
-            if precondition:
-                precondition(student)
-            connection.execute(delete(students).where(students.c.id == student_id))
-    except IntegrityError as error:
-        raise _refusal(error) from None
+    with refusing(REFUSALS), transaction() as connection:
+        _lock(connection, student_id, precondition)
+        connection.execute(delete(students).where(students.c.id == student_id))
 
 
-def _lock(connection: Connection, student_id: int) -> AnyRow:
+def _lock(connection: Connection, student_id: int, precondition: Precondition | None) -> AnyRow:
+    """The student's row, locked, and found to be what the caller thinks it is."""
     student = connection.execute(
         select(students).where(students.c.id == student_id).with_for_update(key_share=True)
     ).first()
     if student is None:
         raise StudentNotFound
+    if precondition:
+        precondition(student)
     return student
-
-
-def _refusal(error: IntegrityError) -> Exception:
-    refusals: dict[str, type[Exception]] = {
-        "uq_students_email": EmailTaken,
-        "student_courses_held_rows_stay": StudentHasEnrollments,
-    }
-    refusal = refusals.get(broken_constraint(error))
-    return refusal() if refusal else error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -41,14 +42,11 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
         return [Outcome(course_id, ENROLLED) for course_id in course_ids]
     # The seat this student is now waiting for may have been freed since the statement began.
     promote([course_id for course_id, status in changed.items() if status == WAITLISTED], context)
-    try:
-        found = explain(autocommit, student_id, course_ids, waitlist=waitlist)
-    except (SQLAlchemyError, StudentNotFound):
-        # It is committed, whatever became of the database or the student since; only the positions stay untold.
-        found = [Decision(course_id, ALREADY[ENROLLED]) for course_id in course_ids if course_id not in changed]
-        found += [Decision(course_id, "eligible") for course_id in changed]
-        found.sort(key=lambda each: course_ids.index(each.course_id))
-    return [_outcome(each, changed.get(each.course_id)) for each in found]
+    now: dict[int, Decision] = {}
+    # It is committed, whatever became of the database or the student since; only the positions may stay untold.
+    with suppress(SQLAlchemyError, StudentNotFound):
+        now = {each.course_id: each for each in explain(autocommit, student_id, course_ids, waitlist=waitlist)}
+    return [_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids]
 
 
 @retried(repeatable=True)
@@ -76,15 +74,16 @@ def _apply(
     return decisions
 
 
-def _outcome(found: Decision, status: str | None) -> Outcome:
+def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcome:
     """What to answer about one course of a request that was applied.
 
-    `status` is what the statement made of it, None where it was held already; `found` is how it stands a moment
-    later: promoted from the queue since, or left again by another request, which is that request's affair.
+    `status` is what the statement made of it, None where it was held already; `now` is how it stands a moment
+    later, if that is known: promoted from the queue since, or left again by another request, which is that
+    request's affair.
     """
+    held = now.outcome if now and now.outcome in ALREADY.values() else None
     if status is None:
-        held = found.outcome if found.outcome in ALREADY.values() else ALREADY[ENROLLED]
-        return Outcome(found.course_id, held, found.position)
-    if found.outcome == ALREADY[ENROLLED]:
+        status = held or ALREADY[ENROLLED]
+    elif held == ALREADY[ENROLLED]:
         status = ENROLLED
-    return Outcome(found.course_id, status, found.position)
+    return Outcome(course_id, status, now.position if now else None)

@@ -16,6 +16,7 @@ from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database import autocommit, kind_of, retry, transaction
+from ...logs import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, utcnow
 from .. import Context
 from .statements import course_ids, lock_courses, seat_free
@@ -97,7 +98,7 @@ def _promote_course(course_id: int, context: Context) -> int:
     except SQLAlchemyError as error:
         _postponed([course_id], error)
         return 0
-    duration_ms = round((time.perf_counter() - started) * 1000, 2)
+    duration_ms = milliseconds_since(started)
     for student_id in batch:
         log.info(
             "enrollment.promoted", student_id=student_id, course_ids=[course_id], codes=[], duration_ms=duration_ms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -20,10 +20,10 @@ from .statements import ENROLL, HOLDINGS, LOCK_STUDENT, UNENROLL, lock_courses, 
 class Replacement:
     """Course ids by what became of them, each list in the order asked, `unenrolled` by id."""
 
-    enrolled: list[int] = field(default_factory=list)
-    waitlisted: list[int] = field(default_factory=list)
-    unenrolled: list[int] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)
+    enrolled: list[int]
+    waitlisted: list[int]
+    unenrolled: list[int]
+    kept: list[int]
 
 
 def replace(
