@@ -163,7 +163,7 @@ def test_ids_in_paths_have_bounds(document: dict[str, Any]) -> None:
     ("operation_id", "names"),
     [
         ("list_students", {"limit", "after"}),
-        ("get_roster", {"limit", "after", "status"}),
+        ("get_roster", {"limit", "after", "status", "as_of"}),
         ("list_student_courses", {"status", "If-None-Match"}),
         ("replace_enrollments", {"dry_run", "If-Match"}),
         ("unenroll_student", {"course_id"}),

@@ -22,6 +22,7 @@ ONE: dict[str, Call] = {
     "GET /courses/1": lambda client: client.get("/courses/1"),
     "GET /courses/1/students": lambda client: client.get("/courses/1/students"),
     "GET /courses/1/students?status=waitlisted": lambda client: client.get("/courses/1/students?status=waitlisted"),
+    "GET /courses/1/students?as_of": lambda client: client.get("/courses/1/students?as_of=2026-09-01T08:00:00Z"),
     "GET /courses/1/history": lambda client: client.get("/courses/1/history"),
     "GET /students/1/history": lambda client: client.get("/students/1/history"),
     "GET /students/1/courses": lambda client: client.get("/students/1/courses"),

@@ -33,7 +33,7 @@ from ..errors import (
 )
 from ..models import MAX_ID
 from ..schemas.incoming import OneOrMoreCourses
-from ..schemas.outgoing import EXAMPLE_IDS, Page, ProblemDetails, problem_example
+from ..schemas.outgoing import EXAMPLE_IDS, MOMENT, Page, ProblemDetails, problem_example
 from .requests import IdConverter, StrictParser, validation_failed
 
 View = Callable[..., Response]
@@ -47,6 +47,7 @@ PARAMETERS: Mapping[tuple[str, str], tuple[str, Any]] = {
     ("path", "course_id"): ("Which course.", EXAMPLE_IDS["course_id"]),
     ("query", "course_id"): ("The courses to leave; repeat the parameter for several.", [1, 2]),
     ("query", "status"): ("Only those with this status.", "enrolled"),
+    ("query", "as_of"): ("As it was at this time (RFC 3339), from the history.", MOMENT),
     ("query", "dry_run"): ("Whether to decide and answer only, and change nothing.", True),
     ("query", "limit"): ("How many to list at most.", 50),
     ("query", "after"): ("The `next` of the page before, to go on behind it.", "AAAAAAAAADLJ1mX4cQ2T"),

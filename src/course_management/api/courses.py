@@ -145,10 +145,14 @@ def delete_course(course_id: int) -> Response:
 def get_roster(query: dict[str, Any], course_id: int) -> Response:
     """List who is in a course, by student id.
 
-    `status=waitlisted` lists its queue instead, by position.
+    `status=waitlisted` lists its queue instead, by position; `as_of` lists who was in it at that time, from the
+    history, where the name of a student who was deleted since is null.
     """
-    limit = query["limit"]
-    rows = questions.roster(course_id, query["status"], after(query), limit + 1)
+    limit, status = query["limit"], query["status"]
+    if "as_of" in query:
+        rows = questions.past_roster(course_id, status, query["as_of"], after(query), limit + 1)
+    else:
+        rows = questions.roster(course_id, status, after(query), limit + 1)
     return page_reply(rows, limit, lambda row: row.key, roster_item)
 
 

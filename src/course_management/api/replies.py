@@ -137,7 +137,7 @@ def _encode(key: int) -> str:
 
 def _seal(key: int) -> bytes:
     """Binds a cursor to its list and filter. It keeps out mistakes; there is no secret behind a cursor."""
-    scope = f"{request.path}?status={request.args.get('status', 'enrolled')}#{key}"
+    scope = f"{request.path}?status={request.args.get('status', 'enrolled')}&as_of={request.args.get('as_of')}#{key}"
     return blake2b(scope.encode(), digest_size=SEAL).digest()
 
 

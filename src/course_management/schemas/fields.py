@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -68,6 +69,20 @@ class QueryBoolean(fields.Boolean):
 
     truthy = {"true"}  # noqa: RUF012 - marshmallow's own way to say it
     falsy = {"false"}  # noqa: RUF012
+
+
+class Instant(fields.AwareDateTime):
+    """A time as RFC 3339 writes it, with its zone; loaded in UTC. `fromisoformat` also takes weeks and bare dates."""
+
+    FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        try:
+            if self.FORM.fullmatch(value):
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass  # the 30th of February, or a zone that leads out of the calendar
+        raise ValidationError("Must be a time with its zone, as 2026-09-01T08:00:00Z; a + in a query is written %2B.")
 
 
 class Text(fields.String):

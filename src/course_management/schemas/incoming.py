@@ -12,6 +12,7 @@ from .fields import (
     CourseIds,
     Email,
     Id,
+    Instant,
     QueryBoolean,
     QueryInteger,
     StrictBoolean,
@@ -105,6 +106,7 @@ class RosterQuery(PageQuery):
     """Which part of a roster."""
 
     status = fields.String(load_default=ENROLLED, validate=validate.OneOf([ENROLLED, WAITLISTED]))
+    as_of = Instant()
 
 
 class HeldQuery(Schema):

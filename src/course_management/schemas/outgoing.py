@@ -74,10 +74,10 @@ class Course(Schema):
 
 
 class RosterEntry(Schema):
-    """One student of a course's roster or queue."""
+    """One student of a course's roster or queue. The name is null where the student was deleted since (`as_of`)."""
 
     student_id = Whole()
-    name = Word()
+    name = Word(allow_none=True)
     status = Word(ENROLLED, WAITLISTED)
     status_since = Moment()
     position = Whole(allow_none=True)
