@@ -81,8 +81,13 @@ def promote() -> None:
 def verify() -> None:
     """Check that the whole database agrees with itself, also while in use. Exit 1 and the rows when it does not."""
     broken = 0
+    watched = sys.stdout.isatty()
+
+    def announce(name: str) -> None:
+        click.echo(f"        {name} ...\r" if watched else "", nl=False)
+
     with _service("warning"):
-        for finding in verification.verify():
+        for finding in verification.verify(announce):
             verdict = "BROKEN" if finding.evidence else "ok"
             click.echo(f"{verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
             for row in finding.evidence:
