@@ -47,10 +47,14 @@ _ROWS = """
         SELECT course_id, count(*) AS rows_found FROM student_courses WHERE status = '{status}' GROUP BY course_id
     ) AS found ON found.course_id = courses.id
 """
-_PAIRS = """
-    SELECT student_id, course_id, max(status) AS status, max(line) AS line FROM (
-        SELECT student_id, course_id, status, 0 AS line FROM student_courses
-        UNION ALL SELECT student_id, course_id, NULL, id FROM enrollment_events
+# The last line of each pair and its status in one maximum: looking a million of them up takes three times as long.
+_NUMBER = "CASE {} WHEN 'unenrolled' THEN 0 WHEN 'waitlisted' THEN 1 ELSE 2 END"
+_WORD = "CASE {} WHEN 0 THEN 'unenrolled' WHEN 1 THEN 'waitlisted' WHEN 2 THEN 'enrolled' END"
+_PAIRS = f"""
+    SELECT student_id, course_id, max(present) AS present, max(line) % 4 AS ledger FROM (
+        SELECT student_id, course_id, {_NUMBER.format("status")} AS present, NULL AS line FROM student_courses
+        UNION ALL
+        SELECT student_id, course_id, NULL, 4 * id + {_NUMBER.format("to_status")} FROM enrollment_events
     ) AS both_sides GROUP BY student_id, course_id
 """
 
@@ -100,10 +104,9 @@ INVARIANTS = (
     Invariant(
         "the ledger alone rebuilds the present",
         "SELECT count(*) FROM student_courses",
+        f"SELECT student_id, course_id, {_WORD.format('present')} AS status, {_WORD.format('ledger')} AS ledger"
         # Of a row that was deleted with its student or course, the lines stay; the last one says unenrolled.
-        "SELECT pairs.student_id, pairs.course_id, pairs.status, last.to_status AS ledger"
-        f" FROM ({_PAIRS}) AS pairs LEFT JOIN enrollment_events AS last ON last.id = pairs.line"
-        " WHERE coalesce(last.to_status, 'nothing') <> coalesce(pairs.status, 'unenrolled')",
+        f" FROM ({_PAIRS}) AS pairs WHERE coalesce(ledger, -1) <> coalesce(present, 0)",
     ),
     Invariant(
         "no enrollment is an orphan",
