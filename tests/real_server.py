@@ -16,12 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import make_url
-
-from course_management import create_app
-from course_management.database import db
-
-from .conftest import migrate
+from sqlalchemy.engine import URL
 
 COMMAND = [str(Path(sys.executable).parent / "course-management"), "serve"]
 PATIENCE_S = 60
@@ -45,10 +40,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
-    """The environment of a server with its database in a folder."""
+def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
+    """The environment of a server on a database."""
     chosen = {
-        "DATABASE_URL": f"sqlite:///{folder / 'enrollment.db'}",
+        "DATABASE_URL": database.render_as_string(hide_password=False),
         "PORT": str(port),
         "WORKERS": "2",
         "PYTHON_DOTENV_DISABLED": "1",
@@ -58,24 +53,21 @@ def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
 
 
 class Server:
-    """A server process of two workers on a database with student 1 and course 1."""
+    """The server, two workers, as a process of its own on a database that is there already."""
 
-    def __init__(self, folder: Path) -> None:
-        self.database = folder / "enrollment.db"
+    def __init__(self, folder: Path, database: URL, **settings: str) -> None:
+        self.folder, self.log = folder, folder / "server.log"
         self.port = free_port()
-        self.log = folder / "server.log"
-        migrate(make_url(f"sqlite:///{self.database}"))
-        app = create_app({"DATABASE_URL": f"sqlite:///{self.database}", "LOG_LEVEL": "error"})
-        client = app.test_client()
-        client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
-        client.post("/courses", json={"code": "CS101", "title": "Programming"})
-        with app.app_context():
-            db.engine.dispose()
-        with self.log.open("wb") as output:
+        self.environment = environment(database, self.port, **settings)
+        self.start()
+
+    def start(self) -> None:
+        """Start it; after its end, again on the same port."""
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 COMMAND,
-                env=environment(folder, self.port),
-                cwd=folder,
+                env=self.environment,
+                cwd=self.folder,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that the workers can be ended with it, whatever happened
@@ -93,6 +85,11 @@ class Server:
             self.process.wait(PATIENCE_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL for it and all its workers."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def answers(self) -> bool:

@@ -18,8 +18,8 @@ from flask.testing import FlaskClient
 from course_management import create_app
 from course_management.database import db
 
-from .conftest import Databases
 from .contract import ContractClient
+from .databases import Databases
 
 Refused = Callable[..., Any]
 

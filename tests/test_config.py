@@ -8,7 +8,7 @@ import pytest
 
 from course_management.config import ConfigurationError, Settings
 
-from .conftest import ROOT
+from .databases import ROOT
 
 
 def problems(**environ: str) -> list[str]:

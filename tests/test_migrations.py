@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from course_management.database import SCHEMA_REVISION, Base
 
-from .conftest import ROOT, Databases, migrate
+from .databases import ROOT, Databases, migrate
 
 
 @pytest.fixture

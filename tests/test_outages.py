@@ -19,8 +19,8 @@ from sqlalchemy.engine import URL, make_url
 from course_management import create_app
 from course_management.database import db
 
-from .conftest import Databases, migrate
 from .contract import ContractClient
+from .databases import Databases, migrate
 
 Make = Callable[..., Any]
 

@@ -15,7 +15,7 @@ from flask import Flask
 from course_management import cli, demo
 from course_management.config import Settings
 
-from .conftest import ROOT
+from .databases import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()

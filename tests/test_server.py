@@ -9,32 +9,54 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL, make_url
 
+from course_management import create_app
+from course_management.database import db
+
+from .databases import migrate
 from .real_server import COMMAND, MIB, PATIENCE_S, Server, environment, until
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server on a SQLite database with student 1 and course 1."""
+    url = sqlite(folder)
+    migrate(url)
+    app = create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"})
+    client = app.test_client()
+    client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
+    client.post("/courses", json={"code": "CS101", "title": "Programming"})
+    with app.app_context():
+        db.engine.dispose()
+    server = Server(folder, url)
     try:
         server.wait()
         yield server
     finally:
         server.end()
+
+
+def sqlite(folder: Path) -> URL:
+    """The address of the database in a folder."""
+    return make_url(f"sqlite:///{folder / 'enrollment.db'}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
     """A server for a test that ends it."""
-    server = Server(tmp_path)
-    try:
-        server.wait()
+    with serving(tmp_path) as server:
         yield server
-    finally:
-        server.end()
 
 
 # --- it serves --------------------------------------------------------------------------------------------
@@ -166,7 +188,7 @@ def test_a_request_under_way_is_answered_before_the_server_ends(own_server: Serv
 
         assert connection.read()[0] == 201
     assert own_server.process.wait(PATIENCE_S) == 0
-    with sqlite3.connect(own_server.database) as database:
+    with sqlite3.connect(own_server.folder / "enrollment.db") as database:
         assert database.execute("SELECT student_id, course_id FROM student_courses").fetchall() == [(1, 1)]
     database.close()
 
@@ -178,7 +200,7 @@ def serve_in_vain(folder: Path, port: int, **settings: str) -> list[str]:
     """Start a server that cannot start; what it says."""
     done = subprocess.run(  # noqa: S603 - our own command
         COMMAND,
-        env=environment(folder, port, **settings),
+        env=environment(sqlite(folder), port, **settings),
         cwd=folder,
         capture_output=True,
         text=True,

