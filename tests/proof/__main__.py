@@ -1,0 +1,141 @@
+"""The command behind `make proof`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import course_management
+
+from ..databases import ROOT
+from .mutants import MUTANTS, noticed
+from .parts import BACKENDS, PARTS, run
+from .report import HEADINGS, Outcome, markdown
+from .stage import Ground
+
+MUTANT_HEADINGS = ["without", "database", "part", "verdict", "noticed by"]
+RESULTS = ROOT / "docs" / "proof.md"
+MARK = "<!-- what follows is written by `make proof` -->\n"
+
+
+@click.command()
+@click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="Only this part; repeatable.")
+@click.option("--database", "backends", type=click.Choice(BACKENDS), multiple=True, help="Only this kind; repeatable.")
+@click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
+@click.option("--seed", type=int, default=lambda: secrets.randbelow(10**6), help="The chance of a run, to repeat it.")
+@click.option("--mutations", "which", flag_value="mutations", help="Only the table of mutations.")
+@click.option("--no-mutations", "which", flag_value="parts", help="Only the parts.")
+@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
+@click.option("--record", is_flag=True, help="Write the tables into docs/proof.md.")
+@click.option("--mutant", type=click.Choice(list(MUTANTS)), hidden=True, help="What --mutations runs as a process.")
+def main(
+    parts: Sequence[str],
+    backends: Sequence[str],
+    size: str,
+    seed: int,
+    which: str | None,
+    out: Path | None,
+    record: bool,
+    mutant: str | None,
+) -> None:
+    """Prove the promises under load and faults, and that each proof can fail. Exit 1 when one does not hold."""
+    backends = backends or BACKENDS
+    if mutant:
+        print(json.dumps(_on_mutant(mutant, backends[0], seed)))
+        return
+    console = Console()
+    console.print(f"seed {seed}")
+    outcomes = list(_prove(console, parts or list(PARTS), backends, size, seed)) if which != "mutations" else []
+    mutations = list(_mutate(console, parts, backends, seed)) if which != "parts" else []
+    for headings, rows in (
+        (HEADINGS, [each.row() for each in outcomes]),
+        (MUTANT_HEADINGS, [list(each.values()) for each in mutations]),
+    ):
+        table = Table(*headings)
+        for row in rows:
+            table.add_row(*row)
+        if rows:
+            console.print(table)
+    results = {
+        "command": " ".join(["python -m tests.proof", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": _machine(),
+        "seed": seed,
+        "parts": [each.as_dict() for each in outcomes],
+        "mutations": mutations,
+    }
+    if out:
+        out.write_text(json.dumps(results, indent=2) + "\n")
+    if record:
+        _record(results, [each.row() for each in outcomes], [list(each.values()) for each in mutations])
+    failed = any(each.broken for each in outcomes) or any(each["verdict"] != "noticed" for each in mutations)
+    sys.exit(1 if failed else 0)
+
+
+def _prove(console: Console, parts: Sequence[str], backends: Sequence[str], size: str, seed: int) -> Iterator[Outcome]:
+    """Every part on every database it is for."""
+    for backend in backends:
+        with tempfile.TemporaryDirectory() as folder:
+            ground = Ground(Path(folder), backend)
+            for name in parts:
+                if backend in PARTS[name].databases:
+                    outcome = run(name, ground, seed, getattr(PARTS[name], size))
+                    console.print(f"{name} on {backend}: {outcome.verdict} ({outcome.seconds:.0f} s)")
+                    for check in outcome.broken:
+                        console.print(f"  {check.name}: {check.found}, not {check.expected}", markup=False)
+                    yield outcome
+
+
+def _mutate(console: Console, parts: Sequence[str], backends: Sequence[str], seed: int) -> Iterator[dict[str, str]]:
+    """Every mutant on every database it is for: who noticed."""
+    for name, mutant in MUTANTS.items():
+        for backend in mutant.databases:
+            if backend in backends and mutant.part in (parts or PARTS):
+                checks = noticed(name, backend, seed)
+                verdict = "noticed" if checks else "NOT NOTICED"
+                console.print(f"without {name} on {backend}: {verdict}", markup=False)
+                yield {
+                    "without": name,
+                    "database": backend,
+                    "part": mutant.part,
+                    "verdict": verdict,
+                    "noticed by": "; ".join(checks),
+                }
+
+
+def _on_mutant(name: str, backend: str, seed: int) -> dict[str, Any]:
+    """In a process in which the package is the mutant: what its part finds."""
+    mutant = MUTANTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        ground = Ground(Path(folder), backend, mutant.statements.get(backend, ()))
+        outcome = run(mutant.part, ground, seed, mutant.sizes)
+    return {"package": course_management.__file__, **outcome.as_dict()}
+
+
+def _machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+
+
+def _record(results: dict[str, Any], outcomes: list[list[str]], mutations: list[list[str]]) -> None:
+    """Replace the tables of docs/proof.md, whose text above them stays."""
+    told = f"`{results['command']}`, {results['date']}, {results['machine']}, seed {results['seed']}.\n"
+    tables = [markdown(HEADINGS, outcomes), markdown(MUTANT_HEADINGS, mutations)]
+    above = RESULTS.read_text().partition(MARK)[0]
+    RESULTS.write_text("\n".join([above + MARK, told, *(f"{table}\n" for table in tables)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The connection to PostgreSQL cut at COMMIT: nobody knows what became of it until the request is repeated."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from .load import Load
+from .proxy import MOMENTS, Proxy
+from .report import Check
+from .settled import settled
+from .stage import Stage
+
+
+def prove(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], list[Check]]:
+    """A server behind a proxy; half of the cuts are single, of the others the service's own repetition is cut too."""
+    assert stage.postgresql
+    chance = random.Random(seed)  # noqa: S311 - where to cut
+    with closing(Proxy(str(Path(str(stage.url.query["host"])) / ".s.PGSQL.5432"))) as proxy:
+        through = stage.url.set(
+            host="127.0.0.1", port=proxy.port, query={"sslmode": "disable", "gssencmode": "disable"}
+        )
+        server = stage.serve(through)
+        try:
+            server.wait()
+            return _cut(Load(stage, seed, clients=1, faults=True, port=server.port), proxy, chance, cuts)
+        finally:
+            server.end()
+
+
+def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[dict[str, int], list[Check]]:
+    (client,) = load.clients
+    client.owned = []  # a change of capacity is not repeated by the service itself: it might undo somebody else's
+    made: Counter[str] = Counter()
+    seen_once = 0
+    while proxy.cuts < cuts:
+        moments = [chance.choice(MOMENTS) for _ in range(chance.choice([1, 2]))]
+        proxy.arm(*moments)
+        before = client.caller.seen["5xx"]
+        while proxy.armed == len(moments):
+            client.step()
+        if len(moments) == 1:
+            seen_once += client.caller.seen["5xx"] - before
+        made.update(moments[: len(moments) - proxy.armed])
+        proxy.arm()
+        client.read(chance.choice(client.students))
+    figures = {
+        **{f"cut {moment} it": made[moment] for moment in MOMENTS},
+        "operations": load.operations,
+        "503": load.count("5xx"),
+    }
+    checks = [
+        Check("single cuts that a client saw", seen_once),
+        Check("answers lost", load.count("answers lost")),
+        *settled(load),
+        *load.stage.verified(promoting=True),
+    ]
+    return figures, checks

@@ -1,0 +1,94 @@
+"""SIGKILL in the middle of load: of a worker, of the whole server, of PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+import psutil
+
+from ..real_server import until
+from .load import Load
+from .report import Check
+from .settled import settled
+from .stage import Stage
+
+CLIENTS = 6
+PAUSE_S = (0.05, 0.4)
+"""From and to: how long there is load between recovery and the next kill."""
+
+
+def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, int], list[Check]]:
+    """So many kills of each kind; afterwards all that was acknowledged is there, once."""
+    chance = random.Random(seed)  # noqa: S311 - when to kill
+    load = Load(stage, seed, CLIENTS, faults=True)
+    kinds: dict[str, Callable[[], None]] = {
+        "kills of a worker": lambda: _kill_a_worker(stage),
+        "kills of the server": lambda: _kill_the_server(stage),
+    }
+    if stage.postgresql:
+        kinds["kills of PostgreSQL"] = lambda: _kill_postgresql(stage)
+        kinds["kills of a backend of PostgreSQL"] = lambda: _kill_a_backend(stage)
+
+    def disturb() -> None:
+        for kill in kinds.values():
+            for _ in range(kills):
+                _serving(stage)
+                time.sleep(chance.uniform(*PAUSE_S))
+                kill()
+        _serving(stage)
+
+    load.run_during(disturb)
+    figures = {
+        **dict.fromkeys(kinds, kills),
+        "operations": load.operations,
+        "changes": len(load.union("claims")),
+        "requests repeated": len(load.union("repeated")),
+    }
+    hit = Check("a kill met a request", len(load.union("repeated")) > 0, expected=True)
+    return figures, [hit, *settled(load), *stage.verified(promoting=True)]
+
+
+def _serving(stage: Stage) -> None:
+    """Until the server has both workers, and they have their database."""
+    until(lambda: len(_workers(stage)) == int(stage.server.environment["WORKERS"]), "a new worker")
+    until(lambda: _is_ready(stage), "readiness")
+
+
+def _is_ready(stage: Stage) -> bool:
+    with contextlib.suppress(OSError):
+        return stage.server.ask("GET", "/readyz")[0] == 200
+    return False
+
+
+def _workers(stage: Stage) -> list[psutil.Process]:
+    """The worker processes there are."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(stage.server.process.pid).children()
+        return [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
+    return []
+
+
+def _kill_a_worker(stage: Stage) -> None:
+    """The oldest: granian gives up on a worker that dies twice in 5.5 s, and ends the server."""
+    victim = min(_workers(stage), key=psutil.Process.create_time)
+    victim.kill()
+    until(lambda: victim not in _workers(stage), "its end")
+
+
+def _kill_the_server(stage: Stage) -> None:
+    stage.server.kill()
+    stage.server.start()
+
+
+def _kill_postgresql(stage: Stage) -> None:
+    assert stage.postgresql
+    stage.postgresql.kill()
+    stage.postgresql.start()
+
+
+def _kill_a_backend(stage: Stage) -> None:
+    assert stage.postgresql
+    stage.postgresql.kill_a_backend()

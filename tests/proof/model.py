@@ -1,0 +1,266 @@
+"""A Hypothesis state machine: the service beside a small model of the rules, one operation at a time.
+
+The model is what a registrar would say the rules are: a list of those with a seat, in no order, and a queue. After
+each operation the answer and every list the service shows must be what the model says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, invariant, rule
+
+from course_management import create_app
+from course_management.database import db
+
+from .report import Check
+from .stage import Stage
+
+PEOPLE, COURSES = 5, 4
+people = st.integers(0, PEOPLE - 1)
+some = st.lists(st.integers(0, COURSES - 1), min_size=1, max_size=COURSES, unique=True)
+limits = st.none() | st.integers(0, 3)
+
+
+class Course:
+    """The rules of one course."""
+
+    def __init__(self, capacity: int | None, places: int | None) -> None:
+        self.capacity, self.places = capacity, places
+        self.seated: set[int] = set()
+        self.queue: list[int] = []
+
+    def status(self, student: int) -> str | None:
+        """How a student stands to this course."""
+        return "enrolled" if student in self.seated else "waitlisted" if student in self.queue else None
+
+    def has_seat(self) -> bool:
+        """Whether the next one gets a seat: while somebody waits, none is free."""
+        return not self.queue and (self.capacity is None or len(self.seated) < self.capacity)
+
+    def has_place(self) -> bool:
+        """Whether the queue takes one more."""
+        return self.places is None or len(self.queue) < self.places
+
+    def reasons(self, waitlist: bool) -> list[str]:
+        """Why somebody new is refused; nothing when not."""
+        if self.has_seat() or (waitlist and self.has_place()):
+            return []
+        return ["waitlist_full" if waitlist and self.places else "course_full"]
+
+    def join(self, student: int) -> str:
+        """Take a seat or, if there is none, a place."""
+        if self.has_seat():
+            self.seated.add(student)
+            return "enrolled"
+        self.queue.append(student)
+        return "waitlisted"
+
+    def leave(self, student: int) -> str:
+        """Give up a seat, to the head of the queue, or a place."""
+        outcome = {"enrolled": "unenrolled", "waitlisted": "left_waitlist", None: "not_enrolled"}[self.status(student)]
+        self.seated.discard(student)
+        if student in self.queue:
+            self.queue.remove(student)
+        return outcome
+
+    def promote(self) -> None:
+        """Seats to those who wait, in order."""
+        while self.queue and (self.capacity is None or len(self.seated) < self.capacity):
+            self.seated.add(self.queue.pop(0))
+
+
+def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
+    """The state machine for an app; each example makes people and courses of its own."""
+
+    class Registration(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.client: Any = app.test_client()
+
+        @initialize(given=st.lists(st.tuples(limits, limits), min_size=COURSES, max_size=COURSES))
+        def open(self, given: list[tuple[int | None, int | None]]) -> None:
+            self.model = [Course(*each) for each in given]
+            prefix = type(self).opened = getattr(type(self), "opened", 0) + 1
+            self.people = [
+                self._create("/students", name="Ada", email=f"{prefix}-{n}@example.edu") for n in range(PEOPLE)
+            ]
+            self.courses = [
+                self._create("/courses", code=f"{prefix}-{n}", title="T", capacity=capacity, waitlist_capacity=places)
+                for n, (capacity, places) in enumerate(given)
+            ]
+
+        def _create(self, path: str, **values: Any) -> int:
+            answer = self.client.post(path, json=values)
+            assert answer.status_code == 201, answer.text
+            return int(answer.get_json()["id"])
+
+        def _ask(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
+            answer = self.client.open(path, method=method, json=body)
+            return answer.status_code, answer.get_json()
+
+        def _refusal(self, student: int, wanted: Sequence[int], waitlist: bool) -> list[tuple[int, str, list[str]]]:
+            """The decisions of a refusal; none when nothing refuses."""
+            decisions = []
+            for number in wanted:
+                course = self.model[number]
+                status = course.status(student)
+                reasons = [] if status else course.reasons(waitlist)
+                outcome = f"already_{status}" if status else "refused" if reasons else "eligible"
+                decisions.append((self.courses[number], outcome, reasons))
+            return decisions if any(reasons for *_, reasons in decisions) else []
+
+        def _refused(self, status: int, body: Any, decisions: list[tuple[int, str, list[str]]]) -> None:
+            assert (status, body["code"]) == (409, "enrollment_refused")
+            assert [
+                (each["course_id"], each["outcome"], [reason["code"] for reason in each["reasons"]])
+                for each in body["decisions"]
+            ] == decisions
+
+        @rule(student=people, wanted=some, waitlist=st.booleans())
+        def enroll(self, student: int, wanted: list[int], waitlist: bool) -> None:
+            refusal = self._refusal(student, wanted, waitlist)
+            expected: list[dict[str, Any]] = []
+            for number in wanted if not refusal else ():
+                course = self.model[number]
+                before = course.status(student)
+                outcome = f"already_{before}" if before else course.join(student)
+                place = {"position": course.queue.index(student) + 1} if student in course.queue else {}
+                expected.append({"course_id": self.courses[number], "outcome": outcome, **place})
+            body = {"course_ids": [self.courses[number] for number in wanted], "waitlist": waitlist}
+
+            status, answer = self._ask("POST", f"/students/{self.people[student]}/enroll", **body)
+
+            if refusal:
+                self._refused(status, answer, refusal)
+                return
+            assert answer["results"] == expected
+            assert status == (200 if all(each["outcome"].startswith("already") for each in expected) else 201)
+
+        @rule(student=people, left=some)
+        def leave(self, student: int, left: list[int]) -> None:
+            outcomes = [self.model[number].leave(student) for number in left]
+
+            status, answer = self._ask(
+                "DELETE",
+                f"/students/{self.people[student]}/unenroll",
+                course_ids=[self.courses[number] for number in left],
+            )
+
+            assert status == 200
+            assert [each["outcome"] for each in answer["results"]] == outcomes
+            for number in left:
+                self.model[number].promote()
+
+        @rule(student=people, wanted=some | st.just([]), waitlist=st.booleans(), dry_run=st.booleans())
+        def replace(self, student: int, wanted: list[int], waitlist: bool, dry_run: bool) -> None:
+            refusal = self._refusal(student, wanted, waitlist)
+            before = {n: course.status(student) for n, course in enumerate(self.model) if course.status(student)}
+            expected: dict[str, list[int]] = {"enrolled": [], "waitlisted": [], "unenrolled": [], "kept": []}
+            for number in wanted:
+                course = self.model[number]
+                outcome = "kept" if number in before else "enrolled" if course.has_seat() else "waitlisted"
+                expected[outcome].append(self.courses[number])
+            expected["unenrolled"] = sorted(self.courses[number] for number in before if number not in wanted)
+            if not (refusal or dry_run):
+                for number, course in enumerate(self.model):
+                    if number in before and number not in wanted:
+                        course.leave(student)
+                    elif number in wanted and number not in before:
+                        course.join(student)
+                    course.promote()
+
+            status, answer = self._ask(
+                "PUT",
+                f"/students/{self.people[student]}/enroll?dry_run={str(dry_run).lower()}",
+                course_ids=[self.courses[number] for number in wanted],
+                waitlist=waitlist,
+            )
+
+            if refusal:
+                self._refused(status, answer, refusal)
+            else:
+                assert (status, answer) == (200, {"student_id": self.people[student], **expected})
+
+        @rule(number=st.integers(0, COURSES - 1), capacity=limits, places=limits)
+        def limit(self, number: int, capacity: int | None, places: int | None) -> None:
+            course = self.model[number]
+            too_low = {
+                "capacity_below_enrollment": capacity is not None and len(course.seated) > capacity,
+                "waitlist_capacity_below_waiting": places is not None and len(course.queue) > places,
+            }
+
+            status, answer = self._ask(
+                "PATCH", f"/courses/{self.courses[number]}", capacity=capacity, waitlist_capacity=places
+            )
+
+            if any(too_low.values()):
+                assert status == 409
+                assert too_low[answer["code"]]
+                return
+            course.capacity, course.places = capacity, places
+            course.promote()
+            assert (status, answer["seats_taken"], answer["waiting"]) == (200, len(course.seated), len(course.queue))
+
+        @rule(student=people, number=st.integers(0, COURSES - 1))
+        def read(self, student: int, number: int) -> None:
+            path, course = f"/courses/{self.courses[number]}/students", self.model[number]
+            held = {self.courses[n]: each.status(student) for n, each in enumerate(self.model) if each.status(student)}
+
+            _, roster = self._ask("GET", path)
+            _, queue = self._ask("GET", f"{path}?status=waitlisted")
+            _, found = self._ask("GET", f"/students/{self.people[student]}/courses?status=any")
+
+            assert [each["student_id"] for each in roster["items"]] == sorted(self.people[n] for n in course.seated)
+            assert [(each["position"], each["student_id"]) for each in queue["items"]] == [
+                (place, self.people[n]) for place, n in enumerate(course.queue, start=1)
+            ]
+            assert {each["id"]: each["status"] for each in found["courses"]} == held
+
+        @invariant()
+        def is_what_the_model_says(self) -> None:
+            first = getattr(self, "courses", [0])[0]
+            rows = stage.sql(
+                "SELECT course_id, student_id, queue_number FROM student_courses"
+                " WHERE course_id >= :first AND status <> 'unenrolled' ORDER BY queue_number",
+                first=first,
+            )
+            for number, course in enumerate(getattr(self, "model", ())):
+                here = [row for row in rows if row.course_id == self.courses[number]]
+                assert {row.student_id for row in here if row.queue_number is None} == {
+                    self.people[student] for student in course.seated
+                }
+                assert [row.student_id for row in here if row.queue_number is not None] == [
+                    self.people[student] for student in course.queue
+                ]
+
+    return Registration
+
+
+def prove(stage: Stage, chance: int, examples: int, steps: int) -> tuple[dict[str, int], list[Check]]:
+    """So many examples of so many steps; what Hypothesis found, made as small as it can be."""
+    app = create_app({"DATABASE_URL": stage.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
+    registration = machine(app, stage)
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    failure = ""
+    try:
+        seed(chance)(get_state_machine_test(registration, settings=chosen))()
+    except AssertionError as error:
+        failure = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+    figures = {"examples": getattr(registration, "opened", 0), "steps each, at most": steps}
+    return figures, [Check("steps where the service and the model disagree", failure, ""), *stage.verified()]

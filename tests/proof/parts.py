@@ -1,0 +1,59 @@
+"""The parts of the proof: what each runs on, and how large it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from . import cuts, full_disk, kills, last_seats, model, random_operations
+from .report import Check, Outcome
+from .stage import Ground, Skipped
+
+Found: TypeAlias = tuple[Mapping[str, Any], list[Check]]
+BACKENDS = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: `prove` takes the ground, the seed and the sizes, and returns its figures and checks."""
+
+    prove: Callable[..., Found]
+    full: Mapping[str, int]
+    small: Mapping[str, int]
+    databases: tuple[str, ...] = BACKENDS
+
+
+def _staged(prove: Callable[..., Found]) -> Callable[..., Found]:
+    def on(ground: Ground, seed: int, **sizes: int) -> Found:
+        with ground.stage() as stage:
+            return prove(stage, seed, **sizes)
+
+    return on
+
+
+PARTS = {
+    "last seats": Part(
+        _staged(last_seats.prove), {"connections": 1000, "rounds": 20}, {"connections": 200, "rounds": 1}
+    ),
+    "random operations": Part(_staged(random_operations.prove), {"operations": 50_000}, {"operations": 500}),
+    "model": Part(_staged(model.prove), {"examples": 500, "steps": 40}, {"examples": 10, "steps": 20}),
+    "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 1}),
+    "cut": Part(_staged(cuts.prove), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
+    "full disk": Part(full_disk.prove, {}, {}),
+}
+
+
+def run(name: str, ground: Ground, seed: int, sizes: Mapping[str, int]) -> Outcome:
+    """Run a part; a service that does not even answer is a check that does not hold."""
+    outcome = Outcome(name, ground.backend, seed)
+    started = time.monotonic()
+    try:
+        outcome.figures, outcome.checks = PARTS[name].prove(ground, seed, **sizes)
+    except Skipped as why:
+        outcome.skipped = str(why)
+    except AssertionError as error:
+        outcome.checks = [Check("the part ran to its end", str(error) or repr(error), "")]
+    outcome.seconds = time.monotonic() - started
+    return outcome

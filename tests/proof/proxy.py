@@ -1,0 +1,151 @@
+"""A TCP proxy in front of PostgreSQL that can cut a connection at the very moment of a commit.
+
+It reads the frontend's messages as the protocol frames them (a type, a length, a payload), so it knows which of them
+commits: a COMMIT, or the Sync behind a statement that changes something outside of a transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from io import BufferedReader
+from typing import Literal
+
+Moment = Literal["before", "during", "after"]
+"""The commit never reaches the database; is sent, and nobody waits for it; is done, and its answer is lost."""
+MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
+CHANGE = re.compile(rb"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+
+
+class Proxy:
+    """Passes connections on to a PostgreSQL on a Unix socket; cuts those that `arm` asks for."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._armed: list[Moment] = []
+        self._lock = threading.Lock()
+        self.cuts = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def arm(self, *moments: Moment) -> None:
+        """Cut the next commits, one at each of these moments."""
+        with self._lock:
+            self._armed[:] = moments
+
+    @property
+    def armed(self) -> int:
+        """How many cuts are still to come."""
+        return len(self._armed)
+
+    def take(self) -> Moment | None:
+        """What shall become of the commit that is about to pass."""
+        with self._lock:
+            if not self._armed:
+                return None
+            self.cuts += 1
+            return self._armed.pop(0)
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                Passage(self, client, server)
+
+
+class Passage:
+    """One connection through the proxy: a thread for each direction."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy, self._client, self._server = proxy, client, server
+        self._in_transaction = False
+        self._holding_back = False
+        self._answered = threading.Event()
+        for direction in (self._forth, self._back):
+            threading.Thread(target=self._pass, args=(direction,), daemon=True).start()
+
+    def _pass(self, direction: object) -> None:
+        assert callable(direction)
+        with contextlib.suppress(OSError, EOFError):
+            direction()
+        self._cut()
+
+    def _cut(self) -> None:
+        for each in (self._client, self._server):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._answered.set()
+
+    def _forth(self) -> None:
+        """From the client: message by message, and at a commit as the proxy says."""
+        stream = self._client.makefile("rb")
+        self._server.sendall(_untyped(stream))
+        statements: dict[bytes, bytes] = {}
+        changes = False
+        batch = b""
+        while True:
+            kind, payload, raw = _message(stream)
+            batch += raw
+            if kind == b"P":  # Parse: name, query
+                name, query, _ = payload.split(b"\0", 2)
+                statements[name] = query
+            elif kind == b"B":  # Bind: portal, name of the statement
+                changes = changes or bool(CHANGE.match(statements.get(payload.split(b"\0", 2)[1], b"")))
+            elif kind in {b"S", b"Q", b"X"}:  # Sync and Query end a batch
+                commits = payload.startswith(b"COMMIT") if kind == b"Q" else changes and not self._in_transaction
+                self._send(batch, self._proxy.take() if commits else None)
+                changes, batch = False, b""
+
+    def _send(self, batch: bytes, moment: Moment | None) -> None:
+        if moment == "before":
+            raise EOFError
+        if moment == "after":
+            self._answered.clear()
+            self._holding_back = True
+        self._server.sendall(batch)
+        if moment == "after":
+            self._answered.wait()
+        if moment:
+            raise EOFError
+
+    def _back(self) -> None:
+        """From the server: as it comes, unless it is held back; noting whether a transaction is open."""
+        stream = self._server.makefile("rb")
+        while True:
+            kind, payload, raw = _message(stream)
+            if not self._holding_back:
+                self._client.sendall(raw)
+            if kind == b"Z":  # ReadyForQuery
+                self._in_transaction = payload != b"I"
+                self._answered.set()
+
+
+def _message(stream: BufferedReader) -> tuple[bytes, bytes, bytes]:
+    """The next message: its type, its payload, and all of it."""
+    head = _read(stream, 5)
+    payload = _read(stream, int.from_bytes(head[1:], "big") - 4)
+    return head[:1], payload, head + payload
+
+
+def _untyped(stream: BufferedReader) -> bytes:
+    """The first message of a connection has no type."""
+    length = _read(stream, 4)
+    return length + _read(stream, int.from_bytes(length, "big") - 4)
+
+
+def _read(stream: BufferedReader, count: int) -> bytes:
+    found = stream.read(count)
+    if len(found) < count:
+        raise EOFError
+    return found

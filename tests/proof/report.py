@@ -1,0 +1,81 @@
+"""What a part of the proof has to say, and how it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be so: what was found is what was expected."""
+
+    name: str
+    found: Any
+    expected: Any = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is so."""
+        return bool(self.found == self.expected)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one part on one database; `skipped` says why it could not run."""
+
+    part: str
+    database: str
+    seed: int
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
+    skipped: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def broken(self) -> list[Check]:
+        """The checks that do not hold."""
+        return [check for check in self.checks if not check.holds]
+
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        return "skipped" if self.skipped else "BROKEN" if self.broken else "holds"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {
+            "part": self.part,
+            "database": self.database,
+            "seed": self.seed,
+            "verdict": self.verdict,
+            "skipped": self.skipped,
+            "seconds": round(self.seconds, 1),
+            "figures": dict(self.figures),
+            "checks": [
+                {"name": each.name, "found": each.found, "expected": each.expected, "holds": each.holds}
+                for each in self.checks
+            ],
+        }
+
+    def row(self) -> list[str]:
+        """A line of the table."""
+        figures = ", ".join(f"{name} {_number(value)}" for name, value in self.figures.items())
+        checks = "; ".join(f"{each.name}: {each.found}, not {each.expected}" for each in self.broken)
+        held = f"{len(self.checks)} checks hold" if self.checks else ""
+        said = self.skipped or checks or held
+        return [self.part, self.database, self.verdict, figures, said, f"{self.seconds:.0f} s"]
+
+
+HEADINGS = ["part", "database", "verdict", "figures", "checks", "time"]
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,90 @@
+"""What must be true when the load is over: every acknowledged answer, the ledger, and the order of the queues."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from .load import Claim, Load, agrees
+from .report import Check
+
+
+def settled(load: Load) -> list[Check]:
+    """The checks of a load that is over."""
+    rows = load.stage.sql("SELECT student_id, course_id, status, queue_number FROM student_courses")
+    lines = load.stage.sql("SELECT * FROM enrollment_events ORDER BY course_id, id")
+    capacities = dict(map(tuple, load.stage.sql("SELECT id, capacity FROM courses")))
+    held: dict[int, dict[int, str]] = defaultdict(dict)
+    for row in rows:
+        if row.status != "unenrolled":
+            held[row.student_id][row.course_id] = row.status
+    claims, unsure, refused = (load.union(name) for name in ("claims", "unsure", "refused"))
+    promoted = {(line.student_id, line.course_id) for line in lines if line.actor == "promotion"}
+    by_request = []
+    for line in lines:
+        if line.request_id and line.actor != "promotion":
+            claim = Claim(line.request_id, line.student_id, line.course_id, line.to_status)
+            seated = claim._replace(status="enrolled")
+            # Who waited for a moment only, until the promotion of the same request, was told of the seat.
+            was_promoted = claim.status == "waitlisted" and claim[1:3] in promoted and seated in claims
+            by_request.append(seated if was_promoted else claim)
+    repeated = Counter((line.request, line.student, line.course) for line in by_request)
+    return [
+        Check("answers that contradict an earlier one", load.contradictions[:5], []),
+        Check(
+            "students who do not hold what they were told",
+            [student for student, told in load.held.items() if not agrees(held[student], told)],
+            [],
+        ),
+        Check(
+            "courses without the capacity they were told",
+            [course for course, capacity in load.capacities if capacities[course] != capacity],
+            [],
+        ),
+        Check("acknowledged changes that the ledger has not", len(claims.difference(by_request))),
+        Check(
+            "changes that nobody was told of",
+            sum(line not in claims and line.request not in unsure for line in by_request),
+        ),
+        Check("changes by a refused request", sum(line.request in refused for line in by_request)),
+        Check("changes done twice for one request", sum(count > 1 for count in repeated.values())),
+        Check("places in a queue out of order", queue_faults(lines, rows)[:5], []),
+    ]
+
+
+def queue_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
+    """Where the ledger, by course and in order, tells of a queue that was not served in order, or was overtaken.
+
+    In one course the lines follow each other as the changes did. Those of one promotion come by student, and only
+    together they are the head of the queue. Who writes around the service may overtake, and it is told who that was.
+    """
+    faults = []
+    queues: dict[int, list[int]] = defaultdict(list)
+    for (course, promotion, *_), group in groupby(lines, _step):
+        queue = queues[course]
+        if promotion:
+            seated = {line.student_id for line in group}
+            if seated != {*queue[: len(seated)]}:
+                faults.append(f"in course {course}, {seated} got seats before {queue[:5]}")
+            queues[course] = [student for student in queue if student not in seated]
+            continue
+        for line in group:
+            if line.from_status == "waitlisted":
+                queue.remove(line.student_id)
+            if line.to_status == "waitlisted":
+                queue.append(line.student_id)
+            elif line.to_status == "enrolled" and line.actor != "database" and queue:
+                faults.append(f"in course {course}, {line.student_id} overtook {queue[:5]} in {line.request_id}")
+    waiting = sorted((row.course_id, row.queue_number, row.student_id) for row in rows if row.status == "waitlisted")
+    for course, queue in queues.items():
+        if queue != [student for at, _, student in waiting if at == course]:
+            faults.append(f"in course {course}, the queue is not in the order of the ledger")
+    return faults
+
+
+def _step(line: Any) -> tuple[Any, ...]:
+    """Lines of one promotion have this in common; of other lines each stands for itself."""
+    promotion = line.actor == "promotion"
+    return (line.course_id, promotion, *((line.at, line.request_id) if promotion else (line.id,)))

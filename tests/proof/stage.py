@@ -1,0 +1,129 @@
+"""What every part of the proof stands on: a database, the real server on it, and the questions asked afterwards."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, create_engine, insert, text
+from sqlalchemy.pool import NullPool
+
+from course_management import create_app, verify
+from course_management.database import db
+from course_management.models import Course, Student, courses, students, utcnow
+from course_management.services import Context, enrollment
+
+from ..databases import Databases, PostgreSQL
+from ..real_server import Server
+from .report import Check
+
+IMPOSSIBLE = {"40P01", "40001", "SQLITE_BUSY_SNAPSHOT"}
+"""Conflicts that cannot be where everybody locks in one order and SQLite's writers begin as writers."""
+
+
+class Skipped(Exception):
+    """This part cannot run here; says why."""
+
+
+class Ground:
+    """Where a part of the proof makes its stage: a folder, and the databases of one kind.
+
+    `tampering` is done to the database that all others are copied from.
+    """
+
+    def __init__(self, folder: Path, backend: str, tampering: Sequence[str] = ()) -> None:
+        self.folder, self.backend = folder, backend
+        folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
+        self.postgresql = PostgreSQL() if backend == "postgresql" else None
+        self.databases = Databases(backend, folder, self.postgresql.url if self.postgresql else None)
+        template = create_engine(self.databases.template, poolclass=NullPool)
+        with template.begin() as connection:
+            for statement in tampering:
+                connection.exec_driver_sql(statement)
+
+    @contextmanager
+    def stage(self, url: URL | None = None) -> Iterator[Stage]:
+        """A migrated database with the server up on it, which is ended whatever happens."""
+        stage = Stage(self.folder, url or self.databases.migrated(), self.postgresql)
+        try:
+            stage.server.wait()
+            yield stage
+        finally:
+            stage.end()
+
+
+class Stage:
+    """A migrated database and the real server on it."""
+
+    def __init__(self, folder: Path, url: URL, postgresql: PostgreSQL | None) -> None:
+        self.folder, self.url, self.postgresql = folder, url, postgresql
+        self.backend = url.get_backend_name()
+        self.engine = create_engine(url, poolclass=NullPool)  # no connection that a fault could have ended
+        self.log = folder / "server.log"
+        self.log.unlink(missing_ok=True)
+        self.server = self.serve(url)
+
+    def serve(self, url: URL) -> Server:
+        """The server, perhaps one more, on a database."""
+        return Server(self.folder, url, LOG_LEVEL="debug", LOG_FORMAT="json")
+
+    def people(self, count: int) -> list[int]:
+        """Students, by the hand of an import; their ids."""
+        made = utcnow()
+        rows = [{"name": f"Student {n}", "email": f"{n}@example.edu", "created_at": made} for n in range(count)]
+        return self._insert(students, Student.id, rows)
+
+    def courses(self, limits: Sequence[dict[str, Any]], prefix: str = "C") -> list[int]:
+        """Courses with these limits; their ids."""
+        rows = [
+            {"code": f"{prefix}{n}", "title": "Contested", "created_at": utcnow(), **limit}
+            for n, limit in enumerate(limits)
+        ]
+        return self._insert(courses, Course.id, rows)
+
+    def _insert(self, table: Any, key: Any, rows: list[dict[str, Any]]) -> list[int]:
+        with self.engine.begin() as connection:
+            return sorted(connection.scalars(insert(table).returning(key), rows))
+
+    def sql(self, statement: str, **parameters: Any) -> list[Any]:
+        """The rows of a question, asked around the service."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(statement), parameters).all())
+
+    def end(self) -> None:
+        """End the server."""
+        self.server.end()
+
+    # --- what is asked afterwards -----------------------------------------------------------------------
+
+    def verified(self, *, promoting: bool = False) -> list[Check]:
+        """`course-management verify`, an invariant a check; before it, with `promoting`, `course-management promote`.
+
+        After crashes and around the service's back, seats may be free that somebody waits for until then.
+        """
+        app = create_app({"DATABASE_URL": self.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
+        with app.app_context():
+            if promoting:
+                enrollment.promote_all(Context())
+            found = [Check(f"verify: {each.name}", len(each.evidence)) for each in verify.verify()]
+            db.engine.dispose()
+        return [*found, *self._intact()]
+
+    def _intact(self) -> Iterator[Check]:
+        if self.backend == "sqlite":
+            with closing(sqlite3.connect(str(self.url.database))) as connection:
+                (found,) = connection.execute("PRAGMA integrity_check").fetchone()
+            yield Check("PRAGMA integrity_check", found, "ok")
+
+    def conflicts(self) -> Counter[str]:
+        """The transactions that the server ran again, by why; from its log."""
+        found: Counter[str] = Counter()
+        for line in self.log.read_text().splitlines():
+            if '"database.retry"' in line:
+                found[json.loads(line)["kind"]] += 1
+        return found
