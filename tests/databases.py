@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
 
 from course_management.config import database_url
 
@@ -82,7 +83,8 @@ class Databases:
         self.template = self.empty()
         migrate(self.template)
         if backend == "sqlite":
-            with create_engine(self.template).connect() as connection:
+            # Without a pool: when its last connection is closed, the database is one file, which can be copied.
+            with create_engine(self.template, poolclass=NullPool).connect() as connection:
                 connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def empty(self) -> URL:

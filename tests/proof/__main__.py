@@ -52,8 +52,8 @@ def main(
 ) -> None:
     """Prove the promises under load and faults, and that each proof can fail. Exit 1 when one does not hold."""
     backends = backends or BACKENDS
-    if mutant:
-        print(json.dumps(_on_mutant(mutant, backends[0], seed)))
+    if mutant and out:
+        out.write_text(json.dumps(_on_mutant(mutant, backends[0], seed)))
         return
     console = Console()
     console.print(f"seed {seed}")

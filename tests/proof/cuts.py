@@ -38,18 +38,18 @@ def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[di
     while proxy.cuts < cuts:
         moments = [chance.choice(MOMENTS) for _ in range(chance.choice([1, 2]))]
         proxy.arm(*moments)
-        before = client.caller.seen["5xx"]
+        before = client.caller.seen["503"]
         while proxy.armed == len(moments):
             client.step()
         if len(moments) == 1:
-            seen_once += client.caller.seen["5xx"] - before
+            seen_once += client.caller.seen["503"] - before
         made.update(moments[: len(moments) - proxy.armed])
         proxy.arm()
         client.read(chance.choice(client.students))
     figures = {
         **{f"cut {moment} it": made[moment] for moment in MOMENTS},
         "operations": load.operations,
-        "503": load.count("5xx"),
+        "503": load.count("503"),
     }
     checks = [
         Check("single cuts that a client saw", seen_once),

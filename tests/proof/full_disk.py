@@ -33,13 +33,13 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
         refused = [_write_until_refused(load) for _ in range(3)]
         while_full = [client.caller.once("GET", path) for path in _reads(load)]
         ballast.unlink()
-        before = load.count("5xx")
+        before = load.count("503")
         for _ in range(200):
             client.step()
         checks = [
             Check("writes without room", refused, [(503, "database_unavailable")] * 3),
             Check("reads that failed meanwhile", sum(not answer or answer.status != 200 for answer in while_full)),
-            Check("5xx after there was room again", load.count("5xx") - before),
+            Check("requests answered 503 when there was room again", load.count("503") - before),
             Check("answers lost", load.count("answers lost")),
             *settled(load),
             *stage.verified(promoting=True),
@@ -88,7 +88,7 @@ def _fill(ballast: Path) -> None:
 
 
 def _write_until_refused(load: Load) -> tuple[int, str] | None:
-    """Go on until there is a 5xx; its status and code."""
+    """Go on until there is a 503; its status and code."""
     (client,) = load.clients
     client.caller.patient = False
     try:

@@ -1,7 +1,7 @@
 """Clients that enroll, leave, replace, wait and read at the same time, and remember what they were told.
 
 Each client has students of its own, so it knows what they hold after every answer: whatever the service says later,
-and whatever is in the database at the end, must agree with it. A request whose answer is lost, or is a 5xx, is
+and whatever is in the database at the end, must agree with it. A request whose answer is lost, or is a 503, is
 repeated with the same request id until there is an answer.
 """
 
@@ -31,7 +31,7 @@ CAPACITIES = (2, 20)
 
 
 class Answer(NamedTuple):
-    """An answer; `repeated` when the request had been sent before and its answer was lost or a 5xx."""
+    """An answer; `repeated` when the request had been sent before and its answer was lost or a 503."""
 
     status: int
     body: Any
@@ -48,7 +48,7 @@ class Claim(NamedTuple):
 
 
 class Unserved(Exception):
-    """A 5xx, to somebody who does not repeat."""
+    """A 503, to somebody who does not repeat."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -61,7 +61,7 @@ class Caller:
         self.patient = True
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         self.seen: Counter[str] = Counter()
-        """How many answers were lost, and how many were a 5xx."""
+        """How many answers were lost, and how many were 503; any other 5xx ends the run."""
 
     def once(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer | None:
         """The answer to one request; None when it is lost."""
@@ -78,16 +78,17 @@ class Caller:
             return None
 
     def call(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer:
-        """The answer to a request, repeated until there is one that is no 5xx. Raises `Unserved` without patience."""
+        """The answer to a request, repeated until there is one that is no 503. Raises `Unserved` without patience."""
         deadline = time.monotonic() + PATIENCE_S
         repeated = False
         while time.monotonic() < deadline:
             answer = self.once(method, path, body, request)
             if answer and answer.status < 500:
                 return answer._replace(repeated=repeated)
-            self.seen["5xx"] += answer is not None
+            self.seen["503"] += answer is not None
             if answer and not self.patient:
                 raise Unserved(answer)
+            assert answer is None or answer.status == 503, f"{method} {path} is answered {answer.status}"
             repeated = True
             time.sleep(0.02)
         raise AssertionError(f"{method} {path} was never answered")

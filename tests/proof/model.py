@@ -241,8 +241,10 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
     return Registration
 
 
-def prove(stage: Stage, chance: int, examples: int, steps: int) -> tuple[dict[str, int], list[Check]]:
-    """So many examples of so many steps; what Hypothesis found, made as small as it can be."""
+def prove(
+    stage: Stage, chance: int, examples: int, steps: int, *, shrink: bool = True
+) -> tuple[dict[str, int], list[Check]]:
+    """So many examples of so many steps; what Hypothesis found, made as small as it can be if asked."""
     app = create_app({"DATABASE_URL": stage.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
     registration = machine(app, stage)
     chosen = settings(
@@ -252,7 +254,7 @@ def prove(stage: Stage, chance: int, examples: int, steps: int) -> tuple[dict[st
         database=None,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
     )
     failure = ""
     try:

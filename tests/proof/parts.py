@@ -38,7 +38,7 @@ PARTS = {
         _staged(last_seats.prove), {"connections": 1000, "rounds": 20}, {"connections": 200, "rounds": 1}
     ),
     "random operations": Part(_staged(random_operations.prove), {"operations": 50_000}, {"operations": 500}),
-    "model": Part(_staged(model.prove), {"examples": 500, "steps": 40}, {"examples": 10, "steps": 20}),
+    "model": Part(_staged(model.prove), {"examples": 500, "steps": 40}, {"examples": 6, "steps": 15}),
     "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 1}),
     "cut": Part(_staged(cuts.prove), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
     "full disk": Part(full_disk.prove, {}, {}),
