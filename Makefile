@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock migrate clean
+.PHONY: help run test proof format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -21,6 +21,9 @@ test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQ
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/api/enrollment.py' --fail-under=100
+
+proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS="--help" lists options)
+	$(BIN)/python -m tests.proof $(or $(ARGS),--record --json proof.json)
 
 format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

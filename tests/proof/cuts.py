@@ -25,7 +25,8 @@ def prove(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], list[Chec
         server = stage.serve(through)
         try:
             server.wait()
-            return _cut(Load(stage, seed, clients=1, faults=True, port=server.port), proxy, chance, cuts)
+            with closing(Load(stage, seed, clients=1, faults=True, port=server.port)) as load:
+                return _cut(load, proxy, chance, cuts)
         finally:
             server.end()
 

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, text
 
-from .load import Load, Unserved
+from .clients import Unserved
+from .load import Load
 from .report import Check
 from .settled import settled
 from .stage import Ground, Skipped
@@ -23,8 +24,11 @@ MANY = 5000
 
 def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
     """Fill the disk, write until there is no room, read, make room, write again."""
-    with small_disk(ground.folder / "disk") as disk, ground.stage(_database_on(disk, ground)) as stage:
-        load = Load(stage, seed, clients=1)
+    with (
+        small_disk(ground.folder / "disk") as disk,
+        ground.stage(_database_on(disk, ground)) as stage,
+        closing(Load(stage, seed, clients=1)) as load,
+    ):
         (client,) = load.clients
         for _ in range(50):
             client.step()
@@ -50,7 +54,7 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     """A small file system in memory. Raises `Skipped` where this user may not mount one."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: S603
         raise Skipped("this user may not mount a small file system (tmpfs)")

@@ -6,6 +6,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import psutil
 
@@ -23,7 +24,6 @@ PAUSE_S = (0.05, 0.4)
 def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, int], list[Check]]:
     """So many kills of each kind; afterwards all that was acknowledged is there, once."""
     chance = random.Random(seed)  # noqa: S311 - when to kill
-    load = Load(stage, seed, CLIENTS, faults=True)
     kinds: dict[str, Callable[[], None]] = {
         "kills of a worker": lambda: _kill_a_worker(stage),
         "kills of the server": lambda: _kill_the_server(stage),
@@ -40,15 +40,16 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, int], list[Che
                 kill()
         _serving(stage)
 
-    load.run_during(disturb)
-    figures = {
-        **dict.fromkeys(kinds, kills),
-        "operations": load.operations,
-        "changes": len(load.union("claims")),
-        "requests repeated": len(load.union("repeated")),
-    }
-    hit = Check("a kill met a request", len(load.union("repeated")) > 0, expected=True)
-    return figures, [hit, *settled(load), *stage.verified(promoting=True)]
+    with closing(Load(stage, seed, CLIENTS, faults=True)) as load:
+        load.run_during(disturb)
+        figures = {
+            **dict.fromkeys(kinds, kills),
+            "operations": load.operations,
+            "changes": len(load.union("claims")),
+            "requests repeated": len(load.union("repeated")),
+        }
+        hit = Check("a kill met a request", len(load.union("repeated")) > 0, expected=True)
+        return figures, [hit, *settled(load), *stage.verified(promoting=True)]
 
 
 def _serving(stage: Stage) -> None:

@@ -142,7 +142,7 @@ MUTANTS = {
 def noticed(name: str, backend: str, seed: int) -> list[str]:
     """Run the part that must notice, on the mutant, as a process of its own; the checks that did not hold."""
     with tempfile.TemporaryDirectory() as folder:
-        _mutate(MUTANTS[name], Path(folder))
+        mutate(MUTANTS[name], Path(folder))
         found = Path(folder, "found.json")
         arguments = {"--mutant": name, "--database": backend, "--seed": str(seed), "--json": str(found)}
         done = subprocess.run(  # noqa: S603 - ourselves
@@ -161,7 +161,7 @@ def noticed(name: str, backend: str, seed: int) -> list[str]:
     return list(dict.fromkeys(check["name"] for check in outcome["checks"] if not check["holds"]))
 
 
-def _mutate(mutant: Mutant, folder: Path) -> None:
+def mutate(mutant: Mutant, folder: Path) -> None:
     """A copy of the package with the guard removed."""
     package = folder / "course_management"
     shutil.copytree(Path(course_management.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from .load import Claim, Load, agrees
+from .clients import Claim, agrees
+from .load import Load
 from .report import Check
 
 

@@ -1,0 +1,271 @@
+"""Those who use the service at the same time, and remember what they were told.
+
+Each client has students of its own, so it knows what they hold after every answer: whatever the service says later,
+and whatever is in the database at the end, must agree with it. A request whose answer is lost, or is a 503, is
+repeated with the same request id until there is an answer.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from ..real_server import PATIENCE_S
+from .stage import Stage
+
+CAPACITIES = (2, 20)
+"""From and to: few enough that every course is full most of the time."""
+
+
+class Answer(NamedTuple):
+    """An answer; `repeated` when the request had been sent before and its answer was lost or a 503."""
+
+    status: int
+    body: Any
+    repeated: bool = False
+
+
+class Claim(NamedTuple):
+    """A change that was acknowledged: the ledger must have it, once."""
+
+    request: str
+    student: int
+    course: int
+    status: str
+
+
+class Unserved(Exception):
+    """A 503, to somebody who does not repeat."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+class Caller:
+    """A connection to the service that is kept open, and opened again when it is lost."""
+
+    def __init__(self, port: int) -> None:
+        self.patient = True
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        self.seen: Counter[str] = Counter()
+        """How many answers were lost, and how many were 503; any other 5xx ends the run."""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def once(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer | None:
+        """The answer to one request; None when it is lost."""
+        try:
+            sent = None if body is None else json.dumps(body)
+            headers = {"Content-Type": "application/json", "X-Request-ID": request}
+            self._connection.request(method, path, sent, headers)
+            answer = self._connection.getresponse()
+            found = answer.read()
+            return Answer(answer.status, json.loads(found) if found else None)
+        except (OSError, http.client.HTTPException):
+            self.close()
+            self.seen["answers lost"] += 1
+            return None
+
+    def call(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer:
+        """The answer to a request, repeated until there is one that is no 503. Raises `Unserved` without patience."""
+        deadline = time.monotonic() + PATIENCE_S
+        repeated = False
+        while time.monotonic() < deadline:
+            answer = self.once(method, path, body, request)
+            if answer and answer.status < 500:
+                return answer._replace(repeated=repeated)
+            self.seen["503"] += answer is not None
+            if answer and not self.patient:
+                raise Unserved(answer)
+            assert answer is None or answer.status == 503, f"{method} {path} is answered {answer.status}"
+            repeated = True
+            time.sleep(0.02)
+        raise AssertionError(f"{method} {path} was never answered")
+
+
+class Client:
+    """Somebody who uses the service for some students, and checks every answer against those before."""
+
+    def __init__(self, port: int, name: str, students: Sequence[int], courses: Sequence[int], owned: Sequence[int]):
+        self.name, self.students, self.courses, self.owned = name, students, courses, owned
+        self.chance = random.Random(name)  # noqa: S311 - a repeatable choice of operations
+        self.caller = Caller(port)
+        self.faults = False
+        """Whether the database's connections may break: then the service may have tried again, as a client may."""
+        self.held: dict[int, dict[int, str]] = {student: {} for student in students}
+        self.capacities: dict[int, int] = {}
+        self.claims: set[Claim] = set()
+        self.refused: set[str] = set()
+        self.repeated: set[str] = set()
+        self.unsure: set[str] = set()
+        self.contradictions: list[str] = []
+        self.done = 0
+
+    def step(self) -> None:
+        """One operation, by chance."""
+        student = self.chance.choice(self.students)
+        some = self.chance.sample(self.courses, self.chance.choice([1, 1, 1, 2, 3, 4]))
+        waitlist = self.chance.random() < 0.7
+        kinds: dict[Callable[[], None], int] = {
+            lambda: self.enroll(student, some, waitlist=waitlist): 45,
+            lambda: self.leave(student, some): 20,
+            lambda: self.replace(student, some, waitlist=waitlist): 15,
+            lambda: self.replace(student, some, waitlist=waitlist, dry_run=True): 3,
+            lambda: self.read(student): 12,
+        }
+        if self.owned:
+            kinds[lambda: self.change_capacity(self.chance.choice(self.owned))] = 5
+        (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
+        kind()
+
+    def enroll(self, student: int, wanted: Sequence[int], *, waitlist: bool) -> None:
+        """POST enroll."""
+        body = {"course_ids": wanted, "waitlist": waitlist}
+        request, answer = self._ask("POST", f"/students/{student}/enroll", body)
+        if answer.status in {200, 201}:
+            for each in answer.body["results"]:
+                self._note(request, student, each["course_id"], each["outcome"])
+        else:
+            self._refused(request, answer)
+
+    def leave(self, student: int, courses: Sequence[int]) -> None:
+        """DELETE unenroll."""
+        request, answer = self._ask("DELETE", f"/students/{student}/unenroll", {"course_ids": courses})
+        self._expect(answer.status == 200, request, answer)
+        for each in answer.body["results"]:
+            self._note(request, student, each["course_id"], each["outcome"])
+
+    def replace(self, student: int, wanted: Sequence[int], *, waitlist: bool, dry_run: bool = False) -> None:
+        """PUT enroll."""
+        path = f"/students/{student}/enroll" + ("?dry_run=true" if dry_run else "")
+        request, answer = self._ask("PUT", path, {"course_ids": wanted, "waitlist": waitlist})
+        if dry_run or answer.status != 200:
+            if answer.status != 200:
+                self._refused(request, answer)
+            self.refused.add(request)  # what is only tried leaves no trace either
+            return
+        self._expect({*answer.body["enrolled"], *answer.body["waitlisted"], *answer.body["kept"]} == {*wanted})
+        self._expect(
+            request in self.unsure or answer.body["unenrolled"] == sorted({*self.held[student]} - {*wanted}),
+            request,
+            answer,
+        )
+        for outcome in ("enrolled", "waitlisted", "unenrolled"):
+            for course in answer.body[outcome]:
+                self._note(request, student, course, outcome)
+        for course in answer.body["kept"]:
+            self._note(request, student, course, "kept")
+        self.held[student] = {course: status for course, status in self.held[student].items() if course in wanted}
+
+    def read(self, student: int) -> None:
+        """GET courses: exactly what is held."""
+        request, answer = self._ask("GET", f"/students/{student}/courses?status=any")
+        found = {each["id"]: each["status"] for each in answer.body["courses"]}
+        self._expect(agrees(found, self.held[student]), request, answer)
+        self.held[student] = found
+
+    def change_capacity(self, course: int) -> None:
+        """PATCH capacity, up or down; 409 when there are more seats taken."""
+        wanted = self.chance.randint(*CAPACITIES)
+        request, answer = self._ask("PATCH", f"/courses/{course}", {"capacity": wanted})
+        if answer.status == 200:
+            self.capacities[course] = wanted
+        else:
+            self._expect(answer.body["code"] == "capacity_below_enrollment", request, answer)
+
+    def _ask(self, method: str, path: str, body: Any = None) -> tuple[str, Answer]:
+        self.done += 1
+        request = f"{self.name}-{self.done}"
+        answer = self.caller.call(method, path, body, request)
+        if answer.repeated:
+            self.repeated.add(request)
+        if answer.repeated or self.faults:
+            self.unsure.add(request)
+        return request, answer
+
+    def _refused(self, request: str, answer: Answer) -> None:
+        self._expect(answer.status == 409 and answer.body["code"] == "enrollment_refused", request, answer)
+        self.refused.add(request)
+
+    def _note(self, request: str, student: int, course: int, outcome: str) -> None:
+        """Hold an outcome against what was known, and know it from now on."""
+        held = self.held[student]
+        before, unsure = held.get(course), request in self.unsure
+        possible = {
+            "enrolled": before is None,
+            "waitlisted": before is None,
+            "already_enrolled": unsure or before is not None,
+            "already_waitlisted": before == "waitlisted" or (unsure and before is None),
+            "kept": unsure or before is not None,
+            "unenrolled": unsure or before is not None,
+            "left_waitlist": before == "waitlisted",
+            "not_enrolled": unsure or before is None,
+        }
+        self._expect(possible[outcome], request, outcome, before)
+        if outcome in {"enrolled", "already_enrolled"}:
+            held[course] = "enrolled"
+        elif outcome in {"waitlisted", "already_waitlisted"}:
+            held[course] = "waitlisted"
+        elif outcome == "kept":
+            held.setdefault(course, "waitlisted")
+        else:
+            held.pop(course, None)
+        if outcome in {"enrolled", "waitlisted", "unenrolled", "left_waitlist"}:
+            self.claims.add(Claim(request, student, course, outcome.replace("left_waitlist", "unenrolled")))
+
+    def _expect(self, so: object, *facts: Any) -> None:
+        if not so:
+            self.contradictions.append(str(facts))
+
+
+def agrees(found: dict[int, str], told: dict[int, str]) -> bool:
+    """Whether somebody holds what was told; who waited may have got a seat since."""
+    return found.keys() == told.keys() and all(
+        status == told[course] or told[course] == "waitlisted" for course, status in found.items()
+    )
+
+
+class Hand:
+    """Somebody with a database shell who enrolls and removes students by plain INSERT and UPDATE."""
+
+    TAKE = text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')")
+    TAKE_AGAIN = text(
+        "UPDATE student_courses SET status = 'enrolled'"
+        " WHERE student_id = :student AND course_id = :course AND status = 'unenrolled'"
+    )
+    LEAVE = text("UPDATE student_courses SET status = 'unenrolled' WHERE student_id = :student AND course_id = :course")
+
+    def __init__(self, stage: Stage, name: str, students: Sequence[int], courses: Sequence[int]) -> None:
+        self.chance = random.Random(name)  # noqa: S311
+        self.students, self.courses = students, courses
+        self.engine = create_engine(stage.url, poolclass=NullPool)
+        self.held: dict[int, dict[int, str]] = {student: {} for student in students}
+        self.known: set[tuple[int, int]] = set()
+
+    def step(self) -> None:
+        """One statement, which the database may refuse."""
+        student, course = self.chance.choice(self.students), self.chance.choice(self.courses)
+        if course in self.held[student]:
+            statement = self.LEAVE
+        else:
+            statement = self.TAKE_AGAIN if (student, course) in self.known else self.TAKE
+        with suppress(DBAPIError), self.engine.begin() as connection:
+            connection.execute(statement, {"student": student, "course": course})
+            connection.commit()
+            self.known.add((student, course))
+            if statement is self.LEAVE:
+                del self.held[student][course]
+            else:
+                self.held[student][course] = "enrolled"

@@ -1,0 +1,119 @@
+"""The proof at a small size, and that it can fail; `make proof` runs it at its full size."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from .proof import __main__ as command
+from .proof.mutants import MUTANTS, mutate, noticed
+from .proof.parts import PARTS, run
+from .proof.settled import queue_faults
+from .proof.stage import Ground
+
+SEED = 20261122
+
+
+@pytest.fixture(scope="session")
+def ground(backend: str) -> Iterator[Ground]:
+    """A folder and databases of one kind; PostgreSQL of its own, since it will be killed."""
+    with tempfile.TemporaryDirectory(prefix="proof-") as folder:
+        yield Ground(Path(folder), backend)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_proof_holds(ground: Ground, part: str) -> None:
+    if ground.backend not in PARTS[part].databases:
+        pytest.skip("SQLite has no connection that could be cut")
+
+    outcome = run(part, ground, SEED, PARTS[part].small)
+
+    if outcome.skipped:
+        pytest.skip(outcome.skipped)
+    assert outcome.broken == []
+    assert outcome.checks
+
+
+def test_a_missing_guard_is_noticed(backend: str) -> None:
+    checks = noticed("the capacity constraint and the condition of a seat", backend, SEED)
+
+    assert {"rounds with other than 100 seats sold", "verify: no course is oversold"} <= {*checks}
+
+
+def test_every_guard_is_where_the_table_of_mutations_says(tmp_path: Path) -> None:
+    for number, mutant in enumerate(MUTANTS.values()):
+        assert mutant.edits or mutant.statements
+        mutate(mutant, tmp_path / str(number))
+
+
+def test_the_command_tells_the_seed_and_writes_the_results(tmp_path: Path) -> None:
+    out = tmp_path / "proof.json"
+    options = ["--database", "sqlite", "--size", "small", "--no-mutations", "--seed", "7", "--json", str(out)]
+
+    result = CliRunner().invoke(command.main, ["--part", "last seats", *options])
+
+    assert result.exit_code == 0, result.output
+    assert "seed 7" in result.output
+    (found,) = json.loads(out.read_text())["parts"]
+    assert (found["part"], found["verdict"], found["figures"]["seats sold"]) == ("last seats", "holds", 100)
+
+
+# --- the order of a queue, as the ledger tells it -----------------------------------------------------------
+
+
+def line(student: int, before: str | None, after: str, actor: str = "anonymous", at: int = 0) -> Any:
+    line.number += 1  # type: ignore[attr-defined]
+    return SimpleNamespace(
+        id=line.number,  # type: ignore[attr-defined]
+        course_id=1,
+        student_id=student,
+        from_status=before,
+        to_status=after,
+        actor=actor,
+        request_id="r",
+        at=at,
+    )
+
+
+line.number = 0  # type: ignore[attr-defined]
+WAITED = [line(student, None, "waitlisted") for student in (3, 1, 2)]
+
+
+def waiting(*students: int) -> list[Any]:
+    return [
+        SimpleNamespace(course_id=1, student_id=student, status="waitlisted", queue_number=number)
+        for number, student in enumerate(students)
+    ]
+
+
+def test_a_queue_that_is_served_in_order_has_no_fault() -> None:
+    first = [line(each, "waitlisted", "enrolled", "promotion", at=1) for each in (1, 3)]
+
+    assert queue_faults([*WAITED, *first], waiting(2)) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "rows"),
+    [
+        ([line(1, "waitlisted", "enrolled", "promotion", at=1)], waiting(3, 2)),
+        ([line(2, "waitlisted", "enrolled", "promotion", at=at) for at in (1, 2)], waiting(3, 1)),
+        ([line(9, None, "enrolled")], waiting(3, 1, 2)),
+        ([line(9, "unenrolled", "enrolled")], waiting(3, 1, 2)),
+        ([], waiting(1, 2, 3)),
+    ],
+)
+def test_who_is_served_out_of_order_is_found(lines: list[Any], rows: list[Any]) -> None:
+    assert queue_faults([*WAITED, *lines], rows) != []
+
+
+def test_who_leaves_a_queue_or_overtakes_it_by_hand_is_no_fault() -> None:
+    lines = [line(3, "waitlisted", "unenrolled"), line(9, None, "enrolled", "database")]
+
+    assert queue_faults([*WAITED, *lines], waiting(1, 2)) == []
