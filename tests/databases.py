@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -47,21 +48,30 @@ class PostgreSQL:
         for each in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
-        psutil.wait_procs(processes)
+        while any(_is_alive(each) for each in processes):
+            time.sleep(0.01)
         (self.folder / "postmaster.pid").unlink()  # as an init system would find: nobody has this id any more
 
-    def kill_a_backend(self) -> None:
-        """SIGKILL for one process that serves the application, if there is any; the postmaster restarts the rest."""
+    def kill_a_backend(self) -> bool:
+        """SIGKILL for a process that serves the application, if there is one; the postmaster restarts the rest."""
         for each in psutil.Process(self._server.get_pid()).children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 # "postgres: <user> <database> <host> <what it does>"; processes without a client have no database.
                 if "[local]" in " ".join(each.cmdline()):
                     each.kill()
-                    return
+                    return True
+        return False
 
     def start(self) -> None:
         """Start it again; it recovers what was committed."""
         self._server.start()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """A zombie is not; it may stay for long where nobody waits for orphans, as in some containers."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def migrate(url: URL, revision: str = "head") -> None:

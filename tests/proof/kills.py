@@ -92,4 +92,4 @@ def _kill_postgresql(stage: Stage) -> None:
 
 def _kill_a_backend(stage: Stage) -> None:
     assert stage.postgresql
-    stage.postgresql.kill_a_backend()
+    until(stage.postgresql.kill_a_backend, "a backend to kill")

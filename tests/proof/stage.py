@@ -39,7 +39,8 @@ class Ground:
     def __init__(self, folder: Path, backend: str, tampering: Sequence[str] = ()) -> None:
         self.folder, self.backend = folder, backend
         folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
-        self.postgresql = PostgreSQL() if backend == "postgresql" else None
+        # A deadlock shall be called one before the service gives up waiting for the lock.
+        self.postgresql = PostgreSQL(deadlock_timeout="100ms") if backend == "postgresql" else None
         self.databases = Databases(backend, folder, self.postgresql.url if self.postgresql else None)
         template = create_engine(self.databases.template, poolclass=NullPool)
         with template.begin() as connection:
