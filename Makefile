@@ -22,8 +22,8 @@ test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQ
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/api/enrollment.py' --fail-under=100
 
-proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS="--help" lists options)
-	$(BIN)/python -m tests.proof $(or $(ARGS),--record --json proof.json)
+proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS=--help lists options)
+	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
 
 format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -20,6 +20,8 @@ from sqlalchemy.pool import NullPool
 from course_management.config import database_url
 
 ROOT = Path(__file__).parent.parent
+PATIENCE_S = 60
+"""When a test gives up on something that never comes; nothing here takes a tenth of it."""
 
 
 class PostgreSQL:
@@ -48,19 +50,28 @@ class PostgreSQL:
         for each in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
+        deadline = time.monotonic() + PATIENCE_S
         while any(_is_alive(each) for each in processes):
+            assert time.monotonic() < deadline, "PostgreSQL survived SIGKILL"
             time.sleep(0.01)
-        (self.folder / "postmaster.pid").unlink()  # as an init system would find: nobody has this id any more
+        # Their process ids may still be there as zombies, and PostgreSQL would take these files for somebody else's.
+        for left in (self.folder / "postmaster.pid", *self.folder.glob(".s.PGSQL.*.lock")):
+            left.unlink()
 
     def kill_a_backend(self) -> bool:
-        """SIGKILL for a process that serves the application, if there is one; the postmaster restarts the rest."""
+        """SIGKILL for a process that is serving the application, if there is one; the postmaster restarts the rest."""
         for each in psutil.Process(self._server.get_pid()).children():
             with contextlib.suppress(psutil.NoSuchProcess):
-                # "postgres: <user> <database> <host> <what it does>"; processes without a client have no database.
-                if "[local]" in " ".join(each.cmdline()):
+                # "postgres: <user> <database> <host> <what it does>"; processes without a client have no host.
+                title = " ".join(each.cmdline())
+                if "[local]" in title and not title.endswith("idle"):
                     each.kill()
                     return True
         return False
+
+    def end(self) -> None:
+        """Stop it and remove its folder."""
+        self._server.cleanup()
 
     def start(self) -> None:
         """Start it again; it recovers what was committed."""
@@ -118,14 +129,15 @@ class Databases:
         if self.server is None:
             Path(str(url.database)).unlink()
         else:
-            self._run(f'DROP DATABASE "{url.database}" WITH (FORCE)')
+            self.run(f'DROP DATABASE "{url.database}" WITH (FORCE)')
 
     def _create(self, name: str, template: str) -> URL:
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         assert self.server is not None
         return self.server.set(database=name)
 
-    def _run(self, statement: str) -> None:
+    def run(self, statement: str) -> None:
+        """Run a statement on the server itself, outside of a transaction."""
         assert self.server is not None
         engine = create_engine(self.server, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:

@@ -18,9 +18,9 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
+from .databases import PATIENCE_S
+
 COMMAND = [str(Path(sys.executable).parent / "course-management"), "serve"]
-PATIENCE_S = 60
-"""When a test gives up on something that never comes; nothing here takes a tenth of it."""
 MIB = 1024 * 1024
 
 

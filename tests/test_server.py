@@ -18,8 +18,8 @@ from sqlalchemy.engine import URL, make_url
 from course_management import create_app
 from course_management.database import db
 
-from .databases import migrate
-from .real_server import COMMAND, MIB, PATIENCE_S, Server, environment, until
+from .databases import PATIENCE_S, migrate
+from .real_server import COMMAND, MIB, Server, environment, until
 
 
 @contextmanager

@@ -31,11 +31,6 @@ POSTGRESQL = (
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE change record;
     BEGIN
-        FOR change IN SELECT * FROM new_rows ORDER BY course_id, student_id LOOP
-            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-            VALUES (change.status_since, change.student_id, change.course_id, NULL, change.status,
-                    change.actor, change.request_id);
-        END LOOP;
         FOR change IN
             SELECT course_id,
                    count(*) FILTER (WHERE status = 'enrolled') AS seats,
@@ -49,6 +44,11 @@ POSTGRESQL = (
                 last_queue_number = greatest(last_queue_number, change.queue_number)
             WHERE id = change.course_id;
         END LOOP;
+        FOR change IN SELECT * FROM new_rows ORDER BY course_id, queue_number, student_id LOOP
+            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+            VALUES (change.status_since, change.student_id, change.course_id, NULL, change.status,
+                    change.actor, change.request_id);
+        END LOOP;
         RETURN NULL;
     END $$
     """,
@@ -57,18 +57,6 @@ POSTGRESQL = (
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE change record;
     BEGIN
-        FOR change IN
-            SELECT o.status AS from_status, o.revision AS from_revision, n.*
-            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
-            WHERE o.status <> n.status ORDER BY n.course_id, n.student_id
-        LOOP
-            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-            VALUES (CASE WHEN change.revision = change.from_revision THEN clock_timestamp()
-                         ELSE change.status_since END,
-                    change.student_id, change.course_id, change.from_status, change.status,
-                    CASE WHEN change.revision = change.from_revision THEN 'database' ELSE change.actor END,
-                    CASE WHEN change.revision = change.from_revision THEN NULL ELSE change.request_id END);
-        END LOOP;
         FOR change IN
             SELECT n.course_id,
                    count(*) FILTER (WHERE n.status = 'enrolled')
@@ -85,6 +73,18 @@ POSTGRESQL = (
                 waiting = waiting + change.places,
                 last_queue_number = greatest(last_queue_number, change.queue_number)
             WHERE id = change.course_id;
+        END LOOP;
+        FOR change IN
+            SELECT o.status AS from_status, o.revision AS from_revision, n.*
+            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
+            WHERE o.status <> n.status ORDER BY n.course_id, n.student_id
+        LOOP
+            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+            VALUES (CASE WHEN change.revision = change.from_revision THEN clock_timestamp()
+                         ELSE change.status_since END,
+                    change.student_id, change.course_id, change.from_status, change.status,
+                    CASE WHEN change.revision = change.from_revision THEN 'database' ELSE change.actor END,
+                    CASE WHEN change.revision = change.from_revision THEN NULL ELSE change.request_id END);
         END LOOP;
         RETURN NULL;
     END $$

@@ -6,9 +6,10 @@ with the database's clock. One gap: on SQLite, INSERT OR REPLACE over a held row
 set `recursive_triggers` (ours have). The statements are what the tables have now; each migration carries its own frozen
 copy, and a test compares the two.
 
-PostgreSQL: statement-level triggers that loop over the transition tables, one ledger row a change and then one
-update a course, so that a bulk load does not update a course once a row. The courses come in ascending order,
-the order in which everybody locks. SQLite has row-level triggers only, with the same effect.
+PostgreSQL: statement-level triggers that loop over the transition tables, one update a course, so that a bulk load
+does not update a course once a row, and then one ledger row a change. The courses come in ascending order, the
+order in which everybody locks; the ledger comes after them, so that its lines about one course are numbered in the
+order of the changes whoever made them. SQLite has row-level triggers only, with the same effect.
 """
 
 from __future__ import annotations
@@ -31,11 +32,6 @@ POSTGRESQL = (
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE change record;
     BEGIN
-        FOR change IN SELECT * FROM new_rows ORDER BY course_id, student_id LOOP
-            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-            VALUES (change.status_since, change.student_id, change.course_id, NULL, change.status,
-                    change.actor, change.request_id);
-        END LOOP;
         FOR change IN
             SELECT course_id,
                    count(*) FILTER (WHERE status = 'enrolled') AS seats,
@@ -49,6 +45,11 @@ POSTGRESQL = (
                 last_queue_number = greatest(last_queue_number, change.queue_number)
             WHERE id = change.course_id;
         END LOOP;
+        FOR change IN SELECT * FROM new_rows ORDER BY course_id, queue_number, student_id LOOP
+            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+            VALUES (change.status_since, change.student_id, change.course_id, NULL, change.status,
+                    change.actor, change.request_id);
+        END LOOP;
         RETURN NULL;
     END $$
     """,
@@ -57,18 +58,6 @@ POSTGRESQL = (
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE change record;
     BEGIN
-        FOR change IN
-            SELECT o.status AS from_status, o.revision AS from_revision, n.*
-            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
-            WHERE o.status <> n.status ORDER BY n.course_id, n.student_id
-        LOOP
-            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-            VALUES (CASE WHEN change.revision = change.from_revision THEN clock_timestamp()
-                         ELSE change.status_since END,
-                    change.student_id, change.course_id, change.from_status, change.status,
-                    CASE WHEN change.revision = change.from_revision THEN 'database' ELSE change.actor END,
-                    CASE WHEN change.revision = change.from_revision THEN NULL ELSE change.request_id END);
-        END LOOP;
         FOR change IN
             SELECT n.course_id,
                    count(*) FILTER (WHERE n.status = 'enrolled')
@@ -85,6 +74,18 @@ POSTGRESQL = (
                 waiting = waiting + change.places,
                 last_queue_number = greatest(last_queue_number, change.queue_number)
             WHERE id = change.course_id;
+        END LOOP;
+        FOR change IN
+            SELECT o.status AS from_status, o.revision AS from_revision, n.*
+            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
+            WHERE o.status <> n.status ORDER BY n.course_id, n.student_id
+        LOOP
+            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+            VALUES (CASE WHEN change.revision = change.from_revision THEN clock_timestamp()
+                         ELSE change.status_since END,
+                    change.student_id, change.course_id, change.from_status, change.status,
+                    CASE WHEN change.revision = change.from_revision THEN 'database' ELSE change.actor END,
+                    CASE WHEN change.revision = change.from_revision THEN NULL ELSE change.request_id END);
         END LOOP;
         RETURN NULL;
     END $$

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ..real_server import PATIENCE_S
+from ..databases import PATIENCE_S
 from .stage import Stage
 
 CAPACITIES = (2, 20)
@@ -72,6 +72,7 @@ class Caller:
             self._connection.request(method, path, sent, headers)
             answer = self._connection.getresponse()
             found = answer.read()
+            self.seen["503 without Retry-After"] += answer.status == 503 and not answer.headers["Retry-After"]
             return Answer(answer.status, json.loads(found) if found else None)
         except (OSError, http.client.HTTPException):
             self.close()
@@ -156,7 +157,8 @@ class Client:
                 self._refused(request, answer)
             self.refused.add(request)  # what is only tried leaves no trace either
             return
-        self._expect({*answer.body["enrolled"], *answer.body["waitlisted"], *answer.body["kept"]} == {*wanted})
+        new = {*answer.body["enrolled"], *answer.body["waitlisted"]}
+        self._expect(new | {*answer.body["kept"]} == {*wanted}, request, answer)
         self._expect(
             request in self.unsure or answer.body["unenrolled"] == sorted({*self.held[student]} - {*wanted}),
             request,
@@ -253,6 +255,7 @@ class Hand:
         self.engine = create_engine(stage.url, poolclass=NullPool)
         self.held: dict[int, dict[int, str]] = {student: {} for student in students}
         self.known: set[tuple[int, int]] = set()
+        self.changes = 0
 
     def step(self) -> None:
         """One statement, which the database may refuse."""
@@ -261,9 +264,10 @@ class Hand:
             statement = self.LEAVE
         else:
             statement = self.TAKE_AGAIN if (student, course) in self.known else self.TAKE
-        with suppress(DBAPIError), self.engine.begin() as connection:
+        with suppress(DBAPIError), self.engine.connect() as connection:
             connection.execute(statement, {"student": student, "course": course})
             connection.commit()
+            self.changes += 1
             self.known.add((student, course))
             if statement is self.LEAVE:
                 del self.held[student][course]

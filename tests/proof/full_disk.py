@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL
 
 from .clients import Unserved
 from .load import Load
@@ -26,7 +26,8 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
     """Fill the disk, write until there is no room, read, make room, write again."""
     with (
         small_disk(ground.folder / "disk") as disk,
-        ground.stage(_database_on(disk, ground)) as stage,
+        _database_on(disk, ground) as url,
+        ground.stage(url) as stage,
         closing(Load(stage, seed, clients=1)) as load,
     ):
         (client,) = load.clients
@@ -61,24 +62,27 @@ def small_disk(folder: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S603, S607
+        subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607
 
 
-def _database_on(disk: Path, ground: Ground) -> URL:
+@contextmanager
+def _database_on(disk: Path, ground: Ground) -> Iterator[URL]:
     """A migrated database there. PostgreSQL's write-ahead log stays where it is: without it, PostgreSQL ends."""
     url = ground.databases.migrated()
     if not ground.postgresql:
-        return url.set(database=str(shutil.copy(str(url.database), disk)))
+        yield url.set(database=str(shutil.copy(str(url.database), disk)))
+        return
     space = disk / "tablespace"
     space.mkdir()
     owner = ground.postgresql.folder.stat()
     os.chown(space, owner.st_uid, owner.st_gid)
-    engine = create_engine(ground.postgresql.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE TABLESPACE small LOCATION '{space}'"))
-        connection.execute(text(f'ALTER DATABASE "{url.database}" SET TABLESPACE small'))
-    engine.dispose()
-    return url
+    ground.databases.run(f"CREATE TABLESPACE small LOCATION '{space}'")
+    ground.databases.run(f'ALTER DATABASE "{url.database}" SET TABLESPACE small')
+    try:
+        yield url
+    finally:  # PostgreSQL must not miss the disk when it is gone
+        ground.databases.drop(url)
+        ground.databases.run("DROP TABLESPACE small")
 
 
 def _fill(ballast: Path) -> None:

@@ -50,6 +50,8 @@ class Load:
 
         def work(client: Client) -> None:
             for _ in range(operations // len(self.clients)):
+                if over.is_set():
+                    return
                 client.step()
 
         def meddle() -> None:

@@ -223,13 +223,13 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
 
         @invariant()
         def is_what_the_model_says(self) -> None:
-            first = getattr(self, "courses", [0])[0]
+            first = self.courses[0]
             rows = stage.sql(
                 "SELECT course_id, student_id, queue_number FROM student_courses"
                 " WHERE course_id >= :first AND status <> 'unenrolled' ORDER BY queue_number",
                 first=first,
             )
-            for number, course in enumerate(getattr(self, "model", ())):
+            for number, course in enumerate(self.model):
                 here = [row for row in rows if row.course_id == self.courses[number]]
                 assert {row.student_id for row in here if row.queue_number is None} == {
                     self.people[student] for student in course.seated

@@ -39,21 +39,21 @@ PARTS = {
     ),
     "random operations": Part(_staged(random_operations.prove), {"operations": 50_000}, {"operations": 500}),
     "model": Part(_staged(model.prove), {"examples": 500, "steps": 40}, {"examples": 6, "steps": 15}),
-    "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 1}),
+    "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 2}),
     "cut": Part(_staged(cuts.prove), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
     "full disk": Part(full_disk.prove, {}, {}),
 }
 
 
 def run(name: str, ground: Ground, seed: int, sizes: Mapping[str, int]) -> Outcome:
-    """Run a part; a service that does not even answer is a check that does not hold."""
+    """Run a part; a service that does not even answer is a check that does not hold, and so is a mistake of ours."""
     outcome = Outcome(name, ground.backend, seed)
     started = time.monotonic()
     try:
         outcome.figures, outcome.checks = PARTS[name].prove(ground, seed, **sizes)
     except Skipped as why:
         outcome.skipped = str(why)
-    except AssertionError as error:
-        outcome.checks = [Check("the part ran to its end", str(error) or repr(error), "")]
+    except Exception as error:  # noqa: BLE001 - half an hour of other results is not lost for it
+        outcome.checks = [Check("the part ran to its end", repr(error), "")]
     outcome.seconds = time.monotonic() - started
     return outcome

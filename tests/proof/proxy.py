@@ -51,6 +51,8 @@ class Proxy:
 
     def close(self) -> None:
         """Accept nobody any more."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who accepts
         self._listener.close()
 
     def _accept(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
 from .load import Load
@@ -15,20 +16,36 @@ CLIENTS = 8
 def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], list[Check]]:
     """Nine tenths through the service alone, which must do without a conflict; the rest with a hand beside it."""
     with closing(Load(stage, seed, CLIENTS)) as load:
-        load.run(operations * 9 // 10)
+        verified = _run_verified(stage, load, operations * 9 // 10)
         conflicts, unserved = stage.conflicts(), load.count("503")
         alone = [
             Check("requests answered 503", unserved),
             Check("answers lost", load.count("answers lost")),
             Check("deadlocks and stale snapshots", sum(conflicts[kind] for kind in IMPOSSIBLE)),
+            Check("verify, asked while in use", sorted({each.name for each in verified if not each.holds}), []),
             *stage.verified(),
         ]
         load.run(operations - operations * 9 // 10, with_hand=True)
         figures = {
             "operations": load.operations,
             "changes": len(load.union("claims")),
-            "decided again": conflicts["Raced"],
             "refused": len(load.union("refused")),
+            "decided again": conflicts["Raced"],
+            "changes by hand": load.hand.changes,
         }
-        beside = Check("requests answered 503 beside the hand", load.count("503") - unserved)
-        return figures, [*alone, beside, *settled(load), *stage.verified(promoting=True)]
+        beside = [
+            Check("requests answered 503 beside the hand", load.count("503") - unserved),
+            Check("the hand changed something", load.hand.changes > 0, expected=True),
+        ]
+        return figures, [*alone, *beside, *settled(load), *stage.verified(promoting=True)]
+
+
+def _run_verified(stage: Stage, load: Load, operations: int) -> list[Check]:
+    """So many operations, and beside them `verify`, again and again."""
+    found = []
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load.run, operations)
+        while not wait([running], timeout=1).done:
+            found += stage.verified()
+        running.result()
+    return found

@@ -59,6 +59,13 @@ class Outcome:
             ],
         }
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Outcome:
+        """The outcome that `as_dict` wrote."""
+        checks = [Check(each["name"], each["found"], each["expected"]) for each in found["checks"]]
+        kept = {name: found[name] for name in ("part", "database", "seed", "figures", "skipped", "seconds")}
+        return cls(checks=checks, **kept)
+
     def row(self) -> list[str]:
         """A line of the table."""
         figures = ", ".join(f"{name} {_number(value)}" for name, value in self.figures.items())

@@ -22,15 +22,17 @@ def settled(load: Load) -> list[Check]:
         if row.status != "unenrolled":
             held[row.student_id][row.course_id] = row.status
     claims, unsure, refused = (load.union(name) for name in ("claims", "unsure", "refused"))
-    promoted = {(line.student_id, line.course_id) for line in lines if line.actor == "promotion"}
+    following: dict[tuple[int, int], str] = {}
     by_request = []
-    for line in lines:
+    for line in reversed(lines):
+        pair = line.student_id, line.course_id
         if line.request_id and line.actor != "promotion":
-            claim = Claim(line.request_id, line.student_id, line.course_id, line.to_status)
+            claim = Claim(line.request_id, *pair, line.to_status)
             seated = claim._replace(status="enrolled")
-            # Who waited for a moment only, until the promotion of the same request, was told of the seat.
-            was_promoted = claim.status == "waitlisted" and claim[1:3] in promoted and seated in claims
+            # Who waited for a moment only, until a promotion came before the answer, was told of the seat.
+            was_promoted = claim.status == "waitlisted" and following.get(pair) == "promotion" and seated in claims
             by_request.append(seated if was_promoted else claim)
+        following[pair] = line.actor
     repeated = Counter((line.request, line.student, line.course) for line in by_request)
     return [
         Check("answers that contradict an earlier one", load.contradictions[:5], []),
@@ -59,11 +61,11 @@ def queue_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
     """Where the ledger, by course and in order, tells of a queue that was not served in order, or was overtaken.
 
     In one course the lines follow each other as the changes did. Those of one promotion come by student, and only
-    together they are the head of the queue. Who writes around the service may overtake, and it is told who that was.
+    together they are the head of the queue. Who writes around the service may overtake, and never waits here.
     """
     faults = []
     queues: dict[int, list[int]] = defaultdict(list)
-    for (course, promotion, *_), group in groupby(lines, _step):
+    for (course, promotion, *_), group in groupby((line for line in lines if line.actor != "database"), _step):
         queue = queues[course]
         if promotion:
             seated = {line.student_id for line in group}
@@ -76,7 +78,7 @@ def queue_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
                 queue.remove(line.student_id)
             if line.to_status == "waitlisted":
                 queue.append(line.student_id)
-            elif line.to_status == "enrolled" and line.actor != "database" and queue:
+            elif line.to_status == "enrolled" and queue:
                 faults.append(f"in course {course}, {line.student_id} overtook {queue[:5]} in {line.request_id}")
     waiting = sorted((row.course_id, row.queue_number, row.student_id) for row in rows if row.status == "waitlisted")
     for course, queue in queues.items():

@@ -47,6 +47,11 @@ class Ground:
             for statement in tampering:
                 connection.exec_driver_sql(statement)
 
+    def close(self) -> None:
+        """End PostgreSQL."""
+        if self.postgresql:
+            self.postgresql.end()
+
     @contextmanager
     def stage(self, url: URL | None = None) -> Iterator[Stage]:
         """A migrated database with the server up on it, which is ended whatever happens."""
