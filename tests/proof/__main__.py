@@ -25,7 +25,7 @@ import course_management
 from ..databases import ROOT
 from .mutants import MUTANTS, run_without
 from .parts import BACKENDS, PARTS, run
-from .report import HEADINGS, Outcome, markdown
+from .report import HEADINGS, Check, Outcome, markdown
 from .stage import Ground
 
 MUTANT_HEADINGS = ["without", "database", "part", "verdict", "noticed by"]
@@ -54,7 +54,6 @@ def main(
     mutant: str | None,
 ) -> None:
     """Prove the promises under load and faults, and that each proof can fail. Exit 1 when one does not hold."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     if record and (parts or backends or which or size == "small"):
         raise click.UsageError("Only a whole run is recorded.")
     backends = backends or BACKENDS
@@ -107,7 +106,10 @@ def _mutate(console: Console, parts: Sequence[str], backends: Sequence[str], see
     for name, mutant in MUTANTS.items():
         for backend in mutant.databases:
             if backend in backends and mutant.part in (parts or PARTS):
-                outcome = run_without(name, backend, seed)
+                try:
+                    outcome = run_without(name, backend, seed)
+                except Exception as error:  # noqa: BLE001 - the other mutants are still to come
+                    outcome = Outcome(mutant.part, backend, seed, checks=[Check("the mutant ran", repr(error), "")])
                 broken = list(dict.fromkeys(check.name for check in outcome.broken))
                 noticed = "noticed" if mutant.check in broken else "NOT NOTICED"
                 verdict = "skipped" if outcome.skipped else noticed
@@ -145,4 +147,5 @@ def _record(results: dict[str, Any], outcomes: list[list[str]], mutations: list[
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     main()
