@@ -260,6 +260,8 @@ class Hand:
     def step(self) -> None:
         """One statement, which the database may refuse."""
         student, course = self.chance.choice(self.students), self.chance.choice(self.courses)
+        if (held := [(s, c) for s, courses in self.held.items() for c in courses]) and self.chance.random() < 0.5:
+            student, course = self.chance.choice(held)
         if course in self.held[student]:
             statement = self.LEAVE
         else:

@@ -17,7 +17,7 @@ COURSES, STUDENTS_EACH = 6, 8
 class Load:
     """All the clients of a stage, their students and the few courses that all of them want."""
 
-    def __init__(self, stage: Stage, seed: int, clients: int, *, faults: bool = False, port: int | None = None) -> None:
+    def __init__(self, stage: Stage, seed: int, clients: int, *, faults: bool = False) -> None:
         chance = random.Random(seed)  # noqa: S311
         limits = [
             {"capacity": chance.randint(*CAPACITIES), "waitlist_capacity": chance.choice([0, 3, None, None])}
@@ -27,7 +27,7 @@ class Load:
         people = stage.people((clients + 1) * STUDENTS_EACH)
         self.clients = [
             Client(
-                port or stage.server.port,
+                stage.server.port,
                 f"{seed}-{n}",
                 people[n :: clients + 1],
                 self.courses,

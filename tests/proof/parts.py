@@ -25,9 +25,9 @@ class Part:
     databases: tuple[str, ...] = BACKENDS
 
 
-def _staged(prove: Callable[..., Found]) -> Callable[..., Found]:
+def _staged(prove: Callable[..., Found], *, serving: bool = True) -> Callable[..., Found]:
     def on(ground: Ground, seed: int, **sizes: int) -> Found:
-        with ground.stage() as stage:
+        with ground.stage(serving=serving) as stage:
             return prove(stage, seed, **sizes)
 
     return on
@@ -38,9 +38,9 @@ PARTS = {
         _staged(last_seats.prove), {"connections": 1000, "rounds": 20}, {"connections": 200, "rounds": 1}
     ),
     "random operations": Part(_staged(random_operations.prove), {"operations": 50_000}, {"operations": 500}),
-    "model": Part(_staged(model.prove), {"examples": 500, "steps": 40}, {"examples": 6, "steps": 15}),
+    "model": Part(_staged(model.prove, serving=False), {"examples": 500, "steps": 40}, {"examples": 6, "steps": 15}),
     "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 2}),
-    "cut": Part(_staged(cuts.prove), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
+    "cut": Part(_staged(cuts.prove, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
     "full disk": Part(full_disk.prove, {}, {}),
 }
 

@@ -53,18 +53,21 @@ class Ground:
             self.postgresql.end()
 
     @contextmanager
-    def stage(self, url: URL | None = None) -> Iterator[Stage]:
+    def stage(self, url: URL | None = None, *, serving: bool = True) -> Iterator[Stage]:
         """A migrated database with the server up on it, which is ended whatever happens."""
         stage = Stage(self.folder, url or self.databases.migrated(), self.postgresql)
         try:
-            stage.server.wait()
+            if serving:
+                stage.serve(stage.url)
             yield stage
         finally:
             stage.end()
 
 
 class Stage:
-    """A migrated database and the real server on it."""
+    """A migrated database and, once it serves, the real server on it."""
+
+    server: Server
 
     def __init__(self, folder: Path, url: URL, postgresql: PostgreSQL | None) -> None:
         self.folder, self.url, self.postgresql = folder, url, postgresql
@@ -72,11 +75,18 @@ class Stage:
         self.engine = create_engine(url, poolclass=NullPool)  # no connection that a fault could have ended
         self.log = folder / "server.log"
         self.log.unlink(missing_ok=True)
-        self.server = self.serve(url)
+        self._started: list[Server] = []
 
-    def serve(self, url: URL) -> Server:
-        """The server, perhaps one more, on a database."""
-        return Server(self.folder, url, LOG_LEVEL="debug", LOG_FORMAT="json")
+    def serve(self, url: URL) -> None:
+        """Start the server on the database, by an address of it."""
+        self.server = Server(self.folder, url, LOG_LEVEL="debug", LOG_FORMAT="json")
+        self._started.append(self.server)
+        self.server.wait()
+
+    def end(self) -> None:
+        """End the server."""
+        for server in self._started:
+            server.end()
 
     def people(self, count: int) -> list[int]:
         """Students, by the hand of an import; their ids."""
@@ -100,10 +110,6 @@ class Stage:
         """The rows of a question, asked around the service."""
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters).all())
-
-    def end(self) -> None:
-        """End the server."""
-        self.server.end()
 
     # --- what is asked afterwards -----------------------------------------------------------------------
 
