@@ -30,7 +30,6 @@ from .stage import Ground
 
 MUTANT_HEADINGS = ["without", "database", "part", "verdict", "noticed by"]
 RESULTS = ROOT / "docs" / "proof.md"
-MARK = "<!-- what follows is written by `make proof ARGS=--record` -->\n"
 
 
 @click.command()
@@ -41,7 +40,7 @@ MARK = "<!-- what follows is written by `make proof ARGS=--record` -->\n"
 @click.option("--mutations", "which", flag_value="mutations", help="Only the table of mutations.")
 @click.option("--no-mutations", "which", flag_value="parts", help="Only the parts.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
-@click.option("--record", is_flag=True, help="Write the tables into docs/proof.md.")
+@click.option("--record", is_flag=True, help="Write what was run into docs/proof.md.")
 @click.option("--mutant", type=click.Choice(list(MUTANTS)), hidden=True, help="What --mutations runs as a process.")
 def main(
     parts: Sequence[str],
@@ -54,8 +53,8 @@ def main(
     mutant: str | None,
 ) -> None:
     """Prove the promises under load and faults, and that each proof can fail. Exit 1 when one does not hold."""
-    if record and (parts or backends or which or size == "small"):
-        raise click.UsageError("Only a whole run is recorded.")
+    if record and (parts or backends or size == "small"):
+        raise click.UsageError("Only all parts or all mutations, at full size, are recorded.")
     backends = backends or BACKENDS
     if mutant and out:
         out.write_text(json.dumps(_on_mutant(mutant, backends[0], seed)))
@@ -64,15 +63,18 @@ def main(
     console.print(f"seed {seed}")
     outcomes = list(_prove(console, parts or list(PARTS), backends, size, seed)) if which != "mutations" else []
     mutations = list(_mutate(console, parts, backends, seed)) if which != "parts" else []
-    for headings, rows in (
-        (HEADINGS, [each.row() for each in outcomes]),
-        (MUTANT_HEADINGS, [list(each.values()) for each in mutations]),
-    ):
-        table = Table(*headings)
-        for row in rows:
-            table.add_row(*row)
+    tables = {
+        "parts": (HEADINGS, [each.row() for each in outcomes]),
+        "mutations": (MUTANT_HEADINGS, [list(each.values()) for each in mutations]),
+    }
+    for section, (headings, rows) in tables.items():
         if rows:
+            table = Table(*headings)
+            for row in rows:
+                table.add_row(*row)
             console.print(table)
+        if rows and record:
+            _record(section, seed, markdown(headings, rows))
     results = {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": _machine(),
@@ -82,8 +84,6 @@ def main(
     }
     if out:
         out.write_text(json.dumps(results, indent=2) + "\n")
-    if record:
-        _record(results, [each.row() for each in outcomes], [list(each.values()) for each in mutations])
     failed = any(each.broken for each in outcomes) or any(each["verdict"] == "NOT NOTICED" for each in mutations)
     sys.exit(1 if failed else 0)
 
@@ -138,12 +138,16 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, {versions}, PostgreSQL of the wheel"
 
 
-def _record(results: dict[str, Any], outcomes: list[list[str]], mutations: list[list[str]]) -> None:
-    """Replace the tables of docs/proof.md, whose text above them stays."""
-    told = f'`make proof ARGS="--record --seed {results["seed"]}"`, {results["date"]}, {results["machine"]}.\n'
-    tables = [markdown(HEADINGS, outcomes), markdown(MUTANT_HEADINGS, mutations)]
-    above = RESULTS.read_text().partition(MARK)[0]
-    RESULTS.write_text("\n".join([above + MARK, told, *(f"{table}\n" for table in tables)]))
+def _record(section: str, seed: int, table: str) -> None:
+    """Replace one table of docs/proof.md and the line above it; all else there stays."""
+    text = RESULTS.read_text()
+    begin, end = f"<!-- {section}, as `make proof` writes it -->\n", f"<!-- end of {section} -->\n"
+    above, found, rest = text.partition(begin)
+    _, ended, below = rest.partition(end)
+    if not (found and ended):
+        raise click.ClickException(f"{RESULTS} has no place for the {section}.")
+    told = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}\n"
+    RESULTS.write_text("\n".join([above + begin, told, table, end + below]))
 
 
 if __name__ == "__main__":

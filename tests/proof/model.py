@@ -259,8 +259,8 @@ def prove(
     failure = ""
     try:
         seed(chance)(get_state_machine_test(registration, settings=chosen))()
-    except AssertionError as error:
-        failure = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    except Exception as error:  # noqa: BLE001 - a step that gets an answer of another shape can fail in any way
+        failure = "\n".join([repr(error), *getattr(error, "__notes__", ())])
     finally:
         with app.app_context():
             db.engine.dispose()
