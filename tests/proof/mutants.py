@@ -90,9 +90,9 @@ MUTANTS = {
         ((STATEMENTS, "and_(courses.c.waiting == 0, seat_free(courses))", "seat_free(courses)"),),
     ),
     "the order of promotion": Mutant(
-        "model",
-        {"examples": 30, "steps": 30, "shrink": False},
-        DISAGREE,
+        "random operations",
+        {"operations": 1500},
+        "places in a queue out of order",
         (
             (
                 "services/enrollment/promotion.py",
