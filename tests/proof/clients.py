@@ -58,7 +58,7 @@ class Caller:
         self.patient = True
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         self.seen: Counter[str] = Counter()
-        """How many answers were lost, and how many were 503; any other 5xx ends the run."""
+        """How many answers were lost or 503 (any other 5xx ends the run), and how many requests that befell."""
 
     def close(self) -> None:
         """Hang up."""
@@ -91,6 +91,7 @@ class Caller:
             if answer and not self.patient:
                 raise Unserved(answer)
             assert answer is None or answer.status == 503, f"{method} {path} is answered {answer.status}"
+            self.seen["requests to repeat"] += not repeated
             repeated = True
             time.sleep(0.02)
         raise AssertionError(f"{method} {path} was never answered")
@@ -109,7 +110,6 @@ class Client:
         self.capacities: dict[int, int] = {}
         self.claims: set[Claim] = set()
         self.refused: set[str] = set()
-        self.repeated: set[str] = set()
         self.unsure: set[str] = set()
         self.contradictions: list[str] = []
         self.done = 0
@@ -191,8 +191,6 @@ class Client:
         self.done += 1
         request = f"{self.name}-{self.done}"
         answer = self.caller.call(method, path, body, request)
-        if answer.repeated:
-            self.repeated.add(request)
         if answer.repeated or self.faults:
             self.unsure.add(request)
         return request, answer

@@ -36,14 +36,15 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
     met: dict[str, int] = {}
 
     def disturb(load: Load) -> None:
+        until(lambda: all(client.done > 1 for client in load.clients), "load")
         for kind, kill in kinds.items():
-            before = len(load.union("repeated"))
+            before = load.count("requests to repeat")
             for _ in range(kills):
                 _serving(stage)
                 time.sleep(chance.uniform(*PAUSE_S))
                 kill()
             _serving(stage)
-            met[kind] = len(load.union("repeated")) - before
+            met[kind] = load.count("requests to repeat") - before
 
     # A server whose PostgreSQL breaks away may have repeated a request by itself; on SQLite only a client does.
     with closing(Load(stage, seed, CLIENTS, faults=stage.backend == "postgresql")) as load:
