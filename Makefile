@@ -39,7 +39,7 @@ lock: ## Lock the dependencies anew (needs uv)
 	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
 
 clean: ## Remove the virtual environment and caches; the database stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage
 
 .env:
 	@cp .env.example .env
