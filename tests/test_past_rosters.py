@@ -66,13 +66,20 @@ def test_before_anything_happened_nobody_was_there(student: Make, course: Make, 
     assert roster(wanted, as_of="9999-12-31T23:59:59Z") == roster(wanted)
 
 
-def test_who_was_deleted_since_was_there_without_a_name(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, roster: Any
-) -> None:
+@pytest.fixture
+def gone(client: FlaskClient, student: Make, course: Make, enroll: Any) -> tuple[int, int, str]:
+    """A student who has left a course, the course, and a time before that."""
     ada, wanted = student(), course()
     enroll(ada, wanted)
     then = now()
     client.delete(f"/students/{ada}/unenroll?course_id={wanted}")
+    return ada, wanted, then
+
+
+def test_who_was_deleted_since_was_there_without_a_name(
+    client: FlaskClient, gone: tuple[int, int, str], roster: Any
+) -> None:
+    ada, wanted, then = gone
     client.delete(f"/students/{ada}")
 
     (entry,) = roster(wanted, as_of=then)
@@ -80,13 +87,8 @@ def test_who_was_deleted_since_was_there_without_a_name(
     assert (entry["student_id"], entry["name"], entry["status"]) == (ada, None, "enrolled")
 
 
-def test_the_past_of_a_deleted_course_stays(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, roster: Any
-) -> None:
-    ada, wanted = student(), course()
-    enroll(ada, wanted)
-    then = now()
-    client.delete(f"/students/{ada}/unenroll?course_id={wanted}")
+def test_the_past_of_a_deleted_course_stays(client: FlaskClient, gone: tuple[int, int, str], roster: Any) -> None:
+    ada, wanted, then = gone
     assert client.delete(f"/courses/{wanted}").status_code == 204
 
     assert [each["student_id"] for each in roster(wanted, as_of=then)] == [ada]

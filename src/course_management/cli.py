@@ -81,10 +81,10 @@ def promote() -> None:
 def verify() -> None:
     """Check that the whole database agrees with itself, also while in use. Exit 1 and the rows when it does not."""
     broken = 0
-    watched = sys.stdout.isatty()
 
     def announce(name: str) -> None:
-        click.echo(f"        {name} ...\r" if watched else "", nl=False)
+        if sys.stdout.isatty():
+            click.echo(f"        {name} ...\r", nl=False)
 
     with _service("warning"):
         for finding in verification.verify(announce):

@@ -54,6 +54,7 @@ LOSE_LINES = {
     ],
 }
 OVERSOLD = "verify: no course is oversold"
+MODEL = {"examples": 30, "steps": 30, "shrink": False}
 DISAGREE = "steps where the service and the model disagree"
 CONFLICTS = "deadlocks and stale snapshots"
 
@@ -103,13 +104,13 @@ MUTANTS = {
     ),
     "all or nothing": Mutant(
         "model",
-        {"examples": 30, "steps": 30, "shrink": False},
+        MODEL,
         DISAGREE,
         ((STATEMENTS, ".where(counted.c.claimed == asked)", ".where(counted.c.claimed <= asked)"),),
     ),
     "a held seat is left alone": Mutant(
         "model",
-        {"examples": 30, "steps": 30, "shrink": False},
+        MODEL,
         DISAGREE,
         (
             (
