@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of the suite
@@ -24,6 +24,7 @@ from course_management.database import db
 
 from .contract import ContractClient
 from .databases import Databases, PostgreSQL
+from .spies import watched
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -129,16 +130,11 @@ def sql(engine: Engine) -> Callable[..., list[Any]]:
 
 
 @pytest.fixture
-def statements(engine: Engine) -> Iterator[list[str]]:
+def statements() -> Iterator[list[str]]:
     """Every SQL statement the app sends, from here on."""
     sent: list[str] = []
-
-    def note(_: Connection, __: Any, statement: str, *___: Any) -> None:
-        sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
+    with watched(before=lambda _, statement, __: sent.append(statement)):
+        yield sent
 
 
 # --- the happy request: a test shows only what differs from it --------------------------------------------

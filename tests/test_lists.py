@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, event
+
+from .spies import watched
 
 Make = Callable[..., int]
 
@@ -219,20 +221,19 @@ def test_a_cursor_that_was_tampered_with_is_refused(client: FlaskClient, student
 
 
 @pytest.fixture
-def left_open(engine: Engine) -> Iterator[list[bool]]:
+def left_open() -> Iterator[list[bool]]:
     """For each statement from here on, whether it was part of a transaction that went on after it."""
     found: list[bool] = []
 
-    def note(connection: Connection, *_: Any) -> None:
-        driver: Any = connection.connection.driver_connection
-        if connection.dialect.name == "sqlite":
+    def note(cursor: Any, *_: Any) -> None:
+        driver = cursor.connection
+        if isinstance(driver, sqlite3.Connection):
             found.append(driver.in_transaction)
         else:
             found.append(driver.info.transaction_status != TransactionStatus.IDLE)
 
-    event.listen(engine, "after_cursor_execute", note)
-    yield found
-    event.remove(engine, "after_cursor_execute", note)
+    with watched(after=note):
+        yield found
 
 
 @every_list

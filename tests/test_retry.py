@@ -11,7 +11,8 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from course_management.database import MAX_RETRIES, Raced, broken_constraint, is_unavailable, kind_of, retry
+from course_management.database import Raced, broken_constraint, is_unavailable, kind_of, retry
+from course_management.database.retrying import MAX_RETRIES
 
 Make = Callable[..., Any]
 

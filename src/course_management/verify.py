@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
+
+from .database import db
 
 EVIDENCE = 20
 """Rows that are shown for a broken invariant."""
@@ -151,7 +152,7 @@ def _look_again(invariant: Invariant, first: Finding) -> Finding:
 @contextmanager
 def _snapshot() -> Iterator[Connection]:
     """One unchanging view of the database, without a lock that others would wait for, and without a time limit."""
-    engine: Engine = current_app.extensions["autocommit"]
+    engine = db.engine.execution_options(autocommit=True)  # it begins by itself, below
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")

@@ -24,7 +24,8 @@ from .report import Outcome
 
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
-STATEMENTS, DATABASE = "services/enrollment/statements.py", "database.py"
+STATEMENTS, CONNECTIONS = "services/enrollment/statements.py", "database/connections.py"
+RETRYING, FAILURES = "database/retrying.py", "database/failures.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
     "sqlite": [
@@ -131,41 +132,41 @@ MUTANTS = {
         "random operations",
         {"operations": 1500},
         CONFLICTS,
-        ((DATABASE, '"BEGIN IMMEDIATE"', '"BEGIN"'),),
+        ((CONNECTIONS, '"BEGIN IMMEDIATE"', '"BEGIN"'),),
         databases=("sqlite",),
     ),
     "the retry": Mutant(
         "random operations",
         {"operations": 4000},
         "requests answered 503",
-        ((DATABASE, "if not helps or tries > MAX_RETRIES or", "if tries or"),),
+        ((RETRYING, "if not helps or tries > MAX_RETRIES or", "if tries or"),),
     ),
     "the retry of a lost connection": Mutant(
         "cut",
         {"cuts": 6},
         "single cuts that a client saw",
-        ((DATABASE, "helps = repeatable and lost == 1", "helps = False"),),
+        ((RETRYING, "helps = repeatable and lost == 1", "helps = False"),),
         databases=("postgresql",),
     ),
     "the commit that waits for the disk": Mutant(
         "kill",
         {"kills": 4},
         "acknowledged changes that the ledger has not",
-        ((DATABASE, '"timezone": "UTC",', '"timezone": "UTC", "synchronous_commit": "off",'),),
+        ((CONNECTIONS, '"timezone": "UTC",', '"timezone": "UTC", "synchronous_commit": "off",'),),
         databases=("postgresql",),
     ),
     "the transaction": Mutant(
         "kill",
         {"kills": 4},
         "students who do not hold what they were told",
-        ((DATABASE, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
+        ((CONNECTIONS, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
         databases=("sqlite",),
     ),
     "a full disk is an outage": Mutant(
         "full disk",
         {},
         "writes without room",
-        ((DATABASE, '"SQLITE_FULL",', ""), (DATABASE, "^(08|53|57|58)", "^(08|57|58)")),
+        ((FAILURES, '"SQLITE_FULL",', ""), (FAILURES, "^(08|53|57|58)", "^(08|57|58)")),
     ),
     "a line of the ledger for every change": Mutant(
         "random operations", {"operations": 500}, "verify: the ledger alone rebuilds the present", statements=LOSE_LINES

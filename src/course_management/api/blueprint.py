@@ -206,11 +206,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def body(self, schema: type[Schema], example: Mapping[str, Any], *, required: bool = True) -> Decorator:
         """The view gets the JSON body, loaded by `schema`, as its first argument."""
-        return cast("Decorator", self.arguments(schema, example=example, required=required))
+        # One instance: made anew for each request, as smorest would make it of the class, it costs more than loading.
+        return cast("Decorator", self.arguments(schema(), example=example, required=required))
 
     def query(self, schema: type[Schema]) -> Decorator:
         """The view gets the query, loaded by `schema`, as its first argument."""
-        return cast("Decorator", self.arguments(schema, location="query"))
+        return cast("Decorator", self.arguments(schema(), location="query"))
 
     def unparsed_body(self, schema: type[Schema], example: Mapping[str, Any]) -> Decorator:
         """Document an optional body that the view reads by itself."""

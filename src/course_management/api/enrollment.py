@@ -29,6 +29,7 @@ from .requests import StrictParser, context, has_body, validation_failed
 blp = Blueprint("enrollment", __name__, description="Which student is in which course.")
 log = structlog.get_logger(__name__)
 parser = StrictParser()
+LEAVING, LEAVING_QUERY = incoming.OneOrMoreCourses(), incoming.UnenrollQuery()
 
 HELD = {
     "id": 1,
@@ -169,10 +170,7 @@ def _courses_to_leave() -> list[int]:
     """The ids from the body or from the query, not from both."""
     if has_body() == bool(request.query_string):
         raise validation_failed({"_schema": ["Give the courses either in the body or in the query."]})
-    if has_body():
-        found = parser.parse(incoming.OneOrMoreCourses(), request)
-    else:
-        found = parser.parse(incoming.UnenrollQuery(), request, location="query")
+    found = parser.parse(LEAVING, request) if has_body() else parser.parse(LEAVING_QUERY, request, location="query")
     course_ids: list[int] = found["course_ids"]
     return course_ids
 

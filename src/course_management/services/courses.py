@@ -26,12 +26,13 @@ REFUSALS = {
     "student_courses_held_rows_stay": CourseHasEnrollments,
 }
 
+_CREATE = insert(courses).returning(courses)
+
 
 def create(values: Mapping[str, Any]) -> AnyRow:
     """Create a course of `code`, `title`, `capacity` and `waitlist_capacity`. Raises `CodeTaken`."""
     with refusing(REFUSALS):
-        statement = insert(courses).values(**values, created_at=utcnow()).returning(courses)
-        return autocommit(statement, repeatable=False)[0]
+        return autocommit(_CREATE, {**values, "created_at": utcnow()}, repeatable=False)[0]
 
 
 def change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: Context) -> AnyRow:

@@ -14,12 +14,13 @@ from . import Precondition, refusing
 
 REFUSALS = {"uq_students_email": EmailTaken, "student_courses_held_rows_stay": StudentHasEnrollments}
 
+_CREATE = insert(students).returning(students)
+
 
 def create(values: Mapping[str, Any]) -> AnyRow:
     """Create a student of `name` and `email`. Returns its row. Raises `EmailTaken`."""
     with refusing(REFUSALS):
-        statement = insert(students).values(**values, created_at=utcnow()).returning(students)
-        return autocommit(statement, repeatable=False)[0]
+        return autocommit(_CREATE, {**values, "created_at": utcnow()}, repeatable=False)[0]
 
 
 @retried(repeatable=False)

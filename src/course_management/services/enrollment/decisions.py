@@ -22,7 +22,7 @@ from ...errors import (
     UnknownCourse,
     WaitlistFull,
 )
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, queue_position, students
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, among, courses, enrollments, queue_position, students
 from .statements import course_ids, student_id
 
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
@@ -41,7 +41,7 @@ _STANDING = (
         case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments))).label("position"),
     )
     .select_from(
-        students.outerjoin(courses, and_(true(), courses.c.id.in_(course_ids))).outerjoin(
+        students.outerjoin(courses, and_(true(), among(courses.c.id, course_ids))).outerjoin(
             enrollments,
             and_(
                 enrollments.c.student_id == students.c.id,

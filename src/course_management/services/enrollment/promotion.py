@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...database import autocommit, kind_of, retry, transaction
 from ...logs import milliseconds_since
-from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, utcnow
+from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, among, courses, enrollments, utcnow
 from .. import Context
 from .statements import course_ids, lock_courses, seat_free
 
@@ -30,7 +30,7 @@ TIME_LIMIT_S = 0.5
 log = structlog.get_logger(__name__)
 
 _ALL_DUE = select(courses.c.id).where(courses.c.waiting > 0, seat_free(courses)).order_by(courses.c.id)
-_DUE = _ALL_DUE.where(courses.c.id.in_(course_ids))
+_DUE = _ALL_DUE.where(among(courses.c.id, course_ids))
 _FREE = lock_courses(courses.c.capacity, courses.c.seats_taken)
 _HEAD = (
     select(enrollments.c.student_id)

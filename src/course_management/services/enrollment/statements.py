@@ -29,11 +29,23 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, students, utcnow
+from ...models import (
+    ENROLLED,
+    UNENROLLED,
+    WAITLISTED,
+    Id,
+    IdList,
+    UtcDateTime,
+    among,
+    courses,
+    enrollments,
+    students,
+    utcnow,
+)
 from .. import Context
 
 student_id = bindparam("student", type_=Id)
-course_ids = bindparam("course_ids", type_=Id, expanding=True)
+course_ids = bindparam("course_ids", type_=IdList)
 asked = bindparam("asked", type_=Integer)
 waitlist = bindparam("waitlist", type_=Boolean)
 now = bindparam("now", type_=UtcDateTime)
@@ -93,7 +105,7 @@ def _enroll(insert: Any) -> Executable:
             ),
         )
         .where(
-            courses.c.id.in_(course_ids),
+            among(courses.c.id, course_ids),
             or_(
                 held.c.student_id.is_not(None),
                 and_(courses.c.waiting == 0, seat_free(courses)),
@@ -142,7 +154,7 @@ def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
     """Lock the courses `course_ids` in the one order; on SQLite the transaction itself is the lock."""
     return (
         select(*columns)
-        .where(courses.c.id.in_(course_ids))
+        .where(among(courses.c.id, course_ids))
         .order_by(courses.c.id)
         .with_for_update(key_share=True, of=courses)
     )

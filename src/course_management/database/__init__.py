@@ -1,0 +1,29 @@
+"""The one database: its base class, the rules of each connection, and the rule of trying again.
+
+Three ways to the data, and no other: `autocommit` runs one statement that is its own transaction (every read,
+and the enroll); `transaction` holds several together; `db.session` is there for shells and tests.
+"""
+
+from .base import SCHEMA_REVISION, Base, db
+from .connections import init_app, install_rules
+from .failures import Raced, broken_constraint, is_unavailable, kind_of
+from .retrying import retried, retry
+from .running import AnyRow, autocommit, schema_revision, transaction
+
+__all__ = [
+    "SCHEMA_REVISION",
+    "AnyRow",
+    "Base",
+    "Raced",
+    "autocommit",
+    "broken_constraint",
+    "db",
+    "init_app",
+    "install_rules",
+    "is_unavailable",
+    "kind_of",
+    "retried",
+    "retry",
+    "schema_revision",
+    "transaction",
+]

@@ -1,0 +1,98 @@
+"""Connections: how each is made fit for this work, and the engine of the app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL
+
+from ..config import Settings
+from .base import db
+from .retrying import end_deadline, start_deadline
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """What `create_engine` gets: a pool of one connection a thread, and the time limits of the database."""
+    options: dict[str, Any] = {
+        "hide_parameters": True,  # an error's text may reach a log, a student's name must not
+        "pool_size": settings.threads,
+        "max_overflow": 0,
+        "pool_timeout": settings.database_pool_timeout_ms / 1000,
+        "pool_reset_on_return": None,  # nothing is left to roll back: who begins a transaction ends it
+    }
+    if settings.database_url.get_backend_name() == "postgresql":
+        options["connect_args"] = postgresql_arguments(settings)
+        options["use_native_hstore"] = False  # we have none; asking for it would be a transaction at the first connect
+    else:
+        options["paramstyle"] = "named"  # as psycopg's; `autocommit` passes values by their names
+    return options
+
+
+def postgresql_arguments(settings: Settings) -> dict[str, Any]:
+    """What comes with the connection: a plain SET inside a transaction would be undone by its rollback."""
+    url: URL = settings.database_url
+    session = {
+        "timezone": "UTC",
+        # All statements find a few rows by keys: one plan does for all values, and the rows are in memory.
+        "plan_cache_mode": "force_generic_plan",
+        "random_page_cost": 1.1,
+        "jit": "off",
+        "lock_timeout": settings.database_lock_timeout_ms,
+        "statement_timeout": settings.database_statement_timeout_ms,
+        "idle_in_transaction_session_timeout": settings.database_idle_in_transaction_timeout_ms,
+    }
+    given = url.query.get("options", "")
+    return {
+        "autocommit": True,
+        "application_name": "course-management",
+        "connect_timeout": 2,  # seconds; libpq knows no less
+        "tcp_user_timeout": settings.database_deadline_ms,
+        "options": " ".join([str(given), *(f"-c {name}={value}" for name, value in session.items())]).strip(),
+    }
+
+
+def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
+    """Make SQLite fit for this work: as it comes, it loses updates and ignores foreign keys, silently."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver must not start transactions behind our back
+        for pragma in (
+            f"busy_timeout={busy_timeout_ms}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+            "recursive_triggers=ON",  # else INSERT OR REPLACE would slip by the triggers
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    # A transaction that reads first and writes later would act on what others have changed meanwhile.
+    _begin_with(engine, "BEGIN IMMEDIATE")
+
+
+def _begin_with(engine: Engine, statement: str) -> None:
+    """Begin transactions by a statement of ours; the driver leaves each statement by itself otherwise."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("autocommit"):
+            connection.exec_driver_sql(statement)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the app its engine, and each request its time for the database."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    db.init_app(app)
+    with app.app_context():
+        engine = db.engine
+    install_rules(engine, settings.database_lock_timeout_ms)
+    if engine.dialect.name == "postgresql":
+        _begin_with(engine, "BEGIN")
+    app.extensions["database_deadline"] = settings.database_deadline_ms / 1000
+    app.before_request(start_deadline)
+    app.teardown_request(end_deadline)

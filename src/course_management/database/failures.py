@@ -1,0 +1,68 @@
+"""What the database says when it does not do as told, and what that means."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+TRY_AGAIN = {"40001", "40P01", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY"}
+"""What the database says when the same transaction can succeed a moment later: serialization, deadlock, busy."""
+UNAVAILABLE = re.compile(r"^(08|53|57|58)|^55P03$|^25006$|^40001$|^40P01$")
+"""SQLSTATEs of a PostgreSQL that cannot serve now: connection, resources, intervention, system, lock, read-only."""
+
+
+class Raced(Exception):
+    """Somebody else changed what this transaction had read; it is rolled back and tried again, whole."""
+
+
+def kind_of(error: BaseException) -> str:
+    """The database's own short name for an error: a SQLSTATE, or SQLite's symbol. Never its text."""
+    original = getattr(error, "orig", None)
+    return str(
+        getattr(original, "sqlstate", None)
+        or getattr(original, "sqlite_errorname", None)
+        or type(original or error).__name__
+    )
+
+
+def is_unavailable(error: SQLAlchemyError) -> bool:
+    """Whether the database could not serve (so that 503 is the truth), as opposed to a mistake of ours."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, OperationalError | InterfaceError | InternalError):
+        return False
+    original: Any = error.orig
+    if name := getattr(original, "sqlite_errorname", None):
+        return str(name).startswith(
+            (
+                "SQLITE_BUSY",
+                "SQLITE_LOCKED",
+                "SQLITE_FULL",
+                "SQLITE_IOERR",
+                "SQLITE_CANTOPEN",
+                "SQLITE_READONLY",
+            )
+        )
+    sqlstate = getattr(original, "sqlstate", None)
+    # Without a SQLSTATE, psycopg speaks of the connection itself: refused, closed, not resolved.
+    return error.connection_invalidated or sqlstate is None or bool(UNAVAILABLE.match(sqlstate))
+
+
+def broken_constraint(error: IntegrityError) -> str:
+    """The name of the constraint that refused, as the models call it ("" when the database gives none).
+
+    SQLite names the columns of a unique constraint instead; the naming convention leads back to the name.
+    Citus leaves `constraint_name` empty and writes `<name>_<number>` into the message.
+    """
+    original: Any = error.orig
+    named = getattr(getattr(original, "diag", None), "constraint_name", None)
+    if named:
+        return str(named)
+    message = str(original)
+    if match := re.match(r"UNIQUE constraint failed: (\w+)\.(\w+)$", message):
+        return f"uq_{match[1]}_{match[2]}"
+    patterns = (r"CHECK constraint failed: (\w+)", r'constraint "(\w+?)(?:_\d+)?"', r"^(\w+): ")
+    return next((match[1] for pattern in patterns if (match := re.search(pattern, message))), "")

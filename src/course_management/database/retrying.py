@@ -1,0 +1,83 @@
+"""The rule of trying again, and the time one request has for it."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import ParamSpec, TypeVar
+
+import structlog
+from flask import current_app
+from sqlalchemy.exc import DBAPIError
+
+from .failures import TRY_AGAIN, Raced, kind_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_RETRIES = 5
+
+log = structlog.get_logger(__name__)
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_retrying: ContextVar[bool] = ContextVar("retrying", default=False)
+
+
+def start_deadline() -> None:
+    """Begin the time that one request has for all its work with the database."""
+    _deadline.set(time.monotonic() + current_app.extensions["database_deadline"])
+
+
+def end_deadline(_: BaseException | None) -> None:
+    _deadline.set(None)
+
+
+def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Run a function that is a whole transaction again when the database says that this helps; see `retry`."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return retry(lambda: function(*args, **kwargs), repeatable=repeatable)
+
+        return call
+
+    return decorate
+
+
+def retry(work: Callable[[], T], *, repeatable: bool) -> T:
+    """Do `work`, a whole transaction; try again when the database says that trying again helps.
+
+    Serialization failures, deadlocks, SQLite's busy and `Raced` are tried up to 5 times more, with jitter; a
+    lost connection once, and only if `repeatable`, since it may have been lost after the commit. A try that would
+    take as long as the one before must still fit before the deadline of the request; else the error goes on, and
+    the door answers 503. Inside of another `retry`, the outer one does the trying again.
+    """
+    if _retrying.get():
+        return work()
+    deadline = _deadline.get() or time.monotonic() + current_app.extensions["database_deadline"]
+    token = _retrying.set(True)
+    lost = tries = 0
+    try:
+        while True:
+            started = time.monotonic()
+            try:
+                return work()
+            except (DBAPIError, Raced) as error:
+                tries += 1
+                pause = random.uniform(0, 0.005 * 2**tries)  # noqa: S311 - jitter, no secret
+                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                    lost += 1
+                    helps = repeatable and lost == 1
+                else:
+                    helps = isinstance(error, Raced) or kind_of(error) in TRY_AGAIN
+                now = time.monotonic()
+                if not helps or tries > MAX_RETRIES or now + pause + (now - started) > deadline:
+                    raise
+                log.debug("database.retry", kind=kind_of(error), tries=tries)
+                time.sleep(pause)
+    finally:
+        _retrying.reset(token)

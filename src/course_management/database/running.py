@@ -1,0 +1,150 @@
+"""Running statements: each by itself, or several in one transaction."""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    Executable,
+    PoolProxiedConnection,
+    Select,
+    column,
+    select,
+    table,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from .base import db
+from .retrying import retry
+
+AnyRow: TypeAlias = Any
+"""A row, whose columns are its attributes: a named tuple of `autocommit`'s, or SQLAlchemy's in a transaction."""
+
+
+def autocommit(
+    statement: Executable, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = True
+) -> Sequence[AnyRow]:
+    """Run one statement as its own transaction; all its rows.
+
+    It is compiled once, so it should be a constant; it goes to the driver on a connection of the pool directly:
+    SQLAlchemy's own way there takes as long again as all the rest (decision 9). Errors are SQLAlchemy's all the same.
+    """
+    engine = db.engine
+    prepared = _prepare(statement, engine.dialect, tuple(parameters or ()))
+    values = prepared.values(parameters or {})
+    return retry(lambda: _run(engine, prepared, values), repeatable=repeatable)
+
+
+class Prepared(NamedTuple):
+    """A statement as the driver takes it, and what its values must go through on the way there and back."""
+
+    text: str
+    inward: Mapping[str, Callable[[Any], Any]]
+    outward: Mapping[int, Callable[[Any], Any]]
+    make_row: Callable[[Sequence[Any]], AnyRow]
+
+    def values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters for the driver."""
+        return {
+            name: process(value) if (process := self.inward.get(name)) else value for name, value in parameters.items()
+        }
+
+    def rows(self, found: Sequence[Sequence[Any]]) -> Sequence[AnyRow]:
+        """The driver's rows with names, and with values as the columns' types have them."""
+        if self.outward:
+            same = _same
+            processors = [self.outward.get(index, same) for index in range(len(found[0]))] if found else []
+            found = [[process(value) for process, value in zip(processors, row, strict=True)] for row in found]
+        return [self.make_row(row) for row in found]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+class _ConstantsInside(SQLCompiler):
+    """Writes the values that stand in a statement into its text: less to send, to bind and to plan."""
+
+    def visit_bindparam(self, bindparam: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compile a parameter, or a value."""
+        if bindparam.key not in (self.column_keys or ()):
+            kwargs["literal_binds"] = True
+        return super().visit_bindparam(bindparam, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+@functools.lru_cache(maxsize=256)
+def _prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> Prepared:
+    """Compile a statement that gets parameters of these names."""
+    compiler = type("Compiler", (_ConstantsInside, dialect.statement_compiler), {})
+    compiled: SQLCompiler = compiler(dialect, statement, column_keys=list(names))
+    inward = {
+        name: process
+        for name, bind in compiled.binds.items()
+        if name in names and (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
+    }
+    columns = list(getattr(statement, "exported_columns", ()))
+    outward = {
+        index: process
+        for index, each in enumerate(columns)
+        if (process := each.type.dialect_impl(dialect).result_processor(dialect, None))
+    }
+    row = namedtuple("row", [each.key for each in columns], rename=True)  # type: ignore[misc]
+    return Prepared(str(compiled), inward, outward, row._make)
+
+
+def _run(engine: Engine, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[AnyRow]:
+    connection = None
+    try:
+        connection = engine.raw_connection()
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(prepared.text, values)
+            found = cursor.fetchall()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _translated(error, engine, connection, prepared.text) from error
+    finally:
+        if connection is not None:
+            connection.close()
+    return prepared.rows(found)
+
+
+def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:
+    """The driver's error as SQLAlchemy's; a connection that is lost leaves the pool, and all as old as it."""
+    driver = connection.dbapi_connection if connection else None
+    lost = engine.dialect.is_disconnect(error, driver, None)
+    if lost and connection:
+        # What SQLAlchemy's own connections do; there is no public name for it.
+        engine.pool._invalidate(connection, error)  # noqa: SLF001
+    translated: BaseException = DBAPIError.instance(
+        statement,
+        None,
+        error,
+        engine.dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=engine.dialect,
+    )
+    return translated
+
+
+def schema_revision() -> str | None:
+    """The migration the database is at; None when it was never migrated to one."""
+    rows = autocommit(_REVISION)
+    return rows[0].version_num if len(rows) == 1 else None
+
+
+_REVISION: Select[Any] = select(column("version_num")).select_from(table("alembic_version"))
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """Several statements, applied whole at the end of the block or, on any exception, not at all."""
+    with db.engine.begin() as connection:
+        yield connection
