@@ -172,7 +172,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         api.chapters.append(functools.partial(super().register_views_in_doc, api, *args, **kwargs))
 
     def _refuse_unexpected_query(self) -> None:
-        if request.args and request.endpoint not in self._queried:
+        if request.query_string and request.endpoint not in self._queried and request.args:
             raise validation_failed({name: ["Unknown parameter."] for name in request.args})
 
     def endpoint(self, method: str, rule: str, *problems: type[Problem]) -> Decorator:

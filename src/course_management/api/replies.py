@@ -60,7 +60,7 @@ def digest(data: bytes) -> str:
 
 def fingerprint(facts: Iterable[Any]) -> str:
     """The first part of an ETag, from the facts a client may edit."""
-    return digest(repr(tuple(facts)).encode())
+    return digest(orjson.dumps(list(facts)))
 
 
 def student_tag(student: AnyRow) -> str:
@@ -75,7 +75,7 @@ def course_tag(course: AnyRow) -> str:
 
 def holdings_tag(holdings: Iterable[AnyRow]) -> str:
     """Changes when the student gets or loses a seat or a place in a queue, even if back to the same set."""
-    return fingerprint(sorted((row.course_id, row.status, row.revision) for row in holdings))
+    return fingerprint(sorted([(row.course_id, row.status, row.revision) for row in holdings]))
 
 
 def if_match(tag_of: Callable[[Any], str]) -> Precondition | None:

@@ -4,11 +4,22 @@ Three ways to the data, and no other: `autocommit` runs one statement that is it
 and the enroll); `transaction` holds several together; `db.session` is there for shells and tests.
 """
 
+from flask import Flask
+
+from ..config import Settings
+from . import connections, retrying
 from .base import SCHEMA_REVISION, Base, db
-from .connections import init_app, install_rules
+from .connections import install_rules
 from .failures import Raced, broken_constraint, is_unavailable, kind_of
 from .retrying import retried, retry
 from .running import AnyRow, autocommit, schema_revision, transaction
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the app its engine, and each of its requests a time for the database."""
+    connections.init_app(app, settings)
+    retrying.init_app(app, settings.database_deadline_ms)
+
 
 __all__ = [
     "SCHEMA_REVISION",

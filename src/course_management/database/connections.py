@@ -10,7 +10,6 @@ from sqlalchemy.engine import URL
 
 from ..config import Settings
 from .base import db
-from .retrying import end_deadline, start_deadline
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def _begin_with(engine: Engine, statement: str) -> None:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give the app its engine, and each request its time for the database."""
+    """Give the app its engine."""
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     db.init_app(app)
@@ -93,6 +92,3 @@ def init_app(app: Flask, settings: Settings) -> None:
     install_rules(engine, settings.database_lock_timeout_ms)
     if engine.dialect.name == "postgresql":
         _begin_with(engine, "BEGIN")
-    app.extensions["database_deadline"] = settings.database_deadline_ms / 1000
-    app.before_request(start_deadline)
-    app.teardown_request(end_deadline)

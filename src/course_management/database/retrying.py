@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 import structlog
-from flask import current_app
+from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
 
 from .failures import TRY_AGAIN, Raced, kind_of
@@ -26,13 +26,17 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 _retrying: ContextVar[bool] = ContextVar("retrying", default=False)
 
 
-def start_deadline() -> None:
-    """Begin the time that one request has for all its work with the database."""
-    _deadline.set(time.monotonic() + current_app.extensions["database_deadline"])
+def init_app(app: Flask, deadline_ms: int) -> None:
+    """Give each request its time for all its work with the database."""
+    app.extensions["database_deadline"] = deadline_ms / 1000
 
+    @app.before_request
+    def start() -> None:
+        _deadline.set(time.monotonic() + app.extensions["database_deadline"])
 
-def end_deadline(_: BaseException | None) -> None:
-    _deadline.set(None)
+    @app.teardown_request
+    def end(_: BaseException | None) -> None:
+        _deadline.set(None)
 
 
 def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
