@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof format lock migrate clean
+.PHONY: help run test proof bench format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,6 +25,9 @@ test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQ
 proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
 
+bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and Flask (ten minutes; needs wrk and node; ARGS=--help)
+	$(BIN)/python -m benchmarks.comparison --json bench.json $(ARGS)
+
 format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -37,6 +40,8 @@ lock: ## Lock the dependencies anew (needs uv)
 	    pyproject.toml requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
+	cd benchmarks/reference && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header requirements.in -o requirements.txt
 
 clean: ## Remove the virtual environment and caches; the database stays
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage
@@ -57,4 +62,13 @@ $(VENV)/run.stamp: requirements.txt pyproject.toml $(VENV)/pyvenv.cfg
 
 $(VENV)/test.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# The references run on packages of their own, apart from the service's.
+$(VENV)/bench.stamp: benchmarks/reference/requirements.txt benchmarks/reference/express/package-lock.json $(VENV)/test.stamp
+	@command -v wrk >/dev/null || { echo "wrk puts the load on: apt install wrk"; exit 1; }
+	@command -v npm >/dev/null || { echo "One of the references runs on Node.js: apt install nodejs npm"; exit 1; }
+	@$(BIN)/python -m venv $(VENV)/reference
+	@$(VENV)/reference/bin/pip install --quiet --require-hashes -r benchmarks/reference/requirements.txt
+	@npm ci --silent --no-audit --no-fund --prefix benchmarks/reference/express
 	@touch $@

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.pool.base import _ConnectionFairy
 
+from course_management.database import postgresql
+
 Note = Callable[[Any, str, Any], None]
-"""Called with the driver's cursor, the statement and its parameters."""
+"""Called with the driver's cursor (or something else with a `connection`), the statement and its parameters."""
 
 
 def _nothing(*_: Any) -> None:
@@ -37,11 +41,22 @@ class Cursor:
 @contextmanager
 def watched(*, before: Note = _nothing, after: Note = _nothing) -> Iterator[None]:
     """While this lasts, call `before` and `after` each statement of this process."""
-    # Every cursor comes from a connection of the pool, and SQLAlchemy has no event for those it does not use itself.
-    genuine = _ConnectionFairy.cursor
+    # SQLAlchemy has events only for what it sends itself. Every cursor comes from a connection of the pool, and
+    # PostgreSQL's single statements go without one.
+    make_cursor, execute = _ConnectionFairy.cursor, postgresql.execute
 
-    def cursor(self: _ConnectionFairy, *args: Any, **kwargs: Any) -> Any:
-        return Cursor(genuine(self, *args, **kwargs), before, after)
+    def watched_cursor(self: _ConnectionFairy, *args: Any, **kwargs: Any) -> Any:
+        return Cursor(make_cursor(self, *args, **kwargs), before, after)
 
-    with patch.object(_ConnectionFairy, "cursor", cursor):
+    def watched_execute(connection: PoolProxiedConnection, text: str, values: Any, make_row: Any) -> list[Any]:
+        sender = SimpleNamespace(connection=connection.driver_connection)
+        before(sender, text, values)
+        rows = execute(connection, text, values, make_row)
+        after(sender, text, values)
+        return rows
+
+    with (
+        patch.object(_ConnectionFairy, "cursor", watched_cursor),
+        patch.object(postgresql, "execute", watched_execute),
+    ):
         yield

@@ -66,9 +66,13 @@ class IdList(TypeDecorator[Sequence[int]]):
         """SQLite has no arrays."""
         return dialect.type_descriptor(String() if dialect.name == "sqlite" else self.impl_instance)
 
-    def process_bind_param(self, value: Sequence[int] | None, dialect: Dialect) -> Any:
-        """Ids as the driver takes them."""
-        return json.dumps(value) if dialect.name == "sqlite" else value
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Ids as text in the form of either."""
+        return json.dumps if dialect.name == "sqlite" else _array
+
+
+def _array(ids: Sequence[int]) -> str:
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 class among(FunctionElement[bool]):  # noqa: N801 - reads as SQLAlchemy's own functions do

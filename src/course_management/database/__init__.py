@@ -1,7 +1,7 @@
 """The one database: its base class, the rules of each connection, and the rule of trying again.
 
 Three ways to the data, and no other: `autocommit` runs one statement that is its own transaction (every read,
-and the enroll); `transaction` holds several together; `db.session` is there for shells and tests.
+and the enroll); `transaction` holds several together, which `run` sends; `db.session` is there for shells and tests.
 """
 
 from flask import Flask
@@ -12,7 +12,7 @@ from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules
 from .failures import Raced, broken_constraint, is_unavailable, kind_of
 from .retrying import retried, retry
-from .running import AnyRow, autocommit, schema_revision, transaction
+from .running import AnyRow, autocommit, run, schema_revision, transaction
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -35,6 +35,7 @@ __all__ = [
     "kind_of",
     "retried",
     "retry",
+    "run",
     "schema_revision",
     "transaction",
 ]

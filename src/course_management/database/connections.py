@@ -24,8 +24,6 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     if settings.database_url.get_backend_name() == "postgresql":
         options["connect_args"] = postgresql_arguments(settings)
         options["use_native_hstore"] = False  # we have none; asking for it would be a transaction at the first connect
-    else:
-        options["paramstyle"] = "named"  # as psycopg's; `autocommit` passes values by their names
     return options
 
 
@@ -45,6 +43,7 @@ def postgresql_arguments(settings: Settings) -> dict[str, Any]:
     given = url.query.get("options", "")
     return {
         "autocommit": True,
+        "prepare_threshold": None,  # `postgresql.execute` prepares; psycopg would throw its statements away as well
         "application_name": "course-management",
         "connect_timeout": 2,  # seconds; libpq knows no less
         "tcp_user_timeout": settings.database_deadline_ms,

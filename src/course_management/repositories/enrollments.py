@@ -10,7 +10,7 @@ from ..database import AnyRow, autocommit
 from ..errors import CourseNotFound, StudentNotFound
 from ..models import UNENROLLED, WAITLISTED, Id, courses, enrollments, events, queue_position, students
 
-_HELD = (
+HELD = (
     select(
         courses.c.id,
         courses.c.code,
@@ -37,7 +37,7 @@ def of_student(student_id: int) -> Sequence[AnyRow]:
 
     Rows of `id, code, title, status, status_since, position, course_id, revision`. Raises `StudentNotFound`.
     """
-    rows = autocommit(_HELD, {"id": student_id})
+    rows = autocommit(HELD, {"id": student_id})
     if not rows:
         raise StudentNotFound
     return [row for row in rows if row.id is not None]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from flask import current_app
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ...database import Raced, autocommit, db, retried
@@ -54,6 +55,10 @@ def _apply(
     student_id: int, course_ids: Sequence[int], waitlist: bool, context: Context
 ) -> dict[int, str] | list[Decision]:
     """Run the statement: what it changed; or, when all was so already, how it stands. Raises the refusals."""
+    if _refused_lately().intersects(course_ids, waitlist):
+        decisions = _look(student_id, course_ids, waitlist, context)
+        if all(each.outcome in ALREADY.values() for each in decisions):
+            return decisions
     clash = None
     try:
         rows = autocommit(
@@ -64,14 +69,52 @@ def _apply(
     except IntegrityError as error:
         # A student or course that is not there, or a race that a constraint decided: look what is true.
         clash = error
+    decisions = _look(student_id, course_ids, waitlist, context)
+    if any(each.outcome == "eligible" for each in decisions):
+        raise Raced from clash  # what stood in the way is gone, or the statement met a race
+    return decisions
+
+
+def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: Context) -> list[Decision]:
+    """How each course stands. Raises the refusals, and `Raced` when seats were given to those who wait for them."""
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
+    _refused_lately().note(decisions, waitlist)
     unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
     if promote(unclaimed, context):
         raise Raced  # the seats have their owners now: decide again
     refuse(decisions)
-    if any(each.outcome == "eligible" for each in decisions):
-        raise Raced from clash  # what stood in the way is gone, or the statement met a race
     return decisions
+
+
+class RefusedLately:
+    """Courses that refused when this process last looked.
+
+    A guess at what comes first, never an answer: while students storm a course that is full, the one query that
+    explains a refusal goes before the statement that would change nothing, and is all that is sent.
+    """
+
+    SIZE = 10_000
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, bool], None] = {}
+
+    def intersects(self, course_ids: Sequence[int], waitlist: bool) -> bool:
+        """Whether any of them is among these, asked with or without `waitlist` as it was then."""
+        return any((course_id, waitlist) in self._seen for course_id in course_ids)
+
+    def note(self, decisions: Sequence[Decision], waitlist: bool) -> None:
+        """Remember what was seen now, and at most as much as `SIZE`."""
+        for each in decisions:
+            self._seen.pop((each.course_id, waitlist), None)
+            if each.outcome == "refused" and not each.is_unknown:
+                self._seen[each.course_id, waitlist] = None
+        if len(self._seen) > self.SIZE:
+            self._seen.clear()
+
+
+def _refused_lately() -> RefusedLately:
+    found: RefusedLately = current_app.extensions.setdefault("refused_lately", RefusedLately())
+    return found
 
 
 def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcome:

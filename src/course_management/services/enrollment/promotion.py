@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...database import autocommit, kind_of, retry, transaction
+from ...database import autocommit, kind_of, retry, run, transaction
 from ...logs import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, among, courses, enrollments, utcnow
 from .. import Context
@@ -112,12 +112,11 @@ def _postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
 
 def _promote_batch(course_id: int, context: Context) -> list[int]:
     with transaction() as connection:
-        course = connection.execute(_FREE, {"course_ids": [course_id]}).first()
-        if course is None:
+        found = run(connection, _FREE, {"course_ids": [course_id]})
+        if not found:
             return []
+        (course,) = found
         free = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
-        seated = connection.execute(
-            _PROMOTE,
-            {"course": course_id, "seats": free, "at": utcnow(), "request": context.request_id},
-        )
+        values = {"course": course_id, "seats": free, "at": utcnow(), "request": context.request_id}
+        seated = run(connection, _PROMOTE, values)
         return [row.student_id for row in seated]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ...database import AnyRow, Raced, retry, transaction
+from ...database import AnyRow, Raced, retry, run, transaction
 from ...errors import StudentNotFound
-from ...models import ENROLLED, WAITLISTED, courses
+from ...models import ENROLLED, WAITLISTED
 from .. import Context, Precondition
 from .decisions import Decision, explain, refuse
 from .promotion import promote
-from .statements import ENROLL, HOLDINGS, LOCK_STUDENT, UNENROLL, lock_courses, parameters
+from .statements import ENROLL, HOLDINGS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _replace(
     """One try. The decisions, with everything rolled back, when a course cannot be had."""
     with transaction() as connection:
         # Two replacements of one student wait for each other here; else both could apply, each on the old set.
-        if connection.execute(LOCK_STUDENT, {"student": student_id}).first() is None:
+        if not run(connection, LOCK_STUDENT, {"student": student_id}):
             raise StudentNotFound
         held = _lock(connection, student_id, asked)
         if precondition:
@@ -77,15 +78,10 @@ def _replace(
         leaving = sorted(before.difference(asked))
         joining = [course_id for course_id in asked if course_id not in before]
         if leaving:
-            connection.execute(UNENROLL, parameters(student_id, leaving, context))
+            run(connection, UNENROLL, parameters(student_id, leaving, context))
         joined = _enroll(connection, student_id, joining, context, waitlist=waitlist) if joining else {}
         if len(joined) < len(joining):
-            decisions = explain(
-                lambda query, given: connection.execute(query, given).all(),
-                student_id,
-                asked,
-                waitlist=waitlist,
-            )
+            decisions = explain(functools.partial(run, connection), student_id, asked, waitlist=waitlist)
             connection.rollback()
             return decisions
         if dry_run:
@@ -100,10 +96,10 @@ def _replace(
 
 def _lock(connection: Connection, student_id: int, asked: Sequence[int]) -> Sequence[AnyRow]:
     """Lock the courses of both sets, old and new, in the one order; what the student holds then is settled."""
-    seen = connection.execute(HOLDINGS, {"student": student_id}).all()
+    seen = run(connection, HOLDINGS, {"student": student_id})
     locking = {*asked, *(row.course_id for row in seen)}
-    connection.execute(lock_courses(courses.c.id), {"course_ids": sorted(locking)})
-    held = connection.execute(HOLDINGS, {"student": student_id}).all()
+    run(connection, LOCK_COURSES, {"course_ids": sorted(locking)})
+    held = run(connection, HOLDINGS, {"student": student_id})
     if not locking.issuperset(row.course_id for row in held):
         raise Raced  # enrolled in one more meanwhile; locking it now would break the order
     return held
@@ -113,5 +109,5 @@ def _enroll(
     connection: Connection, student_id: int, joining: Sequence[int], context: Context, *, waitlist: bool
 ) -> dict[int, str]:
     values = parameters(student_id, joining, context, waitlist=waitlist)
-    rows = connection.execute(ENROLL[connection.dialect.name], values)
+    rows = run(connection, ENROLL[connection.dialect.name], values)
     return {row.course_id: row.status for row in rows}

@@ -189,6 +189,7 @@ def _unenroll() -> Executable:
 
 UNENROLL = _unenroll()
 
+LOCK_COURSES = lock_courses(courses.c.id)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
 
 HOLDINGS = (

@@ -1,0 +1,194 @@
+"""The command behind `make bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+from sqlalchemy.engine import URL, make_url
+from tests.databases import ROOT, PostgreSQL
+from tests.proof.report import markdown
+
+from . import growth
+from .conformance import check
+from .data import LARGE, SMALL, engine, fill, fill_reference
+from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
+from .report import FLOOR, OURS, SQLITE, Results, chart, goals, tables
+from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, Ours
+
+PAGE, PICTURE = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
+WARM_UP_S = 1.0
+# Room for all the data in memory, and checkpoints that do not fall into one system's turn more than into another's.
+SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "autovacuum": "on"}
+
+
+@click.command()
+@click.option("--rounds", default=3, show_default=True, help="How often each load is put on each system.")
+@click.option("--seconds", default=4.0, show_default=True, help="How long, each time.")
+@click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
+@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
+@click.option("--record", is_flag=True, help="Write what was measured into docs/benchmarks.md and its picture.")
+def main(rounds: int, seconds: float, with_growth: bool, out: Path | None, record: bool) -> None:
+    """Measure this service, its floor, and what people write, side by side. Exit 1 when a goal is missed."""
+    wrk_program()
+    console = Console()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name, ExitStack() as stack:
+        postgresql = PostgreSQL(**SERVER)
+        stack.callback(postgresql.end)
+        bench = Bench(console, Path(name), postgresql, rounds, seconds)
+        results: Results = {"date": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
+        results |= bench.compare()
+        if with_growth:
+            results |= bench.grow()
+    results["minutes"] = round((time.monotonic() - started) / 60, 1)
+    for headings, rows in tables(results).values():
+        table = Table(*headings)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    console.print(f"{results['minutes']} minutes on {results['machine']}")
+    if out:
+        out.write_text(json.dumps(results, indent=2) + "\n")
+    if record:
+        write(results)
+    sys.exit(0 if all(each.reached for each in goals(results)) else 1)
+
+
+class Bench:
+    """One run: a PostgreSQL, a folder, and the systems on databases of one size."""
+
+    def __init__(self, console: Console, folder: Path, postgresql: PostgreSQL, rounds: int, seconds: float) -> None:
+        self.console, self.folder, self.postgresql = console, folder, postgresql
+        self.rounds, self.seconds = rounds, seconds
+        self.served: dict[str, int] = defaultdict(int)
+
+    def compare(self) -> Results:
+        """Every load on every system, in turns, after each has shown that it keeps the rules."""
+        with ExitStack() as stack:
+            start = stack.enter_context
+            postgresql, sqlite = self._filled("ours"), self._filled_sqlite("ours")
+            systems: list[Enrollment] = [
+                start(closing(Ours(OURS, self.folder, postgresql))),
+                start(closing(Ours(SQLITE, self.folder, sqlite))),
+            ]
+            for kind in (Express, FastApi, FlaskOrm):
+                url = self._database(kind.__name__.lower())
+                fill_reference(url, SMALL)
+                systems.append(start(closing(kind(self.folder, url))))
+            hellos = [
+                start(closing(Hello("Flask, hello", self.folder, "flask"))),
+                start(closing(Hello("WSGI, hello", self.folder, "wsgi"))),
+            ]
+            for system in systems:
+                if wrong := check(system):
+                    raise click.ClickException(f"{system.name} does not keep the rules: {'; '.join(wrong)}")
+                run(system, "list", SMALL, WARM_UP_S)
+                run(system, "enroll", SMALL, WARM_UP_S)
+            loads: dict[str, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}
+            hot: dict[str, list[Any]] = defaultdict(list)
+            for turn in range(self.rounds):
+                with self._says(f"round {turn + 1} of {self.rounds}"):
+                    for load in LOADS:
+                        for system in _rotated(systems, turn):
+                            measure = run(system, load, SMALL, self.seconds)
+                            if measure.failed:
+                                raise click.ClickException(f"{system.name} failed at {load}: {measure}")
+                            self.served[system.name] += measure.requests
+                            loads[load][system.name].append(measure.rate / (2 if load == "cycle" else 1))
+                        if load != "cycle":
+                            loads[load][FLOOR].append(run_floor(postgresql, load, SMALL, self.seconds, self.folder))
+                    for system in _rotated(systems, turn):
+                        found = run_hot(system)
+                        hot[system.name].append({**asdict(found), "right": found.is_right})
+                    for hello in hellos:
+                        loads["list"][hello.name].append(run_hello(hello, self.seconds / 2))
+            memory = {}
+            for system, backend in zip(systems[:2], ("PostgreSQL", "SQLite"), strict=True):
+                assert isinstance(system, Ours)  # noqa: S101 - the first two are
+                with self._says(f"memory on {backend}"):
+                    memory[backend] = growth.memory(system, SMALL, self.served[system.name], self.seconds)
+        return {"loads": loads, "hot": hot, "memory": memory}
+
+    def grow(self) -> Results:
+        """Little and much data side by side, and a long queue."""
+        found: Results = {"growth": {}, "queue": {}}
+        for backend, filled in {"PostgreSQL": self._filled, "SQLite": self._filled_sqlite}.items():
+            with self._says(f"a million students on {backend}"):
+                little, much = filled("little", SMALL), filled("much", LARGE)
+            with (
+                self._says(f"growth on {backend}"),
+                closing(Ours("little", self.folder, little)) as small,
+                closing(Ours("much", self.folder, much)) as large,
+            ):
+                for system, size in ((small, SMALL), (large, LARGE)):
+                    run(system, "list", size, WARM_UP_S)
+                    run(system, "enroll", size, WARM_UP_S)
+                found["growth"][backend] = growth.p99((small, SMALL), (large, LARGE), self.seconds, self.rounds)
+                found["queue"][backend] = growth.queue(large)
+        return found
+
+    @contextmanager
+    def _says(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.console.print(f"{what}: {time.monotonic() - started:.0f} s")
+
+    def _database(self, name: str) -> URL:
+        with engine(self.postgresql.url).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        return self.postgresql.url.set(database=name)
+
+    def _filled(self, name: str, size: Any = SMALL) -> URL:
+        url = self._database(name)
+        fill(url, size)
+        return url
+
+    def _filled_sqlite(self, name: str, size: Any = SMALL) -> URL:
+        url = make_url(f"sqlite:///{self.folder / name}.db")
+        fill(url, size)
+        return url
+
+
+def _rotated(systems: Sequence[Enrollment], turn: int) -> list[Enrollment]:
+    """Each round begins with another, so that nobody always runs after the same neighbour."""
+    return [*systems[turn % len(systems) :], *systems[: turn % len(systems)]]
+
+
+def machine() -> str:
+    """What it was measured on."""
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {gib:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+
+
+def write(results: Results) -> None:
+    """Put the tables between the markers of the page, and the picture beside it."""
+    page = PAGE.read_text()
+    said = f"{results['date'][:10]}, {results['machine']}, {results['minutes']} minutes"
+    for name, (headings, rows) in tables(results).items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        above, found, rest = page.partition(begin)
+        _, ended, below = rest.partition(end)
+        if not (found and ended):
+            raise click.ClickException(f"{PAGE} has no place for the table {name}.")
+        page = f"{above}{begin}{said}\n\n{markdown(headings, rows)}\n{end}{below}"
+    PAGE.write_text(page)
+    PICTURE.write_text(chart(results))
+
+
+main()

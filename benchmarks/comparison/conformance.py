@@ -1,0 +1,81 @@
+"""The rules that every system keeps before it is timed: existence, duplicates, capacity, and one form of answer."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.databases import PATIENCE_S
+
+from .systems import Enrollment
+
+UNKNOWN = 2_000_000_000
+STUDENT, OTHER = 9_999, 9_998
+CROWD, SEATS = 50, 5
+
+
+def check(system: Enrollment) -> list[str]:
+    """What a system does differently from the rules; empty when it may be timed."""
+    course, small = system.make_course(10), system.make_course(1)
+    body = {"course_ids": [course]}
+    enroll, unenroll = f"/students/{STUDENT}/enroll", f"/students/{STUDENT}/unenroll"
+
+    def result(outcome: str) -> dict[str, Any]:
+        return {"student_id": STUDENT, "results": [{"course_id": course, "outcome": outcome}]}
+
+    expected: list[tuple[str, str, str, Any, int, Any]] = [
+        ("enrolls", "POST", enroll, body, 201, result("enrolled")),
+        ("is safe to repeat", "POST", enroll, body, 200, result("already_enrolled")),
+        ("knows its students", "POST", f"/students/{UNKNOWN}/enroll", body, 404, None),
+        ("knows its courses", "POST", enroll, {"course_ids": [UNKNOWN]}, 404, None),
+        ("wants courses", "POST", enroll, {"course_ids": []}, 422, None),
+        ("wants ids", "POST", enroll, {"course_ids": ["one"]}, 422, None),
+        ("fills a course", "POST", f"/students/{OTHER}/enroll", {"course_ids": [small]}, 201, None),
+        ("refuses what is full", "POST", enroll, {"course_ids": [small]}, 409, None),
+        ("takes out", "DELETE", unenroll, body, 200, result("unenrolled")),
+        ("takes out twice", "DELETE", unenroll, body, 200, result("not_enrolled")),
+        ("lists nobody", "GET", f"/students/{UNKNOWN}/courses", None, 404, None),
+    ]
+    found = [
+        (name, ask(system, method, path, data), status, answer) for name, method, path, data, status, answer in expected
+    ]
+    wrong = [
+        f"{name}: {got}, not {(status, answer)}"
+        for name, got, status, answer in found
+        if got[0] != status or (answer is not None and got[1] != answer)
+    ]
+    return [*wrong, *_lists(system), *_sells_no_seat_twice(system)]
+
+
+def _lists(system: Enrollment) -> list[str]:
+    status, answer = ask(system, "GET", f"/students/{OTHER}/courses")
+    codes = [each["code"] for each in answer["courses"]]
+    complete = all({"id", "code", "title", "status", "status_since"} <= each.keys() for each in answer["courses"])
+    in_order = codes == sorted(codes)
+    return [] if status == 200 and codes and complete and in_order else [f"lists by code: {status} {answer}"]
+
+
+def _sells_no_seat_twice(system: Enrollment) -> list[str]:
+    course = system.make_course(SEATS)
+    with ThreadPoolExecutor(CROWD) as crowd:
+        answers = crowd.map(
+            lambda student: ask(system, "POST", f"/students/{student}/enroll", {"course_ids": [course]})[0],
+            range(1, CROWD + 1),
+        )
+        statuses = sorted(answers)
+    right = statuses == [201] * SEATS + [409] * (CROWD - SEATS) and system.sold(course) == SEATS
+    return [] if right else [f"sells no seat twice: {statuses}, {system.sold(course)} sold"]
+
+
+def ask(system: Enrollment, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """One request on a connection of its own: status and JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=PATIENCE_S)
+    try:
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()

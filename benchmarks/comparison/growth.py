@@ -1,0 +1,79 @@
+"""What stays as it was: with a hundred times the data, with 10,000 in a queue, after 100,000 requests."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import text
+
+from .conformance import ask
+from .data import COUNT, Size, connected
+from .load import Measure, run
+from .systems import Ours
+
+QUEUE = 10_000
+REPEATS = 150
+MIB = 1024 * 1024
+MANY_REQUESTS = 100_000
+
+
+def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: float, rounds: int) -> dict[str, Any]:
+    """The 99th percentile of enroll and list on little and on much data, in milliseconds."""
+    found: dict[str, list[Measure]] = defaultdict(list)
+    for _ in range(rounds):
+        for load in ("enroll", "list"):
+            for name, (system, size) in {"small": small, "large": large}.items():
+                found[f"{load} {name}"].append(run(system, load, size, seconds))
+    return {name: [asdict(each) for each in measures] for name, measures in found.items()}
+
+
+def queue(system: Ours) -> dict[str, float]:
+    """Milliseconds (median) to join, to leave and to be told the position, alone and behind 10,000."""
+    times: dict[str, list[float]] = defaultdict(list)
+    queues = {"empty": _full_course(system, 0), "long": _full_course(system, QUEUE)}
+    for student, (name, course) in itertools.product(range(QUEUE + 1, QUEUE + 1 + REPEATS), queues.items()):
+        body = {"course_ids": [course]}
+        for call, method, path, data, expected in (
+            ("join", "POST", f"/students/{student}/enroll", {**body, "waitlist": True}, 201),
+            ("position", "GET", f"/students/{student}/courses?status=waitlisted", None, 200),
+            ("leave", "DELETE", f"/students/{student}/unenroll", body, 200),
+        ):
+            started = time.perf_counter()
+            status, answer = ask(system, method, path, data)
+            times[f"{call} {name}"].append((time.perf_counter() - started) * 1000)
+            if status != expected:
+                raise RuntimeError(f"{method} {path}: {status} {answer}")
+    return {name: round(statistics.median(each), 3) for name, each in times.items()}
+
+
+def _full_course(system: Ours, waiting: int) -> int:
+    """A course without a seat, and these many in its queue; its id."""
+    course = system.make_course(0)
+    with connected(system.url) as connection:
+        connection.execute(text("UPDATE courses SET waitlist_capacity = NULL WHERE id = :id"), {"id": course})
+        if waiting:
+            connection.execute(
+                text(
+                    f"{COUNT} INSERT INTO student_courses (student_id, course_id, status, queue_number)"
+                    " SELECT i, :course, 'waitlisted', i FROM n"
+                ),
+                {"count": waiting, "course": course},
+            )
+    return course
+
+
+def memory(system: Ours, size: Size, served: int, seconds: float) -> dict[str, Any]:
+    """MiB of the largest worker as requests are served, until there were 100,000 of them."""
+    seen: list[tuple[int, float]] = []
+    while True:
+        largest = max(each.memory_info().rss for each in system.workers())
+        seen.append((served, round(largest / MIB, 1)))
+        if served >= MANY_REQUESTS:
+            return {"requests and MiB": seen}
+        for load in ("list", "enroll"):
+            served += run(system, load, size, seconds).requests

