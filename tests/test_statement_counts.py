@@ -42,7 +42,7 @@ MORE: dict[str, tuple[int, Call]] = {
         3,
         lambda client: client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True}),
     ),
-    "leaving: and who waits": (2, lambda client: client.delete("/students/1/unenroll?course_id=1")),
+    "leaving where nobody waits": (1, lambda client: client.delete("/students/1/unenroll?course_id=1")),
 }
 IN_TRANSACTION: dict[str, tuple[int, Call]] = {
     "PATCH /students/1": (2, lambda client: client.patch("/students/1", json={"name": "N"})),
@@ -78,6 +78,22 @@ def test_only_what_needs_more_sends_more(client: FlaskClient, statements: list[s
     call(client)
 
     assert len(statements) == expected, statements
+
+
+@pytest.mark.usefixtures("school")
+def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
+    client: FlaskClient, statements: list[str]
+) -> None:
+    def enroll() -> tuple[int, int]:
+        statements.clear()
+        return client.post("/students/2/enroll", json={"course_id": 1}).status_code, len(statements)
+
+    assert enroll() == (409, 2)
+    assert enroll() == (409, 1)
+    client.delete("/students/1/unenroll?course_id=1")
+    assert enroll() == (201, 2)
+    client.delete("/students/2/unenroll?course_id=1")
+    assert enroll() == (201, 1)
 
 
 @pytest.mark.usefixtures("school")

@@ -78,7 +78,7 @@ def _replace(
         leaving = sorted(before.difference(asked))
         joining = [course_id for course_id in asked if course_id not in before]
         if leaving:
-            run(connection, UNENROLL, parameters(student_id, leaving, context))
+            run(connection, UNENROLL[connection.dialect.name], parameters(student_id, leaving, context))
         joined = _enroll(connection, student_id, joining, context, waitlist=waitlist) if joining else {}
         if len(joined) < len(joining):
             decisions = explain(functools.partial(run, connection), student_id, asked, waitlist=waitlist)

@@ -160,18 +160,24 @@ def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _unenroll() -> Executable:
+def _unenroll(backend: str) -> Executable:
     """Take one student out of those of `course_ids` it holds, if all of them exist.
 
-    Returns `course_id, previous_status` of what changed: a seat (`enrolled`) or a place in a queue.
+    Returns `course_id, previous_status, waiting` of what changed: a seat (`enrolled`) or a place in a queue, and how
+    many wait for the course. That is as true as the lock: who joins the queue later sees the seat that is free now.
     """
-    locked = lock_courses(courses.c.id).subquery("locked")
-    counted = select(locked.c.id, func.count().over().label("known")).subquery("counted")
+    locked = lock_courses(courses.c.id, courses.c.waiting).subquery("locked")
+    counted = select(locked, func.count().over().label("known")).subquery("counted")
+    # PostgreSQL's row is the one it has locked; a query in RETURNING would be as old as the statement. SQLite knows
+    # no other tables there, and its one writer sees nothing old.
+    now_waiting = select(courses.c.waiting).where(courses.c.id == enrollments.c.course_id).scalar_subquery()
+    waiting = counted.c.waiting if backend == "postgresql" else now_waiting
     return (
         update(enrollments)
         .where(
             enrollments.c.student_id == student_id,
-            enrollments.c.course_id.in_(select(counted.c.id).where(counted.c.known == asked)),
+            enrollments.c.course_id == counted.c.id,
+            counted.c.known == asked,
             enrollments.c.status != literal(UNENROLLED, String),
         )
         .values(
@@ -183,11 +189,11 @@ def _unenroll() -> Executable:
             actor=actor,
             request_id=request_id,
         )
-        .returning(enrollments.c.course_id, enrollments.c.previous_status)
+        .returning(enrollments.c.course_id, enrollments.c.previous_status, waiting.label("waiting"))
     )
 
 
-UNENROLL = _unenroll()
+UNENROLL = {backend: _unenroll(backend) for backend in ENROLL}
 
 LOCK_COURSES = lock_courses(courses.c.id)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
