@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
-from tests.databases import ROOT, PostgreSQL
+from tests.databases import ROOT, PostgreSQL, migrate
 from tests.proof.report import markdown
 
 from . import growth
@@ -39,7 +40,7 @@ SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": 
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="How often each load is put on each system.")
-@click.option("--seconds", default=4.0, show_default=True, help="How long, each time.")
+@click.option("--seconds", default=3.0, show_default=True, help="How long, each time.")
 @click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
 @click.option("--record", is_flag=True, help="Write what was measured into docs/benchmarks.md and its picture.")
@@ -82,7 +83,10 @@ class Bench:
         """Every load on every system, in turns, after each has shown that it keeps the rules."""
         with ExitStack() as stack:
             start = stack.enter_context
-            postgresql, sqlite = self._filled("ours"), self._filled_sqlite("ours")
+            postgresql, sqlite = self._database("ours"), self._file("ours")
+            for url in (postgresql, sqlite):
+                migrate(url)
+                fill(url, SMALL)
             systems: list[Enrollment] = [
                 start(closing(Ours(OURS, self.folder, postgresql))),
                 start(closing(Ours(SQLITE, self.folder, sqlite))),
@@ -128,9 +132,16 @@ class Bench:
     def grow(self) -> Results:
         """Little and much data side by side, and a long queue."""
         found: Results = {"growth": {}, "queue": {}}
-        for backend, filled in {"PostgreSQL": self._filled, "SQLite": self._filled_sqlite}.items():
-            with self._says(f"a million students on {backend}"):
-                little, much = filled("little", SMALL), filled("much", LARGE)
+        made = {
+            "PostgreSQL": (self._database("little"), self._database("much")),
+            "SQLite": (self._file("little"), self._file("much")),
+        }
+        with self._says("a million students, twice"), ThreadPoolExecutor() as pool:
+            sizes = [(url, size) for urls in made.values() for url, size in zip(urls, (SMALL, LARGE), strict=True)]
+            for url, _ in sizes:
+                migrate(url)
+            list(pool.map(lambda each: fill(*each), sizes))
+        for backend, (little, much) in made.items():
             with (
                 self._says(f"growth on {backend}"),
                 closing(Ours("little", self.folder, little)) as small,
@@ -154,15 +165,8 @@ class Bench:
             connection.execute(text(f"CREATE DATABASE {name}"))
         return self.postgresql.url.set(database=name)
 
-    def _filled(self, name: str, size: Any = SMALL) -> URL:
-        url = self._database(name)
-        fill(url, size)
-        return url
-
-    def _filled_sqlite(self, name: str, size: Any = SMALL) -> URL:
-        url = make_url(f"sqlite:///{self.folder / name}.db")
-        fill(url, size)
-        return url
+    def _file(self, name: str) -> URL:
+        return make_url(f"sqlite:///{self.folder / name}.db")
 
 
 def _rotated(systems: Sequence[Enrollment], turn: int) -> list[Enrollment]:
