@@ -72,25 +72,25 @@ class Prepared(NamedTuple):
 
     text: str
     names: Sequence[str]
-    inward: Mapping[str, Callable[[Any], Any]]
+    inward: Mapping[int, Callable[[Any], Any]]
     outward: Mapping[int, Callable[[Any], Any]]
     make_row: Callable[[Sequence[Any]], AnyRow]
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The parameters for the driver, in the order of the statement."""
-        if not self.inward:
-            return [parameters[name] for name in self.names]
-        return [self.inward.get(name, _same)(parameters[name]) for name in self.names]
+        values = [parameters[name] for name in self.names]
+        for index, process in self.inward.items():
+            values[index] = process(values[index])
+        return values
 
     def row(self, found: Sequence[Any]) -> AnyRow:
         """The driver's row with names, and with values as the columns' types have them."""
         if not self.outward:
             return self.make_row(found)
-        return self.make_row([self.outward.get(index, _same)(value) for index, value in enumerate(found)])
-
-
-def _same(value: Any) -> Any:
-    return value
+        values = list(found)
+        for index, process in self.outward.items():
+            values[index] = process(values[index])
+        return self.make_row(values)
 
 
 class _ConstantsInside(SQLCompiler):
@@ -110,10 +110,11 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
         dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
     compiler = type("Compiler", (_ConstantsInside, dialect.statement_compiler), {})
     compiled: SQLCompiler = compiler(dialect, statement, column_keys=list(names))
+    order = compiled.positiontup or ()
     inward = {
-        name: process
-        for name, bind in compiled.binds.items()
-        if name in names and (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        index: process
+        for index, name in enumerate(order)
+        if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
     }
     columns = list(getattr(statement, "exported_columns", ()))
     outward = {
@@ -122,7 +123,7 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
         if (process := each.type.dialect_impl(dialect).result_processor(dialect, None))
     }
     row = namedtuple("row", [each.key for each in columns], rename=True)  # type: ignore[misc]
-    return Prepared(str(compiled), compiled.positiontup or (), inward, outward, row._make)
+    return Prepared(str(compiled), order, inward, outward, row._make)
 
 
 def _send(connection: PoolProxiedConnection, prepared: Prepared, values: Sequence[Any]) -> Sequence[AnyRow]:
