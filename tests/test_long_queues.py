@@ -69,3 +69,19 @@ def test_a_request_seats_for_a_bounded_time_and_nobody_overtakes_the_rest(
     assert refused.status_code in {409, 503}
     assert queued["results"][0]["outcome"] == "waitlisted"
     assert queued["results"][0]["position"] > WAITING // 2
+
+
+def test_positions_are_counted_right_from_either_end_of_a_queue_with_gaps(
+    client: FlaskClient, student: Callable[..., int], course: Callable[..., int], enroll: Any
+) -> None:
+    full = course(capacity=0, waitlist_capacity=None)
+    queue = [student() for _ in range(20)]
+    for each in queue:
+        enroll(each, full, waitlist=True)
+    for place in (19, 18, 12, 9, 8, 3, 0):
+        client.delete(f"/students/{queue.pop(place)}/unenroll?course_id={full}")
+
+    lists = [client.get(f"/students/{each}/courses?status=waitlisted").get_json()["courses"] for each in queue]
+    assert [held["position"] for (held,) in lists] == [*range(1, 14)]
+    again = [enroll(each, full, waitlist=True).get_json()["results"] for each in queue]
+    assert [result["position"] for (result,) in again] == [*range(1, 14)]

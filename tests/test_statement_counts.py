@@ -124,6 +124,6 @@ def test_no_endpoint_reads_a_whole_table(backend: str, client: FlaskClient, name
     with watched(before=explain):
         call(client)
 
-    tables = ("student_courses", "enrollment_events", "students", "courses", "ahead")
+    tables = ("student_courses", "enrollment_events", "students", "courses", "queued")
     whole = [plan for plan in plans if plan.split()[:2] in [["SCAN", table] for table in tables]]
     assert whole == [], plans

@@ -33,18 +33,18 @@ from .report import FLOOR, OURS, SQLITE, Results, chart, goals, tables
 from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, Ours
 
 PAGE, PICTURE = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
-WARM_UP_S = 1.0
+WARM_UP_S = 1
 # Room for all the data in memory, and checkpoints that do not fall into one system's turn more than into another's.
 SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "autovacuum": "on"}
 
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="How often each load is put on each system.")
-@click.option("--seconds", default=3.0, show_default=True, help="How long, each time.")
+@click.option("--seconds", default=3, show_default=True, help="How long, each time.")
 @click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
 @click.option("--record", is_flag=True, help="Write what was measured into docs/benchmarks.md and its picture.")
-def main(rounds: int, seconds: float, with_growth: bool, out: Path | None, record: bool) -> None:
+def main(rounds: int, seconds: int, with_growth: bool, out: Path | None, record: bool) -> None:
     """Measure this service, its floor, and what people write, side by side. Exit 1 when a goal is missed."""
     wrk_program()
     console = Console()
@@ -74,7 +74,7 @@ def main(rounds: int, seconds: float, with_growth: bool, out: Path | None, recor
 class Bench:
     """One run: a PostgreSQL, a folder, and the systems on databases of one size."""
 
-    def __init__(self, console: Console, folder: Path, postgresql: PostgreSQL, rounds: int, seconds: float) -> None:
+    def __init__(self, console: Console, folder: Path, postgresql: PostgreSQL, rounds: int, seconds: int) -> None:
         self.console, self.folder, self.postgresql = console, folder, postgresql
         self.rounds, self.seconds = rounds, seconds
         self.served: dict[str, int] = defaultdict(int)
@@ -121,7 +121,7 @@ class Bench:
                         found = run_hot(system)
                         hot[system.name].append({**asdict(found), "right": found.is_right})
                     for hello in hellos:
-                        loads["list"][hello.name].append(run_hello(hello, self.seconds / 2))
+                        loads["list"][hello.name].append(run_hello(hello, self.seconds))
             memory = {}
             for system, backend in zip(systems[:2], ("PostgreSQL", "SQLite"), strict=True):
                 assert isinstance(system, Ours)  # noqa: S101 - the first two are

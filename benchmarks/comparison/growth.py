@@ -22,7 +22,7 @@ MIB = 1024 * 1024
 MANY_REQUESTS = 100_000
 
 
-def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: float, rounds: int) -> dict[str, Any]:
+def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: int, rounds: int) -> dict[str, Any]:
     """The 99th percentile of enroll and list on little and on much data, in milliseconds."""
     found: dict[str, list[Measure]] = defaultdict(list)
     for _ in range(rounds):
@@ -33,7 +33,10 @@ def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: float, roun
 
 
 def queue(system: Ours) -> dict[str, float]:
-    """Milliseconds (median) to join, to leave and to be told the position, alone and behind 10,000."""
+    """Milliseconds (median) to join, to leave and to be told the position, alone and behind 10,000.
+
+    `middle` is to be told the position with 5,000 on either side.
+    """
     times: dict[str, list[float]] = defaultdict(list)
     queues = {"empty": _full_course(system, 0), "long": _full_course(system, QUEUE)}
     for student, (name, course) in itertools.product(range(QUEUE + 1, QUEUE + 1 + REPEATS), queues.items()):
@@ -48,6 +51,9 @@ def queue(system: Ours) -> dict[str, float]:
             times[f"{call} {name}"].append((time.perf_counter() - started) * 1000)
             if status != expected:
                 raise RuntimeError(f"{method} {path}: {status} {answer}")
+        started = time.perf_counter()
+        ask(system, "GET", f"/students/{QUEUE // 2}/courses?status=waitlisted")
+        times["middle"].append((time.perf_counter() - started) * 1000)
     return {name: round(statistics.median(each), 3) for name, each in times.items()}
 
 
@@ -67,7 +73,7 @@ def _full_course(system: Ours, waiting: int) -> int:
     return course
 
 
-def memory(system: Ours, size: Size, served: int, seconds: float) -> dict[str, Any]:
+def memory(system: Ours, size: Size, served: int, seconds: int) -> dict[str, Any]:
     """MiB of the largest worker as requests are served, until there were 100,000 of them."""
     seen: list[tuple[int, float]] = []
     while True:

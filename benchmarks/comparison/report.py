@@ -73,6 +73,8 @@ def goals(results: Results) -> list[Goal]:
         for call in ("join", "position", "leave"):
             ratio = measured[f"{call} long"] / measured[f"{call} empty"]
             found.append(Goal(f"{call}, {backend}: behind 10,000 / alone", ratio, 2, at_most=True))
+        ratio = measured["middle"] / measured["position empty"]
+        found.append(Goal(f"position, {backend}: in the middle of 10,000 / alone", ratio, 2, at_most=True))
     for backend, measured in results.get("memory", {}).items():
         (_, early), *_, (requests, late) = measured["requests and MiB"][1:]
         found.append(Goal(f"a worker on {backend} after {requests:,} requests, MiB", late, 90, at_most=True))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     Dialect,
     FetchedValue,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    case,
     event,
     func,
     select,
@@ -252,12 +254,21 @@ events = cast("Table", EnrollmentEvent.__table__)
 event.listen(Base.metadata, "after_create", triggers.create)
 
 
-def queue_position(enrollment: FromClause) -> ScalarSelect[Any]:
-    """The place of a waiting `enrollment` in its queue, from 1; a correlated subquery for a select over it."""
-    ahead = enrollments.alias("ahead")
-    return (
-        select(func.count())
-        .where(ahead.c.course_id == enrollment.c.course_id, ahead.c.queue_number <= enrollment.c.queue_number)
-        .correlate(enrollment)
-        .scalar_subquery()
-    )
+def queue_position(enrollment: FromClause, course: FromClause) -> ColumnElement[int]:
+    """The place of a waiting `enrollment` in the queue of its `course`, from 1; for a select over both.
+
+    It is counted from the nearer end of the queue: half of a long one at most, and next to nothing for who has just
+    joined. The counter `waiting` is as true as the rows: they change together.
+    """
+    queued = enrollments.alias("queued")
+    mine = enrollment.c.queue_number
+
+    def ask(what: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
+        of_course = queued.c.course_id == enrollment.c.course_id
+        return select(what).where(of_course, *conditions).correlate(enrollment).scalar_subquery()
+
+    first = ask(func.min(queued.c.queue_number), queued.c.queue_number.is_not(None))
+    ahead = ask(func.count(), queued.c.queue_number <= mine)
+    behind = ask(func.count(), queued.c.queue_number > mine)
+    near_the_head = mine - first < course.c.last_queue_number - mine
+    return case((near_the_head, ahead), else_=course.c.waiting - behind)

@@ -17,7 +17,7 @@ HELD = (
         courses.c.title,
         enrollments.c.status,
         enrollments.c.status_since,
-        case((enrollments.c.status == WAITLISTED, queue_position(enrollments))).label("position"),
+        case((enrollments.c.status == WAITLISTED, queue_position(enrollments, courses))).label("position"),
         enrollments.c.course_id,
         enrollments.c.revision,
     )

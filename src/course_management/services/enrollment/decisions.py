@@ -38,7 +38,7 @@ _STANDING = (
         courses.c.seats_taken,
         courses.c.waiting,
         enrollments.c.status,
-        case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments))).label("position"),
+        case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments, courses))).label("position"),
     )
     .select_from(
         students.outerjoin(courses, and_(true(), among(courses.c.id, course_ids))).outerjoin(
