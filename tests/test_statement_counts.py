@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from course_management.services.enrollment.enrolling import RefusedLately
+
 from .spies import watched
 
 Make = Callable[..., int]
@@ -94,6 +96,21 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
     assert enroll() == (201, 2)
     client.delete("/students/2/unenroll?course_id=1")
     assert enroll() == (201, 1)
+
+
+def test_what_refused_lately_is_forgotten_rather_than_kept_without_end(
+    client: FlaskClient, student: Make, course: Make, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RefusedLately, "SIZE", 2)
+    ada, full = student(), [course(capacity=0) for _ in range(3)]
+
+    def cost(course_id: int) -> int:
+        statements.clear()
+        assert client.post(f"/students/{ada}/enroll", json={"course_id": course_id}).status_code == 409
+        return len(statements)
+
+    assert [cost(each) for each in (*full[:2], *full[:2])] == [2, 2, 1, 1]
+    assert [cost(each) for each in (full[2], *full[:2])] == [2, 2, 2]
 
 
 @pytest.mark.usefixtures("school")

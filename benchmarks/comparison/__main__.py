@@ -29,7 +29,7 @@ from . import growth
 from .conformance import check
 from .data import LARGE, SMALL, engine, fill, fill_reference
 from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
-from .report import FLOOR, OURS, SQLITE, Results, chart, goals, tables
+from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, OURS, SQLITE, Results, chart, goals, tables
 from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, Ours
 
 PAGE, PICTURE = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
@@ -96,8 +96,8 @@ class Bench:
                 fill_reference(url, SMALL)
                 systems.append(start(closing(kind(self.folder, url))))
             hellos = [
-                start(closing(Hello("Flask, hello", self.folder, "flask"))),
-                start(closing(Hello("WSGI, hello", self.folder, "wsgi"))),
+                start(closing(Hello(HELLO_FLASK, self.folder, "flask"))),
+                start(closing(Hello(HELLO_WSGI, self.folder, "wsgi"))),
             ]
             for system in systems:
                 if wrong := check(system):
