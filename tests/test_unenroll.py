@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
+
+from course_management.services.enrollment import promotion
 
 Make = Callable[..., int]
 
@@ -157,3 +160,29 @@ def test_promotion_is_in_the_ledger_with_the_request_that_ran_it(
         "promotion",
         "ada-leaves",
     )
+
+
+def test_a_promotion_that_fails_after_the_leaving_does_not_change_the_answer(
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    counters: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ada, grace, full = student(), student(), course(capacity=1, waitlist_capacity=1)
+    enroll(ada, full)
+    enroll(grace, full, waitlist=True)
+
+    def gone(*_: Any) -> Any:
+        raise OperationalError(None, None, ConnectionError())
+
+    with monkeypatch.context() as outage:
+        outage.setattr(promotion, "autocommit", gone)
+        answer = client.delete(f"/students/{ada}/unenroll?course_id={full}")
+    assert answer.status_code == 200
+    assert counters(full) == (0, 1)
+
+    # The repetition finds nobody to take out, and the seat that is still owed.
+    assert client.delete(f"/students/{ada}/unenroll?course_id={full}").status_code == 200
+    assert counters(full) == (1, 0)
