@@ -40,6 +40,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a session of its own, and whatever it has started."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
     """The environment of a server on a database."""
     chosen = {
@@ -80,12 +90,7 @@ class Server:
 
     def end(self) -> None:
         """End it and its workers, if they still are."""
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end(self.process)
 
     def kill(self) -> None:
         """SIGKILL for it and all its workers."""

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ import psutil
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from tests.databases import PATIENCE_S
-from tests.real_server import free_port, until
+from tests.real_server import end, free_port, until
 
 from .data import connected
 
@@ -74,12 +73,7 @@ class System:
 
     def close(self) -> None:
         """End it and its workers."""
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end(self.process)
 
 
 class Enrollment(System):

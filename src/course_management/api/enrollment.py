@@ -170,7 +170,7 @@ def _courses_to_leave() -> list[int]:
     """The ids from the body or from the query, not from both."""
     if has_body() == bool(request.query_string):
         raise validation_failed({"_schema": ["Give the courses either in the body or in the query."]})
-    found = parser.parse(LEAVING, request) if has_body() else parser.parse(LEAVING_QUERY, request, location="query")
+    found = parser.parse(LEAVING) if has_body() else parser.parse(LEAVING_QUERY, location="query")
     course_ids: list[int] = found["course_ids"]
     return course_ids
 

@@ -96,7 +96,7 @@ class RefusedLately:
     SIZE = 10_000
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, bool], None] = {}
+        self._seen: set[tuple[int, bool]] = set()
 
     def intersects(self, course_ids: Sequence[int], waitlist: bool) -> bool:
         """Whether any of them is among these, asked with or without `waitlist` as it was then."""
@@ -105,15 +105,19 @@ class RefusedLately:
     def note(self, decisions: Sequence[Decision], waitlist: bool) -> None:
         """Remember what was seen now, and at most as much as `SIZE`."""
         for each in decisions:
-            self._seen.pop((each.course_id, waitlist), None)
             if each.outcome == "refused" and not each.is_unknown:
-                self._seen[each.course_id, waitlist] = None
+                self._seen.add((each.course_id, waitlist))
+            else:
+                self._seen.discard((each.course_id, waitlist))
         if len(self._seen) > self.SIZE:
             self._seen.clear()
 
 
 def _refused_lately() -> RefusedLately:
-    found: RefusedLately = current_app.extensions.setdefault("refused_lately", RefusedLately())
+    extensions = current_app.extensions
+    if "refused_lately" not in extensions:
+        extensions["refused_lately"] = RefusedLately()
+    found: RefusedLately = extensions["refused_lately"]
     return found
 
 
