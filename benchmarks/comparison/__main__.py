@@ -23,7 +23,7 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from tests.databases import ROOT, PostgreSQL, migrate
-from tests.proof.report import markdown
+from tests.proof.report import fill_in, markdown
 
 from . import growth
 from .conformance import check
@@ -182,16 +182,9 @@ def machine() -> str:
 
 def write(results: Results) -> None:
     """Put the tables between the markers of the page, and the picture beside it."""
-    page = PAGE.read_text()
     said = f"{results['date'][:10]}, {results['machine']}, {results['minutes']} minutes"
     for name, (headings, rows) in tables(results).items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        above, found, rest = page.partition(begin)
-        _, ended, below = rest.partition(end)
-        if not (found and ended):
-            raise click.ClickException(f"{PAGE} has no place for the table {name}.")
-        page = f"{above}{begin}{said}\n\n{markdown(headings, rows)}\n{end}{below}"
-    PAGE.write_text(page)
+        fill_in(PAGE, f"<!-- {name} -->", f"<!-- end of {name} -->", f"{said}\n\n{markdown(headings, rows)}")
     PICTURE.write_text(chart(results))
 
 

@@ -25,7 +25,7 @@ import course_management
 from ..databases import ROOT
 from .mutants import MUTANTS, run_without
 from .parts import BACKENDS, PARTS, run
-from .report import HEADINGS, Check, Outcome, markdown
+from .report import HEADINGS, Check, Outcome, fill_in, markdown
 from .stage import Ground
 
 MUTANT_HEADINGS = ["without", "database", "part", "verdict", "noticed by"]
@@ -140,14 +140,9 @@ def _machine() -> str:
 
 def _record(section: str, seed: int, table: str) -> None:
     """Replace one table of docs/proof.md and the line above it; all else there stays."""
-    text = RESULTS.read_text()
-    begin, end = f"<!-- {section}, as `make proof` writes it -->\n", f"<!-- end of {section} -->\n"
-    above, found, rest = text.partition(begin)
-    _, ended, below = rest.partition(end)
-    if not (found and ended):
-        raise click.ClickException(f"{RESULTS} has no place for the {section}.")
-    told = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}\n"
-    RESULTS.write_text("\n".join([above + begin, told, table, end + below]))
+    told = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}"
+    begin, end = f"<!-- {section}, as `make proof` writes it -->", f"<!-- end of {section} -->"
+    fill_in(RESULTS, begin, end, f"\n{told}\n\n{table}\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import click
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +89,12 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def fill_in(page: Path, begin: str, end: str, content: str) -> None:
+    """Put `content` between two lines of a page, in the place of what stands there; all else stays."""
+    above, found, rest = page.read_text().partition(f"{begin}\n")
+    _, ended, below = rest.partition(f"{end}\n")
+    if not (found and ended):
+        raise click.ClickException(f"{page} has no {begin}.")
+    page.write_text(f"{above}{begin}\n{content}\n{end}\n{below}")
