@@ -24,6 +24,7 @@ from course_management.database import db
 
 from .contract import ContractClient
 from .databases import Databases, PostgreSQL
+from .real_server import until
 from .spies import watched
 
 DATABASES = ("sqlite", "postgresql")
@@ -210,6 +211,6 @@ def wait_until_blocked(engine: Engine) -> None:
     blocked = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watch:
-        while watch.execute(blocked).scalar_one() == 0:
-            pass
+    # Each look by itself: within a transaction, PostgreSQL would show for ever what the first one saw.
+    with engine.connect().execution_options(autocommit=True) as watch:
+        until(lambda: watch.execute(blocked).scalar_one(), "a wait for a lock")
