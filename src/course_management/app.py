@@ -5,19 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.routing import MapAdapter
 
 from . import database, logs
 from .api import documents, errors, requests
 from .config import Settings
 
 
+class NoSessions(SessionInterface):
+    """Nobody is recognised by a cookie here."""
+
+    nothing = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - Flask names them
+        """The one session that everybody has, and nobody can write to."""
+        return self.nothing
+
+
 class Service(Flask):
-    """Flask, except that it does not ask of each function, ten times a request, whether it is asynchronous."""
+    """Flask without three things it does for every request and nobody here needs (decision 12)."""
+
+    session_interface = NoSessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """None of ours is."""
+        """No function of ours is asynchronous; Flask asks ten times a request."""
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Routes go by the path alone. Flask takes the host apart and encodes it twice, for routes that go by it."""
+        if request is None:
+            return super().create_url_adapter(request)
+        environ = request.environ
+        return MapAdapter(
+            self.url_map,
+            server_name="",
+            script_name="/",
+            subdomain="",
+            url_scheme=environ["wsgi.url_scheme"],
+            path_info=environ["PATH_INFO"].encode("latin1").decode(errors="replace"),
+            default_method=environ["REQUEST_METHOD"],
+        )
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

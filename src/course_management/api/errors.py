@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -20,6 +20,7 @@ from ..errors import (
     Problem,
     UnsupportedMediaType,
 )
+from ..logs import request_id
 from ..schemas.outgoing import problem_body
 from .replies import reply
 from .requests import printable
@@ -40,10 +41,10 @@ def init_app(app: Flask) -> None:
 def answer(error: Exception) -> Response:
     """The answer to whatever was raised. Never SQL, a stack trace, or a rejected value."""
     problem = as_problem(error)
-    body = problem_body(type(problem), problem.detail, printable(request.path), g.request_id) | problem.facts
-    response = reply(body, problem.status)
-    response.mimetype = "application/problem+json"
-    response.headers.extend(problem.headers)
+    body = problem_body(type(problem), problem.detail, printable(request.path), request_id()) | problem.facts
+    response = reply(body, problem.status, content_type="application/problem+json")
+    for name, value in problem.headers.items():
+        response.headers[name] = value
     return response
 
 

@@ -6,7 +6,8 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 import orjson
@@ -21,19 +22,40 @@ from .requests import validation_failed
 
 TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 TAGS = re.compile(rf"\s*(?:\*|{TAG}(?:\s*,\s*{TAG})*)\s*")
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 OPTIONS = orjson.OPT_UTC_Z
 SEAL = 7
 """Bytes of a cursor's seal; with the 8 of its key they make base64 without padding."""
 
 
-def reply(body: Any, status: int = 200, *, thing: str | None = None, location: str | None = None) -> Response:
+class Answer(Response):
+    """An answer that is whole when it is made: its bytes in one piece, and their length in its headers."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Hand it to the server. Werkzeug would copy the headers to complete them, a tenth of all its work."""
+        if environ["REQUEST_METHOD"] == "HEAD" or self.status_code == HTTPStatus.NOT_MODIFIED:
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return cast("list[bytes]", self.response)
+
+
+def reply(
+    body: Any,
+    status: int = 200,
+    *,
+    thing: str | None = None,
+    location: str | None = None,
+    content_type: str = "application/json",
+) -> Response:
     """The answer with `body` as JSON; with `thing`, an ETag, and 304 when the client has this very body.
 
     The ETag has two parts, `"<thing>.<body>"`: the first changes when what a client may edit changes, the
     second with anything in the body, so that other people's enrolling does not spoil an edit.
     """
     data = orjson.dumps(body, option=OPTIONS)
-    response = Response(data, status, mimetype="application/json")
+    response = Answer(data, status, content_type=content_type)
     if location:
         response.headers["Location"] = location
     if thing is not None:

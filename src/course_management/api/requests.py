@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from flask import Flask, Request, g, request
+from flask import Flask, Request, request
 from marshmallow import Schema, ValidationError
 from marshmallow.fields import Field, List
 from webargs.flaskparser import FlaskParser
@@ -28,6 +28,7 @@ from ..errors import (
     UriTooLong,
     ValidationFailed,
 )
+from ..logs import request_id
 from ..models import MAX_ID
 from ..services import Context
 
@@ -51,25 +52,38 @@ def init_app(app: Flask, max_body_bytes: int) -> None:
     """Set the limits, and the form of an id in a path."""
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.url_map.converters["id"] = IdConverter
-    app.url_map.merge_slashes = False  # an address is right or wrong; a redirect would lose the body
+    # An address is right or wrong; a redirect would lose the body.
+    app.url_map.merge_slashes = app.url_map.redirect_defaults = False
     app.before_request(_limit)
 
 
 def _limit() -> None:
-    environ = request.environ
+    asked = this_request()
+    environ = asked.environ
     # Granian hands over no RAW_URI, only the decoded path.
     if len(environ.get("RAW_URI") or f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}") > MAX_URI:
         raise UriTooLong
-    if sum(len(name) + len(value) for name, value in environ.items() if name.startswith("HTTP_")) > MAX_HEADERS:
+    size = 0
+    for name, value in environ.items():  # not a generator in `sum`: this is every request's
+        if name[:5] == "HTTP_":
+            size += len(name) + len(value)
+    if size > MAX_HEADERS:
         raise HeadersTooLarge
     # Not in the converter: where a path has other methods, Werkzeug would answer what it refuses with 405.
-    if any(isinstance(value, int) and value > MAX_ID for value in (request.view_args or {}).values()):
-        raise NotFound
+    for value in (asked.view_args or {}).values():
+        if isinstance(value, int) and value > MAX_ID:
+            raise NotFound
+
+
+def this_request() -> Request:
+    """The request itself, for who looks at it more than once: a look through Flask's proxy costs more than the look."""
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - its public name
+    return found
 
 
 def context() -> Context:
     """Who asks, and in which request."""
-    return Context(request_id=g.request_id)
+    return Context(request_id=request_id())
 
 
 # --- JSON -------------------------------------------------------------------------------------------------
@@ -78,12 +92,7 @@ def context() -> Context:
 def load_json(data: bytes) -> Any:
     """One JSON document in UTF-8, strictly. Raises `MalformedJson`."""
     try:
-        return json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique_keys,
-            parse_float=_finite,
-            parse_constant=_refuse,
-        )
+        return _STRICT.decode(data.decode("utf-8"))
     except (ValueError, RecursionError):  # a decoding error and a number of 5,000 digits are ValueErrors
         raise MalformedJson from None
 
@@ -106,6 +115,9 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_refuse)
+
+
 def has_body() -> bool:
     """Whether the request brings a body. HTTP servers drop Content-Length from a chunked one."""
     return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
@@ -117,7 +129,7 @@ def _read(req: Request) -> bytes:
     except RequestEntityTooLarge:
         raise PayloadTooLarge from None
     # Werkzeug cuts a chunked body off at the limit without a word.
-    if req.content_length is None and len(data) == req.max_content_length and req.environ["wsgi.input"].read(1):
+    if len(data) == req.max_content_length and req.content_length is None and req.environ["wsgi.input"].read(1):
         raise PayloadTooLarge
     return data
 
@@ -131,15 +143,15 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": None, "query": None}  # noqa: RUF012 - None: the schema's own, raise
 
     def get_default_request(self) -> Request:
-        """The request itself: each look through Flask's proxy costs as much as the look."""
-        found: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - its public name
-        return found
+        """The request itself."""
+        return this_request()
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - webargs calls it so
         """The body, read strictly."""
-        charset = req.mimetype_params.get("charset", "utf-8").lower()
-        if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
-            raise UnsupportedMediaType
+        if req.environ.get("CONTENT_TYPE") != "application/json":  # as nearly everybody writes it
+            charset = req.mimetype_params.get("charset", "utf-8").lower()
+            if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
+                raise UnsupportedMediaType
         if req.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType
         found = load_json(_read(req))

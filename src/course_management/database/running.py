@@ -73,8 +73,8 @@ class Prepared(NamedTuple):
     text: str
     names: Sequence[str]
     inward: Mapping[int, Callable[[Any], Any]]
-    outward: Mapping[int, Callable[[Any], Any]]
     make_row: Callable[[Sequence[Any]], AnyRow]
+    """The driver's row with names, and with values as the columns' types have them."""
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The parameters for the driver, in the order of the statement."""
@@ -82,15 +82,6 @@ class Prepared(NamedTuple):
         for index, process in self.inward.items():
             values[index] = process(values[index])
         return values
-
-    def row(self, found: Sequence[Any]) -> AnyRow:
-        """The driver's row with names, and with values as the columns' types have them."""
-        if not self.outward:
-            return self.make_row(found)
-        values = list(found)
-        for index, process in self.outward.items():
-            values[index] = process(values[index])
-        return self.make_row(values)
 
 
 class _ConstantsInside(SQLCompiler):
@@ -123,15 +114,23 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
         if (process := each.type.dialect_impl(dialect).result_processor(dialect, None))
     }
     row = namedtuple("row", [each.key for each in columns], rename=True)  # type: ignore[misc]
-    return Prepared(str(compiled), order, inward, outward, row._make)
+    plain = functools.partial(tuple.__new__, row)  # `row._make` without counting the columns: the database did
+
+    def converted(found: Sequence[Any]) -> AnyRow:
+        values = list(found)
+        for index, process in outward.items():
+            values[index] = process(values[index])
+        return plain(values)
+
+    return Prepared(str(compiled), order, inward, converted if outward else plain)
 
 
 def _send(connection: PoolProxiedConnection, prepared: Prepared, values: Sequence[Any]) -> Sequence[AnyRow]:
     if isinstance(connection.driver_connection, psycopg.Connection):
-        return postgresql.execute(connection, prepared.text, values, prepared.row)
+        return postgresql.execute(connection, prepared.text, values, prepared.make_row)
     with closing(connection.cursor()) as cursor:
         cursor.execute(prepared.text, values)
-        return [prepared.row(each) for each in cursor.fetchall()]
+        return [prepared.make_row(each) for each in cursor.fetchall()]
 
 
 def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from ..models import ENROLLED, MAX_ID, WAITLISTED
 from .fields import (
@@ -62,15 +61,11 @@ class OneOrMoreCourses(Schema):
     course_ids = CourseIds(1)
     course_id = Id()
 
-    @validates_schema(skip_on_field_errors=True)
-    def exactly_one(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Neither none nor both."""
-        if ("course_id" in data) == ("course_ids" in data):
-            raise ValidationError("Give either course_ids or course_id.")
-
     @post_load
     def as_list(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """One way to say it inside."""
+        """One way to say it inside; it was said either way, not both."""
+        if ("course_id" in data) == ("course_ids" in data):
+            raise ValidationError("Give either course_ids or course_id.")
         if "course_id" in data:
             data["course_ids"] = [data.pop("course_id")]
         return data

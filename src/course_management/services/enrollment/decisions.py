@@ -71,7 +71,7 @@ class Decision:
     @property
     def is_unknown(self) -> bool:
         """Whether there is no such course."""
-        return any(isinstance(reason, UnknownCourse) for reason in self.reasons)
+        return UnknownCourse in map(type, self.reasons)
 
     def as_dict(self) -> dict[str, Any]:
         """The decision as the contract writes it."""
