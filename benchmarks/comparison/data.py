@@ -82,7 +82,7 @@ def fill(url: URL, size: Size) -> None:
             ),
             {"courses": size.courses},
         )
-    _analyze(url)
+    settle(url)
 
 
 def fill_reference(url: URL, size: Size) -> None:
@@ -101,7 +101,7 @@ def fill_reference(url: URL, size: Size) -> None:
             {"count": size.courses},
         )
         connection.execute(text(f"INSERT INTO enrollments (student_id, course_id) {PAIRS}"), {"courses": size.courses})
-    _analyze(url)
+    settle(url)
 
 
 @contextmanager
@@ -143,7 +143,8 @@ def _counted_at_once(connection: Connection) -> Iterator[None]:
         connection.execute(text(next(each for each in triggers.SQLITE if f"CREATE TRIGGER {name}" in each)))
 
 
-def _analyze(url: URL) -> None:
+def settle(url: URL) -> None:
+    """What autovacuum does within a minute of a change, and the checkpoint with it."""
     if url.get_backend_name() == "postgresql":
         with engine(url).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))

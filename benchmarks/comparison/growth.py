@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 
 from .conformance import ask
-from .data import COUNT, Size, connected
+from .data import COUNT, Size, connected, settle
 from .load import Measure, run
 from .systems import Ours
 
@@ -39,6 +39,7 @@ def queue(system: Ours) -> dict[str, float]:
     """
     times: dict[str, list[float]] = defaultdict(list)
     queues = {"empty": _full_course(system, 0), "long": _full_course(system, QUEUE)}
+    settle(system.url)
     for student, (name, course) in itertools.product(range(QUEUE + 1, QUEUE + 1 + REPEATS), queues.items()):
         body = {"course_ids": [course]}
         for call, method, path, data, expected in (
