@@ -6,6 +6,7 @@ A migration is one transaction on both databases: it happens whole or not at all
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from alembic import context
@@ -13,6 +14,7 @@ from sqlalchemy import Column, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from course_management import models  # noqa: F401 - fills Base.metadata
+from course_management.access import tables  # noqa: F401 - likewise
 from course_management.config import ConfigurationError, Settings
 from course_management.database import Base, install_rules, is_unavailable
 
@@ -44,6 +46,8 @@ def run(connection: Connection) -> None:
 
 def online(settings: Settings) -> None:
     """Connect, and run. Without the time limits of the service: a migration may take long."""
+    if settings.database_url.get_backend_name() == "sqlite":
+        Path(str(settings.database_url.database)).touch(mode=0o600)  # nobody else's to read, and so its WAL
     engine = create_engine(settings.database_url, hide_parameters=True)
     # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
     install_rules(engine, BUSY_TIMEOUT_MS, foreign_keys=False)

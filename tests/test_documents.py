@@ -13,10 +13,13 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from sqlalchemy.engine import make_url
 
 from course_management import create_app
 from course_management.errors import Problem, catalogue
 from course_management.models import MAX_ID
+
+from .databases import migrate
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 # For people, and the document itself: the only addresses that are not in it.
@@ -33,9 +36,10 @@ NOT_IN_THE_DOCUMENT = {
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """No test here needs a database: there is none at this address."""
-    path = tmp_path_factory.mktemp("documents") / "none.db"
-    return create_app({"DATABASE_URL": f"sqlite:///{path}", "LOG_LEVEL": "error"})
+    """No test here needs data."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('documents') / 'empty.db'}"
+    migrate(make_url(url))
+    return create_app({"DATABASE_URL": url, "LOG_LEVEL": "error"})
 
 
 @pytest.fixture

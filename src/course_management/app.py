@@ -10,7 +10,8 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
 from . import database, logs
-from .api import documents, errors, requests
+from .access import policy
+from .api import browsers, documents, errors, gate, requests
 from .config import Settings
 
 
@@ -62,6 +63,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     logs.init_app(app)
     requests.init_app(app, settings.max_body_bytes)
     database.init_app(app, settings)
+    gate.init_app(app, settings)
+    browsers.init_app(app, settings)
     documents.init_app(app)
     errors.init_app(app)
+    policy.stop_unless_complete(rule.endpoint for rule in app.url_map.iter_rules())
     return app

@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
+from limits import RateLimitItem, parse
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 MIB = 1024 * 1024
 MAX_PORT = 65_535
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class ConfigurationError(Exception):
@@ -88,6 +91,36 @@ def not_empty(text: str) -> str:
     return text.strip()
 
 
+def web_address(text: str) -> str:
+    """A check for an address with https, or with http on this machine; empty is allowed."""
+    found = urlsplit(text)
+    if text and not found.hostname:
+        raise ValueError(f"is {text!r}, which is not a web address")
+    if text and found.scheme != "https" and not (found.scheme == "http" and found.hostname in LOOPBACK):
+        raise ValueError("must begin with https: whoever can change what it answers can make tokens")
+    return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """A check for a list of origins: scheme, host and port, and nothing behind them."""
+    found = tuple(each.strip().rstrip("/") for each in text.split(",") if each.strip())
+    for each in found:
+        parts = urlsplit(each)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "*" in each:
+            raise ValueError(f"names {each!r}, which is not an origin; write https://host, and no *")
+    return found
+
+
+def rate(text: str) -> RateLimitItem | None:
+    """A check for a limit as `600 per minute`, or `none`."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return parse(text)
+    except ValueError:
+        raise ValueError(f"is {text!r}; write it as 600 per minute, or none") from None
+
+
 def setting(default: str, check: Callable[[str], Any], meaning: str) -> Any:
     """A field of `Settings`; the default is written as it would stand in the environment."""
     return field(metadata={"default": default, "check": check, "meaning": meaning})
@@ -112,6 +145,23 @@ class Settings:
     )
     log_format: str = setting(
         "auto", one_of("auto", "json", "pretty"), "Form of the log; auto is pretty in a terminal, else JSON."
+    )
+    oidc_issuer: str = setting(
+        "", web_address, "Issuer of the tokens of people, as their `iss` says it; empty: people have no access."
+    )
+    oidc_audience: str = setting("", str.strip, "Audience that a token must be for, as its `aud` says it.")
+    oidc_jwks_url: str = setting("", web_address, "Where the issuer publishes its keys (JWKS).")
+    cors_origins: tuple[str, ...] = setting(
+        "", origins, "Web pages that may ask from a browser, as https://host, separated by commas; empty: none."
+    )
+    ratelimit_reads: RateLimitItem | None = setting(
+        "600 per minute", rate, "How often a person may read, or none: no limit."
+    )
+    ratelimit_writes: RateLimitItem | None = setting("120 per minute", rate, "How often a person may write, or none.")
+    ratelimit_service_reads: RateLimitItem | None = setting("none", rate, "How often a service may read, or none.")
+    ratelimit_service_writes: RateLimitItem | None = setting("none", rate, "How often a service may write, or none.")
+    ratelimit_storage_uri: str = setting(
+        "memory://", not_empty, "Where requests are counted: memory:// for each worker, or redis://host:6379 for all."
     )
     max_body_bytes: int = setting(str(MIB), integer(1024, 64 * MIB), "Largest request body that is read, in bytes.")
     database_deadline_ms: int = setting(
@@ -147,6 +197,9 @@ class Settings:
                 values[each.name] = each.metadata["check"](text)
             except ValueError as error:
                 problems.append(f"{name} {error}.")
+        oidc = [values.get(name) for name in ("oidc_issuer", "oidc_audience", "oidc_jwks_url")]
+        if any(oidc) and not all(oidc):
+            problems.append("OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URL go together: set all three, or none.")
         if problems:
             raise ConfigurationError(problems)
         return cls(**values)

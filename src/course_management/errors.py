@@ -97,6 +97,43 @@ class HeadersTooLarge(Problem):
     remedy = "Send fewer or shorter headers; this service needs no cookies."
 
 
+# --- the caller may not -----------------------------------------------------------------------------------
+
+
+class Unauthenticated(Problem):
+    code, status, title = "unauthenticated", 401, "Who are you?"
+    meaning = "This needs a key or a token, and the request brings none that is valid."
+    remedy = (
+        "Send the header Authorization: Bearer, with the key of your service or a token of your institution's issuer. "
+        "Ask for a new one if it has expired."
+    )
+    always: ClassVar = {"WWW-Authenticate": 'Bearer realm="course-management"'}
+
+
+class Forbidden(Problem):
+    code, status, title = "forbidden", 403, "Not allowed"
+    meaning = "You are known, but this is not yours to do."
+    remedy = "The documentation says who may do what. Ask the registrar, or for a key with the scope that is named."
+
+
+class ProtectedMode(Problem):
+    code, status, title = "protected_mode", 403, "Protected mode"
+    meaning = (
+        "No authentication is configured, so this service answers only those who call it directly on its own machine: "
+        "create a key with `course-management keys create`, or set OIDC_ISSUER."
+    )
+    remedy = (
+        "On the machine itself, call http://127.0.0.1 or http://localhost, without a proxy. For everybody else, the "
+        "operator configures authentication; the README says how."
+    )
+
+
+class TooManyRequests(Problem):
+    code, status, title = "too_many_requests", 429, "Too many requests"
+    meaning = "You have asked more often than is allowed in this time."
+    remedy = "Wait as many seconds as the Retry-After header says, then go on. Nothing of this request was applied."
+
+
 # --- the thing is not there -------------------------------------------------------------------------------
 
 
@@ -188,6 +225,13 @@ class InternalError(Problem):
     code, status, title = "internal_error", 500, "Internal error"
     meaning = "The service made a mistake. Nothing of the request was applied unless it was already answered."
     remedy = "Repeating an enrollment call is safe. Report the request_id to whoever runs the service."
+
+
+class IssuerUnavailable(Problem):
+    code, status, title = "issuer_unavailable", 503, "Issuer unavailable"
+    meaning = "Tokens cannot be checked: their issuer's keys could not be had since this service started."
+    remedy = "Wait the seconds of Retry-After and repeat the request. Keys of services work meanwhile."
+    always: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
 
 
 class DatabaseUnavailable(Problem):

@@ -19,14 +19,19 @@ from apispec import BasePlugin
 from flask import Flask, Response, request
 from marshmallow import Schema
 
+from ..access import policy
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
+    Forbidden,
     HeadersTooLarge,
     InternalError,
     MalformedJson,
     PayloadTooLarge,
     Problem,
+    ProtectedMode,
+    TooManyRequests,
+    Unauthenticated,
     UnsupportedMediaType,
     UriTooLong,
     ValidationFailed,
@@ -39,7 +44,16 @@ from .requests import IdConverter, StrictParser, validation_failed
 View = Callable[..., Response]
 Decorator = Callable[[View], View]
 TAG = '"1f0c6e0b8d2a4c5e.9a2e77d01b3c4f60"'
-EVERYWHERE = (BadRequest, ValidationFailed, UriTooLong, HeadersTooLarge, InternalError, DatabaseUnavailable)
+EVERYWHERE = (
+    BadRequest,
+    ProtectedMode,
+    ValidationFailed,
+    UriTooLong,
+    HeadersTooLarge,
+    InternalError,
+    DatabaseUnavailable,
+)
+UNLESS_PUBLIC = (Unauthenticated, Forbidden, TooManyRequests)
 WITH_BODY = (MalformedJson, PayloadTooLarge, UnsupportedMediaType)
 
 PARAMETERS: Mapping[tuple[str, str], tuple[str, Any]] = {
@@ -67,6 +81,17 @@ ETAG = {"ETag": {"description": "For If-Match and If-None-Match.", "schema": {"t
 LOCATION = {"Location": {"description": "Where the new one is.", "schema": {"type": "string"}}}
 LINK = {"Link": {"description": 'The next page, as `rel="next"`, if there is one.', "schema": {"type": "string"}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before repeating.", "schema": {"type": "integer"}}}
+WWW_AUTHENTICATE = {"WWW-Authenticate": {"description": "What is missing or wrong.", "schema": {"type": "string"}}}
+HEADERS = {
+    Unauthenticated.status: WWW_AUTHENTICATE,
+    DatabaseUnavailable.status: RETRY_AFTER,
+    TooManyRequests.status: RETRY_AFTER,
+}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The key of a service, or the token of a person. In protected mode none is needed.",
+}
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
@@ -85,6 +110,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
             IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
         )
         self.init_app(app)
+        self.spec.components.security_scheme("bearer", BEARER)
 
     def _openapi_json(self) -> Response:
         with self._lock:
@@ -181,14 +207,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def declare(view: View) -> View:
             arguments = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
             locations = {each["in"] for each in arguments}
+            route = f"{self.name}.{view.__name__}"
+            public = policy.is_public(route)
             if "query" in locations:
-                self._queried.add(f"{self.name}.{view.__name__}")
+                self._queried.add(route)
             by_status: dict[int, list[type[Problem]]] = {}
-            for problem in (*problems, *EVERYWHERE, *(WITH_BODY if "json" in locations else ())):
+            for problem in (
+                *problems,
+                *EVERYWHERE,
+                *(WITH_BODY if "json" in locations else ()),
+                *(() if public else UNLESS_PUBLIC),
+            ):
                 by_status.setdefault(problem.status, []).append(problem)
             for status, group in sorted(by_status.items()):
                 _document(view, self._problems(status, group, rule))
-            _document(view, self.doc(**{"x-view": view.__name__}))
+            security = [] if public else [{"bearer": [policy.scope_of(route)]}]
+            _document(view, self.doc(**{"x-view": view.__name__, "security": security}))
             return cast("View", self.route(rule, methods=[method])(view))
 
         return declare
@@ -201,7 +235,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             content_type="application/problem+json",
             description=" / ".join(dict.fromkeys(problem.title for problem in group)),
             examples={problem.code: {"value": problem_example(problem, instance)} for problem in group},
-            headers=RETRY_AFTER if status == DatabaseUnavailable.status else None,
+            headers=HEADERS.get(status),
         )
 
     def body(self, schema: type[Schema], example: Mapping[str, Any], *, required: bool = True) -> Decorator:

@@ -19,6 +19,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
+from ..access.callers import actor
 from ..errors import (
     HeadersTooLarge,
     MalformedJson,
@@ -83,7 +84,7 @@ def this_request() -> Request:
 
 def context() -> Context:
     """Who asks, and in which request."""
-    return Context(request_id=request_id())
+    return Context(actor(), request_id())
 
 
 # --- JSON -------------------------------------------------------------------------------------------------

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import __version__, create_app, demo, logs, server
-from . import verify as verification
-from .config import ConfigurationError, Settings
-from .database import SCHEMA_REVISION, autocommit, db, kind_of, schema_revision
-from .models import Course, EnrollmentEvent, Student, StudentCourses
-from .services import Context, enrollment
+from .. import __version__, checks, demo, logs, server
+from .. import verify as verification
+from ..config import ConfigurationError, Settings
+from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
+from ..models import Course, EnrollmentEvent, Student, StudentCourses
+from ..services import Context, enrollment
+from .keys import keys
+from .people import people
+from .service import service
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,14 +25,8 @@ def cli() -> None:
     """Which student is in which course: the enrollment service."""
 
 
-@contextmanager
-def _service(log_level: str) -> Iterator[None]:
-    """The app without its server, and no connection left behind: the workers of a server must not inherit one."""
-    with create_app({"LOG_LEVEL": log_level}).app_context():
-        try:
-            yield
-        finally:
-            db.engine.dispose()
+cli.add_command(keys)
+cli.add_command(people)
 
 
 @cli.command()
@@ -40,9 +35,14 @@ def serve() -> None:
     settings = Settings.load()
     logs.configure(settings)
     address = f"http://{settings.host}:{settings.port}"
-    click.echo(f"Serving on     {address}")
-    click.echo(f"Documentation  {address}/docs")
-    with _service("warning"):
+    with service("warning"):
+        found = checks.find(settings)
+        if dangers := [each.sentence for each in found if each.dangerous]:
+            raise ConfigurationError(dangers)
+        click.echo(f"Serving on     {address}")
+        click.echo(f"Documentation  {address}/docs")
+        for each in found:
+            click.echo(f"Mind: {each.sentence}", err=True)
         try:
             pair = demo.example_call()
         except SQLAlchemyError as error:
@@ -59,7 +59,7 @@ def serve() -> None:
 @cli.command("demo")
 def make_demo() -> None:
     """Make small demo data, if the database is empty."""
-    with _service("warning"):
+    with service("warning"):
         if not demo.is_empty():
             click.echo("The database has data already; no demo data made.")
             return
@@ -69,7 +69,7 @@ def make_demo() -> None:
 @cli.command()
 def promote() -> None:
     """Give free seats to those who wait for them, where a crash prevented it."""
-    with _service("warning"):
+    with service("warning"):
         seated, left = enrollment.promote_all(Context())
         click.echo(f"Promoted {seated} from waitlists.")
         if left:
@@ -86,7 +86,7 @@ def verify() -> None:
         if sys.stdout.isatty():
             click.echo(f"        {name} ...\r", nl=False)
 
-    with _service("warning"):
+    with service("warning"):
         for finding in verification.verify(announce):
             verdict = "BROKEN" if finding.evidence else "ok"
             click.echo(f"{verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
@@ -98,11 +98,24 @@ def verify() -> None:
 
 
 @cli.command()
+def check() -> None:
+    """Say what is unsafe in the present settings. Exit 1 if anything is."""
+    settings = Settings.load()
+    with service("error"):
+        found = checks.find(settings)
+    for each in found:
+        click.echo(f"{'DANGER' if each.dangerous else 'unsafe'}  {each.sentence}")
+    if found:
+        raise SystemExit(1)
+    click.echo("Nothing unsafe was found.")
+
+
+@cli.command()
 def status() -> None:
     """Show the database: where it is, its schema, how much is in it. Exit 1 when it is not ready."""
     settings = Settings.load()
     click.echo(f"Database     {settings.database_url.render_as_string(hide_password=True)}")
-    with _service("error"):
+    with service("error"):
         try:
             found = schema_revision()
         except SQLAlchemyError as error:

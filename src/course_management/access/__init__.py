@@ -1,0 +1,10 @@
+"""Who calls, and what they may: keys of services, tokens of people, and one table of who may do what.
+
+`api/gate.py` asks these before every view.
+
+policy    the table of who may do what
+keys      the keys of services
+tokens    the tokens of people, by an OpenID Connect issuer
+people    whom a token's subject stands for here
+tables    where all of that is kept
+"""

@@ -1,0 +1,140 @@
+"""The gate: whoever asks is known, and allowed to, before anything of the request is read.
+
+While no authentication is configured, only direct local clients come through, and they may do everything
+(protected mode). The first key, or an issuer in the settings, ends that for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from cachetools import TTLCache
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..access import keys, people, policy
+from ..access.callers import CHALLENGE, Caller, set_caller
+from ..access.tokens import InvalidToken, Issuer
+from ..config import Settings
+from ..errors import Forbidden, ProtectedMode, Unauthenticated
+from .limits import Limits
+from .requests import this_request
+
+FRESH_S = 5
+"""Seconds for which a process believes what it has read about a key or an account."""
+REMEMBERED = 10_000
+"""Callers that a process remembers at once."""
+MAX_CREDENTIAL = 8192
+LOCAL_ADDRESS = re.compile(r"127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3}")
+LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+FORWARDING = {"HTTP_FORWARDED", "HTTP_VIA"}
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Put the gate before every view."""
+    app.before_request(Gate(settings).admit)
+
+
+class Gate:
+    """Decides about each request of one app."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.limits = Limits(settings)
+        self.issuer = Issuer.of(settings)
+        self.configured = self.issuer is not None
+        """Whether callers must say who they are; once true, for good."""
+        self._looked = -math.inf
+        self._callers: TTLCache[bytes, Caller] = TTLCache(REMEMBERED, FRESH_S)
+        self._lock = threading.Lock()
+
+    def admit(self) -> None:
+        """Let the request pass, or raise `ProtectedMode`, `Unauthenticated`, `Forbidden` or `StudentNotFound`."""
+        asked = this_request()
+        route, environ = asked.endpoint, asked.environ
+        public = route is None or policy.is_public(route) or environ["REQUEST_METHOD"] == "OPTIONS"
+        set_caller(None)
+        if not self.configured:
+            local = _is_direct_and_local(environ)
+            # What is public is so for local clients in either case, database or not: /healthz looks at nothing.
+            if (local and public) or self._is_protected(public):
+                if local:
+                    return
+                raise ProtectedMode
+        if route is not None and not public:
+            caller = self._caller(environ.get("HTTP_AUTHORIZATION"))
+            set_caller(caller)
+            if caller:
+                self.limits.count(caller, environ["REQUEST_METHOD"])
+            policy.check(route, caller, (asked.view_args or {}).get("student_id"))
+
+    def _is_protected(self, public: bool) -> bool:
+        """Whether nobody has configured authentication, as far as that can be known."""
+        if time.monotonic() - self._looked > FRESH_S:
+            try:
+                self.configured = keys.exist()
+            except SQLAlchemyError:
+                if not public:
+                    raise
+                return False  # a load balancer that asks for /healthz shall hear that the process is up
+            self._looked = time.monotonic()
+        return not self.configured
+
+    def _caller(self, header: str | None) -> Caller | None:
+        scheme, _, credential = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not credential:
+            return None
+        digest = hashlib.sha256(credential.encode("latin-1", "replace")).digest()
+        with self._lock:
+            caller = self._callers.get(digest)
+        if caller is None:
+            caller = self._identify(credential.strip())
+            with self._lock:
+                self._callers[digest] = caller
+        return caller
+
+    def _identify(self, credential: str) -> Caller:
+        if len(credential) > MAX_CREDENTIAL:
+            raise _invalid("It is too long.")
+        if keys.looks_like_one(credential):
+            key = keys.find(credential)
+            if key is None:
+                raise _invalid("There is no such key, or it has expired or been revoked.")
+            keys.note_use(key)
+            return keys.service(key)
+        if self.issuer is None:
+            raise _invalid("It is no key of this service, and no issuer of tokens is configured.")
+        try:
+            subject = self.issuer.subject_of(credential)
+        except InvalidToken as error:
+            raise _invalid(str(error)) from None
+        person = people.find(self.issuer.name, subject)
+        if person is None:
+            raise Forbidden("Your token is valid, but nobody has linked it to a student or a member of the staff.")
+        return person
+
+
+def _invalid(why: str) -> Unauthenticated:
+    return Unauthenticated(
+        f"The key or token is not valid. {why}",
+        headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token", error_description="{why}"'},
+    )
+
+
+def _is_direct_and_local(environ: Mapping[str, Any]) -> bool:
+    """Whether a client on this machine asks, and not a proxy on this machine for a client elsewhere.
+
+    The Host keeps out a page of a stranger's in a browser on this machine, whose name was made to mean 127.0.0.1.
+    """
+    for name in environ:  # not a generator in `any`: this is every request's
+        if name[:16] == "HTTP_X_FORWARDED" or name in FORWARDING:
+            return False
+    return (
+        LOCAL_ADDRESS.fullmatch(environ.get("REMOTE_ADDR") or "") is not None
+        and LOCAL_HOST.fullmatch(environ.get("HTTP_HOST") or "") is not None
+    )

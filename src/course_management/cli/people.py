@@ -1,0 +1,88 @@
+"""`course-management people`: whom the subjects of tokens stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from ..access import people as accounts
+from ..config import ConfigurationError, Settings
+from .service import service
+
+
+@click.group()
+def people() -> None:
+    """People with tokens: which student or member of the staff each subject is. Changes count within 5 seconds."""
+
+
+def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the issuer, and the app's context; what is not possible becomes a sentence and exit code 1."""
+
+    @click.option("--subject", required=True, help="The `sub` of the person's tokens.")
+    @click.option("--issuer", help="The `iss` of the tokens; default: OIDC_ISSUER.")
+    @wraps(command)
+    def run(*, issuer: str | None, **options: Any) -> None:
+        issuer = issuer or Settings.load().oidc_issuer
+        if not issuer:
+            raise ConfigurationError(["OIDC_ISSUER is not set; give --issuer."])
+        with service("warning"):
+            try:
+                command(issuer, **options)
+            except accounts.NotPossible as error:
+                raise click.ClickException(str(error)) from None
+
+    return run
+
+
+@people.command()
+@click.option("--student", required=True, type=click.IntRange(1), help="The student's id.")
+@_of_issuer
+def student(issuer: str, subject: str, student: int) -> None:
+    """Say that a subject is a student."""
+    accounts.link_student(issuer, subject, student)
+    click.echo(f"{subject} is student {student}.")
+
+
+@people.command()
+@click.option("--role", required=True, type=click.Choice(["advisor", "registrar"]))
+@_of_issuer
+def staff(issuer: str, subject: str, role: str) -> None:
+    """Say that a subject is an advisor or a registrar."""
+    accounts.appoint(issuer, subject, role)
+    click.echo(f"{subject} is {role}.")
+
+
+@people.command()
+@click.option("--student", required=True, type=click.IntRange(1), help="The student's id.")
+@click.option("--stop", is_flag=True, help="End it.")
+@_of_issuer
+def advise(issuer: str, subject: str, student: int, stop: bool) -> None:
+    """Name an advisor for a student."""
+    if not stop:
+        accounts.advise(issuer, subject, student)
+        click.echo(f"{subject} advises student {student}.")
+    elif accounts.stop_advising(issuer, subject, student):
+        click.echo(f"{subject} does not advise student {student} any more.")
+    else:
+        raise click.ClickException(f"{subject} does not advise student {student}.")
+
+
+@people.command()
+@_of_issuer
+def remove(issuer: str, subject: str) -> None:
+    """Forget a subject: its tokens are worth nothing here any more."""
+    if not accounts.remove(issuer, subject):
+        raise click.ClickException(f"{subject} has no account.")
+    click.echo(f"{subject} is forgotten.")
+
+
+@people.command("list")
+def list_people() -> None:
+    """Show all accounts."""
+    with service("warning"):
+        for each in accounts.everybody():
+            what = {"student": f"student {each.student_id}", "advisor": f"advisor of {each.advised}"}
+            click.echo(f"{each.subject}  {what.get(each.role, each.role)}  {each.issuer}")

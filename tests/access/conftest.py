@@ -1,0 +1,96 @@
+"""A campus with authentication: an issuer, a few people, a key of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from course_management.access import keys, people
+
+from .issuer import LocalIssuer, running
+
+
+@pytest.fixture(scope="session")
+def session_issuer() -> Iterator[LocalIssuer]:
+    with running() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    """An issuer of the test's own, to be changed at will."""
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], session_issuer: LocalIssuer) -> Flask:
+    """The app, with authentication."""
+    return make_app(threads=5, **session_issuer.settings)
+
+
+@pytest.fixture
+def make_key(app: Flask) -> Callable[..., str]:
+    """Makes a key with these scopes."""
+    made = 0
+
+    def make(*scopes: str, name: str | None = None) -> str:
+        nonlocal made
+        made += 1
+        with app.app_context():
+            return keys.create(name or f"service-{made}", scopes)
+
+    return make
+
+
+@pytest.fixture
+def client(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
+    """A client that may everything, so that the fixtures that make students and courses may."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key('admin', name='test')}"
+    return client
+
+
+@pytest.fixture
+def person(app: Flask, session_issuer: LocalIssuer) -> Callable[..., dict[str, str]]:
+    """Makes an account and a token for it; the headers to send."""
+    made = 0
+
+    def make(role: str, *students: int) -> dict[str, str]:
+        nonlocal made
+        made += 1
+        subject = f"{role}-{made}"
+        with app.app_context():
+            if role == "student":
+                people.link_student(session_issuer.name, subject, students[0])
+            else:
+                people.appoint(session_issuer.name, subject, role)
+                for each in students:
+                    people.advise(session_issuer.name, subject, each)
+        return {"Authorization": f"Bearer {session_issuer.token(subject)}"}
+
+    return make
+
+
+@pytest.fixture
+def bearer(make_key: Callable[..., str]) -> Callable[..., dict[str, str]]:
+    """Makes a key with these scopes; the headers to send."""
+
+    def make(*scopes: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {make_key(*scopes)}"}
+
+    return make
+
+
+def as_if_absent(answer: Any) -> tuple[int, Any, Sequence[tuple[str, str]]]:
+    """All of an answer, except for what may differ: the address that was asked, and the request's id."""
+    body = answer.get_json()
+    return (
+        answer.status_code,
+        {**body, "instance": None, "request_id": None},
+        [(name, value) for name, value in answer.headers if name not in {"X-Request-ID", "Content-Length"}],
+    )

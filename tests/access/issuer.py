@@ -1,0 +1,95 @@
+"""An issuer of tokens on this machine: it publishes its keys over HTTP, signs anything, and can fail."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+AUDIENCE = "course-management"
+
+
+class LocalIssuer:
+    """Signs with `key_id`; `keys` are what it publishes, `asked` how often somebody fetched them."""
+
+    def __init__(self, port: int) -> None:
+        self.name = f"http://127.0.0.1:{port}"
+        self.jwks_url = f"{self.name}/jwks.json"
+        self.private: dict[str, Any] = {}
+        self.keys: list[dict[str, Any]] = []
+        self.asked = 0
+        self.fails = False
+        self.make_key("first")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the service must be told of it."""
+        return {"oidc_issuer": self.name, "oidc_audience": AUDIENCE, "oidc_jwks_url": self.jwks_url}
+
+    def make_key(self, key_id: str, algorithm: str = "RS256") -> None:
+        """Sign with a new key from now on, and publish it."""
+        private: Any
+        if algorithm == "RS256":
+            private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            public = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        else:
+            private = ec.generate_private_key(ec.SECP256R1())
+            public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        self.private[key_id] = private
+        self.keys.append({**public, "kid": key_id, "use": "sig", "alg": algorithm})
+        self.key_id, self.algorithm = key_id, algorithm
+
+    def claims(self, subject: str = "ada", **changed: Any) -> dict[str, Any]:
+        """The claims of a good token; those changed to None are left out."""
+        now = int(time.time())
+        whole = {"iss": self.name, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300, **changed}
+        return {name: value for name, value in whole.items() if value is not None}
+
+    def token(self, subject: str = "ada", headers: dict[str, Any] | None = None, **changed: Any) -> str:
+        """A good token, except for what is changed."""
+        return jwt.encode(
+            self.claims(subject, **changed),
+            self.private[self.key_id],
+            algorithm=self.algorithm,
+            headers={"kid": self.key_id, "typ": "at+jwt", **(headers or {})},
+        )
+
+
+def unsigned(header: dict[str, Any], claims: Any, signature: bytes = b"") -> str:
+    """A token of these very parts, whatever they are."""
+    parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+@contextmanager
+def running() -> Iterator[LocalIssuer]:
+    """An issuer that answers on a port of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            issuer.asked += 1
+            body = json.dumps({"keys": issuer.keys}).encode()
+            self.send_response(500 if issuer.fails else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        issuer = LocalIssuer(server.server_port)
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield issuer
+        finally:
+            server.shutdown()

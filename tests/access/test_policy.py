@@ -1,0 +1,204 @@
+"""The table of who may do what: every cell by a request, on both databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from course_management.access import policy
+from course_management.access.policy import ITS_ADVISOR, ITSELF, NOBODY, OTHER_ADVISOR, OTHER_STUDENT, REGISTRAR, ROWS
+
+from ..databases import ROOT
+from .conftest import as_if_absent
+
+Make = Callable[..., int]
+Headers = Callable[..., dict[str, str]]
+
+CALLS: dict[str, tuple[str, str, Any]] = {
+    "enrollment.enroll_student": ("POST", "/students/{student}/enroll", {"course_ids": ["{course}"]}),
+    "enrollment.replace_enrollments": ("PUT", "/students/{student}/enroll", {"course_ids": ["{course}"]}),
+    "enrollment.unenroll_student": ("DELETE", "/students/{student}/unenroll", {"course_ids": ["{course}"]}),
+    "enrollment.list_student_courses": ("GET", "/students/{student}/courses", None),
+    "students.get_student_history": ("GET", "/students/{student}/history", None),
+    "students.get_student": ("GET", "/students/{student}", None),
+    "students.change_student": ("PATCH", "/students/{student}", {"name": "Ada King"}),
+    "students.delete_student": ("DELETE", "/students/{student}", None),
+    "students.list_students": ("GET", "/students", None),
+    "students.create_student": ("POST", "/students", {"name": "Grace Hopper", "email": "grace@example.edu"}),
+    "courses.list_courses": ("GET", "/courses", None),
+    "courses.get_course": ("GET", "/courses/{course}", None),
+    "courses.create_course": ("POST", "/courses", {"code": "CS999", "title": "Compilers"}),
+    "courses.change_course": ("PATCH", "/courses/{course}", {"title": "Compilers"}),
+    "courses.delete_course": ("DELETE", "/courses/{course}", None),
+    "courses.get_roster": ("GET", "/courses/{course}/students", None),
+    "courses.get_course_history": ("GET", "/courses/{course}/history", None),
+    "health.get_liveness": ("GET", "/healthz", None),
+    "health.get_readiness": ("GET", "/readyz", None),
+    "pages.home": ("GET", "/", None),
+    "pages.docs": ("GET", "/docs", None),
+    "pages.problem_page": ("GET", "/problems/course-full", None),
+    "pages.problem_list": ("GET", "/problems", None),
+    "api-docs.openapi_json": ("GET", "/openapi.json", None),
+    "swagger_ui.show": ("GET", "/docs/swagger-ui.css", None),
+}
+"""A request for each row that succeeds if its caller may."""
+WHO = {
+    "nobody": NOBODY,
+    "itself": ITSELF,
+    "student": OTHER_STUDENT,
+    "its advisor": ITS_ADVISOR,
+    "advisor": OTHER_ADVISOR,
+    "registrar": REGISTRAR,
+}
+CODES = {401: "unauthenticated", 403: "forbidden", 404: "student_not_found"}
+
+
+def cells() -> Iterator[Any]:
+    for route, row in ROWS.items():
+        for who, index in WHO.items():
+            if row[index] != "-":
+                yield pytest.param(route, who, row[index], id=f"{route}-{who.replace(' ', '-')}")
+
+
+def send(client: FlaskClient, route: str, student: int, course: int, headers: dict[str, str]) -> Any:
+    method, path, body = CALLS[route]
+    if body and "course_ids" in body:
+        body = {"course_ids": [course]}
+    return client.open(
+        path.format(student=student, course=course), method=method, json=body, headers=headers, buffered=True
+    )
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    """A client that sends no credentials but those of the test."""
+    return app.test_client()
+
+
+def test_there_is_a_request_for_every_row() -> None:
+    assert CALLS.keys() == ROWS.keys()
+
+
+@pytest.mark.parametrize(("route", "who", "verdict"), list(cells()))
+def test_a_cell(
+    stranger: FlaskClient, student: Make, course: Make, person: Headers, route: str, who: str, verdict: str
+) -> None:
+    ada, alan, programming = student(), student(), course()
+    headers = {
+        "nobody": dict,
+        "itself": lambda: person("student", ada),
+        "student": lambda: person("student", alan),
+        "its advisor": lambda: person("advisor", alan, ada),
+        "advisor": lambda: person("advisor", alan),
+        "registrar": lambda: person("registrar"),
+    }[who]()
+
+    answer = send(stranger, route, ada, programming, headers)
+
+    if verdict == "yes":
+        assert answer.status_code < 400, answer.text
+    else:
+        assert (answer.status_code, answer.get_json()["code"]) == (int(verdict), CODES[int(verdict)])
+
+
+@pytest.mark.parametrize("route", [route for route, row in ROWS.items() if row[1] != "-"])
+def test_a_service_may_what_its_scopes_say(
+    stranger: FlaskClient, student: Make, course: Make, bearer: Headers, route: str
+) -> None:
+    ada, programming = student(), course()
+    scope = ROWS[route][1]
+    others = [each for each in policy.SCOPES if each not in (scope, "admin")]
+
+    without = send(stranger, route, ada, programming, bearer(*others))
+    assert (without.status_code, without.get_json()["code"]) == (403, "forbidden")
+    assert f'scope="{scope}"' in without.headers["WWW-Authenticate"]
+
+    assert send(stranger, route, ada, programming, bearer(scope)).status_code < 400
+
+
+@pytest.mark.parametrize("route", [route for route in ROWS if "{student}" in CALLS[route][1]])
+@pytest.mark.parametrize("role", ["student", "advisor"])
+def test_who_may_not_see_a_student_cannot_tell_whether_there_is_one(
+    stranger: FlaskClient, student: Make, course: Make, person: Headers, route: str, role: str
+) -> None:
+    ada, alan, programming = student(), student(), course()
+    headers = person(role, alan)
+
+    there = send(stranger, route, ada, programming, headers)
+    absent = send(stranger, route, 999_999, programming, headers)
+
+    assert there.status_code == 404
+    assert as_if_absent(there) == as_if_absent(absent)
+
+
+def test_the_refusal_is_the_one_a_registrar_gets_for_a_student_who_is_not_there(
+    stranger: FlaskClient, student: Make, person: Headers
+) -> None:
+    ada, alan = student(), student()
+
+    hidden = stranger.get(f"/students/{ada}", headers=person("student", alan))
+    absent = stranger.get("/students/999999", headers=person("registrar"))
+
+    assert as_if_absent(hidden) == as_if_absent(absent)
+
+
+def test_the_ledger_says_who_it_was(
+    stranger: FlaskClient, client: FlaskClient, student: Make, course: Make, person: Headers, make_key: Any
+) -> None:
+    ada, programming = student(), course()
+    key = {"Authorization": f"Bearer {make_key('enrollments:write', name='portal')}"}
+    for headers in (person("student", ada), person("advisor", ada), person("registrar"), key):
+        body = {"course_ids": [programming]}
+        assert stranger.post(f"/students/{ada}/enroll", json=body, headers=headers).status_code == 201
+        assert stranger.delete(f"/students/{ada}/unenroll", json=body, headers=headers).status_code == 200
+
+    events = client.get(f"/students/{ada}/history").get_json()["items"]
+
+    actors = [event["actor"] for event in reversed(events)][::2]
+    assert actors[0] == f"student:{ada}"
+    assert re.fullmatch(r"advisor:\d+", actors[1])
+    assert re.fullmatch(r"registrar:\d+", actors[2])
+    assert actors[3] == "service:portal"
+
+
+def test_somebody_nobody_has_linked_may_nothing(stranger: FlaskClient, session_issuer: Any) -> None:
+    headers = {"Authorization": f"Bearer {session_issuer.token('stranger')}"}
+
+    answer = stranger.get("/courses", headers=headers)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
+
+
+def test_a_route_without_a_row_stops_the_app(monkeypatch: pytest.MonkeyPatch, make_app: Any) -> None:
+    monkeypatch.setattr(policy, "ROWS", {route: row for route, row in ROWS.items() if route != "courses.get_roster"})
+    with pytest.raises(RuntimeError, match=r"courses\.get_roster"):
+        make_app()
+
+
+def test_a_row_without_a_route_stops_the_app(monkeypatch: pytest.MonkeyPatch, make_app: Any) -> None:
+    monkeypatch.setattr(policy, "ROWS", {**ROWS, "courses.sell": ROWS["courses.get_roster"]})
+    with pytest.raises(RuntimeError, match=r"courses\.sell"):
+        make_app()
+
+
+def test_the_document_names_the_scope_of_every_route(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    found = {
+        operation["operationId"]: operation["security"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+    }
+    for route, row in ROWS.items():
+        blueprint, view = route.split(".", 1)
+        if blueprint in {"enrollment", "students", "courses", "health"}:
+            assert found[view] == ([] if row[1] == "-" else [{"bearer": [row[1]]}])
+
+
+def test_the_page_shows_the_table() -> None:
+    assert policy.TABLE.strip() in (ROOT / "docs" / "access.md").read_text()
