@@ -15,7 +15,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -58,14 +57,14 @@ def main(rounds: int, seconds: int, with_growth: bool, out: Path | None, record:
         if with_growth:
             results |= bench.grow()
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
+    if out:
+        out.write_text(json.dumps(results, indent=2) + "\n")
     for headings, rows in tables(results).values():
         table = Table(*headings)
         for row in rows:
             table.add_row(*row)
         console.print(table)
     console.print(f"{results['minutes']} minutes on {results['machine']}")
-    if out:
-        out.write_text(json.dumps(results, indent=2) + "\n")
     if record:
         write(results)
     sys.exit(0 if all(each.reached for each in goals(results)) else 1)
@@ -102,32 +101,45 @@ class Bench:
             for system in systems:
                 if wrong := check(system):
                     raise click.ClickException(f"{system.name} does not keep the rules: {'; '.join(wrong)}")
-                run(system, "list", SMALL, WARM_UP_S)
-                run(system, "enroll", SMALL, WARM_UP_S)
-            loads: dict[str, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}
-            hot: dict[str, list[Any]] = defaultdict(list)
-            for turn in range(self.rounds):
-                with self._says(f"round {turn + 1} of {self.rounds}"):
-                    for load in LOADS:
-                        for system in _rotated(systems, turn):
-                            measure = run(system, load, SMALL, self.seconds)
-                            if measure.failed:
-                                raise click.ClickException(f"{system.name} failed at {load}: {measure}")
-                            self.served[system.name] += measure.requests
-                            loads[load][system.name].append(measure.rate / (2 if load == "cycle" else 1))
-                        if load != "cycle":
-                            loads[load][FLOOR].append(run_floor(postgresql, load, SMALL, self.seconds, self.folder))
-                    for system in _rotated(systems, turn):
-                        found = run_hot(system)
-                        hot[system.name].append({**asdict(found), "right": found.is_right})
-                    for hello in hellos:
-                        loads["list"][hello.name].append(run_hello(hello, self.seconds))
+            floor = self._database("floor")
+            migrate(floor)
+            fill(floor, SMALL)
+            loads = self._loads(systems, floor, hellos)
+            hot = self._hot(systems)
             memory = {}
             for system, backend in zip(systems[:2], ("PostgreSQL", "SQLite"), strict=True):
                 assert isinstance(system, Ours)  # noqa: S101 - the first two are
                 with self._says(f"memory on {backend}"):
                     memory[backend] = growth.memory(system, SMALL, self.served[system.name], self.seconds)
         return {"loads": loads, "hot": hot, "memory": memory}
+
+    def _loads(self, systems: Sequence[Enrollment], floor: URL, hellos: Sequence[Hello]) -> Results:
+        """What each answers a second, by load and system, of every round."""
+        found: dict[str, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}
+        for load, rates in found.items():
+            with self._says(load):
+                for system in systems:
+                    run(system, load, SMALL, WARM_UP_S)
+                for turn in range(self.rounds):
+                    for system in _rotated(systems, turn):
+                        measure = run(system, load, SMALL, self.seconds)
+                        self.served[system.name] += measure.requests
+                        rates[system.name].append(measure.rate / (2 if load == "cycle" else 1))
+                    if load != "cycle":
+                        rates[FLOOR].append(run_floor(floor, load, SMALL, self.seconds, self.folder))
+                    for hello in hellos if load == "list" else ():
+                        rates[hello.name].append(run_hello(hello, 1))
+        return found
+
+    def _hot(self, systems: Sequence[Enrollment]) -> Results:
+        """The storm on one course, by system, of every round."""
+        found: Results = defaultdict(list)
+        with self._says("hot course"):
+            for turn in range(self.rounds):
+                for system in _rotated(systems, turn):
+                    storm = run_hot(system)
+                    found[system.name].append({**asdict(storm), "right": storm.is_right})
+        return found
 
     def grow(self) -> Results:
         """Little and much data side by side, and a long queue."""
@@ -150,7 +162,9 @@ class Bench:
                 for system, size in ((small, SMALL), (large, LARGE)):
                     run(system, "list", size, WARM_UP_S)
                     run(system, "enroll", size, WARM_UP_S)
-                found["growth"][backend] = growth.p99((small, SMALL), (large, LARGE), self.seconds, self.rounds)
+                found["growth"][backend] = growth.p99(
+                    (small, SMALL), (large, LARGE), self.seconds, max(2, self.rounds - 1)
+                )
                 found["queue"][backend] = growth.queue(large)
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from tests.databases import PATIENCE_S
@@ -71,11 +72,18 @@ def _sells_no_seat_twice(system: Enrollment) -> list[str]:
 
 def ask(system: Enrollment, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     """One request on a connection of its own: status and JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=PATIENCE_S)
-    try:
-        data = None if body is None else json.dumps(body)
-        connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
+    with closing(connect(system)) as connection:
+        return exchange(connection, method, path, body)
+
+
+def connect(system: Enrollment) -> http.client.HTTPConnection:
+    """A connection for several requests."""
+    return http.client.HTTPConnection("127.0.0.1", system.port, timeout=PATIENCE_S)
+
+
+def exchange(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """One request: status and JSON."""
+    data = None if body is None else json.dumps(body)
+    connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())

@@ -11,23 +11,25 @@ from typing import Any
 
 from sqlalchemy import text
 
-from .conformance import ask
+from .conformance import connect, exchange
 from .data import COUNT, Size, connected, settle
 from .load import Measure, run
 from .systems import Ours
 
 QUEUE = 10_000
 REPEATS = 150
-MIB = 1024 * 1024
+MEGABYTE = 1_000_000
 MANY_REQUESTS = 100_000
+LOOKS = 4
 
 
 def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: int, rounds: int) -> dict[str, Any]:
     """The 99th percentile of enroll and list on little and on much data, in milliseconds."""
     found: dict[str, list[Measure]] = defaultdict(list)
-    for _ in range(rounds):
-        for load in ("enroll", "list"):
-            for name, (system, size) in {"small": small, "large": large}.items():
+    sides = [("small", *small), ("large", *large)]
+    for load in ("list", "enroll"):
+        for turn in range(rounds):
+            for name, system, size in sides if turn % 2 == 0 else reversed(sides):
                 found[f"{load} {name}"].append(run(system, load, size, seconds))
     return {name: [asdict(each) for each in measures] for name, measures in found.items()}
 
@@ -40,6 +42,7 @@ def queue(system: Ours) -> dict[str, float]:
     times: dict[str, list[float]] = defaultdict(list)
     queues = {"empty": _full_course(system, 0), "long": _full_course(system, QUEUE)}
     settle(system.url)
+    connection = connect(system)
     for student, (name, course) in itertools.product(range(QUEUE + 1, QUEUE + 1 + REPEATS), queues.items()):
         body = {"course_ids": [course]}
         for call, method, path, data, expected in (
@@ -48,13 +51,14 @@ def queue(system: Ours) -> dict[str, float]:
             ("leave", "DELETE", f"/students/{student}/unenroll", body, 200),
         ):
             started = time.perf_counter()
-            status, answer = ask(system, method, path, data)
+            status, answer = exchange(connection, method, path, data)
             times[f"{call} {name}"].append((time.perf_counter() - started) * 1000)
             if status != expected:
                 raise RuntimeError(f"{method} {path}: {status} {answer}")
         started = time.perf_counter()
-        ask(system, "GET", f"/students/{QUEUE // 2}/courses?status=waitlisted")
+        exchange(connection, "GET", f"/students/{QUEUE // 2}/courses?status=waitlisted")
         times["middle"].append((time.perf_counter() - started) * 1000)
+    connection.close()
     return {name: round(statistics.median(each), 3) for name, each in times.items()}
 
 
@@ -75,12 +79,13 @@ def _full_course(system: Ours, waiting: int) -> int:
 
 
 def memory(system: Ours, size: Size, served: int, seconds: int) -> dict[str, Any]:
-    """MiB of the largest worker as requests are served, until there were 100,000 of them."""
+    """MB of the largest worker as requests are served, until each has served 100,000, and at least four times."""
     seen: list[tuple[int, float]] = []
     while True:
-        largest = max(each.memory_info().rss for each in system.workers())
-        seen.append((served, round(largest / MIB, 1)))
-        if served >= MANY_REQUESTS:
-            return {"requests and MiB": seen}
-        for load in ("enroll", "list", "list"):
+        workers = system.workers()
+        each = served // len(workers)
+        seen.append((each, round(max(worker.memory_info().rss for worker in workers) / MEGABYTE, 1)))
+        if each >= MANY_REQUESTS and len(seen) >= LOOKS:
+            return {"requests and MB": seen}
+        for load in ("enroll", "list", "list", "list", "list"):
             served += run(system, load, size, seconds).requests

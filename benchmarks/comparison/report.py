@@ -77,8 +77,8 @@ def goals(results: Results) -> list[Goal]:
         ratio = measured["middle"] / measured["position empty"]
         found.append(Goal(f"position, {backend}: in the middle of 10,000 / alone", ratio, 2, at_most=True))
     for backend, measured in results.get("memory", {}).items():
-        (_, early), *_, (requests, late) = measured["requests and MiB"][1:]
-        found.append(Goal(f"a worker on {backend} after {requests:,} requests, MiB", late, 90, at_most=True))
+        (_, early), *_, (requests, late) = measured["requests and MB"][1:]
+        found.append(Goal(f"a worker on {backend} after {requests:,} requests, MB", late, 90, at_most=True))
         found.append(Goal(f"a worker on {backend}, grown since the second look", late / early, 1.05, at_most=True))
     return found
 
@@ -104,7 +104,7 @@ def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
         )
     return {
         "speed": (
-            ["requests a second: median (from-to)", "enroll", "list", "enroll and leave", "hot course, s", ""],
+            ["requests a second: median (from-to)", "enroll", "list", "enroll and leave, pairs", "hot course, s", ""],
             speed,
         ),
         "goals": (["what", "measured", "goal", ""], [each.row() for each in goals(results)]),
@@ -120,8 +120,12 @@ COLORS = {OURS: "#1a7f5a", SQLITE: "#53b58f", FLOOR: "#9aa4ae", HELLO_FLASK: "#9
 def chart(results: Results) -> str:
     """Bars for what was measured, as an SVG."""
     parts: list[tuple[str, dict[str, float], Callable[[float], str]]] = [
-        (f"{title}, requests a second", _medians(results["loads"][load]), lambda value: f"{value:,.0f}")
-        for load, title in {"enroll": "Enroll", "list": "List a student's courses", "cycle": "Enroll and leave"}.items()
+        (f"{title} a second", _medians(results["loads"][load]), lambda value: f"{value:,.0f}")
+        for load, title in {
+            "enroll": "Enroll, requests",
+            "list": "List a student's courses, requests",
+            "cycle": "Enroll and leave, pairs",
+        }.items()
     ]
     hot = {name: [each["seconds"] for each in runs] for name, runs in results["hot"].items()}
     parts.append(

@@ -89,14 +89,15 @@ def test_a_cell(
     stranger: FlaskClient, student: Make, course: Make, person: Headers, route: str, who: str, verdict: str
 ) -> None:
     ada, alan, programming = student(), student(), course()
-    headers = {
+    make: dict[str, Callable[[], dict[str, str]]] = {
         "nobody": dict,
         "itself": lambda: person("student", ada),
         "student": lambda: person("student", alan),
         "its advisor": lambda: person("advisor", alan, ada),
         "advisor": lambda: person("advisor", alan),
         "registrar": lambda: person("registrar"),
-    }[who]()
+    }
+    headers = make[who]()
 
     answer = send(stranger, route, ada, programming, headers)
 

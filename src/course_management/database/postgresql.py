@@ -1,5 +1,8 @@
 """One statement on PostgreSQL, by libpq's own prepared statements.
 
+A statement's name is made of its text, so that a name means one statement to whoever else is given the server's session
+by a pooler, and nobody reads another statement's rows.
+
 psycopg's cursor is made for more: it speaks without blocking, counts what is worth preparing, and guesses the types of
 parameters from their values. A thread that waits for its one statement needs none of that, and it is half of the
 statement's cost to us (decision 9).
@@ -7,12 +10,20 @@ statement's cost to us (decision 9).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
 from typing import Any
 
 from psycopg import Connection, OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import (
+    DuplicatePreparedStatement,
+    FeatureNotSupported,
+    InvalidSqlStatementName,
+    error_from_result,
+)
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import PoolProxiedConnection
@@ -28,14 +39,28 @@ def execute(
     driver: Connection[Any] = connection.driver_connection  # type: ignore[assignment]
     transformer = Transformer(driver)
     given = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
-    prepared: dict[str, bytes] = connection.info.setdefault("prepared", {})
-    if text not in prepared:
-        name = b"statement_%d" % len(prepared)
-        _done(driver.pgconn.prepare(name, text.encode()))
-        prepared[text] = name
-    result = _done(driver.pgconn.exec_prepared(prepared[text], given))  # type: ignore[arg-type]  # None is NULL
+    prepared: set[bytes] = connection.info.setdefault("prepared", set())
+    name = _name(text)
+    if name not in prepared:
+        with suppress(DuplicatePreparedStatement):  # this very statement, by another client of a pooler
+            _done(driver.pgconn.prepare(name, text.encode()))
+        prepared.add(name)
+    result = _done(driver.pgconn.exec_prepared(name, given))  # type: ignore[arg-type]  # None is NULL
     transformer.set_pgresult(result)
     return transformer.load_rows(0, result.ntuples, make_row)
+
+
+@functools.cache
+def _name(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).hexdigest().encode()
+
+
+def has_forgotten(error: BaseException) -> bool:
+    """Whether the session does not know the statement any more, or a migration has changed what it answers.
+
+    Both are said before anything is done, and a new connection mends them.
+    """
+    return isinstance(error, InvalidSqlStatementName | FeatureNotSupported)
 
 
 def _done(result: PGresult) -> PGresult:

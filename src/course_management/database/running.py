@@ -136,7 +136,7 @@ def _send(connection: PoolProxiedConnection, prepared: Prepared, values: Sequenc
 def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:
     """The driver's error as SQLAlchemy's; a connection that is lost leaves the pool, and all as old as it."""
     driver = connection.dbapi_connection if connection else None
-    lost = engine.dialect.is_disconnect(error, driver, None)
+    lost = engine.dialect.is_disconnect(error, driver, None) or postgresql.has_forgotten(error)
     if lost and connection:
         # What SQLAlchemy's own connections do; there is no public name for it.
         engine.pool._invalidate(connection, error)  # noqa: SLF001

@@ -1,0 +1,81 @@
+"""Statements that a session of PostgreSQL has prepared, and what becomes of them behind our back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from course_management.database.postgresql import _name
+from course_management.database.running import prepare
+from course_management.repositories.enrollments import HELD
+
+Make = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def only_postgresql(backend: str) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite's statements are the driver's, and prepared anew when the schema has changed")
+
+
+def on_the_pooled_connection(engine: Engine, statement: str) -> None:
+    with engine.connect().execution_options(autocommit=True) as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_a_session_that_has_forgotten_them_is_left(
+    engine: Engine, student: Make, course: Make, enroll: Any, held: Any
+) -> None:
+    """As after a pooler's DISCARD ALL."""
+    ada, programming, logic = student(), course(), course()
+    enroll(ada, programming)
+    held(ada)
+
+    on_the_pooled_connection(engine, "DEALLOCATE ALL")
+    assert held(ada) == {programming: "enrolled"}
+
+    on_the_pooled_connection(engine, "DEALLOCATE ALL")
+    assert enroll(ada, logic).status_code == 201
+
+
+def test_a_migration_under_a_running_service_is_survived(
+    client: FlaskClient, sql: Any, student: Make, course: Make, enroll: Any
+) -> None:
+    ada, programming = student(), course()
+    enroll(ada, programming)
+    assert client.get(f"/students/{ada}/courses").status_code == 200
+
+    sql("ALTER TABLE courses ALTER title TYPE varchar(300)")
+
+    assert client.get(f"/students/{ada}/courses").get_json()["courses"][0]["title"] == "Programming"
+
+
+def test_in_a_transaction_it_is_begun_anew(
+    client: FlaskClient, engine: Engine, student: Make, course: Make, held: Any
+) -> None:
+    ada, programming, logic = student(), course(), course()
+    put = client.put(f"/students/{ada}/enroll", json={"course_ids": [programming]})
+    assert put.status_code == 200
+
+    on_the_pooled_connection(engine, "DEALLOCATE ALL")
+
+    assert client.put(f"/students/{ada}/enroll", json={"course_ids": [logic]}).status_code == 200
+    assert held(ada) == {logic: "enrolled"}
+
+
+def test_a_statement_that_a_pooler_has_prepared_for_another_client_is_used(
+    engine: Engine, student: Make, course: Make, enroll: Any, held: Any
+) -> None:
+    ada, programming = student(), course()
+    enroll(ada, programming)
+    statement = prepare(HELD, engine.dialect, ("id",)).text
+    on_the_pooled_connection(engine, "DEALLOCATE ALL")
+    on_the_pooled_connection(engine, f'PREPARE "{_name(statement).decode()}" AS {statement}')
+    with engine.connect() as connection:
+        connection.info.pop("prepared")
+
+    assert held(ada) == {programming: "enrolled"}
