@@ -28,6 +28,7 @@ class LocalIssuer:
         self.keys: list[dict[str, Any]] = []
         self.asked = 0
         self.fails = False
+        self.moved_to: str | None = None
         self.make_key("first")
 
     @property
@@ -56,11 +57,12 @@ class LocalIssuer:
 
     def token(self, subject: str = "ada", headers: dict[str, Any] | None = None, **changed: Any) -> str:
         """A good token, except for what is changed."""
+        whole = {"kid": self.key_id, "typ": "at+jwt", **(headers or {})}
         return jwt.encode(
             self.claims(subject, **changed),
             self.private[self.key_id],
             algorithm=self.algorithm,
-            headers={"kid": self.key_id, "typ": "at+jwt", **(headers or {})},
+            headers={name: value for name, value in whole.items() if value is not None or name == "typ"},
         )
 
 
@@ -78,7 +80,9 @@ def running() -> Iterator[LocalIssuer]:
         def do_GET(self) -> None:
             issuer.asked += 1
             body = json.dumps({"keys": issuer.keys}).encode()
-            self.send_response(500 if issuer.fails else 200)
+            self.send_response(500 if issuer.fails else 302 if issuer.moved_to else 200)
+            if issuer.moved_to:
+                self.send_header("Location", issuer.moved_to)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -91,7 +91,7 @@ class Issuer:
             raise InvalidToken("It must not bring its own key or extensions.")
         if str(header.get("typ")).lower() not in TYPES:
             raise InvalidToken("Its type is not that of an access token.")
-        key = self.keys.find(str(header.get("kid")))
+        key = self.keys.find(header.get("kid"))
         if key is None or key.algorithm != header["alg"]:
             raise InvalidToken("It is not signed with a key and algorithm of the issuer's.")
         claims = jwt.decode(
@@ -101,8 +101,10 @@ class Issuer:
             issuer=self.name,
             audience=self.audience,
             leeway=LEEWAY_S,
-            options={"require": REQUIRED, "strict_aud": True},
+            options={"require": REQUIRED},
         )
+        if claims["aud"] not in (self.audience, [self.audience]):
+            raise InvalidToken("It is for others as well.")  # and so in their hands
         subject: str = claims["sub"]
         if not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
             raise InvalidToken("Its subject cannot be one.")
@@ -135,12 +137,15 @@ class KeySet:
         self._asked = self._fetched = -float("inf")
         self._lock = threading.Lock()
 
-    def find(self, key_id: str) -> Key | None:
-        """The key of this id. Raises `IssuerUnavailable` while there are none at all."""
-        found = self._keys.get(key_id)
+    def find(self, key_id: str | None) -> Key | None:
+        """The key of this id; without one, the only key. Raises `IssuerUnavailable` while there are none at all."""
+        found = self._at_hand(key_id)
         if found is None:
             with self._lock:  # who comes second finds what the first has fetched
-                found = self._keys.get(key_id) or self._refreshed().get(key_id)
+                found = self._at_hand(key_id)
+                if found is None:
+                    self._refresh()
+                    found = self._at_hand(key_id)
             if not self._keys:
                 raise IssuerUnavailable
         elif time.monotonic() - self._fetched > STALE_S and self._lock.acquire(blocking=False):
@@ -148,13 +153,19 @@ class KeySet:
             threading.Thread(target=self._refresh_and_release, daemon=True).start()
         return found
 
+    def _at_hand(self, key_id: str | None) -> Key | None:
+        keys = self._keys
+        if key_id is None:
+            return next(iter(keys.values())) if len(keys) == 1 else None
+        return keys.get(key_id)
+
     def _refresh_and_release(self) -> None:
         try:
-            self._refreshed()
+            self._refresh()
         finally:
             self._lock.release()
 
-    def _refreshed(self) -> Mapping[str, Key]:
+    def _refresh(self) -> None:
         if time.monotonic() - self._asked > COOLDOWN_S:
             self._asked = time.monotonic()
             try:
@@ -162,7 +173,6 @@ class KeySet:
                 self._fetched = time.monotonic()
             except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
                 log.warning("issuer.unavailable", error=type(error).__name__, keys_at_hand=len(self._keys))
-        return self._keys
 
 
 def _usable(document: Any) -> dict[str, Key]:

@@ -62,7 +62,7 @@ def broken_constraint(error: IntegrityError) -> str:
     if named:
         return str(named)
     message = str(original)
-    if match := re.match(r"UNIQUE constraint failed: (\w+)\.(\w+)$", message):
-        return f"uq_{match[1]}_{match[2]}"
+    if match := re.match(r"UNIQUE constraint failed: (\w+)\.\w+", message):
+        return "_".join(["uq", match[1], *re.findall(r"\.(\w+)", message)])
     patterns = (r"CHECK constraint failed: (\w+)", r'constraint "(\w+?)(?:_\d+)?"', r"^(\w+): ")
     return next((match[1] for pattern in patterns if (match := re.search(pattern, message))), "")

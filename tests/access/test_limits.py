@@ -1,0 +1,89 @@
+"""How often a caller may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from course_management.access import keys
+from course_management.api import limits
+
+from .issuer import LocalIssuer
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], session_issuer: LocalIssuer) -> Flask:
+    return make_app(
+        ratelimit_reads="3 per hour",
+        ratelimit_writes="1 per hour",
+        ratelimit_service_writes="2 per hour",
+        **session_issuer.settings,
+    )
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def ada(app: Flask, sql: Any, person: Any) -> dict[str, str]:
+    sql("INSERT INTO students (name, email, created_at) VALUES ('Ada', 'ada@example.edu', '2026-01-01 00:00:00+00')")
+    return dict(person("student", 1))
+
+
+def test_reads_and_writes_are_counted_apart(stranger: FlaskClient, ada: dict[str, str]) -> None:
+    leave = {"course_ids": [1]}
+
+    assert [stranger.get("/courses", headers=ada).status_code for _ in range(5)] == [200] * 3 + [429] * 2
+    assert stranger.delete("/students/1/unenroll", json=leave, headers=ada).status_code == 404
+    assert stranger.delete("/students/1/unenroll", json=leave, headers=ada).status_code == 429
+
+
+def test_a_refusal_says_how_long_to_wait(stranger: FlaskClient, ada: dict[str, str]) -> None:
+    for _ in range(4):
+        answer = stranger.get("/courses", headers=ada)
+
+    assert answer.get_json()["code"] == "too_many_requests"
+    assert answer.get_json()["detail"] == "You have asked more often than 3 per 1 hour."
+    assert 0 < int(answer.headers["Retry-After"]) <= 3600
+
+
+def test_each_caller_is_counted_alone(stranger: FlaskClient, ada: dict[str, str], person: Any) -> None:
+    for _ in range(4):
+        stranger.get("/courses", headers=ada)
+
+    assert stranger.get("/courses", headers=person("registrar")).status_code == 200
+
+
+def test_both_keys_of_a_service_are_one_caller(app: Flask, stranger: FlaskClient) -> None:
+    with app.app_context():
+        both = [keys.create("portal", ["courses:write"]) for _ in range(2)]
+    found = [
+        stranger.post("/courses", json={}, headers={"Authorization": f"Bearer {key}"}).status_code
+        for key in (*both, *both)
+    ]
+    assert found == [422, 422, 429, 429]
+
+
+def test_health_and_what_is_public_have_no_limit(stranger: FlaskClient, ada: dict[str, str]) -> None:
+    assert {stranger.get("/healthz", headers=ada).status_code for _ in range(10)} == {200}
+
+
+def test_protected_mode_has_no_limit(make_app: Callable[..., Flask]) -> None:
+    client = make_app(ratelimit_reads="1 per hour").test_client()
+    assert {client.get("/courses").status_code for _ in range(5)} == {200}
+
+
+def test_a_store_that_is_away_refuses_nobody(
+    stranger: FlaskClient, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> bool:
+        raise ConnectionError
+
+    monkeypatch.setattr(limits.FixedWindowRateLimiter, "hit", away)
+    assert {stranger.get("/courses", headers=ada).status_code for _ in range(5)} == {200}
