@@ -10,7 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management.access import keys
-from course_management.api import limits
 
 from .issuer import LocalIssuer
 
@@ -31,7 +30,7 @@ def stranger(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def ada(app: Flask, sql: Any, person: Any) -> dict[str, str]:
+def ada(sql: Any, person: Any) -> dict[str, str]:
     sql("INSERT INTO students (name, email, created_at) VALUES ('Ada', 'ada@example.edu', '2026-01-01 00:00:00+00')")
     return dict(person("student", 1))
 
@@ -85,5 +84,5 @@ def test_a_store_that_is_away_refuses_nobody(
     def away(*_: Any, **__: Any) -> bool:
         raise ConnectionError
 
-    monkeypatch.setattr(limits.FixedWindowRateLimiter, "hit", away)
+    monkeypatch.setattr("course_management.api.limits.FixedWindowRateLimiter.hit", away)
     assert {stranger.get("/courses", headers=ada).status_code for _ in range(5)} == {200}
