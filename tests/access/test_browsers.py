@@ -1,0 +1,105 @@
+"""What browsers are told, and which other sites may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+PAGE = "https://portal.example.edu"
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/healthz"),
+        ("HEAD", "/healthz"),
+        ("OPTIONS", "/courses"),
+        ("GET", "/courses"),
+        ("POST", "/students"),
+        ("GET", "/nothing"),
+        ("PUT", "/healthz"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs"),
+        ("GET", "/problems"),
+        ("GET", "/docs/swagger-ui.css"),
+    ],
+)
+def test_every_answer_carries_the_headers(stranger: FlaskClient, method: str, path: str) -> None:
+    headers = stranger.open(path, method=method, buffered=True).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert len(headers.getlist("Content-Security-Policy")) == 1
+
+
+def test_data_is_kept_by_nobody_else_and_runs_nothing(client: FlaskClient) -> None:
+    headers = client.get("/courses").headers
+
+    assert headers["Cache-Control"] == "private, no-cache"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_an_error_carries_them_too(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_management.repositories.courses.autocommit", lambda *_: 1 / 0)
+    answer = client.get("/courses")
+
+    assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (500, "nosniff")
+
+
+def test_no_cookie_is_ever_set(client: FlaskClient) -> None:
+    for path in ("/courses", "/docs", "/nothing"):
+        assert "Set-Cookie" not in client.get(path).headers
+
+
+def test_other_sites_may_not_ask(client: FlaskClient) -> None:
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+    for answer in (client.get("/courses", headers=asked), client.options("/courses", headers=asked)):
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+class TestASiteThatMay:
+    @pytest.fixture
+    def client(self, make_app: Callable[..., Flask]) -> FlaskClient:
+        return make_app(cors_origins=f"{PAGE}, http://localhost:3000").test_client()
+
+    def test_asks_first_and_needs_no_credentials_for_it(self, client: FlaskClient) -> None:
+        answer = client.options(
+            "/students/1/enroll",
+            headers={
+                "Origin": PAGE,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization, content-type",
+            },
+        )
+        assert answer.status_code == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+
+    def test_may_read_what_it_needs(self, client: FlaskClient) -> None:
+        answer = client.get("/courses", headers={"Origin": PAGE})
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert {"ETag", "X-Request-ID"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+        assert "Origin" in answer.headers["Vary"]
+
+    def test_errors_can_be_read_as_well(self, client: FlaskClient) -> None:
+        answer = client.get("/students/999", headers={"Origin": PAGE})
+        assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (404, PAGE)
+
+    @pytest.mark.parametrize(
+        "origin", ["https://evil.example", f"{PAGE}.evil.example", "http://portal.example.edu", "null", f"{PAGE}:444"]
+    )
+    def test_others_still_may_not(self, client: FlaskClient, origin: str) -> None:
+        answer = client.get("/courses", headers={"Origin": origin})
+        assert "Access-Control-Allow-Origin" not in answer.headers

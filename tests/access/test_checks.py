@@ -1,0 +1,149 @@
+"""`course-management check`, and what `serve` refuses to start with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+
+from course_management import checks, cli
+from course_management.access import keys
+from course_management.config import ConfigurationError, Settings
+
+Check = Callable[..., list[checks.Finding]]
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def url(app: Flask) -> str:
+    return str(app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def find(app: Flask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """What is found with these settings and variables of the environment."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(environ: dict[str, str] | None = None, **settings: Any) -> list[checks.Finding]:
+        given = {"database_url": url, "database_deadline_ms": "100", **settings}
+        with app.app_context():
+            return checks.find(Settings.load({k.upper(): v for k, v in given.items()}, environ={}), environ or {})
+
+    return run
+
+
+@pytest.fixture
+def secured(app: Flask) -> None:
+    with app.app_context():
+        keys.create("portal", ["admin"])
+
+
+def sentences(found: list[checks.Finding]) -> str:
+    return "\n".join(each.sentence for each in found)
+
+
+@pytest.mark.usefixtures("secured")
+def test_nothing_unsafe(find: Check) -> None:
+    assert find() == []
+
+
+def test_no_authentication_on_this_machine(find: Check) -> None:
+    (finding,) = find()
+    assert "No authentication is configured" in finding.sentence
+    assert not finding.dangerous
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "courses.example.edu"])  # noqa: S104 - to be refused
+def test_no_authentication_for_other_machines_is_dangerous(find: Check, host: str) -> None:
+    found = find(host=host)
+    assert found[0].dangerous
+    assert f"HOST={host} opens the service" in found[0].sentence
+
+
+@pytest.mark.usefixtures("secured")
+@pytest.mark.parametrize(
+    ("settings", "environ", "sentence", "dangerous"),
+    [
+        ({"host": "0.0.0.0"}, {}, "speaks no TLS", False),  # noqa: S104 - likewise
+        ({"log_level": "debug"}, {}, "LOG_LEVEL=debug", False),
+        ({}, {"FLASK_DEBUG": "1"}, "FLASK_DEBUG", True),
+    ],
+)
+def test_a_setting(find: Check, settings: Any, environ: Any, sentence: str, dangerous: bool) -> None:
+    (finding,) = find(environ, **settings)
+    assert (sentence in finding.sentence, finding.dangerous) == (True, dangerous)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("", True), ("?sslmode=prefer", True), ("?sslmode=require", False), ("?sslmode=verify-full", False)],
+)
+def test_a_database_on_another_machine_without_encryption(query: str, expected: bool) -> None:
+    settings = Settings.load({"DATABASE_URL": f"postgresql://u@db.example.edu/x{query}"}, environ={})
+    assert bool(list(checks._network(settings))) is expected  # noqa: SLF001 - there is nobody at that address
+
+
+def test_a_database_that_was_never_migrated(find: Check, sql: Any) -> None:
+    sql("UPDATE alembic_version SET version_num = '0001'")
+    assert "at migration 0001" in sentences(find())
+    sql("DROP TABLE alembic_version")
+    assert "was never migrated" in sentences(find())
+
+
+def test_a_file_that_everybody_can_read(find: Check, url: str, backend: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://u:secret@localhost/x")
+    (tmp_path / ".env").chmod(0o644)
+    assert "The file .env" in sentences(find())
+    (tmp_path / ".env").chmod(0o600)
+    assert "The file .env" not in sentences(find())
+    if backend == "sqlite":
+        file = Path(url.removeprefix("sqlite:///"))
+        file.chmod(0o644)
+        assert "The database can be read by every user" in sentences(find())
+        file.chmod(0o640)
+        assert "The database can be read" not in sentences(find())
+
+
+def test_sqlite_on_a_network(find: Check, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if backend == "postgresql":
+        pytest.skip("it looks after its own files")
+    monkeypatch.setattr(checks, "_filesystem", lambda _: "nfs4")
+    assert any(each.dangerous and "nfs4" in each.sentence for each in find())
+
+
+def test_the_filesystem_of_this_machine_is_known() -> None:
+    assert checks._filesystem(Path("/proc/self/status")) == "proc"  # noqa: SLF001
+    assert checks._filesystem(Path(os.devnull).parent)  # noqa: SLF001
+
+
+class TestTheCommands:
+    @pytest.fixture
+    def command(self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DATABASE_URL", url)
+        return lambda *arguments: CliRunner().invoke(cli.cli, arguments)
+
+    def test_check_says_it_and_fails(self, command: Callable[..., Result]) -> None:
+        result = command("check")
+        assert result.exit_code == 1
+        assert result.output.startswith("unsafe  No authentication is configured")
+
+    @pytest.mark.usefixtures("secured")
+    def test_check_finds_nothing(self, command: Callable[..., Result]) -> None:
+        result = command("check")
+        assert (result.exit_code, result.output) == (0, "Nothing unsafe was found.\n")
+
+    def test_serve_does_not_open_itself(self, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOST", "0.0.0.0")  # noqa: S104 - to be refused
+        result = command("serve")
+        assert isinstance(result.exception, ConfigurationError)  # which `main` makes exit 2
+        assert "Serving" not in result.output
