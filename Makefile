@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof bench format lock migrate clean
+.PHONY: help run test proof fuzz bench format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -20,10 +20,13 @@ test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQ
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
-	$(BIN)/coverage report --include='*/services/*,*/api/enrollment.py' --fail-under=100
+	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py,*/api/gate.py,*/api/limits.py' --fail-under=100
 
 proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
+
+fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hours; ARGS=--help lists options)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and Flask (ten minutes; needs wrk and node; ARGS=--help)
 	$(BIN)/python -m benchmarks.comparison --json bench.json $(ARGS)

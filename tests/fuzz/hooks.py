@@ -1,0 +1,49 @@
+"""What Schemathesis cannot know: who is asking, and what the table of who may do what says about it.
+
+Loaded into its process by SCHEMATHESIS_HOOKS; FUZZ_CALLER says who asks, as `run.Caller` wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import schemathesis
+
+from course_management.access import policy
+from course_management.access.callers import Caller, Person, Service
+from course_management.errors import Problem
+
+VIEWS = {route.split(".", 1)[1]: route for route in policy.ROWS}
+
+
+def _caller() -> Caller | None:
+    found = json.loads(os.environ["FUZZ_CALLER"])
+    if found is None:
+        return None
+    if "scopes" in found:
+        return Service("service", frozenset(found["scopes"]))
+    return Person("person", found["role"], frozenset(found["students"]))
+
+
+CALLER = _caller()
+
+
+@schemathesis.check
+def authority(_: Any, response: Any, case: Any) -> None:
+    """No success without authority, and what is refused is refused as the table says."""
+    view = case.operation.definition.raw.get("operationId")
+    if view is None or case.method not in {case.operation.method.upper(), case.operation.method}:
+        return
+    named = re.match(r"/students/(\d+)", response.request.path_url)
+    try:
+        policy.check(VIEWS[view], CALLER, int(named[1]) if named else None)
+        due = None
+    except Problem as problem:
+        due = problem.status
+    if due is None:
+        assert response.status_code not in {401, 403}, f"{response.status_code} to somebody who may"
+    else:  # refused before anything is read; only what is no request at all is refused earlier
+        assert response.status_code in {due, 400, 404, 405}, f"{response.status_code} where {due} is due"
