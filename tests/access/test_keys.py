@@ -98,6 +98,16 @@ def test_a_mistyped_key_does_not_reach_the_database(
     assert statements == []
 
 
+def test_without_an_issuer_a_token_is_no_credential(make_app: Callable[..., Flask], session_issuer: Any) -> None:
+    app = make_app()
+    with app.app_context():
+        keys.create("portal", ["admin"])
+
+    answer = app.test_client().get("/courses", headers={"Authorization": f"Bearer {session_issuer.token()}"})
+
+    assert (answer.status_code, "no issuer" in answer.get_json()["detail"]) == (401, True)
+
+
 @pytest.mark.usefixtures("forgetful")
 def test_a_key_ends_at_its_time(app: Flask, stranger: FlaskClient, sql: Any) -> None:
     with app.app_context():

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import people
+from course_management.access import people, tokens
 from course_management.access.tokens import COOLDOWN_S, STALE_S, InvalidToken, Issuer, KeySet
 from course_management.errors import IssuerUnavailable
 
@@ -105,7 +105,7 @@ FORGERIES: dict[str, Callable[[LocalIssuer], str]] = {
     "not a token": lambda _: "registrar",
     "no JSON inside": lambda _: "bm90.anNvbg.",
     "a list as its header": lambda _: unsigned([], {}),  # type: ignore[arg-type]
-    "deep": lambda _: f"{base64.urlsafe_b64encode(b'[' * 2000).decode()}.e30.e30",
+    "deep": lambda _: f"{base64.urlsafe_b64encode(b'[' * 3000).decode()}.e30.e30",
     "64 kB": lambda issuer: issuer.token(padding="x" * 64_000),
     "control characters": lambda _: "a\tb",
     "not ASCII": lambda _: "clé",
@@ -294,6 +294,12 @@ def test_without_any_key_it_is_503_until_there_is_one(
 def test_a_document_without_a_usable_key_is_none(document: bytes) -> None:
     with pytest.raises(IssuerUnavailable):
         KeySet("http://127.0.0.1", lambda _: document).find("first")
+
+
+def test_a_document_without_end_is_none(issuer: LocalIssuer) -> None:
+    issuer.keys.append({"padding": "x" * tokens.MAX_KEYS_BYTES})
+    with pytest.raises(IssuerUnavailable):
+        of(issuer).subject_of(issuer.token())
 
 
 def test_a_small_key_is_not_used() -> None:
