@@ -58,8 +58,8 @@ class LocalIssuer:
     def token(self, subject: str = "ada", headers: dict[str, Any] | None = None, **changed: Any) -> str:
         """A good token, except for what is changed."""
         whole = {"kid": self.key_id, "typ": "at+jwt", **(headers or {})}
-        return jwt.encode(
-            self.claims(subject, **changed),
+        return jwt.PyJWS().encode(  # which signs what `jwt.encode` would refuse to
+            json.dumps(self.claims(subject, **changed)).encode(),
             self.private[self.key_id],
             algorithm=self.algorithm,
             headers={name: value for name, value in whole.items() if value is not None or name == "typ"},

@@ -23,8 +23,8 @@ from ..access.callers import CHALLENGE, Caller, set_caller
 from ..access.tokens import InvalidToken, Issuer
 from ..config import Settings
 from ..errors import Forbidden, ProtectedMode, Unauthenticated
+from ..logs import this_request
 from .limits import Limits
-from .requests import this_request
 
 FRESH_S = 5
 """Seconds for which a process believes what it has read about a key or an account."""

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from flask import Flask, Request, request
+from flask import Flask, Request
 from marshmallow import Schema, ValidationError
 from marshmallow.fields import Field, List
 from webargs.flaskparser import FlaskParser
@@ -29,7 +29,7 @@ from ..errors import (
     UriTooLong,
     ValidationFailed,
 )
-from ..logs import request_id
+from ..logs import request_id, this_request
 from ..models import MAX_ID
 from ..services import Context
 
@@ -76,12 +76,6 @@ def _limit() -> None:
             raise NotFound
 
 
-def this_request() -> Request:
-    """The request itself, for who looks at it more than once: a look through Flask's proxy costs more than the look."""
-    found: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - its public name
-    return found
-
-
 def context() -> Context:
     """Who asks, and in which request."""
     return Context(actor(), request_id())
@@ -121,7 +115,8 @@ _STRICT = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_float=_finite, 
 
 def has_body() -> bool:
     """Whether the request brings a body. HTTP servers drop Content-Length from a chunked one."""
-    return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    asked = this_request()
+    return bool(asked.content_length) or "chunked" in asked.headers.get("Transfer-Encoding", "").lower()
 
 
 def _read(req: Request) -> bytes:
