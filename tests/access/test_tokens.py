@@ -22,7 +22,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management.access import people, tokens
-from course_management.access.tokens import COOLDOWN_S, STALE_S, InvalidToken, Issuer, KeySet
+from course_management.access.callers import InvalidToken
+from course_management.access.tokens import COOLDOWN_S, STALE_S, Issuer, KeySet
 from course_management.errors import IssuerUnavailable
 
 from .issuer import AUDIENCE, LocalIssuer, unsigned

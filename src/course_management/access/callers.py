@@ -32,6 +32,11 @@ class Person:
 
 Caller = Service | Person
 
+
+class InvalidToken(Exception):
+    """A token is not accepted; the text is a sentence for whoever sent it."""
+
+
 _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 

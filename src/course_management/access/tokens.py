@@ -28,6 +28,7 @@ from jwt.exceptions import (
 
 from ..config import Settings
 from ..errors import IssuerUnavailable
+from .callers import InvalidToken
 
 ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
 """By the type of the key. A token's `alg` must be that of its key: it does not choose."""
@@ -49,10 +50,6 @@ MAX_KEYS_BYTES = 256 * 1024
 log = structlog.get_logger(__name__)
 
 
-class InvalidToken(Exception):
-    """The token is not accepted; the text is a sentence for whoever sent it."""
-
-
 class Key(NamedTuple):
     """A public key of the issuer's, and the one algorithm it is used with."""
 
@@ -67,10 +64,8 @@ class Issuer:
         self.name, self.audience, self.keys = name, audience, keys
 
     @classmethod
-    def of(cls, settings: Settings) -> Issuer | None:
-        """The issuer of the settings, if they name one."""
-        if not settings.oidc_issuer:
-            return None
+    def of(cls, settings: Settings) -> Issuer:
+        """The issuer of the settings."""
         return cls(settings.oidc_issuer, settings.oidc_audience, KeySet(settings.oidc_jwks_url))
 
     def subject_of(self, token: str) -> str:

@@ -12,19 +12,21 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..access import keys, people, policy
-from ..access.callers import CHALLENGE, Caller, set_caller
-from ..access.tokens import InvalidToken, Issuer
+from ..access.callers import CHALLENGE, Caller, InvalidToken, set_caller
 from ..config import Settings
 from ..errors import Forbidden, ProtectedMode, Unauthenticated
 from ..logs import this_request
 from .limits import Limits
+
+if TYPE_CHECKING:
+    from ..access.tokens import Issuer
 
 FRESH_S = 5
 """Seconds for which a process believes what it has read about a key or an account."""
@@ -46,7 +48,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits(settings)
-        self.issuer = Issuer.of(settings)
+        self.issuer = _issuer(settings)
         self.configured = self.issuer is not None
         """Whether callers must say who they are; once true, for good."""
         self._looked = -math.inf
@@ -117,6 +119,15 @@ class Gate:
         if person is None:
             raise Forbidden("Your token is valid, but nobody has linked it to a student or a member of the staff.")
         return person
+
+
+def _issuer(settings: Settings) -> Issuer | None:
+    """The issuer of the settings, if they name one."""
+    if not settings.oidc_issuer:
+        return None
+    from ..access.tokens import Issuer  # noqa: PLC0415 - its libraries are 13 MB in each worker, for those who need them
+
+    return Issuer.of(settings)
 
 
 def _invalid(why: str) -> Unauthenticated:
