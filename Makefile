@@ -50,7 +50,7 @@ clean: ## Remove the virtual environment and caches; the database stays
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage
 
 .env:
-	@cp .env.example .env
+	@install -m 600 .env.example .env
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

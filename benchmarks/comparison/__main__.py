@@ -76,7 +76,6 @@ class Bench:
     def __init__(self, console: Console, folder: Path, postgresql: PostgreSQL, rounds: int, seconds: int) -> None:
         self.console, self.folder, self.postgresql = console, folder, postgresql
         self.rounds, self.seconds = rounds, seconds
-        self.served: dict[str, int] = defaultdict(int)
 
     def compare(self) -> Results:
         """Every load on every system, in turns, after each has shown that it keeps the rules."""
@@ -106,10 +105,8 @@ class Bench:
             fill(floor, SMALL)
             loads = self._loads(systems, floor, hellos)
             hot = self._hot(systems)
-            ours = systems[0]
-            assert isinstance(ours, Ours)  # noqa: S101 - the first is
-            with self._says("memory"):
-                memory = {"PostgreSQL": growth.memory(ours, SMALL, self.served[ours.name], self.seconds)}
+        with self._says("memory"), closing(Ours("one worker", self.folder, postgresql, workers=1)) as one:
+            memory = {"PostgreSQL": growth.memory(one, SMALL, self.seconds)}
         return {"loads": loads, "hot": hot, "memory": memory}
 
     def _loads(self, systems: Sequence[Enrollment], floor: URL, hellos: Sequence[Hello]) -> Results:
@@ -122,7 +119,6 @@ class Bench:
                 for turn in range(self.rounds):
                     for system in _rotated(systems, turn):
                         measure = run(system, load, SMALL, self.seconds)
-                        self.served[system.name] += measure.requests
                         rates[system.name].append(measure.rate / (2 if load == "cycle" else 1))
                     if load != "cycle":
                         rates[FLOOR].append(run_floor(floor, load, SMALL, self.seconds, self.folder))

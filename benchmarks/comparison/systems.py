@@ -116,10 +116,10 @@ class Ours(Enrollment):
         "INSERT INTO courses (code, title, capacity, created_at) VALUES (:code, 'Hot', :seats, CURRENT_TIMESTAMP)"
     )
 
-    def __init__(self, name: str, folder: Path, url: URL) -> None:
+    def __init__(self, name: str, folder: Path, url: URL, workers: int = PROCESSES) -> None:
         environment = {
             "DATABASE_URL": url.render_as_string(hide_password=False),
-            "WORKERS": str(PROCESSES),
+            "WORKERS": str(workers),
             "LOG_FORMAT": "json",
             "PYTHON_DOTENV_DISABLED": "1",
         }
