@@ -98,6 +98,19 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
     assert enroll() == (201, 1)
 
 
+@pytest.mark.usefixtures("school")
+def test_who_holds_a_seat_of_a_course_that_refused_is_told_so_by_the_look(
+    client: FlaskClient, statements: list[str]
+) -> None:
+    assert client.post("/students/2/enroll", json={"course_id": 1}).status_code == 409
+    statements.clear()
+
+    answer = client.post("/students/1/enroll", json={"course_id": 1})
+
+    assert (answer.status_code, answer.get_json()["results"][0]["outcome"]) == (200, "already_enrolled")
+    assert len(statements) == 1
+
+
 def test_what_refused_lately_is_forgotten_rather_than_kept_without_end(
     client: FlaskClient, student: Make, course: Make, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
