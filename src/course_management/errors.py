@@ -107,7 +107,7 @@ class Unauthenticated(Problem):
         "Send the header Authorization: Bearer, with the key of your service or a token of your institution's issuer. "
         "Ask for a new one if it has expired."
     )
-    always: ClassVar = {"WWW-Authenticate": 'Bearer realm="course-management"'}
+    always: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="course-management"'}
 
 
 class Forbidden(Problem):

@@ -56,6 +56,12 @@ def client(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
 
 
 @pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    """A client that sends no credentials but those of the test."""
+    return app.test_client()
+
+
+@pytest.fixture
 def person(app: Flask, session_issuer: LocalIssuer) -> Callable[..., dict[str, str]]:
     """Makes an account and a token for it; the headers to send."""
     made = 0

@@ -11,11 +11,6 @@ from flask.testing import FlaskClient
 PAGE = "https://portal.example.edu"
 
 
-@pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -21,11 +21,6 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate remembers no caller from one request to the next."""
     monkeypatch.setattr(gate, "FRESH_S", 0)

@@ -25,11 +25,6 @@ def app(make_app: Callable[..., Flask], session_issuer: LocalIssuer) -> Flask:
 
 
 @pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
 def ada(sql: Any, person: Any) -> dict[str, str]:
     sql("INSERT INTO students (name, email, created_at) VALUES ('Ada', 'ada@example.edu', '2026-01-01 00:00:00+00')")
     return dict(person("student", 1))

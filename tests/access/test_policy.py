@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management.access import policy
@@ -72,12 +71,6 @@ def send(client: FlaskClient, route: str, student: int, course: int, headers: di
     return client.open(
         path.format(student=student, course=course), method=method, json=body, headers=headers, buffered=True
     )
-
-
-@pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
-    """A client that sends no credentials but those of the test."""
-    return app.test_client()
 
 
 def test_there_is_a_request_for_every_row() -> None:

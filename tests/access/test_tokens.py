@@ -125,11 +125,6 @@ def ada(app: Flask, session_issuer: LocalIssuer) -> None:
         people.appoint(session_issuer.name, "ada", "registrar")
 
 
-@pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-CHALLENGE = 'Bearer realm="course-management"'
+from ..errors import Unauthenticated
+
+CHALLENGE = Unauthenticated.always["WWW-Authenticate"]
 """What WWW-Authenticate says to who came without credentials (RFC 6750)."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ..database import AnyRow, autocommit, broken_constraint, transaction
@@ -21,6 +21,10 @@ _BY_SUBJECT = (
     .select_from(accounts.outerjoin(advisees, advisees.c.account_id == accounts.c.id))
     .where(accounts.c.issuer == bindparam("issuer"), accounts.c.subject == bindparam("subject"))
 )
+
+
+def _is(issuer: str, subject: str) -> ColumnElement[bool]:
+    return and_(accounts.c.issuer == issuer, accounts.c.subject == subject)
 
 
 def find(issuer: str, subject: str) -> Person | None:
@@ -60,9 +64,7 @@ def _add(issuer: str, subject: str, role: str, student_id: int | None) -> None:
 
 def advise(issuer: str, subject: str, student_id: int) -> None:
     """Name an advisor for a student; naming again changes nothing. Raises `NotPossible`."""
-    advisor = select(accounts.c.id).where(
-        accounts.c.issuer == issuer, accounts.c.subject == subject, accounts.c.role == "advisor"
-    )
+    advisor = select(accounts.c.id).where(_is(issuer, subject), accounts.c.role == "advisor")
     with transaction() as connection:
         found = connection.execute(advisor.with_for_update()).scalar()
         if found is None:
@@ -78,7 +80,7 @@ def advise(issuer: str, subject: str, student_id: int) -> None:
 
 def stop_advising(issuer: str, subject: str, student_id: int) -> bool:
     """Undo `advise`; whether there was anything to undo."""
-    advisor = select(accounts.c.id).where(accounts.c.issuer == issuer, accounts.c.subject == subject)
+    advisor = select(accounts.c.id).where(_is(issuer, subject))
     with transaction() as connection:
         gone = connection.execute(
             delete(advisees).where(
@@ -91,7 +93,7 @@ def stop_advising(issuer: str, subject: str, student_id: int) -> bool:
 def remove(issuer: str, subject: str) -> bool:
     """Forget an account, and whom it advised; whether there was one."""
     with transaction() as connection:
-        gone = connection.execute(delete(accounts).where(accounts.c.issuer == issuer, accounts.c.subject == subject))
+        gone = connection.execute(delete(accounts).where(_is(issuer, subject)))
         return bool(gone.rowcount)
 
 

@@ -46,15 +46,6 @@ TABLE = """
 | swagger_ui.show                 | -                 | yes    | -      | yes     | -           | yes     | yes       |
 """
 
-SCOPES = (
-    "enrollments:read",
-    "enrollments:write",
-    "students:read",
-    "students:write",
-    "courses:read",
-    "courses:write",
-    "admin",
-)
 NOBODY, ITSELF, OTHER_STUDENT, ITS_ADVISOR, OTHER_ADVISOR, REGISTRAR = range(2, 8)
 """The columns of `TABLE` that say who."""
 
@@ -68,6 +59,8 @@ def _rows() -> Iterator[list[str]]:
 
 ROWS: Mapping[str, Sequence[str]] = {row[0]: row for row in _rows()}
 """The cells of each route, in the order of the columns."""
+SCOPES = (*dict.fromkeys(row[1] for row in ROWS.values() if row[1] != "-"), "admin")
+"""What a key can be made for."""
 
 
 def stop_unless_complete(routes: Iterable[str]) -> None:

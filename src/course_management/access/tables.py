@@ -11,8 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from ..database import Base
 from ..models import Id, UtcDateTime, utcnow
 
-ROLES = ("student", "advisor", "registrar")
-
 
 class ApiKey(Base):
     """The key of a service. Of its secret only the SHA-256 is kept: it is random, so that a slow hash adds nothing."""
