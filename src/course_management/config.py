@@ -138,7 +138,16 @@ class Settings:
     host: str = setting("127.0.0.1", not_empty, "Address the server listens on.")
     port: int = setting("8000", integer(1, MAX_PORT), "Port the server listens on.")
     workers: int = setting("2", integer(1, 256), "Server processes; one a core is a good start.")
-    threads: int = setting("2", integer(1, 64), "Threads of each server process, with one connection each.")
+    threads: int = setting(
+        "2", integer(1, 64), "Requests that each server process works on at once, with a database connection each."
+    )
+    connections: int = setting("4096", integer(1, 65_536), "Clients' connections to each server process at most.")
+    max_wait_ms: int = setting(
+        "2000", integer(1, 60_000), "Milliseconds a request may have to wait for its turn; who would wait longer: 503."
+    )
+    client_timeout_s: int = setting(
+        "30", integer(1, 3600), "Seconds a client has to send a header, and then again for its body and its answer."
+    )
     stop_timeout_s: int = setting("15", integer(1, 600), "Seconds a stopping server gives the requests under way.")
     log_level: str = setting(
         "info", one_of("debug", "info", "warning", "error"), "Least severe log line that is written."

@@ -241,6 +241,13 @@ class DatabaseUnavailable(Problem):
     remedy = "Wait the seconds of Retry-After and repeat the request: every enrollment call is safe to repeat."
 
 
+class Overloaded(Problem):
+    code, status, title = "overloaded", 503, "Overloaded"
+    always: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+    meaning = "More requests come in than can be served soon, so this one was not begun."
+    remedy = "Wait the seconds of Retry-After and repeat the request; after each further refusal, wait twice as long."
+
+
 # --- reasons inside a refused enrollment ------------------------------------------------------------------
 
 

@@ -83,10 +83,14 @@ def init_app(app: Flask) -> None:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-ID")
+    _begun.set(Begun(choose_request_id(request.headers.get("X-Request-ID")), time.perf_counter()))
+
+
+def choose_request_id(given: str | None) -> str:
+    """The id that the client gave or, without one that will do, a new one."""
     if given is None or not REQUEST_ID.fullmatch(given):
-        given = f"{random.getrandbits(128):032x}"
-    _begun.set(Begun(given, time.perf_counter()))
+        return f"{random.getrandbits(128):032x}"
+    return given
 
 
 def _end(response: Response) -> Response:

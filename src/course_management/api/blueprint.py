@@ -27,6 +27,7 @@ from ..errors import (
     HeadersTooLarge,
     InternalError,
     MalformedJson,
+    Overloaded,
     PayloadTooLarge,
     Problem,
     ProtectedMode,
@@ -52,6 +53,7 @@ EVERYWHERE = (
     HeadersTooLarge,
     InternalError,
     DatabaseUnavailable,
+    Overloaded,
 )
 UNLESS_PUBLIC = (Unauthenticated, Forbidden, TooManyRequests)
 WITH_BODY = (MalformedJson, PayloadTooLarge, UnsupportedMediaType)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
+import sys
 import threading
 
 from flask import Flask
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server import mp
 
-from . import create_app
-from .config import ConfigurationError, Settings
+from .. import create_app
+from ..config import ConfigurationError, Settings
+from . import silence
+from .admission import MAX_RECEIVING, Admission
 
 STOP = {signal.SIGINT, signal.SIGTERM}
+
+SWITCH_INTERVAL_S = 0.05
+OWN_FILES = 256
+"""Open files of a worker besides its clients' connections: the database's, the log, what a library opens."""
 
 # Granian's own lines go the way of all log lines; see `logs.configure`.
 _LOGGING = {"handlers": {}, "formatters": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
@@ -31,7 +41,12 @@ def serve(settings: Settings) -> None:
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
-        blocking_threads=settings.threads,
+        blocking_threads=MAX_RECEIVING + 2,  # as many as may wait for a body, and those that come by
+        backpressure=_room_for(settings.connections),
+        # A connection of HTTP/2 may carry a hundred requests, and one that never says which version it speaks has no
+        # time limit. With HTTP/1.1 a connection is one request at a time, and its header comes in time or not at all.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.client_timeout_s * 1000),
         respawn_failed_workers=True,
         respawn_interval=1,
         workers_kill_timeout=settings.stop_timeout_s,
@@ -52,7 +67,16 @@ def make_worker() -> Flask:
         signal.signal(each, signal.SIG_DFL)  # not the parent's handler any more; granian sets its own
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # in every thread: all are made by this one
     threading.Thread(target=_pass_on_stop, daemon=True).start()
-    return create_app()
+    # Under load, hundreds of threads may wait for the interpreter, and each wakes once an interval to ask for it. Those
+    # who work let it go by themselves, many times a request: whenever they wait for the database.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    settings = Settings.load()
+    app = create_app()
+    # What granian calls with each request, and with the object that takes the answer. There is no official way to take
+    # its place; a test on the real server fails when this is one no more.
+    mp._wsgi_call_wrap = lambda app, *_: Admission(app, settings).receive  # type: ignore[attr-defined]  # noqa: SLF001
+    silence.watch(settings.port, 2 * settings.client_timeout_s)
+    return app
 
 
 def _pass_on_stop() -> None:
@@ -62,6 +86,20 @@ def _pass_on_stop() -> None:
         if not callable(handler):
             os._exit(0)  # granian has not begun to serve
         handler(number, None)
+
+
+def _room_for(connections: int) -> int:
+    """As many of these connections as the system's limit on open files leaves room for; the limit is raised if it can.
+
+    Without a free descriptor, granian would try to accept the next connection without a pause.
+    """
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OWN_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return max(1, wanted - OWN_FILES)
 
 
 def _check_address(settings: Settings) -> None:

@@ -1,0 +1,260 @@
+"""The queue in front of the app, and its end: who waits, who is refused, and who never has to wait."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from course_management.config import MIB, Settings
+from course_management.server import admission
+from course_management.server.admission import Admission
+
+from .databases import PATIENCE_S
+from .real_server import until
+
+BODY = b'{"course_id":1}'
+
+
+class Transport:
+    """Takes one answer, as granian does."""
+
+    def __init__(self) -> None:
+        self._there = threading.Event()
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        assert not self._there.is_set(), "a second answer"
+        self.status, self.headers, self.body = status, dict(headers), body
+        self._there.set()
+
+    def wait(self) -> Transport:
+        """This one, once the answer is there."""
+        assert self._there.wait(PATIENCE_S), "no answer"
+        return self
+
+    @property
+    def is_answered(self) -> bool:
+        return self._there.is_set()
+
+    @property
+    def problem(self) -> Any:
+        return json.loads(self.wait().body)
+
+
+class Stream:
+    """A body that is there when it is let go, and perhaps not all of it."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.there = body, threading.Event()
+
+    def read(self, size: int) -> bytes:
+        assert self.there.wait(PATIENCE_S)
+        return self.body[:size]
+
+
+class App:
+    """Answers a request with its body, when it may."""
+
+    def __init__(self) -> None:
+        self.may, self.asked = threading.Event(), 0
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] not in admission.URGENT:
+            self.asked += 1
+            assert self.may.wait(PATIENCE_S)
+        start_response("201 CREATED", [("X-Path", environ["PATH_INFO"])])
+        return [environ["wsgi.input"].read()]
+
+
+class Doors:
+    """The admission of one app, and those who ask at it."""
+
+    def __init__(self, app: Any, **settings: str) -> None:
+        self.admission = Admission(app, Settings.load(settings, environ={}))
+
+    def ask(self, path: str = "/students", *, body: bytes | Stream | None = None, **more: str) -> Transport:
+        """Send a request, in this thread, as one of granian's would; where its answer will be."""
+        stream = BytesIO(body or b"") if not isinstance(body, Stream) else body
+        scope: dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", **more}
+        if isinstance(body, bytes):
+            scope.setdefault("CONTENT_LENGTH", str(len(body)))
+        found = Transport()
+        self.admission.receive(found, {**scope, "wsgi.input": stream})
+        return found
+
+    def ask_slowly(self, stream: Stream, **more: str) -> tuple[threading.Thread, list[Transport]]:
+        """The same, in a thread of its own, which ends when the body is there."""
+        answers: list[Transport] = []
+        thread = threading.Thread(target=lambda: answers.append(self.ask(body=stream, **more)), daemon=True)
+        thread.start()
+        return thread, answers
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    found = App()
+    yield found
+    found.may.set()
+
+
+@pytest.fixture
+def doors(app: App) -> Doors:
+    """Two threads, and a wait of a millisecond at most: with nobody served yet, nobody knows how long one takes."""
+    return Doors(app, THREADS="2", MAX_WAIT_MS="1")
+
+
+def keep_busy(doors: Doors, app: App) -> list[Transport]:
+    """Have a request measured that took long, and then one in work for each thread."""
+    first = doors.ask()
+    until(lambda: app.asked == 1, "the first request")
+    threading.Event().wait(0.2)
+    app.may.set()
+    first.wait()
+    app.may.clear()
+    busy = [doors.ask()]
+    until(lambda: app.asked == 2, "work in one thread")
+    busy.append(doors.ask())
+    until(lambda: app.asked == 3, "work in both")
+    return busy
+
+
+def test_an_answer_is_what_the_app_says(doors: Doors, app: App) -> None:
+    app.may.set()
+    answer = doors.ask("/students/1/enroll", body=BODY).wait()
+    assert (answer.status, answer.headers, answer.body) == (201, {"X-Path": "/students/1/enroll"}, BODY)
+
+
+def test_no_more_are_worked_on_than_there_are_threads(doors: Doors, app: App) -> None:
+    waiting = [doors.ask() for _ in range(5)]
+    until(lambda: app.asked == 2, "work in both threads")
+    assert not threading.Event().wait(0.1)
+    assert app.asked == 2
+    app.may.set()
+    assert {each.wait().status for each in waiting} == {201}
+
+
+def test_who_would_wait_too_long_is_refused_at_once_and_the_others_are_served(doors: Doors, app: App) -> None:
+    served = keep_busy(doors, app)
+    served.append(doors.ask())  # nobody waits yet, so this one may
+    with capture_logs() as logs:
+        refused = doors.ask("/students/\xc3\xa9\xff", HTTP_X_REQUEST_ID="mine").wait()
+        assert doors.ask(body=BODY).problem["code"] == "overloaded"
+    assert (refused.status, refused.headers["Retry-After"], refused.headers["X-Request-ID"]) == (503, "1", "mine")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+    assert refused.problem["code"] == "overloaded"
+    assert refused.problem["request_id"] == "mine"
+    assert refused.problem["instance"] == "/students/é\ufffd"
+    assert [(each["event"], each["refused"]) for each in logs] == [("overloaded", 1)]
+    assert not any(each.is_answered for each in served)
+    app.may.set()
+    assert {each.wait().status for each in served} == {201}
+    assert app.asked == 4
+    assert doors.ask().wait().status == 201
+
+
+def test_who_asks_whether_the_service_lives_never_waits(doors: Doors, app: App) -> None:
+    keep_busy(doors, app)
+    doors.ask()
+    assert doors.ask().wait().status == 503
+    assert {doors.ask(path).wait().status for path in admission.URGENT} == {201}
+
+
+# --- bodies -----------------------------------------------------------------------------------------------
+
+
+def test_slow_bodies_hold_no_thread_that_works(doors: Doors, app: App) -> None:
+    app.may.set()
+    stream = Stream(BODY)
+    slow = [doors.ask_slowly(stream, CONTENT_LENGTH=str(len(BODY))) for _ in range(20)]
+    assert doors.ask(body=BODY).wait().status == 201
+    assert app.asked == 1
+    stream.there.set()
+    for thread, _ in slow:
+        thread.join(PATIENCE_S)
+    assert {answers[0].wait().body for _, answers in slow} == {BODY}
+
+
+@pytest.mark.parametrize("cut", [0, 5, len(BODY) - 1])
+def test_a_body_that_ends_before_its_length_is_not_taken_for_a_shorter_one(doors: Doors, app: App, cut: int) -> None:
+    app.may.set()
+    answer = doors.ask(body=BODY[:cut], CONTENT_LENGTH=str(len(BODY)))
+    assert answer.problem["code"] == "bad_request"
+    assert app.asked == 0
+
+
+def test_a_body_that_is_declared_too_large_is_for_the_app_to_refuse(doors: Doors, app: App) -> None:
+    app.may.set()
+    assert doors.ask(body=b"x", CONTENT_LENGTH=str(MIB + 1)).wait().status == 201
+
+
+def test_of_a_chunked_body_one_byte_too_many_is_read(doors: Doors, app: App) -> None:
+    app.may.set()
+    stream = Stream(b" " * (2 * MIB))
+    stream.there.set()
+    assert len(doors.ask(body=stream, HTTP_TRANSFER_ENCODING="chunked").wait().body) == MIB + 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "many"), [("MAX_RECEIVING", 3), ("MAX_HELD", 3 * len(BODY))], ids=["bodies", "bytes"]
+)
+def test_there_is_an_end_to_the_bodies_that_are_waited_for(
+    app: App, monkeypatch: pytest.MonkeyPatch, limit: str, many: int
+) -> None:
+    monkeypatch.setattr(admission, limit, many)
+    doors = Doors(app)
+    app.may.set()
+    stream = Stream(BODY)
+    length = {"CONTENT_LENGTH": str(len(BODY))}
+    slow = [doors.ask_slowly(stream, **length) for _ in range(3)]
+    until(lambda: doors.ask(body=BODY).problem.get("code") == "overloaded", "the end of the room")
+    assert doors.ask().wait().status == 201, "who brings no body needs no room"
+    stream.there.set()
+    for thread, answers in slow:
+        thread.join(PATIENCE_S)
+        assert answers[0].wait().status == 201
+    until(lambda: doors.ask(body=BODY).wait().status == 201, "room again")
+    for _ in range(5):  # and whoever goes away in the middle gives the room back
+        doors.ask(body=BODY[:3], **length)
+    assert [doors.ask(body=BODY).wait().status for _ in range(5)] == [201] * 5
+
+
+# --- whatever the app does --------------------------------------------------------------------------------
+
+
+def test_a_fault_around_the_app_is_a_500_and_its_thread_goes_on() -> None:
+    def broken(_: Any, __: Any) -> list[bytes]:
+        raise RuntimeError("ada@example.edu")
+
+    doors = Doors(broken, THREADS="1")
+    with capture_logs() as logs:
+        for _ in range(3):
+            answer = doors.ask().wait()
+            assert (answer.status, answer.problem["code"]) == (500, "internal_error")
+            assert b"ada@" not in answer.body
+    assert [each["event"] for each in logs] == ["internal_error"] * 3
+    assert "ada@" not in str(logs)
+
+
+def test_what_an_app_writes_streams_and_closes_comes_in_order() -> None:
+    closed: list[bool] = []
+
+    class Parts:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"b"
+            yield b"c"
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def old_fashioned(_: Any, start_response: Callable[..., Callable[[bytes], object]]) -> Parts:
+        start_response("200 OK", [])(b"a")
+        return Parts()
+
+    assert Doors(old_fashioned).ask().wait().body == b"abc"
+    until(lambda: closed, "its end")

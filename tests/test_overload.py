@@ -1,0 +1,212 @@
+"""Slow, idle, vanishing and many clients on the real server: the others are served all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from course_management.server import silence
+
+from .real_server import Connection, Server, until
+from .test_server import serving
+
+MANY = 100
+HEAD = b"POST /students HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("overload")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that gives a client a second for a header, and another one for its body and its answer."""
+    with serving(tmp_path_factory.mktemp("impatient"), CLIENT_TIMEOUT_S="1") as server:
+        yield server
+
+
+def serves(server: Server) -> None:
+    """Fail unless it answers what needs a body, what needs the database, and what needs neither."""
+    assert server.answers()
+    assert server.ask("GET", "/students/1/courses")[0] == 200
+    assert server.ask("POST", "/students/1/enroll", {"course_id": 1})[0] in {200, 201}
+
+
+def test_granian_leaves_the_requests_to_us(server: Server) -> None:
+    """`make_worker` takes the place of a function of granian's that another version may not have."""
+    with server.connect() as connection:
+        connection.send("POST /students/1/enroll", "Content-Length: 15", body=b'{"course_id":1}')
+        assert connection.read()[0] in {200, 201}
+        connection.send("POST /students/1/enroll", "Content-Length: 16", body=b'{"course_id":1}')
+        connection.socket.shutdown(1)
+        status, body = connection.read()
+    # Nobody but our admission knows that a body was shorter than its length.
+    assert status == 0 or b"bad_request" in body
+    assert re.search(r'"status":(200|201)', server.log.read_text())
+
+
+# --- slow -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("many", [1, 2, 4, 5, MANY])
+@pytest.mark.parametrize(
+    ("line", "header", "body"),
+    [
+        ("POST /students/1/enroll", "Content-Length: 15", b"{"),
+        ("POST /students/1/enroll", "Transfer-Encoding: chunked", b"1\r\n{\r\n"),
+        ("DELETE /students/1/unenroll", "Content-Length: 15", b""),
+        ("GET /healthz", "Content-Length: 15", b""),
+    ],
+)
+def test_slow_bodies_do_not_keep_others_from_being_served(
+    server: Server, many: int, line: str, header: str, body: bytes
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(many):
+            stack.enter_context(server.connect()).send(line, header, body=body)
+        serves(server)
+    serves(server)
+
+
+def test_slow_bodies_are_answered_when_they_are_there(server: Server) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(server.connect()) for _ in range(MANY)]
+        for each in slow:
+            each.send("POST /students/1/enroll", "Content-Length: 15", body=b'{"course')
+        serves(server)
+        for each in slow:
+            each.socket.sendall(b'_id":1}')
+        assert {each.read()[0] for each in slow} <= {200, 201}
+        for each in slow:
+            each.send("GET /students/1/courses")
+        assert {each.read()[0] for each in slow} == {200}
+
+
+def test_slow_headers_do_not_keep_others_from_being_served(server: Server) -> None:
+    with ExitStack() as stack:
+        for _ in range(MANY):
+            stack.enter_context(server.connect()).socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX")
+        serves(server)
+
+
+def test_idle_connections_do_not_keep_others_from_being_served(server: Server) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(server.connect()) for _ in range(2 * MANY)]
+        for each in idle:
+            each.send("GET /students/1/courses")
+            assert each.read()[0] == 200
+        serves(server)
+        for each in idle:
+            each.send("GET /students/1/courses")
+        assert {each.read()[0] for each in idle} == {200}
+
+
+def test_slow_readers_do_not_keep_others_from_being_served(server: Server) -> None:
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(MANY):
+            stack.enter_context(server.connect()).socket.sendall(request * 10)
+        serves(server)
+
+
+# --- vanishing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"course_id"'])
+@pytest.mark.parametrize(
+    "line", ["POST /students/1/enroll", "PUT /students/1/courses", "DELETE /students/1/unenroll", "DELETE /courses/2"]
+)
+@pytest.mark.parametrize("header", ["Content-Length: 15", "Transfer-Encoding: chunked"])
+def test_whoever_goes_in_the_middle_of_a_body_has_asked_for_nothing(
+    server: Server, line: str, header: str, sent: bytes
+) -> None:
+    server.ask("POST", "/students/1/enroll", {"course_id": 1})
+    before = server.ask("GET", "/students/1/history")[1]
+    with server.connect() as connection:
+        body = sent if "Length" in header else b"%x\r\n%s\r\n" % (len(sent), sent) if sent else b""
+        connection.send(line, header, body=body)
+        connection.socket.shutdown(1)
+        assert connection.read()[0] not in {200, 201, 204}
+    serves(server)
+    assert server.ask("GET", "/students/1/history")[1] == before
+
+
+# --- silence is ended -------------------------------------------------------------------------------------
+
+linux_tells = pytest.mark.skipif(not silence.DESCRIPTORS.is_dir(), reason="only Linux tells how long a peer is silent")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /hea",
+        b"PRI * HTTP/2.0\r\n",
+        pytest.param(HEAD + b"Content-Length: 9\r\n\r\n{", marks=linux_tells),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", marks=linux_tells),
+    ],
+    ids=["nothing", "half a header", "half of HTTP/2", "half a body", "half a chunked body"],
+)
+def test_a_connection_that_says_no_more_is_ended(impatient: Server, sent: bytes) -> None:
+    with impatient.connect() as connection:
+        connection.socket.sendall(sent)
+        ended = connection.file.read()  # until the server ends it
+        assert ended == b"" or ended.startswith(b"HTTP/1.1 4")
+    serves(impatient)
+
+
+@linux_tells
+def test_an_answer_that_nobody_reads_is_thrown_away(impatient: Server) -> None:
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with impatient.connect() as connection:
+        connection.socket.settimeout(0.1)
+        until(lambda: is_ended(connection, request), "the end of the connection")
+    serves(impatient)
+
+
+def is_ended(connection: Connection, request: bytes) -> bool:
+    """Whether the server has ended the connection, on which we send and never read."""
+    try:
+        connection.socket.sendall(request)
+    except TimeoutError:
+        return False  # it does not read on, because we do not
+    except OSError:
+        return True
+    return False
+
+
+# --- many -------------------------------------------------------------------------------------------------
+
+
+def test_many_at_once_are_all_answered(server: Server) -> None:
+    with ExitStack() as stack:
+        many = [stack.enter_context(server.connect()) for _ in range(MANY)]
+        for each in many:
+            each.send("GET /students/1/courses")
+        assert {each.read()[0] for each in many} == {200}
+    serves(server)
+
+
+def test_there_are_no_more_connections_than_files(tmp_path: Path) -> None:
+    with serving(tmp_path, CONNECTIONS="60000") as server:
+        serves(server)
+
+
+def test_a_connection_too_many_waits_until_there_is_room(tmp_path: Path) -> None:
+    with serving(tmp_path, CONNECTIONS="2", WORKERS="1") as server, ExitStack() as stack:
+        first, second, third = (stack.enter_context(server.connect()) for _ in range(3))
+        for each in (first, second, third):
+            each.send("GET /healthz")
+        assert (first.read()[0], second.read()[0]) == (200, 200)
+        third.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            third.socket.recv(1)
+        first.socket.close()
+        first.file.close()
+        third.socket.settimeout(10)
+        assert third.socket.recv(12) == b"HTTP/1.1 200"
