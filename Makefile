@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof fuzz bench format lock migrate clean
+.PHONY: help run test proof fuzz bench overload format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hou
 
 bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and Flask (ten minutes; needs wrk and node; ARGS=--help)
 	$(BIN)/python -m benchmarks.comparison --json bench.json $(ARGS)
+
+overload: $(VENV)/test.stamp ## Measure slow, idle and too many clients (three minutes; needs wrk; ARGS=--help)
+	$(BIN)/python -m benchmarks.overload $(ARGS)
 
 format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

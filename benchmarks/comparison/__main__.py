@@ -28,7 +28,7 @@ from . import growth
 from .conformance import check
 from .data import LARGE, SMALL, engine, fill, fill_reference
 from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
-from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, OURS, SQLITE, Results, chart, goals, tables
+from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, KEYED, OURS, SQLITE, Results, chart, goals, tables
 from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, Ours
 
 PAGE, PICTURE = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
@@ -81,8 +81,8 @@ class Bench:
         """Every load on every system, in turns, after each has shown that it keeps the rules."""
         with ExitStack() as stack:
             start = stack.enter_context
-            postgresql, sqlite = self._database("ours"), self._file("ours")
-            for url in (postgresql, sqlite):
+            postgresql, sqlite, keyed = self._database("ours"), self._file("ours"), self._database("keyed")
+            for url in (postgresql, sqlite, keyed):
                 migrate(url)
                 fill(url, SMALL)
             systems: list[Enrollment] = [
@@ -103,21 +103,25 @@ class Bench:
             floor = self._database("floor")
             migrate(floor)
             fill(floor, SMALL)
-            loads = self._loads(systems, floor, hellos)
+            with_key = start(closing(Ours(KEYED, self.folder, keyed, with_key=True)))
+            loads = self._loads(systems, with_key, floor, hellos)
             hot = self._hot(systems)
         with self._says("memory"), closing(Ours("one worker", self.folder, postgresql, workers=1)) as one:
             memory = {"PostgreSQL": growth.memory(one, SMALL, self.seconds)}
         return {"loads": loads, "hot": hot, "memory": memory}
 
-    def _loads(self, systems: Sequence[Enrollment], floor: URL, hellos: Sequence[Hello]) -> Results:
+    def _loads(
+        self, systems: Sequence[Enrollment], with_key: Enrollment, floor: URL, hellos: Sequence[Hello]
+    ) -> Results:
         """What each answers a second, by load and system, of every round."""
         found: dict[str, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}
         for load, rates in found.items():
+            measured = systems if load == "cycle" else [*systems, with_key]
             with self._says(load):
-                for system in systems:
+                for system in measured:
                     run(system, load, SMALL, WARM_UP_S)
                 for turn in range(self.rounds):
-                    for system in _rotated(systems, turn):
+                    for system in _rotated(measured, turn):
                         measure = run(system, load, SMALL, self.seconds)
                         rates[system.name].append(measure.rate / (2 if load == "cycle" else 1))
                     if load != "cycle":

@@ -4,12 +4,13 @@
 --   cycle STUDENTS COURSES     enroll a pair, and a while later take it out again
 --   hot COURSE STUDENTS        each student once, all in one course, then stop
 --   hello                      the front page
--- What was measured is written as one line of JSON.
+-- AUTHORIZATION in the environment is sent along. What was measured is written as one line of JSON.
 
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int clock, moment *time);")
 
-local JSON = { ["Content-Type"] = "application/json" }
+local READ = { ["Authorization"] = os.getenv("AUTHORIZATION") }
+local WRITE = { ["Authorization"] = READ["Authorization"], ["Content-Type"] = "application/json" }
 local LAG = 64 -- requests of one thread between an enroll and its unenroll: more than are under way at once
 local threads = 0
 
@@ -25,7 +26,7 @@ local function now()
 end
 
 local function change(method, what, student, course)
-  return wrk.format(method, "/students/" .. student .. "/" .. what, JSON, '{"course_ids":[' .. course .. "]}")
+  return wrk.format(method, "/students/" .. student .. "/" .. what, WRITE, '{"course_ids":[' .. course .. "]}")
 end
 
 local loads = {}
@@ -38,7 +39,7 @@ end
 
 function loads.list(students)
   return function()
-    return wrk.format("GET", "/students/" .. math.random(students) .. "/courses")
+    return wrk.format("GET", "/students/" .. math.random(students) .. "/courses", READ)
   end
 end
 
@@ -81,7 +82,7 @@ function loads.hot(course, students)
   return function()
     sent = sent + 1
     if sent == 1 then started = now() end
-    if sent < 1 or sent > students then return wrk.format("GET", "/students/1/courses") end
+    if sent < 1 or sent > students then return wrk.format("GET", "/students/1/courses", READ) end
     return change("POST", "enroll", sent, course)
   end
 end

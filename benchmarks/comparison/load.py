@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -75,7 +76,7 @@ def wrk_program() -> str:
 
 def run(system: System, load: str, size: Size, seconds: int) -> Measure:
     """Put one load on a system. Raises when it answers anything but 2xx: a refusal may be quick."""
-    found = _wrk(system, load, size.students, size.courses, threads=THREADS, seconds=seconds)
+    found = measure(system, load, size.students, size.courses, threads=THREADS, seconds=seconds)
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
     if failed:
         raise RuntimeError(f"{system.name} failed at {load}: {failed} of {requests} answers")
@@ -85,16 +86,25 @@ def run(system: System, load: str, size: Size, seconds: int) -> Measure:
 def run_hot(system: Enrollment) -> Hot:
     """Let 2,000 students, each once, ask for the 100 seats of one new course."""
     course = system.make_course(HOT_SEATS)
-    found = _wrk(system, "hot", course, HOT_STUDENTS, threads=1, seconds=LONGEST_S)
+    found = measure(system, "hot", course, HOT_STUDENTS, threads=1, seconds=LONGEST_S)
     if "statuses" not in found:
         raise RuntimeError(f"{system.name} left requests unanswered: {found}")
     return Hot(found["seconds"], system.sold(course), found["statuses"])
 
 
-def _wrk(system: System, load: str, *arguments: int, threads: int, seconds: int) -> Any:
-    command = [wrk_program(), "-t", threads, "-c", CONNECTIONS, "-d", f"{seconds}s", "--timeout", "30s"]
+def measure(
+    system: System, load: str, *arguments: int, threads: int, seconds: int, connections: int = CONNECTIONS
+) -> Any:
+    """Let wrk put one load of `load.lua` on a system; what that says."""
+    command = [wrk_program(), "-t", threads, "-c", connections, "-d", f"{seconds}s", "--timeout", "30s"]
     command += ["-s", HERE / "load.lua", f"http://127.0.0.1:{system.port}", "--", load, *arguments]
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - our own command
+        [str(each) for each in command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "AUTHORIZATION": system.authorization} if system.authorization else None,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -137,5 +147,5 @@ def _pgbench(name: str) -> str:
 
 def run_hello(system: System, seconds: int) -> float:
     """The front page of one of `hello.py`, answers a second."""
-    found = _wrk(system, "hello", threads=THREADS, seconds=seconds)
+    found = measure(system, "hello", threads=THREADS, seconds=seconds)
     return float(found["requests"] / found["seconds"])

@@ -17,6 +17,9 @@ from sqlalchemy.engine import URL
 from tests.databases import PATIENCE_S
 from tests.real_server import end, free_port, until
 
+from course_management import create_app
+from course_management.access import keys
+
 from .data import connected
 
 HERE = Path(__file__).parent
@@ -33,6 +36,8 @@ class System:
     """A server as a process of its own, with its log in a file. `address` is asked to see whether it is there."""
 
     address = "/students/1/courses"
+    authorization = ""
+    """What a client sends as `Authorization`, if anything."""
 
     def __init__(
         self,
@@ -62,9 +67,13 @@ class System:
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         with contextlib.suppress(OSError):
-            connection.request("GET", self.address)
+            connection.request("GET", self.address, headers=self.headers())
             return connection.getresponse().status == http.HTTPStatus.OK
         return False
+
+    def headers(self) -> dict[str, str]:
+        """What a client sends with each request."""
+        return {"Authorization": self.authorization} if self.authorization else {}
 
     def workers(self) -> list[psutil.Process]:
         """The processes that serve."""
@@ -116,9 +125,13 @@ class Ours(Enrollment):
         "INSERT INTO courses (code, title, capacity, created_at) VALUES (:code, 'Hot', :seats, CURRENT_TIMESTAMP)"
     )
 
-    def __init__(self, name: str, folder: Path, url: URL, workers: int = PROCESSES) -> None:
+    def __init__(self, name: str, folder: Path, url: URL, workers: int = PROCESSES, *, with_key: bool = False) -> None:
+        database = url.render_as_string(hide_password=False)
+        if with_key:
+            with create_app({"DATABASE_URL": database}).app_context():
+                self.authorization = f"Bearer {keys.create('benchmark', ['admin'])}"
         environment = {
-            "DATABASE_URL": url.render_as_string(hide_password=False),
+            "DATABASE_URL": database,
             "WORKERS": str(workers),
             "LOG_FORMAT": "json",
             "PYTHON_DOTENV_DISABLED": "1",

@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -42,17 +43,23 @@ def end_silent(port: int, limit_s: float) -> int:
     """End the connections to our port that were sent nothing for so long; how many those were."""
     ended = 0
     for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 - of thousands; a Path for each would cost more than the look
-        with contextlib.suppress(OSError):  # it is no socket, or was closed meanwhile
-            # A copy: the number of one that is closed meanwhile may come to stand for another.
-            copy = os.dup(int(name))
-            try:
-                connection = socket.socket(fileno=copy)
-            except OSError:
-                os.close(copy)
-                continue
-            with connection:
-                ended += _end_if_silent(connection, port, limit_s * 1000)
+        with contextlib.suppress(OSError), _looked_at(int(name)) as found:  # it is no socket, or was closed meanwhile
+            ended += _end_if_silent(found, port, limit_s * 1000)
     return ended
+
+
+@contextlib.contextmanager
+def _looked_at(descriptor: int) -> Iterator[socket.socket]:
+    """The socket behind a descriptor, which stays its owner's.
+
+    Nothing is closed here, not even a copy: whoever closes any descriptor of a file takes away the locks that the whole
+    process has on it, and SQLite's file is one of those in the list.
+    """
+    found = socket.socket(fileno=descriptor)
+    try:
+        yield found
+    finally:
+        found.detach()
 
 
 def _end_if_silent(connection: socket.socket, port: int, limit_ms: float) -> bool:
