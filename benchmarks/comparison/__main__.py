@@ -106,9 +106,7 @@ class Bench:
             with_key = start(closing(Ours(KEYED, self.folder, keyed, with_key=True)))
             loads = self._loads(systems, with_key, floor, hellos)
             hot = self._hot(systems)
-        with self._says("memory"), closing(Ours("one worker", self.folder, postgresql, workers=1)) as one:
-            memory = {"PostgreSQL": growth.memory(one, SMALL, self.seconds)}
-        return {"loads": loads, "hot": hot, "memory": memory}
+        return {"loads": loads, "hot": hot}
 
     def _loads(
         self, systems: Sequence[Enrollment], with_key: Enrollment, floor: URL, hellos: Sequence[Hello]
@@ -141,17 +139,19 @@ class Bench:
         return found
 
     def grow(self) -> Results:
-        """Little and much data side by side, and a long queue."""
+        """Little and much data side by side, a long queue, and a worker's memory."""
         found: Results = {"growth": {}, "queue": {}}
         made = {
             "PostgreSQL": (self._database("little"), self._database("much")),
             "SQLite": (self._file("little"), self._file("much")),
         }
-        with self._says("a million students, twice"), ThreadPoolExecutor() as pool:
+        with self._says("a million students, twice, and a worker's memory meanwhile"), ThreadPoolExecutor() as pool:
+            weighed = pool.submit(self._weigh)
             sizes = [(url, size) for urls in made.values() for url, size in zip(urls, (SMALL, LARGE), strict=True)]
             for url, _ in sizes:
                 migrate(url)
             list(pool.map(lambda each: fill(*each), sizes))
+            found["memory"] = {"PostgreSQL": weighed.result()}
         for backend, (little, much) in made.items():
             with (
                 self._says(f"growth on {backend}"),
@@ -166,6 +166,14 @@ class Bench:
                 )
                 found["queue"][backend] = growth.queue(large)
         return found
+
+    def _weigh(self) -> Results:
+        """The memory of one worker, which does not depend on who else uses the machine."""
+        url = self._database("weighed")
+        migrate(url)
+        fill(url, SMALL)
+        with closing(Ours("one worker", self.folder, url, workers=1)) as one:
+            return growth.memory(one, SMALL, self.seconds)
 
     @contextmanager
     def _says(self, what: str) -> Iterator[None]:

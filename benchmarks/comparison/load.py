@@ -30,6 +30,7 @@ from .systems import Enrollment, System
 HERE = Path(__file__).parent
 CONNECTIONS, THREADS = 32, 2
 HOT_SEATS, HOT_STUDENTS = 100, 2_000
+TOLERATED = 1 / 1000
 LONGEST_S = 120
 """When a load that ends by itself is given up."""
 LOADS = ("list", "enroll", "cycle")
@@ -75,10 +76,13 @@ def wrk_program() -> str:
 
 
 def run(system: System, load: str, size: Size, seconds: int) -> Measure:
-    """Put one load on a system. Raises when it answers anything but 2xx: a refusal may be quick."""
+    """Put one load on a system. Raises when it answers anything but 2xx: a refusal may be quick.
+
+    One in a thousand may be: with a stalling disk, SQLite keeps a writer waiting until its time is up.
+    """
     found = measure(system, load, size.students, size.courses, threads=THREADS, seconds=seconds)
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
-    if failed:
+    if failed > requests * TOLERATED:
         raise RuntimeError(f"{system.name} failed at {load}: {failed} of {requests} answers")
     return Measure(requests / found["seconds"], found["p50_ms"], found["p99_ms"], requests)
 
