@@ -50,9 +50,10 @@ class Stream:
     """A body that is there when it is let go, and perhaps not all of it."""
 
     def __init__(self, body: bytes) -> None:
-        self.body, self.there = body, threading.Event()
+        self.body, self.there, self.readers = body, threading.Event(), 0
 
     def read(self, size: int) -> bytes:
+        self.readers += 1
         assert self.there.wait(PATIENCE_S)
         return self.body[:size]
 
@@ -200,28 +201,27 @@ def test_of_a_chunked_body_one_byte_too_many_is_read(doors: Doors, app: App) -> 
     assert len(doors.ask(body=stream, HTTP_TRANSFER_ENCODING="chunked").wait().body) == MIB + 1
 
 
-@pytest.mark.parametrize(
-    ("limit", "many"), [("MAX_RECEIVING", 3), ("MAX_HELD", 3 * len(BODY))], ids=["bodies", "bytes"]
-)
+@pytest.mark.parametrize(("limit", "figure", "length"), [("MAX_RECEIVING", 4, 15), ("MAX_HELD", 0, 1024)])
 def test_there_is_an_end_to_the_bodies_that_are_waited_for(
-    app: App, monkeypatch: pytest.MonkeyPatch, limit: str, many: int
+    app: App, monkeypatch: pytest.MonkeyPatch, limit: str, figure: int, length: int
 ) -> None:
-    monkeypatch.setattr(admission, limit, many)
-    doors = Doors(app)
+    monkeypatch.setattr(admission, limit, figure)
+    doors = Doors(app, MAX_BODY_BYTES="1024")
     app.may.set()
-    stream = Stream(BODY)
-    length = {"CONTENT_LENGTH": str(len(BODY))}
-    slow = [doors.ask_slowly(stream, **length) for _ in range(3)]
-    until(lambda: doors.ask(body=BODY).problem.get("code") == "overloaded", "the end of the room")
+    body, declared = BODY.ljust(length), {"CONTENT_LENGTH": str(length)}
+    stream = Stream(body)
+    slow = [doors.ask_slowly(stream, **declared) for _ in range(4)]
+    until(lambda: stream.readers == 4, "the end of the room")
+    assert doors.ask(body=body).problem["code"] == "overloaded"
     assert doors.ask().wait().status == 201, "who brings no body needs no room"
     stream.there.set()
     for thread, answers in slow:
         thread.join(PATIENCE_S)
         assert answers[0].wait().status == 201
-    until(lambda: doors.ask(body=BODY).wait().status == 201, "room again")
+    until(lambda: doors.ask(body=body).wait().status == 201, "room again")
     for _ in range(5):  # and whoever goes away in the middle gives the room back
-        doors.ask(body=BODY[:3], **length)
-    assert [doors.ask(body=BODY).wait().status for _ in range(5)] == [201] * 5
+        doors.ask(body=body[:3], **declared)
+    assert [doors.ask(body=body).wait().status for _ in range(5)] == [201] * 5
 
 
 # --- whatever the app does --------------------------------------------------------------------------------

@@ -146,10 +146,11 @@ class Bench:
             "SQLite": (self._file("little"), self._file("much")),
         }
         with self._says("a million students, twice, and a worker's memory meanwhile"), ThreadPoolExecutor() as pool:
-            weighed = pool.submit(self._weigh)
             sizes = [(url, size) for urls in made.values() for url, size in zip(urls, (SMALL, LARGE), strict=True)]
-            for url, _ in sizes:
+            another = self._database("weighed")
+            for url in (another, *(url for url, _ in sizes)):
                 migrate(url)
+            weighed = pool.submit(self._weigh, another)
             list(pool.map(lambda each: fill(*each), sizes))
             found["memory"] = {"PostgreSQL": weighed.result()}
         for backend, (little, much) in made.items():
@@ -167,10 +168,8 @@ class Bench:
                 found["queue"][backend] = growth.queue(large)
         return found
 
-    def _weigh(self) -> Results:
+    def _weigh(self, url: URL) -> Results:
         """The memory of one worker, which does not depend on who else uses the machine."""
-        url = self._database("weighed")
-        migrate(url)
         fill(url, SMALL)
         with closing(Ours("one worker", self.folder, url, workers=1)) as one:
             return growth.memory(one, SMALL, self.seconds)

@@ -74,7 +74,7 @@ def make_worker() -> Flask:
     app = create_app()
     # What granian calls with each request, and with the object that takes the answer. There is no official way to take
     # its place; a test on the real server fails when this is one no more.
-    mp._wsgi_call_wrap = lambda app, *_: Admission(app, settings).receive  # type: ignore[attr-defined]  # noqa: SLF001
+    mp._wsgi_call_wrap = lambda callback, *_: Admission(callback, settings).receive  # type: ignore[attr-defined]  # noqa: SLF001
     silence.watch(settings.port, 2 * settings.client_timeout_s)
     return app
 

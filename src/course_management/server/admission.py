@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MAX_RECEIVING = 512
 """Bodies of one process that may be on their way at once."""
 MAX_HELD = 64 * MIB
-"""Bytes of bodies that one process may hold, on their way and waiting."""
+"""Bytes of bodies that one process may hold, on their way and waiting, if four of the largest are not more."""
 URGENT = {"/healthz", "/readyz"}
 """What is not kept waiting behind anything else: a service that is busy must not be taken for dead."""
 WEIGHT = 1 / 32
@@ -70,7 +70,7 @@ class Admission:
         self._usual, self._urgent = Lane(app, settings.threads), Lane(app, 1)
         self._max_body_bytes = settings.max_body_bytes
         self._max_wait_s = settings.max_wait_ms / 1000
-        self._room = Room(MAX_RECEIVING, MAX_HELD)
+        self._room = Room(MAX_RECEIVING, max(MAX_HELD, 4 * (settings.max_body_bytes + 1)))
         self._refusals = Refusals()
 
     def receive(self, transport: Transport, scope: WSGIEnvironment) -> None:
@@ -93,8 +93,11 @@ class Admission:
         elif not self._room.enter(size):
             self._refusals.put(transport, environ)
         else:
-            body = environ["wsgi.input"].read(size)
-            self._room.is_received(size, len(body))
+            body = b""
+            try:
+                body = environ["wsgi.input"].read(size)
+            finally:
+                self._room.is_received(size, len(body))
             environ["wsgi.input"] = BytesIO(body)
             if length is not None and len(body) < size:
                 self._room.leave(len(body))
