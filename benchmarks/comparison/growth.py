@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from .conformance import connect, exchange
 from .data import COUNT, Size, connected, settle
-from .load import Measure, run
-from .systems import Ours
+from .load import CONNECTIONS, Measure, run
+from .systems import PROCESSES, Ours
 
 QUEUE = 10_000
 REPEATS = 150
@@ -79,7 +79,10 @@ def _full_course(system: Ours, waiting: int) -> int:
 
 
 def memory(system: Ours, size: Size, seconds: int) -> dict[str, Any]:
-    """MB of the one worker of a system as it serves 100,000 requests, looked at four times at least."""
+    """MB of the one worker of a system as it serves 100,000 requests, looked at four times at least.
+
+    It has as many connections as each worker has in the other loads.
+    """
     (worker,) = system.workers()
     served = 0
     seen: list[tuple[int, float]] = []
@@ -88,4 +91,4 @@ def memory(system: Ours, size: Size, seconds: int) -> dict[str, Any]:
         if served >= MANY_REQUESTS and len(seen) >= LOOKS:
             return {"requests and MB": seen}
         for load in ("enroll", "list", "list", "list", "list"):
-            served += run(system, load, size, seconds).requests
+            served += run(system, load, size, seconds, CONNECTIONS // PROCESSES).requests

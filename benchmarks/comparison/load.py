@@ -75,12 +75,14 @@ def wrk_program() -> str:
     return found
 
 
-def run(system: System, load: str, size: Size, seconds: int) -> Measure:
+def run(system: System, load: str, size: Size, seconds: int, connections: int = CONNECTIONS) -> Measure:
     """Put one load on a system. Raises when it answers anything but 2xx: a refusal may be quick.
 
     One in a thousand may be: with a stalling disk, SQLite keeps a writer waiting until its time is up.
     """
-    found = measure(system, load, size.students, size.courses, threads=THREADS, seconds=seconds)
+    found = measure(
+        system, load, size.students, size.courses, threads=THREADS, seconds=seconds, connections=connections
+    )
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
     if failed > requests * TOLERATED:
         raise RuntimeError(f"{system.name} failed at {load}: {failed} of {requests} answers")
