@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from course_management.config import MIB, Settings
@@ -19,6 +20,7 @@ from .databases import PATIENCE_S
 from .real_server import until
 
 BODY = b'{"course_id":1}'
+PROBES = {"/healthz", "/readyz"}
 
 
 class Transport:
@@ -65,7 +67,7 @@ class App:
         self.may, self.asked = threading.Event(), 0
 
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
-        if environ["PATH_INFO"] not in admission.URGENT:
+        if environ["PATH_INFO"] not in PROBES:
             self.asked += 1
             assert self.may.wait(PATIENCE_S)
         start_response("201 CREATED", [("X-Path", environ["PATH_INFO"])])
@@ -105,8 +107,8 @@ def app() -> Iterator[App]:
 
 @pytest.fixture
 def doors(app: App) -> Doors:
-    """Two threads, and a wait of a millisecond at most: with nobody served yet, nobody knows how long one takes."""
-    return Doors(app, THREADS="2", MAX_WAIT_MS="1")
+    """Two threads, and all the patience there is."""
+    return Doors(app, THREADS="2", MAX_WAIT_MS="60000")
 
 
 def keep_busy(doors: Doors, app: App) -> list[Transport]:
@@ -116,12 +118,18 @@ def keep_busy(doors: Doors, app: App) -> list[Transport]:
     threading.Event().wait(0.2)
     app.may.set()
     first.wait()
+    until(lambda: doors.admission._usual._each_s, "its measure")  # noqa: SLF001
     app.may.clear()
     busy = [doors.ask()]
     until(lambda: app.asked == 2, "work in one thread")
     busy.append(doors.ask())
     until(lambda: app.asked == 3, "work in both")
     return busy
+
+
+def make_slow(doors: Doors) -> None:
+    """Have it believe that a request takes an hour."""
+    doors.admission._usual._each_s = 3600.0  # noqa: SLF001
 
 
 def test_an_answer_is_what_the_app_says(doors: Doors, app: App) -> None:
@@ -141,6 +149,7 @@ def test_no_more_are_worked_on_than_there_are_threads(doors: Doors, app: App) ->
 
 def test_who_would_wait_too_long_is_refused_at_once_and_the_others_are_served(doors: Doors, app: App) -> None:
     served = keep_busy(doors, app)
+    make_slow(doors)
     served.append(doors.ask())  # nobody waits yet, so this one may
     with capture_logs() as logs:
         refused = doors.ask("/students/\xc3\xa9\xff", HTTP_X_REQUEST_ID="mine").wait()
@@ -156,14 +165,84 @@ def test_who_would_wait_too_long_is_refused_at_once_and_the_others_are_served(do
     app.may.set()
     assert {each.wait().status for each in served} == {201}
     assert app.asked == 4
+    doors.admission._usual._each_s = 0.0  # noqa: SLF001
     assert doors.ask().wait().status == 201
+
+
+def test_how_long_one_would_wait_is_known_from_those_before(
+    doors: Doors, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WEIGHT", 1)
+    keep_busy(doors, app)
+    lane = doors.admission._usual  # noqa: SLF001
+    assert lane.wait_s() == 0
+    for number in (1, 2, 3):
+        doors.ask()
+        assert lane.wait_s() >= number * 0.2 / 2
 
 
 def test_who_asks_whether_the_service_lives_never_waits(doors: Doors, app: App) -> None:
     keep_busy(doors, app)
+    make_slow(doors)
     doors.ask()
     assert doors.ask().wait().status == 503
-    assert {doors.ask(path).wait().status for path in admission.URGENT} == {201}
+    assert {doors.ask(path).wait().status for path in PROBES} == {201}
+
+
+def test_who_asks_whether_the_service_is_ready_keeps_nobody_from_asking_whether_it_lives(app: App) -> None:
+    let = threading.Event()
+
+    def hung(environ: Any, start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/readyz":
+            assert let.wait(PATIENCE_S)
+        return app(environ, start_response)
+
+    doors = Doors(hung)
+    probes = [doors.ask("/readyz")]
+    until(lambda: doors.admission._probes.waiting() == 0, "the first probe at work")  # noqa: SLF001
+    probes += [doors.ask("/readyz") for _ in range(admission.MAX_PROBES)]
+    assert doors.ask("/readyz").problem["code"] == "overloaded"
+    assert doors.ask("/healthz", CONTENT_LENGTH="5").wait().status == 201
+    let.set()
+    assert {each.wait().status for each in probes} == {201}
+
+
+def test_who_has_waited_too_long_already_is_refused_as_well(app: App) -> None:
+    doors = Doors(app, THREADS="1", MAX_WAIT_MS="50")  # nobody has been served yet, so nobody knows how long one takes
+    first, *others = (doors.ask(body=BODY) for _ in range(4))
+    until(lambda: app.asked == 1, "the first at work")
+    threading.Event().wait(0.1)
+    app.may.set()
+    assert first.wait().status == 201
+    assert {each.problem["code"] for each in others} == {"overloaded"}
+    assert app.asked == 1
+
+
+@pytest.mark.usefixtures("broken_log")
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    def broken(_: Any, __: Any) -> list[bytes]:
+        raise RuntimeError
+
+    doors = Doors(broken, THREADS="1", MAX_WAIT_MS="1")
+    for path in ("/students", "/students", "/readyz", "/readyz", "/healthz"):
+        assert doors.ask(path).problem["code"] == "internal_error"
+    refusals = doors.admission._refusals  # noqa: SLF001
+    for _ in range(2):
+        refused = Transport()
+        refusals.put(refused, {"PATH_INFO": "/"})
+        assert refused.problem["code"] == "overloaded"
+
+
+@pytest.fixture
+def broken_log() -> Iterator[None]:
+    def fail(*_: Any) -> Any:
+        raise BrokenPipeError
+
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    structlog.configure(processors=[fail])
+    yield
+    structlog.configure(**before)
 
 
 # --- bodies -----------------------------------------------------------------------------------------------
@@ -189,6 +268,15 @@ def test_a_body_that_ends_before_its_length_is_not_taken_for_a_shorter_one(doors
     assert app.asked == 0
 
 
+@pytest.mark.parametrize("body", [b"", b"{", BODY[:-1], BODY + b"{", b"\xff"])
+def test_of_a_chunked_body_nothing_comes_unless_it_is_a_whole_document(doors: Doors, app: App, body: bytes) -> None:
+    app.may.set()
+    stream = Stream(body)
+    stream.there.set()
+    answer = doors.ask(body=stream, HTTP_TRANSFER_ENCODING="chunked")
+    assert (answer.problem["code"], answer.status, app.asked) == ("malformed_json", 400, 0)
+
+
 def test_a_body_that_is_declared_too_large_is_for_the_app_to_refuse(doors: Doors, app: App) -> None:
     app.may.set()
     assert doors.ask(body=b"x", CONTENT_LENGTH=str(MIB + 1)).wait().status == 201
@@ -201,12 +289,14 @@ def test_of_a_chunked_body_one_byte_too_many_is_read(doors: Doors, app: App) -> 
     assert len(doors.ask(body=stream, HTTP_TRANSFER_ENCODING="chunked").wait().body) == MIB + 1
 
 
-@pytest.mark.parametrize(("limit", "figure", "length"), [("MAX_RECEIVING", 4, 15), ("MAX_HELD", 0, 1024)])
+@pytest.mark.parametrize(
+    ("limit", "figure", "length"), [("MAX_SMALL", 4, 15), ("MAX_LARGE", 4, 20_000), ("MAX_HELD", 0, MIB)]
+)
 def test_there_is_an_end_to_the_bodies_that_are_waited_for(
     app: App, monkeypatch: pytest.MonkeyPatch, limit: str, figure: int, length: int
 ) -> None:
     monkeypatch.setattr(admission, limit, figure)
-    doors = Doors(app, MAX_BODY_BYTES="1024")
+    doors = Doors(app)
     app.may.set()
     body, declared = BODY.ljust(length), {"CONTENT_LENGTH": str(length)}
     stream = Stream(body)
@@ -214,6 +304,8 @@ def test_there_is_an_end_to_the_bodies_that_are_waited_for(
     until(lambda: stream.readers == 4, "the end of the room")
     assert doors.ask(body=body).problem["code"] == "overloaded"
     assert doors.ask().wait().status == 201, "who brings no body needs no room"
+    other = BODY if length > admission.SMALL else BODY.ljust(admission.SMALL + 1)
+    assert doors.ask(body=other).wait().status == 201, "the large leave room for the small, and they for the large"
     stream.there.set()
     for thread, answers in slow:
         thread.join(PATIENCE_S)

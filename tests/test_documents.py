@@ -268,6 +268,7 @@ def test_every_code_has_a_page_that_explains_it(client: FlaskClient, code: str) 
     found = catalogue()[code]
 
     answer = client.get(f"/problems/{code.replace('_', '-')}")
+    assert client.get(f"/problems/{code}").data == answer.data
 
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
     text = re.sub("</?code>", "", answer.text)
@@ -285,7 +286,7 @@ def test_all_codes_are_listed_with_a_link_each(client: FlaskClient) -> None:
     assert "`" not in page
 
 
-@pytest.mark.parametrize("slug", ["nothing", "course_full", "course-full/", "Course-Full", ""])
+@pytest.mark.parametrize("slug", ["nothing", "course-full/", "Course-Full", ""])
 def test_an_unknown_code_has_no_page(client: FlaskClient, slug: str) -> None:
     answer = client.get(f"/problems/{slug}")
 

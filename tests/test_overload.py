@@ -119,23 +119,27 @@ def test_slow_readers_do_not_keep_others_from_being_served(server: Server) -> No
 # --- vanishing --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sent", [b"", b'{"course_id"'])
+@pytest.mark.parametrize("sent", [b"", b'{"course_id"', b'{"course_id":1'])
 @pytest.mark.parametrize(
-    "line", ["POST /students/1/enroll", "PUT /students/1/courses", "DELETE /students/1/unenroll", "DELETE /courses/2"]
+    "line",
+    ["POST /students/2/enroll", "PUT /students/1/enroll", "DELETE /students/1/unenroll", "DELETE /students/2"],
 )
 @pytest.mark.parametrize("header", ["Content-Length: 15", "Transfer-Encoding: chunked"])
 def test_whoever_goes_in_the_middle_of_a_body_has_asked_for_nothing(
     server: Server, line: str, header: str, sent: bytes
 ) -> None:
+    server.ask("POST", "/students", {"name": "Grace", "email": "grace@example.edu"})
     server.ask("POST", "/students/1/enroll", {"course_id": 1})
-    before = server.ask("GET", "/students/1/history")[1]
+    asked = ["/students/1/courses", "/students/2/courses", "/students/1/history", "/students/2"]
+    before = [server.ask("GET", each) for each in asked]
+    assert {status for status, _ in before} == {200}
     with server.connect() as connection:
         body = sent if "Length" in header else b"%x\r\n%s\r\n" % (len(sent), sent) if sent else b""
         connection.send(line, header, body=body)
         connection.socket.shutdown(1)
         assert connection.read()[0] not in {200, 201, 204}
     serves(server)
-    assert server.ask("GET", "/students/1/history")[1] == before
+    assert [server.ask("GET", each) for each in asked] == before
 
 
 # --- silence is ended -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .access import keys
 from .config import LOOPBACK, Settings
-from .database import SCHEMA_REVISION, kind_of, schema_revision
+from .database import SCHEMA_REVISION, kind_of, schema_revision, why
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -34,9 +34,15 @@ def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[Fi
 
 def _callers(settings: Settings) -> Iterator[Finding]:
     if settings.oidc_issuer:
+        from .access import tokens  # noqa: PLC0415 - as in the gate
+
+        if problem := tokens.KeySet(settings.oidc_jwks_url).problem():
+            yield Finding(f"OIDC_JWKS_URL has no keys to check tokens with ({problem}): people are not let in.")
         return
     try:
         if keys.exist():
+            if not keys.any_live():
+                yield Finding("Every key is revoked or has expired, and OIDC_ISSUER is not set: nobody is let in.")
             return
     except SQLAlchemyError:
         return  # said of the database below; until it answers, nobody is let in
@@ -73,7 +79,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         revision = schema_revision()
     except SQLAlchemyError as error:
-        yield Finding(f"The database does not answer or was never migrated ({kind_of(error)}): `alembic upgrade head`.")
+        yield Finding(why(error) or f"The database cannot be read ({kind_of(error)}).")
     else:
         if revision != SCHEMA_REVISION:
             yield Finding(

@@ -206,7 +206,7 @@ class Settings:
                 values[each.name] = each.metadata["check"](text)
             except ValueError as error:
                 problems.append(f"{name} {error}.")
-        oidc = [values.get(name) for name in ("oidc_issuer", "oidc_audience", "oidc_jwks_url")]
+        oidc = [given.get(name) for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL")]
         if any(oidc) and not all(oidc):
             problems.append("OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URL go together: set all three, or none.")
         if problems:

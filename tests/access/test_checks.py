@@ -15,6 +15,8 @@ from course_management import checks, cli
 from course_management.access import keys
 from course_management.config import ConfigurationError, Settings
 
+from .issuer import LocalIssuer
+
 Check = Callable[..., list[checks.Finding]]
 
 
@@ -120,6 +122,21 @@ def test_sqlite_on_a_network(find: Check, backend: str, monkeypatch: pytest.Monk
     assert any(each.dangerous and "nfs4" in each.sentence for each in find())
 
 
+@pytest.mark.usefixtures("secured")
+def test_nobody_can_come_in_any_more(find: Check, app: Flask) -> None:
+    with app.app_context():
+        (key,) = keys.everything()
+        keys.revoke(key.prefix)
+    assert "nobody is let in" in sentences(find())
+
+
+def test_an_issuer_without_keys(find: Check, issuer: LocalIssuer) -> None:
+    settings = {name.lower(): value for name, value in issuer.settings.items()}
+    assert find(**settings) == []
+    issuer.fails = True
+    assert "OIDC_JWKS_URL has no keys to check tokens with (HTTPError:" in sentences(find(**settings))
+
+
 def test_the_filesystem_of_this_machine_is_known() -> None:
     assert checks._filesystem(Path("/proc/self/status")) == "proc"  # noqa: SLF001
     assert checks._filesystem(Path(os.devnull).parent)  # noqa: SLF001
@@ -141,6 +158,29 @@ class TestTheCommands:
     def test_check_finds_nothing(self, command: Callable[..., Result]) -> None:
         result = command("check")
         assert (result.exit_code, result.output) == (0, "Nothing unsafe was found.\n")
+
+    @pytest.mark.parametrize("arguments", [["verify"], ["keys", "list"], ["status"], ["promote"]])
+    def test_a_database_that_was_never_migrated_is_a_sentence(
+        self, command: Callable[..., Result], sql: Any, arguments: list[str]
+    ) -> None:
+        sql("DROP TABLE alembic_version")
+        for table in ("advisees", "accounts", "api_keys"):
+            sql(f"DROP TABLE IF EXISTS {table}")
+        sql("ALTER TABLE courses RENAME TO lost")
+        result = command(*arguments)
+        assert result.exit_code == 1
+        assert "never migrated: `alembic upgrade head`" in result.output
+        assert "Traceback" not in result.output
+        sql("ALTER TABLE lost RENAME TO courses")
+
+    def test_a_database_that_does_not_answer_is_a_sentence(
+        self, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+        for arguments in (["verify"], ["status"], ["check"]):
+            result = command(*arguments)
+            assert result.exit_code == 1
+            assert "does not answer, or does not let us in" in result.output
 
     def test_serve_does_not_open_itself(self, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOST", "0.0.0.0")  # noqa: S104 - to be refused

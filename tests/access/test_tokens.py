@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection
+from http.client import BadStatusLine, HTTPConnection
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import urlopen
@@ -61,6 +61,7 @@ def changed_afterwards(issuer: LocalIssuer) -> str:
 
 FORGERIES: dict[str, Callable[[LocalIssuer], str]] = {
     "no algorithm": none,
+    "no word of the algorithm": lambda issuer: unsigned({"typ": "at+jwt", "kid": issuer.key_id}, issuer.claims()),
     "no algorithm, in capitals": lambda issuer: none(issuer, "NONE"),
     "the public key as a secret": with_public_key_as_secret,
     "another algorithm of the same key": lambda issuer: jwt.encode(
@@ -296,6 +297,33 @@ def test_without_any_key_it_is_503_until_there_is_one(
 def test_a_document_without_a_usable_key_is_none(document: bytes) -> None:
     with pytest.raises(IssuerUnavailable):
         KeySet("http://127.0.0.1", lambda _: document).find("first")
+
+
+def test_a_key_that_cannot_be_read_takes_nothing_from_the_others(issuer: LocalIssuer) -> None:
+    document = json.loads(urlopen(issuer.settings["OIDC_JWKS_URL"]).read())  # noqa: S310 - our own
+    document["keys"].insert(0, {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "\N{SNOWMAN}"})
+    assert KeySet("http://127.0.0.1", lambda _: json.dumps(document).encode()).find(issuer.key_id)
+
+
+@pytest.mark.parametrize("error", [BadStatusLine("?"), RecursionError(), TimeoutError()])
+def test_whatever_the_issuer_does_is_an_outage(error: Exception) -> None:
+    def fetch(_: str) -> bytes:
+        raise error
+
+    with pytest.raises(IssuerUnavailable):
+        KeySet("http://127.0.0.1", fetch).find("first")
+
+
+def test_who_is_linked_to_nobody_is_asked_for_once(
+    make_app: Callable[..., Flask], issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(people, "find", lambda _, subject: asked.append(subject))
+    client, header = make_app(**issuer.settings).test_client(), bearer(issuer.token("who?"))
+    answers = [client.get("/students", headers=header) for _ in range(5)]
+    assert {(answer.status_code, answer.get_json()["code"]) for answer in answers} == {(403, "forbidden")}
+    assert "nobody has linked it" in answers[-1].get_json()["detail"]
+    assert asked == ["who?"]
 
 
 def test_a_document_without_end_is_none(issuer: LocalIssuer) -> None:

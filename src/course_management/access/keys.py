@@ -70,6 +70,12 @@ def exist() -> bool:
     return bool(autocommit(_ANY)[0].found)
 
 
+def any_live() -> bool:
+    """Whether somebody can still come with a key."""
+    now = utcnow()
+    return any(not each.revoked_at and (each.expires_at is None or each.expires_at > now) for each in everything())
+
+
 def everything() -> Sequence[AnyRow]:
     """All keys, live or not, oldest first."""
     return autocommit(select(keys).order_by(keys.c.id))

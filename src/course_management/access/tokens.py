@@ -82,7 +82,7 @@ class Issuer:
         if str(header.get("typ")).lower() not in TYPES:
             raise InvalidToken("Its type is not that of an access token.")
         key = self.keys.find(header.get("kid"))
-        if key is None or key.algorithm != header["alg"]:
+        if key is None or key.algorithm != header.get("alg"):
             raise InvalidToken("It is not signed with a key and algorithm of the issuer's.")
         claims = jwt.decode(
             token,
@@ -161,8 +161,21 @@ class KeySet:
             try:
                 self._keys = _usable(json.loads(self._fetch(self._url)))
                 self._fetched = time.monotonic()
-            except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-                log.warning("issuer.unavailable", error=type(error).__name__, keys_at_hand=len(self._keys))
+            except Exception as error:  # noqa: BLE001 - whatever the issuer answers, the keys at hand go on serving
+                log.warning("issuer.unavailable", url=self._url, why=_why(error), keys_at_hand=len(self._keys))
+
+    def problem(self) -> str:
+        """Why there are no keys, if there are none: for `course-management check`."""
+        try:
+            _usable(json.loads(self._fetch(self._url)))
+        except Exception as error:  # noqa: BLE001 - likewise
+            return _why(error)
+        return ""
+
+
+def _why(error: Exception) -> str:
+    """What went wrong with a document of keys, which holds no secret."""
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 def _usable(document: Any) -> dict[str, Key]:
@@ -176,8 +189,8 @@ def _usable(document: Any) -> dict[str, Key]:
             continue
         try:
             material = jwt.PyJWK(each, algorithm=algorithm).key
-        except PyJWTError:
-            continue
+        except (PyJWTError, ValueError, TypeError):
+            continue  # one that cannot be read takes nothing from the others
         if algorithm == "ES256" or material.key_size >= MIN_RSA_BITS:
             found[str(each.get("kid"))] = Key(algorithm, material)
     if not found:

@@ -60,6 +60,7 @@ def docs() -> AnyResponse:
 @pages.get("/problems/<slug>")
 def problem_page(slug: str) -> Response:
     """Explain one code to a person: what it means, and what to do."""
+    slug = slug.replace("_", "-")  # a code as it stands in an answer
     if slug not in CATALOGUE:
         raise NotFound
     found = CATALOGUE[slug]

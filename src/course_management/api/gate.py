@@ -52,7 +52,7 @@ class Gate:
         self.configured = self.issuer is not None
         """Whether callers must say who they are; once true, for good."""
         self._looked = -math.inf
-        self._callers: TTLCache[bytes, Caller] = TTLCache(REMEMBERED, FRESH_S)
+        self._callers: TTLCache[bytes, Caller | Forbidden] = TTLCache(REMEMBERED, FRESH_S)
         self._lock = threading.Lock()
 
     def admit(self) -> None:
@@ -91,13 +91,19 @@ class Gate:
         scheme, _, credential = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not credential:
             return None
+        credential = credential.strip()
         digest = hashlib.sha256(credential.encode("latin-1", "replace")).digest()
         with self._lock:
             caller = self._callers.get(digest)
         if caller is None:
-            caller = self._identify(credential.strip())
+            try:
+                caller = self._identify(credential)
+            except Forbidden as stranger:  # known to the issuer, and to nobody here: that is remembered as well
+                caller = stranger
             with self._lock:
                 self._callers[digest] = caller
+        if isinstance(caller, Forbidden):
+            raise Forbidden(caller.detail)
         return caller
 
     def _identify(self, credential: str) -> Caller:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import __version__, checks, demo, logs, server
 from .. import verify as verification
 from ..config import ConfigurationError, Settings
-from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
+from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision, why
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
 from .keys import keys
@@ -119,7 +119,7 @@ def status() -> None:
         try:
             found = schema_revision()
         except SQLAlchemyError as error:
-            click.echo(f"Not ready    it does not answer or was never migrated ({kind_of(error)})")
+            click.echo(f"Not ready    {why(error) or kind_of(error)}")
             raise SystemExit(1) from None
         click.echo(f"Schema       {found or 'none'} (this version needs {SCHEMA_REVISION})")
         if found != SCHEMA_REVISION:

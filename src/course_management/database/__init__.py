@@ -10,7 +10,7 @@ from ..config import Settings
 from . import connections, retrying
 from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules
-from .failures import Raced, broken_constraint, is_unavailable, kind_of
+from .failures import Raced, broken_constraint, is_unavailable, kind_of, why
 from .retrying import retried, retry
 from .running import AnyRow, autocommit, run, schema_revision, transaction
 
@@ -38,4 +38,5 @@ __all__ = [
     "run",
     "schema_revision",
     "transaction",
+    "why",
 ]

@@ -51,6 +51,16 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
     return error.connection_invalidated or sqlstate is None or bool(UNAVAILABLE.match(sqlstate))
 
 
+def why(error: SQLAlchemyError) -> str | None:
+    """What an operator can do about it, as a sentence; None for a mistake of ours."""
+    original = getattr(error, "orig", None)
+    if getattr(original, "sqlstate", None) == "42P01" or "no such table" in str(original):
+        return "The database was never migrated: `alembic upgrade head`."
+    if is_unavailable(error):
+        return f"The database does not answer, or does not let us in ({kind_of(error)}): see DATABASE_URL."
+    return None
+
+
 def broken_constraint(error: IntegrityError) -> str:
     """The name of the constraint that refused, as the models call it ("" when the database gives none).
 

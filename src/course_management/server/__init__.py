@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -24,6 +25,8 @@ from .admission import MAX_RECEIVING, Admission
 STOP = {signal.SIGINT, signal.SIGTERM}
 
 SWITCH_INTERVAL_S = 0.05
+HEADER_BYTES = 72 * 1024
+"""What granian reads of a header before it gives up. The app's own limits are narrower, and explained."""
 OWN_FILES = 256
 """Open files of a worker besides its clients' connections: the database's, the log, what a library opens."""
 
@@ -34,6 +37,7 @@ _LOGGING = {"handlers": {}, "formatters": {}, "loggers": {"_granian": {"handlers
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigurationError` when the address cannot be had."""
     _check_address(settings)
+    logging.getLogger("_granian").addFilter(lambda record: "spawning up to" not in record.msg)  # that is on purpose
     Granian(
         "course_management.server:make_worker",
         factory=True,
@@ -46,7 +50,9 @@ def serve(settings: Settings) -> None:
         # A connection of HTTP/2 may carry a hundred requests, and one that never says which version it speaks has no
         # time limit. With HTTP/1.1 a connection is one request at a time, and its header comes in time or not at all.
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=settings.client_timeout_s * 1000),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.client_timeout_s * 1000, max_buffer_size=HEADER_BYTES
+        ),
         respawn_failed_workers=True,
         respawn_interval=1,
         workers_kill_timeout=settings.stop_timeout_s,

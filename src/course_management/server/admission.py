@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 import structlog
@@ -23,19 +24,22 @@ from ..api.browsers import ON_DATA
 from ..api.errors import as_problem
 from ..api.requests import printable
 from ..config import MIB, Settings
-from ..errors import BadRequest, Overloaded, Problem
+from ..errors import BadRequest, InternalError, MalformedJson, Overloaded, Problem
 from ..logs import choose_request_id
 from ..schemas.outgoing import problem_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-MAX_RECEIVING = 512
-"""Bodies of one process that may be on their way at once."""
+SMALL = 16 * 1024
+"""Bytes of a body up to which it is small, as nearly all are. The others have a room of their own to fill."""
+MAX_SMALL, MAX_LARGE = 448, 64
+"""Bodies of one process that may be on their way at once; those whose length is not said are large."""
+MAX_RECEIVING = MAX_SMALL + MAX_LARGE
 MAX_HELD = 64 * MIB
-"""Bytes of bodies that one process may hold, on their way and waiting, if four of the largest are not more."""
-URGENT = {"/healthz", "/readyz"}
-"""What is not kept waiting behind anything else: a service that is busy must not be taken for dead."""
+"""Bytes of large bodies that one process may hold, on their way and waiting, if four of the largest are not more."""
+MAX_PROBES = 4
+"""Questions for readiness that may wait; each may take the time limit of the database."""
 WEIGHT = 1 / 32
 """What one request counts for in the mean time that a request takes."""
 PAUSE_S = 0.0005
@@ -53,6 +57,9 @@ CONSTANT = {
     "wsgi.run_once": False,
 }
 
+Then: TypeAlias = Callable[[], object] | None
+"""What is done once a request is answered."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -67,78 +74,116 @@ class Admission:
     """Takes every request of one worker process from granian."""
 
     def __init__(self, app: WSGIApplication, settings: Settings) -> None:
-        self._usual, self._urgent = Lane(app, settings.threads), Lane(app, 1)
+        self._app = app
         self._max_body_bytes = settings.max_body_bytes
         self._max_wait_s = settings.max_wait_ms / 1000
-        self._room = Room(MAX_RECEIVING, max(MAX_HELD, 4 * (settings.max_body_bytes + 1)))
+        self._small = Room(MAX_SMALL, MAX_SMALL * SMALL)
+        self._large = Room(MAX_LARGE, max(MAX_HELD, 4 * (settings.max_body_bytes + 1)))
         self._refusals = Refusals()
+        self._usual = Lane(app, settings.threads, self._max_wait_s, self._refusals)
+        self._probes = Lane(app, 1, self._max_wait_s, self._refusals)
 
     def receive(self, transport: Transport, scope: WSGIEnvironment) -> None:
         """Put a request in the queue once its body is there, or refuse it. Called by granian, in one of its threads."""
         environ = CONSTANT | scope
-        lane = self._urgent if environ["PATH_INFO"] in URGENT else self._usual
-        if lane is self._usual and lane.wait_s() > self._max_wait_s:
+        # A service that is busy must not be taken for dead: who asks for its health waits behind nobody else.
+        if environ["PATH_INFO"] == "/healthz":
+            answer(transport, self._app, environ)
+        elif environ["PATH_INFO"] == "/readyz":
+            lane = self._probes if self._probes.waiting() < MAX_PROBES else self._refusals
+            lane.put(transport, environ)
+        elif self._usual.wait_s() > self._max_wait_s:
             self._refusals.put(transport, environ)
         elif "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-            self._receive_body(transport, environ, lane)
+            self._receive_body(transport, environ)
         else:
-            lane.put(transport, environ)
+            self._usual.put(transport, environ)
 
-    def _receive_body(self, transport: Transport, environ: WSGIEnvironment, lane: Lane) -> None:
+    def _receive_body(self, transport: Transport, environ: WSGIEnvironment) -> None:
         length = environ.get("CONTENT_LENGTH")
         # One byte more than is allowed tells the app that a chunked body is too large.
         size = self._max_body_bytes + 1 if length is None else int(length)
+        room = self._small if size <= SMALL else self._large
         if size > self._max_body_bytes and length is not None:
-            lane.put(transport, environ)  # refused by its length alone: nobody will read it
-        elif not self._room.enter(size):
+            self._usual.put(transport, environ)  # refused by its length alone: nobody will read it
+        elif not room.enter(size):
             self._refusals.put(transport, environ)
         else:
             body = b""
             try:
                 body = environ["wsgi.input"].read(size)
             finally:
-                self._room.is_received(size, len(body))
+                room.is_received(size, len(body))
             environ["wsgi.input"] = BytesIO(body)
-            if length is not None and len(body) < size:
-                self._room.leave(len(body))
-                answer_problem(transport, environ, BadRequest)  # the client has gone, or was too slow
+            if problem := _fault(body, size, is_chunked=length is None):
+                room.leave(len(body))
+                answer_problem(transport, environ, problem)
             else:
-                lane.put(transport, environ, lambda: self._room.leave(len(body)))
+                self._usual.put(transport, environ, lambda: room.leave(len(body)))
+
+
+def _fault(body: bytes, size: int, *, is_chunked: bool) -> type[Problem] | None:
+    """What is wrong with a body whose client may have gone in the middle of it, or was ended for being slow.
+
+    granian does not tell the end of a chunked body from its breaking off. Nothing comes of either unless it is a whole
+    JSON document, which is all that any call here takes: no beginning of one is another one.
+    """
+    if not is_chunked:
+        return BadRequest if len(body) < size else None
+    if len(body) < size:
+        try:
+            orjson.loads(body)
+        except ValueError:
+            return MalformedJson
+    return None
 
 
 class Lane:
     """A queue, and the threads that work on it."""
 
-    def __init__(self, app: WSGIApplication, threads: int) -> None:
-        self._app, self._threads = app, threads
-        self._queue: SimpleQueue[tuple[Transport, WSGIEnvironment, Callable[[], object] | None]] = SimpleQueue()
+    def __init__(self, app: WSGIApplication, threads: int, max_wait_s: float, refusals: Refusals) -> None:
+        self._app, self._threads, self._max_wait_s, self._refusals = app, threads, max_wait_s, refusals
+        self._queue: SimpleQueue[tuple[Transport, WSGIEnvironment, Then, float]] = SimpleQueue()
         self._each_s = 0.0
         for _ in range(threads):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def put(self, transport: Transport, environ: WSGIEnvironment, then: Callable[[], object] | None = None) -> None:
+    def put(self, transport: Transport, environ: WSGIEnvironment, then: Then = None) -> None:
         """Have a request answered, and something done after that."""
-        self._queue.put((transport, environ, then))
+        self._queue.put((transport, environ, then, time.perf_counter()))
+
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._queue.qsize()
 
     def wait_s(self) -> float:
-        """Seconds that a request would wait if it came now."""
+        """Seconds that a request would wait if it came now, as things went lately."""
         return self._queue.qsize() * self._each_s / self._threads
 
     def _work(self) -> None:
         while True:
             self._answer(*self._queue.get())
 
-    def _answer(self, transport: Transport, environ: WSGIEnvironment, then: Callable[[], object] | None) -> None:
+    def _answer(self, transport: Transport, environ: WSGIEnvironment, then: Then, came: float) -> None:
         begun = time.perf_counter()
-        try:
-            Answer(transport).of(self._app, environ)
-        except Exception as error:  # noqa: BLE001 - of a fault around Flask, which answers all the others
-            answer_problem(transport, environ, type(as_problem(error)))
-        finally:
-            if then:
-                then()
-        # Threads may lose each other's figure here: it is a mean of many.
-        self._each_s += (time.perf_counter() - begun - self._each_s) * WEIGHT
+        if begun - came > self._max_wait_s:  # things have become slower since
+            self._refusals.put(transport, environ)
+        else:
+            answer(transport, self._app, environ)
+            # Threads may lose each other's figure here: it is a mean of many.
+            self._each_s += (time.perf_counter() - begun - self._each_s) * WEIGHT
+        if then:
+            then()
+
+
+def answer(transport: Transport, app: WSGIApplication, environ: WSGIEnvironment) -> None:
+    """Have the app answer; also when it fails, and when even the log does."""
+    try:
+        Answer(transport).of(app, environ)
+    except Exception as error:  # noqa: BLE001 - of a fault around Flask, which answers all the others
+        answer_problem(transport, environ, InternalError)
+        with suppress(Exception):  # whoever answers goes on, also when the log cannot be written
+            as_problem(error)  # logs it
 
 
 class Answer:
@@ -213,7 +258,8 @@ class Refusals:
             count += 1
             now = time.monotonic()
             if now - told >= TELL_S:  # a line for each would be a load of its own
-                log.warning("overloaded", refused=count)
+                with suppress(Exception):  # who refuses goes on, also when the log cannot be written
+                    log.warning("overloaded", refused=count)
                 count, told = 0, now
             time.sleep(PAUSE_S)
 

@@ -35,8 +35,9 @@ def watch(port: int, limit_s: float) -> None:
 def _watch(port: int, limit_s: float) -> None:
     while True:
         time.sleep(limit_s / 4)
-        if ended := end_silent(port, limit_s):
-            log.info("connections.silent", ended=ended)
+        with contextlib.suppress(Exception):  # neither a full table of files nor a broken log shall end the watch
+            if ended := end_silent(port, limit_s):
+                log.info("connections.silent", ended=ended)
 
 
 def end_silent(port: int, limit_s: float) -> int:
