@@ -300,7 +300,7 @@ def test_a_document_without_a_usable_key_is_none(document: bytes) -> None:
 
 
 def test_a_key_that_cannot_be_read_takes_nothing_from_the_others(issuer: LocalIssuer) -> None:
-    document = json.loads(urlopen(issuer.settings["OIDC_JWKS_URL"]).read())  # noqa: S310 - our own
+    document = json.loads(urlopen(issuer.settings["oidc_jwks_url"]).read())  # noqa: S310 - our own
     document["keys"].insert(0, {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "\N{SNOWMAN}"})
     assert KeySet("http://127.0.0.1", lambda _: json.dumps(document).encode()).find(issuer.key_id)
 
