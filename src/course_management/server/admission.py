@@ -125,8 +125,8 @@ class Admission:
 def _fault(body: bytes, size: int, *, is_chunked: bool) -> type[Problem] | None:
     """What is wrong with a body whose client may have gone in the middle of it, or was ended for being slow.
 
-    granian does not tell the end of a chunked body from its breaking off. So nothing comes of one that is not a whole JSON
-    document. Every call here takes an object or nothing, and no beginning of an object is another one.
+    granian does not tell the end of a chunked body from its breaking off. So nothing comes of one that is not a whole
+    JSON document. Every call here takes an object or nothing, and no beginning of an object is another one.
     """
     if not is_chunked:
         return BadRequest if len(body) < size else None
