@@ -98,6 +98,15 @@ class Doors:
         return thread, answers
 
 
+@pytest.fixture(autouse=True)
+def every_line_is_logged() -> Iterator[None]:
+    """Whatever an app of another test has set."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture
 def app() -> Iterator[App]:
     found = App()
@@ -234,15 +243,11 @@ def test_a_log_that_cannot_be_written_ends_nothing() -> None:
 
 
 @pytest.fixture
-def broken_log() -> Iterator[None]:
+def broken_log() -> None:
     def fail(*_: Any) -> Any:
         raise BrokenPipeError
 
-    before = structlog.get_config()
-    structlog.reset_defaults()
     structlog.configure(processors=[fail])
-    yield
-    structlog.configure(**before)
 
 
 # --- bodies -----------------------------------------------------------------------------------------------
@@ -329,6 +334,7 @@ def test_a_fault_around_the_app_is_a_500_and_its_thread_goes_on() -> None:
             answer = doors.ask().wait()
             assert (answer.status, answer.problem["code"]) == (500, "internal_error")
             assert b"ada@" not in answer.body
+        until(lambda: len(logs) == 3, "the last line")
     assert [each["event"] for each in logs] == ["internal_error"] * 3
     assert "ada@" not in str(logs)
 
