@@ -9,7 +9,8 @@ copy, and a test compares the two.
 PostgreSQL: statement-level triggers that loop over the transition tables, one update a course, so that a bulk load
 does not update a course once a row, and then one ledger row a change. The courses come in ascending order, the
 order in which everybody locks; the ledger comes after them, so that its lines about one course are numbered in the
-order of the changes whoever made them. SQLite has row-level triggers only, with the same effect.
+order of the changes whoever made them. An INSERT that may update fires both triggers, one of them for nothing.
+SQLite has row-level triggers only, with the same effect.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ POSTGRESQL = (
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE change record;
     BEGIN
+        IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
         FOR change IN
             SELECT course_id,
                    count(*) FILTER (WHERE status = 'enrolled') AS seats,
@@ -45,11 +47,9 @@ POSTGRESQL = (
                 last_queue_number = greatest(last_queue_number, change.queue_number)
             WHERE id = change.course_id;
         END LOOP;
-        FOR change IN SELECT * FROM new_rows ORDER BY course_id, queue_number, student_id LOOP
-            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-            VALUES (change.status_since, change.student_id, change.course_id, NULL, change.status,
-                    change.actor, change.request_id);
-        END LOOP;
+        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+        SELECT status_since, student_id, course_id, NULL, status, actor, request_id
+        FROM new_rows ORDER BY course_id, queue_number, student_id;
         RETURN NULL;
     END $$
     """,
@@ -58,6 +58,7 @@ POSTGRESQL = (
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE change record;
     BEGIN
+        IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
         FOR change IN
             SELECT n.course_id,
                    count(*) FILTER (WHERE n.status = 'enrolled')
@@ -75,18 +76,13 @@ POSTGRESQL = (
                 last_queue_number = greatest(last_queue_number, change.queue_number)
             WHERE id = change.course_id;
         END LOOP;
-        FOR change IN
-            SELECT o.status AS from_status, o.revision AS from_revision, n.*
-            FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
-            WHERE o.status <> n.status ORDER BY n.course_id, n.student_id
-        LOOP
-            INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-            VALUES (CASE WHEN change.revision = change.from_revision THEN clock_timestamp()
-                         ELSE change.status_since END,
-                    change.student_id, change.course_id, change.from_status, change.status,
-                    CASE WHEN change.revision = change.from_revision THEN 'database' ELSE change.actor END,
-                    CASE WHEN change.revision = change.from_revision THEN NULL ELSE change.request_id END);
-        END LOOP;
+        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+        SELECT CASE WHEN n.revision = o.revision THEN clock_timestamp() ELSE n.status_since END,
+               n.student_id, n.course_id, o.status, n.status,
+               CASE WHEN n.revision = o.revision THEN 'database' ELSE n.actor END,
+               CASE WHEN n.revision = o.revision THEN NULL ELSE n.request_id END
+        FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
+        WHERE o.status <> n.status ORDER BY n.course_id, n.student_id;
         RETURN NULL;
     END $$
     """,
