@@ -39,7 +39,7 @@ SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": 
 
 @click.command()
 # Many short turns: the speed of a shared machine changes within seconds, and a median of few follows it.
-@click.option("--rounds", default=9, show_default=True, help="How often each load is put on each system.")
+@click.option("--rounds", default=8, show_default=True, help="How often each load is put on each system.")
 @click.option("--seconds", default=1, show_default=True, help="How long, each time.")
 @click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
@@ -164,7 +164,7 @@ class Bench:
                     run(system, "list", size, WARM_UP_S)
                     run(system, "enroll", size, WARM_UP_S)
                 found["growth"][backend] = growth.p99(
-                    (small, SMALL), (large, LARGE), self.seconds, max(2, self.rounds - 1)
+                    (small, SMALL), (large, LARGE), self.seconds, max(2, self.rounds - 2)
                 )
                 found["queue"][backend] = growth.queue(large)
         return found
