@@ -31,7 +31,7 @@ fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hou
 bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and Flask (ten minutes; needs wrk and node; ARGS=--help)
 	$(BIN)/python -m benchmarks.comparison --json bench.json $(ARGS)
 
-overload: $(VENV)/test.stamp ## Measure slow, idle and too many clients (three minutes; needs wrk; ARGS=--help)
+overload: $(VENV)/production.stamp ## Measure slow, idle and too many clients (three minutes; needs wrk; ARGS=--help)
 	$(BIN)/python -m benchmarks.overload $(ARGS)
 
 format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
@@ -70,8 +70,16 @@ $(VENV)/test.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# What is measured runs on the packages of production, without ours for developing.
+$(VENV)/production.stamp: requirements.txt pyproject.toml $(VENV)/test.stamp
+	@$(BIN)/python -m venv $(VENV)/production
+	@$(VENV)/production/bin/pip install --quiet --require-hashes -r requirements.txt
+	@$(VENV)/production/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
 # The references run on packages of their own, apart from the service's.
-$(VENV)/bench.stamp: benchmarks/reference/requirements.txt benchmarks/reference/express/package-lock.json $(VENV)/test.stamp
+$(VENV)/bench.stamp: benchmarks/reference/requirements.txt benchmarks/reference/express/package-lock.json \
+    $(VENV)/production.stamp
 	@command -v wrk >/dev/null || { echo "wrk puts the load on: apt install wrk"; exit 1; }
 	@command -v npm >/dev/null || { echo "One of the references runs on Node.js: apt install nodejs npm"; exit 1; }
 	@$(BIN)/python -m venv $(VENV)/reference

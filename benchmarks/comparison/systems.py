@@ -24,9 +24,9 @@ from .data import connected
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "reference"
-BIN = Path(sys.executable).parent
+PRODUCTION_BIN = Path(sys.prefix) / "production" / "bin"
 REFERENCE_BIN = Path(sys.prefix) / "reference" / "bin"
-"""The references' own virtual environment; `make bench` makes it."""
+"""Virtual environments of their own, with what each needs and no more; `make bench` makes them."""
 PROCESSES = 2
 POOL = 10
 """Connections of each process of a reference; more did not make one of them faster."""
@@ -136,7 +136,7 @@ class Ours(Enrollment):
             "LOG_FORMAT": "json",
             "PYTHON_DOTENV_DISABLED": "1",
         }
-        super().__init__(name, folder, url, [BIN / "course-management", "serve"], environment)
+        super().__init__(name, folder, url, [PRODUCTION_BIN / "course-management", "serve"], environment)
 
 
 class FastApi(Enrollment):
@@ -185,7 +185,7 @@ class Hello(System):
     def __init__(self, name: str, folder: Path, application: str) -> None:
         port = free_port()
         command: list[str | Path] = [
-            *(BIN / "granian", "--interface", "wsgi", "--port", str(port), "--workers", str(PROCESSES)),
+            *(PRODUCTION_BIN / "granian", "--interface", "wsgi", "--port", str(port), "--workers", str(PROCESSES)),
             *("--blocking-threads", "2", "--log-level", "warning", f"hello:{application}"),
         ]
         super().__init__(name, folder, command, {}, HERE, port=port)
