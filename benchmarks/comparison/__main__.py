@@ -120,6 +120,7 @@ class Bench:
             measured = systems if load == "cycle" else [*systems, with_key]
             with self._says(load):
                 for system in measured:
+                    rates[system.name] = []
                     run(system, load, SMALL, WARM_UP_S)
                 for turn in range(self.rounds):
                     for system in _mixed(measured, turn):
@@ -133,7 +134,7 @@ class Bench:
 
     def _hot(self, systems: Sequence[Enrollment]) -> Results:
         """The storm on one course, by system, of every third round: one takes as long as several turns."""
-        found: Results = defaultdict(list)
+        found: Results = {system.name: [] for system in systems}
         with self._says("hot course"):
             for turn in range(-(-self.rounds // 3)):
                 for system in _mixed(systems, turn):
