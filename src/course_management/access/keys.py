@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, insert, or_, select, update
 
 from ..database import AnyRow, autocommit, transaction
 from ..models import UtcDateTime, utcnow
@@ -43,7 +43,7 @@ def create(name: str, scopes: Iterable[str], expires_at: datetime | None = None)
     """Make a key; what is returned is nowhere else. Raises `TooManyKeys`."""
     body = MARK + "".join(secrets.choice(ALPHABET) for _ in range(PREFIX + SECRET))
     key = body + _checksum(body)
-    same = select(keys.c.id).where(keys.c.name == name, keys.c.revoked_at.is_(None), _unexpired(utcnow()))
+    same = select(keys.c.id).where(keys.c.name == name, _live())
     with transaction() as connection:
         # Locked, so that of two who add a second key at once the later one sees the other's.
         connection.execute(same.with_for_update())
@@ -52,7 +52,7 @@ def create(name: str, scopes: Iterable[str], expires_at: datetime | None = None)
         connection.execute(
             insert(keys).values(
                 name=name,
-                prefix=_prefix(key),
+                prefix=prefix_of(key),
                 digest=_digest(key),
                 scopes=" ".join(sorted(set(scopes))),
                 expires_at=expires_at,
@@ -61,8 +61,8 @@ def create(name: str, scopes: Iterable[str], expires_at: datetime | None = None)
     return key
 
 
-def _unexpired(now: datetime) -> ColumnElement[bool]:
-    return or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
+def _live() -> ColumnElement[bool]:
+    return and_(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > utcnow()))
 
 
 def exist() -> bool:
@@ -72,8 +72,7 @@ def exist() -> bool:
 
 def any_live() -> bool:
     """Whether somebody can still come with a key."""
-    now = utcnow()
-    return any(not each.revoked_at and (each.expires_at is None or each.expires_at > now) for each in everything())
+    return bool(autocommit(select(keys.c.id).where(_live()).limit(1)))
 
 
 def everything() -> Sequence[AnyRow]:
@@ -90,6 +89,11 @@ def revoke(prefix: str) -> bool:
         return bool(ended.rowcount)
 
 
+def prefix_of(key: str) -> str:
+    """What a key is called in lists and logs; also of a prefix itself."""
+    return key.removeprefix(MARK)[:PREFIX]
+
+
 def looks_like_one(credential: str) -> bool:
     """Whether this is meant to be a key, and not a token."""
     return credential.startswith(MARK)
@@ -99,7 +103,7 @@ def find(key: str) -> AnyRow | None:
     """The live key that this is, or None."""
     if not FORM.fullmatch(key) or _checksum(key[:-CHECKSUM]) != key[-CHECKSUM:]:
         return None
-    rows = autocommit(_BY_PREFIX, {"prefix": _prefix(key)})
+    rows = autocommit(_BY_PREFIX, {"prefix": prefix_of(key)})
     if not rows or not hmac.compare_digest(rows[0].digest, _digest(key)):
         return None
     found = rows[0]
@@ -117,10 +121,6 @@ def note_use(found: AnyRow) -> None:
 def service(found: AnyRow) -> Service:
     """The caller that a key stands for."""
     return Service(f"service:{found.name}", frozenset(found.scopes.split()))
-
-
-def _prefix(key: str) -> str:
-    return key[len(MARK) : len(MARK) + PREFIX]
 
 
 def _digest(key: str) -> str:

@@ -159,15 +159,18 @@ class KeySet:
         if time.monotonic() - self._asked > COOLDOWN_S:
             self._asked = time.monotonic()
             try:
-                self._keys = _usable(json.loads(self._fetch(self._url)))
+                self._keys = self._load()
                 self._fetched = time.monotonic()
             except Exception as error:  # noqa: BLE001 - whatever the issuer answers, the keys at hand go on serving
                 log.warning("issuer.unavailable", url=self._url, why=_why(error), keys_at_hand=len(self._keys))
 
+    def _load(self) -> dict[str, Key]:
+        return _usable(json.loads(self._fetch(self._url)))
+
     def problem(self) -> str:
         """Why there are no keys, if there are none: for `course-management check`."""
         try:
-            _usable(json.loads(self._fetch(self._url)))
+            self._load()
         except Exception as error:  # noqa: BLE001 - likewise
             return _why(error)
         return ""

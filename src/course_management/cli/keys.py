@@ -83,8 +83,7 @@ def _state(key: AnyRow) -> str:
 @click.argument("prefix")
 def revoke(prefix: str) -> None:
     """End the key that `list` shows with this PREFIX; within 5 seconds nobody is let in with it."""
-    # A whole key will do, too, and is not shown again.
-    prefix = prefix.removeprefix(api_keys.MARK)[: api_keys.PREFIX]
+    prefix = api_keys.prefix_of(prefix)  # a whole key will do, too, and is not shown again
     with service("warning"):
         if not api_keys.revoke(prefix):
             raise click.ClickException(f"There is no live key {prefix}.")

@@ -128,13 +128,14 @@ def _fault(body: bytes, size: int, *, is_chunked: bool) -> type[Problem] | None:
     granian does not tell the end of a chunked body from its breaking off. So nothing comes of one that is not a whole
     JSON document. Every call here takes an object or nothing, and no beginning of an object is another one.
     """
+    if len(body) == size:
+        return None
     if not is_chunked:
-        return BadRequest if len(body) < size else None
-    if len(body) < size:
-        try:
-            orjson.loads(body)
-        except ValueError:
-            return MalformedJson
+        return BadRequest
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return MalformedJson
     return None
 
 
