@@ -195,6 +195,16 @@ def test_how_long_one_would_wait_is_known_from_those_before(
         assert lane.wait_s() >= number * 0.2 / 2
 
 
+def test_one_who_took_long_does_not_have_a_crowd_refused(app: App) -> None:
+    doors = Doors(app, THREADS="2")
+    keep_busy(doors, app)
+    doors.admission._usual._each_s = 0.2 * admission.WEIGHT  # noqa: SLF001 - and not longer, on any machine
+    crowd = [doors.ask() for _ in range(1000)]
+    doors.admission._usual._max_wait_s = 60.0  # noqa: SLF001 - they were let in: how long it takes now is not asked here
+    app.may.set()
+    assert {each.wait().status for each in crowd} == {201}
+
+
 def test_who_asks_whether_the_service_lives_never_waits(doors: Doors, app: App) -> None:
     keep_busy(doors, app)
     make_slow(doors)

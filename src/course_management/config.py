@@ -143,7 +143,7 @@ class Settings:
     )
     connections: int = setting("4096", integer(1, 65_536), "Clients' connections to each server process at most.")
     max_wait_ms: int = setting(
-        "2000", integer(1, 60_000), "Milliseconds a request may have to wait for its turn; who would wait longer: 503."
+        "3000", integer(1, 60_000), "Milliseconds a request may have to wait for its turn; who would wait longer: 503."
     )
     client_timeout_s: int = setting(
         "30", integer(1, 3600), "Seconds a client has to send a header, and then again for its body and its answer."

@@ -40,8 +40,9 @@ MAX_HELD = 64 * MIB
 """Bytes of large bodies that one process may hold, on their way and waiting, if four of the largest are not more."""
 MAX_PROBES = 4
 """Questions for readiness that may wait; each may take the time limit of the database."""
-WEIGHT = 1 / 32
-"""What one request counts for in the mean time that a request takes."""
+WEIGHT = 1 / 128
+"""What one request counts for in the mean time that a request takes. Little: while hundreds arrive at once, the few at
+work wait long for the interpreter, and say nothing about how fast the queue will go when all are there."""
 PAUSE_S = 0.0005
 """Between two refusals."""
 TELL_S = 1.0
