@@ -3,8 +3,7 @@
     python -m benchmarks.overload --database postgresql --record
 
 Beside each of them, somebody asks for /healthz and somebody enrolls, ten times a second each, on new connections. The
-table has the slowest of those answers. The clients share the processors with
-the service.
+table has the slowest of those answers. The clients share the processors with the service.
 """
 
 from __future__ import annotations
@@ -117,6 +116,15 @@ def watchers(port: int) -> list[Watch]:
     ]
 
 
+@contextmanager
+def watched(watches: list[Watch]) -> Iterator[None]:
+    """All of them ask during this."""
+    with ExitStack() as stack:
+        for each in watches:
+            stack.enter_context(each.watched())
+        yield
+
+
 def ask(port: int, method: str, path: str, body: str | None = None) -> float | None:
     """The seconds of a good answer on a new connection, or None."""
     begun = time.monotonic()
@@ -178,12 +186,12 @@ def until_normal(port: int) -> float:
 def run(system: Ours, seconds: int, console: Console) -> Iterator[list[str]]:
     """Be slow, idle and many, one after the other; a line of the table for each."""
     for slow in ATTACKS:
-        health, enrolling = watchers(system.port)
-        with health.watched(), enrolling.watched():
+        watches = watchers(system.port)
+        with watched(watches):
             there = attack(slow, system.port, seconds)
         console.print(f"{slow.name}: {there} of {slow.connections} connections are still there after {seconds} s")
         normal = f"{until_normal(system.port):.1f} s"
-        yield [slow.name, f"{slow.connections:,}", "", "", "", str(health), str(enrolling), normal]
+        yield [slow.name, f"{slow.connections:,}", "", "", "", *map(str, watches), normal]
     for load in ("list", "enroll"):
         yield from run_load(system, load, seconds)
 
@@ -191,15 +199,13 @@ def run(system: Ours, seconds: int, console: Console) -> Iterator[list[str]]:
 def run_load(system: Ours, load: str, seconds: int) -> Iterator[list[str]]:
     """Enough, ten times and fifty times of it, in turns, as a machine is not as fast the whole time.
 
-    The medians of the rounds, and the slowest of what was watched.
+    The medians of the rounds, and the slowest of what was watched and of becoming normal.
     """
     levels = [factor * CONNECTIONS for factor in FACTORS]
     watches = {each: watchers(system.port) for each in levels}
-    rates: dict[int, list[tuple[float, float, float]]] = {each: [] for each in levels}
-    normal = dict.fromkeys(levels, 0.0)
+    rounds: dict[int, list[tuple[float, float, float, float]]] = {each: [] for each in levels}
     for _, connections in itertools.product(range(ROUNDS), levels):
-        health, enrolling = watches[connections]
-        with health.watched(), enrolling.watched():
+        with watched(watches[connections]):
             found = measure(
                 system,
                 load,
@@ -210,14 +216,15 @@ def run_load(system: Ours, load: str, seconds: int) -> Iterator[list[str]]:
                 connections=connections,
             )
         refused = found["refused"] / found["seconds"]
-        rates[connections].append((found["requests"] / found["seconds"] - refused, refused, found["p99_ms"]))
-        normal[connections] = max(normal[connections], until_normal(system.port))
-    peak = statistics.median(answered for answered, _, _ in rates[levels[0]])
+        answered = found["requests"] / found["seconds"] - refused
+        rounds[connections].append((answered, refused, found["p99_ms"], until_normal(system.port)))
+    peak = statistics.median(answered for answered, *_ in rounds[levels[0]])
     for connections in levels:
-        answered, refused, p99_ms = map(statistics.median, zip(*rates[connections], strict=True))
+        *rates, normal = zip(*rounds[connections], strict=True)
+        answered, refused, p99_ms = map(statistics.median, rates)
         yield [
             *(load, f"{connections:,}", f"{answered:,.0f} ({answered / peak:.0%})", f"{refused:,.0f}"),
-            *(f"{p99_ms:,.0f} ms", *map(str, watches[connections]), f"{normal[connections]:.1f} s"),
+            *(f"{p99_ms:,.0f} ms", *map(str, watches[connections]), f"{max(normal):.1f} s"),
         ]
 
 

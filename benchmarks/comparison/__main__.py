@@ -120,7 +120,7 @@ class Bench:
             measured = systems if load == "cycle" else [*systems, with_key]
             with self._says(load):
                 for system in measured:
-                    rates[system.name] = []
+                    rates[system.name] = []  # the table's order is this one, not that of the first turn
                     run(system, load, SMALL, WARM_UP_S)
                 for turn in range(self.rounds):
                     for system in _mixed(measured, turn):
