@@ -42,11 +42,11 @@ migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the new
 	@$(BIN)/alembic upgrade head
 
 lock: ## Lock the dependencies anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    pyproject.toml requirements.in -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
-	cd benchmarks/reference && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	cd benchmarks/reference && uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 
 clean: ## Remove the virtual environment and caches; the database stays
