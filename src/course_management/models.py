@@ -1,4 +1,4 @@
-"""The four tables. The database is the last judge: every rule it can hold is a named constraint here.
+"""The tables. The database is the last judge: every rule it can hold is a named constraint here.
 
 Two groups of columns are never written by the service but by triggers (`triggers.py`): the counters of a course
 and the ledger, `enrollment_events`. Migrations are history; these models say what is true now, and a test
@@ -245,11 +245,22 @@ class EnrollmentEvent(Base):
     )
 
 
+class Lease(Base):
+    """Which process does the background work `name`, until `expires_at` by the database's clock."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(200))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 # The tables themselves, for the statements that are not about objects.
 students = cast("Table", Student.__table__)
 courses = cast("Table", Course.__table__)
 enrollments = cast("Table", StudentCourses.__table__)
 events = cast("Table", EnrollmentEvent.__table__)
+leases = cast("Table", Lease.__table__)
 
 event.listen(Base.metadata, "after_create", triggers.create)
 
