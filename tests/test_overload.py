@@ -48,7 +48,7 @@ def test_granian_leaves_the_requests_to_us(server: Server) -> None:
         connection.send("POST /students/1/enroll", "Content-Length: 16", body=b'{"course_id":1}')
         connection.socket.shutdown(1)
         status, body = connection.read()
-    # Nobody but our admission knows that a body was shorter than its length.
+    # Only our receiver knows that a body was shorter than its length.
     assert status == 0 or b"bad_request" in body
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from granian import Granian
@@ -18,9 +19,14 @@ from granian.log import LogLevels
 from granian.server import mp
 
 from .. import create_app
+from ..api import errors
 from ..config import ConfigurationError, Settings
 from . import silence
-from .admission import MAX_RECEIVING, Admission
+from .receiving import MAX_RECEIVING, Receiver
+from .responding import Application
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 STOP = {signal.SIGINT, signal.SIGTERM}
 
@@ -80,9 +86,13 @@ def make_worker() -> Flask:
     app = create_app()
     # What granian calls with each request, and with the object that takes the answer. There is no official way to take
     # its place; a test on the real server fails when this is one no more.
-    mp._wsgi_call_wrap = lambda callback, *_: Admission(callback, settings).receive  # type: ignore[attr-defined]  # noqa: SLF001
+    mp._wsgi_call_wrap = lambda wsgi, *_: Receiver(_application(wsgi), settings).receive  # type: ignore[attr-defined]  # noqa: SLF001
     silence.watch(settings.port, 2 * settings.client_timeout_s)
     return app
+
+
+def _application(wsgi: WSGIApplication) -> Application:
+    return Application(wsgi, "/healthz", "/readyz", errors.problem_response, errors.as_problem)
 
 
 def _pass_on_stop() -> None:
