@@ -229,7 +229,7 @@ class InternalError(Problem):
 
 class IssuerUnavailable(Problem):
     code, status, title = "issuer_unavailable", 503, "Issuer unavailable"
-    meaning = "Tokens cannot be checked: their issuer's keys could not be had since this service started."
+    meaning = "Tokens cannot be checked, because the public keys of their issuer are unavailable."
     remedy = "Wait the seconds of Retry-After and repeat the request. Keys of services work meanwhile."
     always: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
 

@@ -9,9 +9,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import keys, people
+from course_management.access import issuer_keys, keys, people
 
+from ..databases import PATIENCE_S
 from .issuer import LocalIssuer, running
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, the first token of a test waits until the issuer's keys are there."""
+    monkeypatch.setattr(issuer_keys, "WAIT_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ class LocalIssuer:
     """Signs with `key_id`; `keys` are what it publishes, `asked` how often somebody fetched them."""
 
     def __init__(self, port: int) -> None:
+        self.address = ("127.0.0.1", port)
         self.name = f"http://127.0.0.1:{port}"
         self.jwks_url = f"{self.name}/jwks.json"
         self.private: dict[str, Any] = {}

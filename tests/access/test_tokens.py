@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import people, tokens
+from course_management.access import people
 from course_management.access.callers import InvalidToken
-from course_management.access.tokens import COOLDOWN_S, STALE_S, Issuer, KeySet
+from course_management.access.issuer_keys import COOLDOWN_S, MAX_KEYS_BYTES, STALE_S, KeySet
+from course_management.access.tokens import Issuer
 from course_management.errors import IssuerUnavailable
 
 from .issuer import AUDIENCE, LocalIssuer, unsigned
@@ -176,7 +177,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal passed
         passed += seconds
 
-    monkeypatch.setattr("course_management.access.tokens.time.monotonic", lambda: real() + passed)
+    monkeypatch.setattr("course_management.access.issuer_keys.time.monotonic", lambda: real() + passed)
     return forward
 
 
@@ -327,7 +328,7 @@ def test_who_is_linked_to_nobody_is_asked_for_once(
 
 
 def test_a_document_without_end_is_none(issuer: LocalIssuer) -> None:
-    issuer.keys.append({"padding": "x" * tokens.MAX_KEYS_BYTES})
+    issuer.keys.append({"padding": "x" * MAX_KEYS_BYTES})
     with pytest.raises(IssuerUnavailable):
         of(issuer).subject_of(issuer.token())
 

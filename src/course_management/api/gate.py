@@ -40,7 +40,8 @@ FORWARDING = {"HTTP_FORWARDED", "HTTP_VIA"}
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Put the gate before every view."""
-    app.before_request(Gate(settings).admit)
+    app.extensions["gate"] = gate = Gate(settings)
+    app.before_request(gate.admit)
 
 
 class Gate:
@@ -54,6 +55,11 @@ class Gate:
         self._looked = -math.inf
         self._callers: TTLCache[bytes, Caller | Forbidden] = TTLCache(REMEMBERED, FRESH_S)
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Prepare to serve: fetch the issuer's keys before the first token needs them."""
+        if self.issuer:
+            self.issuer.keys.refresh()
 
     def admit(self) -> None:
         """Let the request pass, or raise `ProtectedMode`, `Unauthenticated`, `Forbidden` or `StudentNotFound`."""

@@ -84,6 +84,7 @@ def make_worker() -> Flask:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = Settings.load()
     app = create_app()
+    app.extensions["gate"].start()
     # What granian calls with each request, and with the object that takes the answer. There is no official way to take
     # its place; a test on the real server fails when this is one no more.
     mp._wsgi_call_wrap = lambda wsgi, *_: Receiver(_application(wsgi), settings).receive  # type: ignore[attr-defined]  # noqa: SLF001

@@ -1,0 +1,152 @@
+"""The public keys of the issuer: fetched in a thread of their own, kept through outages.
+
+No request ever waits for the network longer than `WAIT_S`, and only while a fetch has just begun. PyJWT's `PyJWKClient`
+does not serve here (decision 15): it fetches in the thread that asks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import jwt
+import structlog
+from jwt.exceptions import PyJWTError
+
+from ..errors import IssuerUnavailable
+from .fetching import fetch
+
+ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
+"""By the type of the key. A token's `alg` must be that of its key: it does not choose."""
+MIN_RSA_BITS = 2048
+
+WAIT_S = 0.3
+"""Seconds after the begin of a fetch during which requests wait for it; later ones are refused at once."""
+DEADLINE_S = 20
+"""Seconds for one fetch, name lookup and TLS included. It costs nobody anything: a resolver may take 12 s of them."""
+COOLDOWN_S = 10
+"""Seconds between the end of a fetch and the begin of the next, whatever key ids arrive and whether it succeeded."""
+STALE_S = 600
+"""Seconds after which the keys are fetched again; until that succeeds, the old ones remain in use."""
+CHECK_S = 5
+"""Seconds that `course-management check` waits for a fetch."""
+MAX_KEYS_BYTES = 256 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class Key(NamedTuple):
+    """A public key of the issuer, and the one algorithm it is used with."""
+
+    algorithm: str
+    material: Any
+
+
+class Fetch(NamedTuple):
+    """A fetch that is under way."""
+
+    began: float
+    """A reading of `time.monotonic`."""
+    done: threading.Event
+
+
+class KeySet:
+    """The keys that an issuer publishes at one address."""
+
+    def __init__(self, url: str, get: Callable[[str], bytes] | None = None) -> None:
+        self._url = url
+        self._get = get or _get
+        self._keys: Mapping[str, Key] = {}
+        self._fetched = self._ended = -math.inf
+        self._running: Fetch | None = None
+        self._failure = ""
+        self._lock = threading.Lock()
+
+    def find(self, key_id: str | None) -> Key | None:
+        """Return the key of this id (without one: the only key), or None.
+
+        Raises `IssuerUnavailable` while there are no keys at all.
+        """
+        found = self._at_hand(key_id)
+        if found is None:
+            if running := self.refresh():
+                running.done.wait(running.began + WAIT_S - time.monotonic())
+            found = self._at_hand(key_id)
+            if not self._keys:
+                raise IssuerUnavailable(headers={"Retry-After": str(self._retry_after())})
+        elif time.monotonic() - self._fetched > STALE_S:
+            self.refresh()
+        return found
+
+    def refresh(self) -> Fetch | None:
+        """Begin to fetch the keys, unless that is under way or has just been done; return what is under way."""
+        with self._lock:
+            if self._running is None and time.monotonic() - self._ended > COOLDOWN_S:
+                begun = Fetch(time.monotonic(), threading.Event())
+                with suppress(RuntimeError):  # no thread can be started now: the next token tries again
+                    threading.Thread(target=self._run, args=(begun,), name="issuer-keys", daemon=True).start()
+                    self._running = begun
+            return self._running
+
+    def problem(self) -> str:
+        """Fetch the keys and return why there are none, or "" if there are: for `course-management check`."""
+        running = self.refresh()
+        if running and not running.done.wait(CHECK_S):
+            return f"no response within {CHECK_S} s"
+        return self._failure
+
+    def _at_hand(self, key_id: str | None) -> Key | None:
+        keys = self._keys
+        if key_id is None:
+            return next(iter(keys.values())) if len(keys) == 1 else None
+        return keys.get(key_id)
+
+    def _retry_after(self) -> int:
+        next_fetch_s = self._ended + COOLDOWN_S - time.monotonic()
+        return 1 if self._running else math.ceil(max(1, next_fetch_s))
+
+    def _run(self, begun: Fetch) -> None:
+        try:
+            keys = usable(json.loads(self._get(self._url)))
+        except Exception as error:  # noqa: BLE001 - whatever the issuer answers, the keys at hand remain in use
+            failure = f"{type(error).__name__}: {error}"[:200]
+        else:
+            failure, self._keys, self._fetched = "", keys, time.monotonic()
+        changed = bool(failure) != bool(self._failure)
+        self._failure = failure
+        with self._lock:
+            self._ended, self._running = time.monotonic(), None
+        begun.done.set()
+        if changed and failure:  # one line per outage
+            log.warning("issuer.unavailable", why=failure, keys_at_hand=len(self._keys))
+        elif changed:
+            log.info("issuer.available")
+
+
+def _get(url: str) -> bytes:
+    return fetch(url, MAX_KEYS_BYTES, DEADLINE_S)
+
+
+def usable(document: Any) -> dict[str, Key]:
+    """Return the keys of a JWKS that can sign what we accept, by their ids. Raises `ValueError` if there are none."""
+    found: dict[str, Key] = {}
+    for each in document["keys"]:
+        algorithm = ALGORITHMS.get(each.get("kty"))
+        if algorithm is None or each.get("use", "sig") != "sig" or each.get("alg", algorithm) != algorithm:
+            continue
+        if algorithm == "ES256" and each.get("crv") != "P-256":
+            continue
+        try:
+            material = jwt.PyJWK(each, algorithm=algorithm).key
+        except (PyJWTError, ValueError, TypeError):
+            continue  # one that cannot be read takes nothing from the others
+        if algorithm == "ES256" or material.key_size >= MIN_RSA_BITS:
+            found[str(each.get("kid"))] = Key(algorithm, material)
+    if not found:
+        raise ValueError("no usable key")
+    return found
