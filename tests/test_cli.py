@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from course_management import cli
+from course_management import cli, create_app
 from course_management.demo import COURSES, PEOPLE
+
+from .databases import ROOT, migrate
 
 Run = Callable[..., Result]
 
@@ -80,7 +90,129 @@ def test_status_of_an_old_schema_says_what_to_run(run: Run, database: URL) -> No
     result = run("status")
 
     assert result.exit_code == 1
-    assert "run: alembic upgrade head" in result.output
+    assert "at migration 0000" in result.output
+    assert "run `course-management migrate`" in result.output
+
+
+# --- commands that only look ----------------------------------------------------------------------------------
+
+LOOKING = (["status"], ["check"], ["verify"], ["promote"], ["demo"], ["keys", "list"], ["people", "list"])
+
+
+@pytest.mark.parametrize("arguments", LOOKING, ids=" ".join)
+def test_a_command_on_a_missing_sqlite_file_says_so_and_creates_nothing(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/school.db")
+
+    result = CliRunner().invoke(cli.cli, arguments)
+
+    assert result.exit_code == 1
+    assert f"There is no database file {tmp_path}/school.db" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_app_on_a_missing_sqlite_file_answers_503_and_creates_nothing(tmp_path: Path) -> None:
+    client = create_app({"DATABASE_URL": f"sqlite:///{tmp_path}/school.db", "LOG_LEVEL": "error"}).test_client()
+
+    assert client.get("/readyz").status_code == 503
+    assert client.post("/students", json={"name": "Ada", "email": "ada@example.edu"}).status_code == 503
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a?mode=ro.db", "50%25.db", "a#b.db", "a b.db", "caf\u00e9.db"])
+def test_a_sqlite_file_of_an_odd_name_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = URL.create("sqlite", database=str(tmp_path / name))
+    migrate(url)
+    monkeypatch.setenv("DATABASE_URL", url.render_as_string())
+
+    assert CliRunner().invoke(cli.cli, ["status"]).exit_code == 0
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_whatever_the_umask_only_its_owner_can_read_a_new_database(tmp_path: Path) -> None:
+    environ = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/school.db"}
+
+    def run(*command: str) -> None:
+        program = Path(sys.executable).parent / command[0]
+        subprocess.run([program, *command[1:]], env=environ, umask=0, check=True, cwd=ROOT)  # noqa: S603 - our own
+
+    run("alembic", "upgrade", "head")
+    with closing(sqlite3.connect(tmp_path / "school.db")) as reader:
+        reader.execute("SELECT count(*) FROM students").fetchall()  # now the write-ahead log stays, to be looked at
+        run("course-management", "demo")
+        modes = {each.name: oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()}
+
+    assert modes == dict.fromkeys(("school.db", "school.db-wal", "school.db-shm"), "0o600")
+
+
+# --- exit codes -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the entry point with arguments; its exit code."""
+
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["course-management", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return int(caught.value.code or 0)
+
+    return call
+
+
+def test_exit_codes_are_documented(exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--help") == 0
+    shown = capsys.readouterr().out
+    for code in (0, 1, 2, cli.INTERRUPTED):
+        assert re.search(rf"^ +{code:<4} \w", shown, re.MULTILINE)
+
+
+def test_a_wrong_option_ends_with_exit_code_2(exit_code: Callable[..., int]) -> None:
+    assert exit_code("status", "--no-such-option") == 2
+    assert exit_code("no-such-command") == 2
+
+
+def test_a_database_that_is_down_ends_with_exit_code_1(
+    exit_code: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:SECRET@127.0.0.1:1/school")
+
+    for arguments in LOOKING:
+        assert exit_code(*arguments) == 1
+    shown = capsys.readouterr()
+    assert "SECRET" not in shown.out + shown.err
+    assert "Traceback" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, EOFError])
+def test_ctrl_c_ends_with_exit_code_130_and_without_a_traceback(
+    exit_code: Callable[..., int],
+    interruption: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("course_management.checks.find", Mock(side_effect=interruption))
+
+    assert exit_code("check") == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "said"),
+    [("| head -0", 1, ""), ("> /dev/full", 1, "Error: No space left on device.\n"), (">&-", 0, ""), ("2>&-", 0, "")],
+)
+def test_output_that_cannot_be_written_is_no_traceback(output: str, code: int, said: str, tmp_path: Path) -> None:
+    url = URL.create("sqlite", database=str(tmp_path / "school.db"))
+    migrate(url)
+    program = Path(sys.executable).parent / "course-management"
+    environ = {**os.environ, "DATABASE_URL": url.render_as_string(), "PYTHONUNBUFFERED": "1"}
+
+    shell = ["bash", "-c", f"{program} status {output}; exit ${{PIPESTATUS[0]}}"]
+    done = subprocess.run(shell, env=environ, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own
+
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_a_wrong_setting_ends_with_exit_code_2(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
@@ -13,6 +14,8 @@ from . import database, logs
 from .access import policy
 from .api import browsers, documents, errors, gate, requests
 from .config import Settings
+
+log = structlog.get_logger(__name__)
 
 
 class NoSessions(SessionInterface):
@@ -60,6 +63,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Service("course_management", static_folder=None)
     app.config.from_mapping(config or {})
     logs.configure(settings)
+    for sentence in Settings.misspelled():
+        log.warning("setting_without_effect", problem=sentence)
     logs.init_app(app)
     database.init_app(app, settings)
     gate.init_app(app, settings)

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .access import keys
 from .config import LOOPBACK, Settings
-from .database import SCHEMA_REVISION, kind_of, schema_revision, why
+from .database import SCHEMA_REVISION, db, kind_of, schema_revision, why
+from .environment import ENV_FILE
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -30,6 +31,23 @@ def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[Fi
     """Everything that is unsafe, the dangerous first; inside of the app's context."""
     found = [*_callers(settings), *_network(settings), *_database(settings), *_process(settings, environ)]
     return sorted(found, key=lambda each: not each.dangerous)
+
+
+def not_ready() -> str | None:
+    """Why this version cannot use the database, as a sentence with the remedy; None when it can. Creates nothing."""
+    url = db.engine.url
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return f"There is no database file {url.database}. Create it with `course-management migrate`."
+    try:
+        revision = schema_revision()
+    except SQLAlchemyError as error:
+        return why(error) or f"The database cannot be read ({kind_of(error)})."
+    if revision != SCHEMA_REVISION:
+        return (
+            f"The database is at migration {revision or 'none'}, and this version needs {SCHEMA_REVISION}: "
+            "run `course-management migrate`."
+        )
+    return None
 
 
 def _callers(settings: Settings) -> Iterator[Finding]:
@@ -76,16 +94,8 @@ def _network(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    try:
-        revision = schema_revision()
-    except SQLAlchemyError as error:
-        yield Finding(why(error) or f"The database cannot be read ({kind_of(error)}).")
-    else:
-        if revision != SCHEMA_REVISION:
-            yield Finding(
-                f"The database is at migration {revision}, not {SCHEMA_REVISION} as this version needs: "
-                "`alembic upgrade head`."
-            )
+    if problem := not_ready():
+        yield Finding(problem)
     if settings.database_url.get_backend_name() == "sqlite":
         file = Path(str(settings.database_url.database))
         kind = _filesystem(file)
@@ -99,11 +109,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _process(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    yield from map(Finding, Settings.misspelled())
     if environ.get("FLASK_DEBUG", "0").lower() not in {"", "0", "false", "no"}:
         yield Finding("FLASK_DEBUG is set: errors would show the inside of the program. Remove it.", dangerous=True)
     if settings.log_level == "debug":
         yield Finding("LOG_LEVEL=debug writes much, and helps nobody in production: use info.")
-    yield from _readable(Path.cwd() / ".env", "The file .env, with the settings,")
+    yield from _readable(ENV_FILE, "The file .env, with the settings,")
 
 
 def _readable(file: Path, what: str) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 The environment variable of a setting is its field name in capitals. Values come from the mapping given to
 `create_app`, then the environment, then `.env`, then the default here. `Settings.load` reads all of them
-and names everything that is wrong at once, so that one start is enough to see what to mend.
+and names everything that is wrong at once, so that one start is enough to see what to fix. No sentence about a
+value that may carry a password repeats it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import load_dotenv
 from limits import RateLimitItem, parse
+from psycopg.pq import Conninfo
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from . import environment
 
 MIB = 1024 * 1024
 MAX_PORT = 65_535
@@ -43,12 +47,18 @@ def database_url(text: str) -> URL:
     except (ArgumentError, ValueError):
         raise ValueError("is not a database URL; write sqlite:///file.db or postgresql://user@host/name") from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        _check_postgresql(url)
         return url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise ValueError(f"names the unknown database {url.drivername!r}; use sqlite or postgresql")
     if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
         raise ValueError("needs a file for SQLite: in memory, every connection would see its own empty database")
-    path = Path(str(url.database)).absolute()
+    if url.query:
+        raise ValueError(f"gives SQLite the parameter {next(iter(url.query))!r}; it takes none")
+    try:
+        path = Path(str(url.database)).absolute()
+    except FileNotFoundError:
+        raise ValueError("is relative to the current directory, which does not exist any more") from None
     if path.is_dir():
         raise ValueError(f"names {str(path)!r}, which is a directory and not a file")
     if not path.parent.is_dir():
@@ -56,6 +66,18 @@ def database_url(text: str) -> URL:
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"puts the database into {str(path.parent)!r}, a directory that cannot be written to")
     return url.set(drivername="sqlite", database=str(path))
+
+
+def _check_postgresql(url: URL) -> None:
+    if "@" in str(url.host):
+        raise ValueError("has more than one @; write an @ in the password as %40")
+    known = [each.keyword.decode() for each in Conninfo.get_defaults()]
+    for name in url.query:
+        if name not in known:
+            closest = get_close_matches(name, known, 1)
+            raise ValueError(
+                " or ".join([f"has the parameter {name!r}, which PostgreSQL does not know; use", *closest])
+            )
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:
@@ -193,8 +215,10 @@ class Settings:
     def load(cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings. Raises `ConfigurationError` with a sentence for each that is wrong."""
         if environ is None:
-            load_dotenv(Path.cwd() / ".env")
-            environ = os.environ
+            file = environment.env_file()
+            if file.problems:
+                raise ConfigurationError(list(file.problems))
+            environ = environment.completed_by(file)
         given = {**environ, **{name: str(value) for name, value in (overrides or {}).items()}}
         values: dict[str, Any] = {}
         problems: list[str] = []
@@ -212,6 +236,11 @@ class Settings:
         if problems:
             raise ConfigurationError(problems)
         return cls(**values)
+
+    @classmethod
+    def misspelled(cls) -> list[str]:
+        """A sentence for each name in `.env` or the environment that looks like a setting and has no effect."""
+        return environment.misspelled([each.name.upper() for each in fields(cls)])
 
     @classmethod
     def example(cls) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from pathlib import Path
 
 import click
 from sqlalchemy import func, select
@@ -11,18 +14,33 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import __version__, checks, demo, logs, server
 from .. import verify as verification
 from ..config import ConfigurationError, Settings
-from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision, why
+from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
 from .keys import keys
 from .people import people
 from .service import service
 
+INTERRUPTED = 128 + 2
+"""What a shell makes of SIGINT."""
+EXIT_CODES = """
+\b
+Exit codes:
+  0    done
+  1    the database cannot serve, a check found something, or the output cannot be written
+  2    a wrong option or setting
+  130  interrupted (Ctrl-C)
+"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="course-management")
-def cli() -> None:
-    """Which student is in which course: the enrollment service."""
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Enroll students in courses: the service and its tools. Settings come from the environment and .env."""
+    if context.invoked_subcommand not in {"check", "serve"}:  # they report it with their other findings
+        for sentence in Settings.misspelled():
+            click.echo(f"Warning: {sentence}", err=True)
 
 
 cli.add_command(keys)
@@ -35,7 +53,7 @@ def serve() -> None:
     settings = Settings.load()
     logs.configure(settings)
     address = f"http://{settings.host}:{settings.port}"
-    with service("warning"):
+    with service("warning", ready=False):
         found = checks.find(settings)
         if dangers := [each.sentence for each in found if each.dangerous]:
             raise ConfigurationError(dangers)
@@ -53,13 +71,14 @@ def serve() -> None:
         click.echo(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
         click.echo(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
     sys.stdout.flush()
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
     server.serve(settings)
 
 
 @cli.command("demo")
 def make_demo() -> None:
     """Make small demo data, if the database is empty."""
-    with service("warning"):
+    with service():
         if not demo.is_empty():
             click.echo("The database has data already; no demo data made.")
             return
@@ -69,7 +88,7 @@ def make_demo() -> None:
 @cli.command()
 def promote() -> None:
     """Give free seats to those who wait for them, where a crash prevented it."""
-    with service("warning"):
+    with service():
         seated, left = enrollment.promote_all(Context())
         click.echo(f"Promoted {seated} from waitlists.")
         if left:
@@ -86,7 +105,7 @@ def verify() -> None:
         if sys.stdout.isatty():
             click.echo(f"        {name} ...\r", nl=False)
 
-    with service("warning"):
+    with service():
         for finding in verification.verify(announce):
             verdict = "BROKEN" if finding.evidence else "ok"
             click.echo(f"{verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
@@ -101,7 +120,7 @@ def verify() -> None:
 def check() -> None:
     """Say what is unsafe in the present settings. Exit 1 if anything is."""
     settings = Settings.load()
-    with service("error"):
+    with service(ready=False):
         found = checks.find(settings)
     for each in found:
         click.echo(f"{'DANGER' if each.dangerous else 'unsafe'}  {each.sentence}")
@@ -115,16 +134,11 @@ def status() -> None:
     """Show the database: where it is, its schema, how much is in it. Exit 1 when it is not ready."""
     settings = Settings.load()
     click.echo(f"Database     {settings.database_url.render_as_string(hide_password=True)}")
-    with service("error"):
-        try:
-            found = schema_revision()
-        except SQLAlchemyError as error:
-            click.echo(f"Not ready    {why(error) or kind_of(error)}")
-            raise SystemExit(1) from None
-        click.echo(f"Schema       {found or 'none'} (this version needs {SCHEMA_REVISION})")
-        if found != SCHEMA_REVISION:
-            click.echo("Not ready    run: alembic upgrade head")
+    with service(ready=False):
+        if problem := checks.not_ready():
+            click.echo(f"Not ready    {problem}")
             raise SystemExit(1)
+        click.echo(f"Schema       {schema_revision()} (this version needs {SCHEMA_REVISION})")
         for name, model in (
             ("Students", Student),
             ("Courses", Course),
@@ -135,10 +149,35 @@ def status() -> None:
 
 
 def main() -> None:
-    """The entry point: a wrong setting is a plain sentence and exit code 2."""
+    """Run the command line. Whatever stops a command is a sentence and an exit code; see `--help`."""
+    # Python has no stream where the shell closed it (`>&-`); libraries that write to it would fail.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
+    sys.stderr = sys.stderr or sys.stdout
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
     try:
-        cli()
+        code = cli(standalone_mode=False)
+        sys.stdout.flush()  # here, where its error can still be handled
     except ConfigurationError as error:
         for problem in error.problems:
             click.echo(problem, err=True)
-        sys.exit(2)
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        _abandon_output()
+        if error.errno != errno.EPIPE:  # else the reader has what it wanted, as in `status | head -1`
+            click.echo(f"Error: {error.strerror or error}.", err=True)
+        return 1
+    return code or 0
+
+
+def _abandon_output() -> None:
+    """Send what is still buffered nowhere; else Python would try once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

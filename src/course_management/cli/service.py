@@ -8,18 +8,21 @@ from contextlib import contextmanager
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import create_app
+from .. import checks, create_app
 from ..database import db, why
 
 
 @contextmanager
-def service(log_level: str) -> Iterator[None]:
-    """The app's context, in which a database that cannot serve is a sentence and exit code 1.
+def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
+    """Open the app's context for a command; a database that cannot serve is a sentence and exit code 1.
 
-    Afterwards no connection is open: the workers of a server must not inherit one.
+    With `ready`, that is found out first: the database must exist and have the schema of this version. Afterwards no
+    connection is open: the workers of a server must not inherit one.
     """
     with create_app({"LOG_LEVEL": log_level}).app_context():
         try:
+            if ready and (problem := checks.not_ready()):
+                raise click.ClickException(problem)
             yield
         except SQLAlchemyError as error:
             if sentence := why(error):

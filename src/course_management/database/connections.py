@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -55,6 +56,11 @@ def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = 
     """Make SQLite fit for this work: as it comes, it loses updates and ignores foreign keys, silently."""
     if engine.dialect.name != "sqlite":
         return
+
+    @event.listens_for(engine, "do_connect")
+    def never_create(_: Any, __: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        # SQLite would create a missing file, readable as the umask says; only migrations create it, with mode 600.
+        arguments[0], options["uri"] = Path(arguments[0]).as_uri() + "?mode=rw", True
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
