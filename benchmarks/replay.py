@@ -28,9 +28,6 @@ from typing import Any, NamedTuple, TextIO, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import click
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -74,8 +71,8 @@ class Seen(NamedTuple):
 class Service:
     """A running service, and threads to ask it with: each has a connection of its own that it keeps open."""
 
-    def __init__(self, url: str, threads: int, progress: Progress) -> None:
-        self._url, self._progress, self._own = url.rstrip("/"), progress, threading.local()
+    def __init__(self, url: str, threads: int) -> None:
+        self._url, self._own = url.rstrip("/"), threading.local()
         try:
             parts = urlsplit(self._url)
             kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[parts.scheme]
@@ -93,8 +90,9 @@ class Service:
 
     def each(self, label: str, work: Callable[[K], R], things: Collection[K]) -> dict[K, R]:
         """Do `work` on all things, spread over the threads; the result for each."""
-        results = self._progress.track(self._pool.map(work, things), total=len(things), description=label)
-        return dict(zip(things, results, strict=True))
+        found = self._pool.map(work, things)
+        with click.progressbar(found, length=len(things), label=label, file=sys.stderr) as results:
+            return dict(zip(things, results, strict=True))
 
     def call(self, method: str, path: str, body: Json | None = None) -> Answer:
         """Send a request, and again if the connection is lost: a server may close an idle one at any time."""
@@ -283,13 +281,14 @@ def main(  # noqa: PLR0913 - click hands over each option as an argument
 ) -> None:
     """Enroll everybody in FILE.stu at a running service and check every seat; exit 1 when something is wrong."""
     students = read(file)
-    with Progress(console=Console(stderr=True)) as progress, closing(Service(url, threads, progress)) as service:
+    with closing(Service(url, threads)) as service:
         found, wrong = replay(service, students, capacity, seed if churn else None)
     figures = {"file": file.name, "threads": threads, "capacity": capacity, **found}
-    table = Table("Figure", "Value", "Where")
+    width = max(map(len, figures))
     for name, value in figures.items():
-        table.add_row(name.replace("_", " "), str(value), ", ".join(map(str, wrong.get(name, [])[:5])))
-    Console(stderr=out is not None and out.name == "<stdout>").print(table)
+        where = ", ".join(map(str, wrong.get(name, [])[:5]))
+        line = f"{name.replace('_', ' '):{width}}  {value}  {where}".rstrip()
+        click.echo(line, err=out is not None and out.name == "<stdout>")
     if out:
         print(json.dumps(figures, indent=2), file=out)
     sys.exit(1 if figures["failures"] or any(wrong.values()) else 0)

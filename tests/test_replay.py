@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
-from rich.progress import Progress
 
 PATH = Path(__file__).parent.parent / "benchmarks" / "replay.py"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -230,7 +228,7 @@ def closing_once() -> Iterator[str]:
 
 
 def service(url: str) -> Any:
-    return closing(replay.Service(url, 1, Progress(console=Console(quiet=True))))
+    return closing(replay.Service(url, 1))
 
 
 def test_a_lost_connection_is_opened_again_once(closing_once: str) -> None:
