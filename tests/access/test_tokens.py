@@ -29,10 +29,13 @@ from course_management.errors import IssuerUnavailable
 
 from .issuer import AUDIENCE, LocalIssuer, unsigned
 
-NOW = int(time.time())
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be refused
 CURVE = ec.generate_private_key(ec.SECP256R1())
+
+
+def now() -> int:
+    return int(time.time())
 
 
 def with_public_key_as_secret(issuer: LocalIssuer) -> str:
@@ -94,9 +97,9 @@ FORGERIES: dict[str, Callable[[LocalIssuer], str]] = {
     "a long subject": lambda issuer: issuer.token("a" * 256),
     "no end": lambda issuer: issuer.token(exp=None),
     "no time of issue": lambda issuer: issuer.token(iat=None),
-    "expired": lambda issuer: issuer.token(exp=NOW - 120),
-    "issued in the future": lambda issuer: issuer.token(iat=NOW + 600, exp=NOW + 900),
-    "not valid yet": lambda issuer: issuer.token(nbf=NOW + 600),
+    "expired": lambda issuer: issuer.token(exp=now() - 120),
+    "issued in the future": lambda issuer: issuer.token(iat=now() + 600, exp=now() + 900),
+    "not valid yet": lambda issuer: issuer.token(nbf=now() + 600),
     "an end without end": lambda issuer: issuer.token(exp=float("inf")),
     "an end that is no number": lambda issuer: issuer.token(exp=float("nan")),
     "issued at no time": lambda issuer: issuer.token(iat=float("inf")),
@@ -141,8 +144,7 @@ class TestAtTheDoor:
     def test_a_minute_of_difference_between_clocks_is_allowed(
         self, stranger: FlaskClient, session_issuer: LocalIssuer
     ) -> None:
-        now = int(time.time())
-        token = session_issuer.token(iat=now + 50, exp=now - 50)
+        token = session_issuer.token(iat=now() + 50, exp=now() - 50)
         assert stranger.get("/students", headers=bearer(token)).status_code == 200
 
     @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
