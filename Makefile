@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof fuzz bench overload format lock migrate clean
+.PHONY: help run install upgrade test test-slow proof fuzz bench overload format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,12 +15,22 @@ run: $(VENV)/run.stamp .env migrate ## Set up, migrate and serve (PORT=8000, DAT
 	@$(BIN)/course-management demo
 	@exec $(BIN)/course-management serve
 
+install: $(VENV)/run.stamp ## Set up only: the service and what it needs, in .venv
+
+upgrade: migrate ## After new code: install what it needs, migrate and verify (first read docs/upgrading.md)
+	$(BIN)/course-management verify
+
 test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQLite and PostgreSQL
+	@echo "Running every check: about six minutes on two idle cores, longer on a busy machine ..."
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py,*/api/gate.py,*/api/limits.py' --fail-under=100
+
+test-slow: $(VENV)/test.stamp ## Run the tests that need minutes or new environments (package index needed; ARGS=-k NAME chooses)
+	@echo "Running the slow tests one after the other: several minutes ..."
+	$(BIN)/pytest tests/slow $(ARGS)
 
 proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
@@ -34,12 +44,12 @@ bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and
 overload: $(VENV)/production.stamp ## Measure slow, idle and too many clients (three minutes; needs wrk; ARGS=--help)
 	$(BIN)/python -m benchmarks.overload $(ARGS)
 
-format: $(VENV)/test.stamp ## Format the code and mend what ruff can mend
+format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the newest schema
-	@$(BIN)/alembic upgrade head
+	@$(BIN)/course-management migrate
 
 lock: ## Lock the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
@@ -53,25 +63,31 @@ clean: ## Remove the virtual environment and caches; the database stays
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage
 
 .env:
+	@echo "Writing the default settings to .env ..."
 	@install -m 600 .env.example .env
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Creating the virtual environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) \
 	    || { echo "python3-venv is needed: apt install python3-venv"; rm -rf $(VENV); exit 1; }
 
 $(VENV)/run.stamp: requirements.txt pyproject.toml $(VENV)/pyvenv.cfg
+	@echo "Installing the dependencies (about a minute, once) ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	@echo "Installing the service ..."
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/test.stamp: requirements-dev.txt $(VENV)/run.stamp
+	@echo "Installing the development tools (about a minute, once) ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-# What is measured runs on the packages of production, without ours for developing.
+# The benchmarks measure the packages of production, without the development tools.
 $(VENV)/production.stamp: requirements.txt pyproject.toml $(VENV)/test.stamp
+	@echo "Installing the dependencies of production in $(VENV)/production ..."
 	@$(BIN)/python -m venv $(VENV)/production
 	@$(VENV)/production/bin/pip install --quiet --require-hashes -r requirements.txt
 	@$(VENV)/production/bin/pip install --quiet --no-deps --no-build-isolation -e .
@@ -82,6 +98,7 @@ $(VENV)/bench.stamp: benchmarks/reference/requirements.txt benchmarks/reference/
     $(VENV)/production.stamp
 	@command -v wrk >/dev/null || { echo "wrk puts the load on: apt install wrk"; exit 1; }
 	@command -v npm >/dev/null || { echo "One of the references runs on Node.js: apt install nodejs npm"; exit 1; }
+	@echo "Installing the references in $(VENV)/reference ..."
 	@$(BIN)/python -m venv $(VENV)/reference
 	@$(VENV)/reference/bin/pip install --quiet --require-hashes -r benchmarks/reference/requirements.txt
 	@npm ci --silent --no-audit --no-fund --prefix benchmarks/reference/express

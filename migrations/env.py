@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import Script
 from sqlalchemy import Column, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.access import tables  # noqa: F401 - likewise
 from course_management.config import ConfigurationError, Settings
 from course_management.database import Base, install_rules, is_unavailable
+from course_management.database.migrations import ANNOUNCE
 
 BUSY_TIMEOUT_MS = 60_000
 MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
@@ -25,6 +29,13 @@ MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this s
 def compare_default(_: object, __: object, column: Column[Any], *___: object) -> bool | None:
     """SQLite knows no IDENTITY and so never reports one; everything else Alembic compares by itself."""
     return False if column.identity is not None else None
+
+
+def announce(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args: object) -> None:  # noqa: ARG001 - Alembic names them
+    """Report the migration that was applied to the caller of Alembic, if it gave a function for that."""
+    tell = context.config.attributes.get(ANNOUNCE)
+    if tell and isinstance(step.up_revision, Script):
+        tell(step.up_revision.revision, step.up_revision.doc.splitlines()[0])
 
 
 def run(connection: Connection) -> None:
@@ -36,6 +47,7 @@ def run(connection: Connection) -> None:
         compare_type=True,
         compare_server_default=compare_default if connection.dialect.name == "sqlite" else True,
         transaction_per_migration=False,
+        on_version_apply=announce,
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
@@ -48,12 +60,12 @@ def online(settings: Settings) -> None:
     """Connect, and run. Without the time limits of the service: a migration may take long."""
     if settings.database_url.get_backend_name() == "sqlite":
         Path(str(settings.database_url.database)).touch(mode=0o600)  # nobody else's to read, and so its WAL
-    engine = create_engine(settings.database_url, hide_parameters=True)
+    # Without a pool, the connection is closed at the end, also when a migration fails.
+    engine = create_engine(settings.database_url, hide_parameters=True, poolclass=NullPool)
     # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
     install_rules(engine, BUSY_TIMEOUT_MS, foreign_keys=False)
     with engine.connect() as connection:
         run(connection)
-    engine.dispose()
 
 
 def offline(settings: Settings) -> None:

@@ -7,7 +7,9 @@ validates every answer against the OpenAPI document, so that no test can pass on
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from .real_server import until
 from .spies import watched
 
 DATABASES = ("sqlite", "postgresql")
+SLOW = Path(__file__).parent / "slow"
 
 
 def pytest_configure() -> None:
@@ -39,6 +42,14 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="run on one database only")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave `tests/slow` out, unless it is named: `pytest tests/slow`."""
+    named = (Path(argument.split("::")[0]).resolve() for argument in config.args)
+    if collection_path == SLOW and not any(each.is_relative_to(SLOW) for each in named):
+        return True
+    return None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,7 +65,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for reports in terminalreporter.stats.values()
         for report in reports
         for backend in DATABASES
-        if backend in getattr(report, "keywords", {}) or f"[{backend}" in getattr(report, "nodeid", "")
+        if backend in re.split(r"[\[\]-]", getattr(report, "nodeid", ""))
     }
     for backend in DATABASES:
         terminalreporter.write_line(f"database {backend}: {'ran' if backend in ran else 'DID NOT RUN'}")

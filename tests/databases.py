@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -11,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import psutil
+import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
@@ -87,12 +87,10 @@ def _is_alive(process: psutil.Process) -> bool:
 
 def migrate(url: URL, revision: str = "head") -> None:
     """Run Alembic as a person would, on one database."""
-    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    try:
+    with pytest.MonkeyPatch.context() as patch:  # which gives back the address that a test has set
+        patch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
         config = Config(ROOT / "alembic.ini")
         (command.downgrade if revision == "base" else command.upgrade)(config, revision)
-    finally:
-        del os.environ["DATABASE_URL"]
 
 
 class Databases:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,8 @@ def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
 class Server:
     """The server, two workers, as a process of its own on a database that is there already."""
 
-    def __init__(self, folder: Path, database: URL, **settings: str) -> None:
-        self.folder, self.log = folder, folder / "server.log"
+    def __init__(self, folder: Path, database: URL, command: Sequence[str] = COMMAND, **settings: str) -> None:
+        self.folder, self.log, self.command = folder, folder / "server.log", command
         self.port = free_port()
         self.environment = environment(database, self.port, **settings)
         self.start()
@@ -75,7 +75,7 @@ class Server:
         """Start it; after its end, again on the same port."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                COMMAND,
+                self.command,
                 env=self.environment,
                 cwd=self.folder,
                 stdout=output,

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .access import keys
 from .config import LOOPBACK, Settings
-from .database import SCHEMA_REVISION, db, kind_of, schema_revision, why
+from .database import db, kind_of, schema_revision, why
+from .database.migrations import mismatch
 from .environment import ENV_FILE
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
@@ -42,12 +43,7 @@ def not_ready() -> str | None:
         revision = schema_revision()
     except SQLAlchemyError as error:
         return why(error) or f"The database cannot be read ({kind_of(error)})."
-    if revision != SCHEMA_REVISION:
-        return (
-            f"The database is at migration {revision or 'none'}, and this version needs {SCHEMA_REVISION}: "
-            "run `course-management migrate`."
-        )
-    return None
+    return mismatch(revision)
 
 
 def _callers(settings: Settings) -> Iterator[Finding]:

@@ -169,7 +169,7 @@ class TestTheCommands:
         sql("ALTER TABLE courses RENAME TO lost")
         result = command(*arguments)
         assert result.exit_code == 1
-        assert "never migrated: `alembic upgrade head`" in result.output
+        assert "never migrated: run `course-management migrate`" in result.output
         assert "Traceback" not in result.output
         sql("ALTER TABLE lost RENAME TO courses")
 

@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from ..database import Raced, is_unavailable, kind_of
+from ..database import SCHEMA_REVISION, Raced, is_missing, is_unavailable, kind_of, schema_revision
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
@@ -82,7 +82,17 @@ def as_problem(error: BaseException) -> Problem:
     if raced or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
         log.warning("database.unavailable", kind=kind_of(error))
         return DatabaseUnavailable()
+    if isinstance(error, SQLAlchemyError) and is_missing(error) and _has_another_schema():
+        log.error("database.schema", needed=SCHEMA_REVISION)
+        return DatabaseUnavailable("The database has another schema than this version of the service needs.")
     # The text of an exception may hold what a client sent; where it happened is what mends it.
     frames = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
     log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames[-12:])
     return InternalError()
+
+
+def _has_another_schema() -> bool:
+    try:
+        return schema_revision() != SCHEMA_REVISION
+    except SQLAlchemyError as error:
+        return is_missing(error)  # it was never migrated

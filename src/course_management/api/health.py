@@ -31,6 +31,6 @@ def get_readiness() -> Response:
         raise DatabaseUnavailable("The database does not answer, or was never migrated.") from None
     if found != SCHEMA_REVISION:
         raise DatabaseUnavailable(
-            "The database has another schema than this version needs: run `alembic upgrade head`."
+            "The database has another schema than this version needs: run `course-management migrate`."
         )
     return reply({"status": "ok"})

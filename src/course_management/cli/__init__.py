@@ -18,6 +18,7 @@ from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
 from .keys import keys
+from .migrate import migrate
 from .people import people
 from .service import service
 
@@ -44,6 +45,7 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(keys)
+cli.add_command(migrate)
 cli.add_command(people)
 
 

@@ -10,7 +10,7 @@ from ..config import Settings
 from . import connections, retrying
 from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules
-from .failures import Raced, broken_constraint, is_unavailable, kind_of, why
+from .failures import Raced, broken_constraint, is_missing, is_unavailable, kind_of, why
 from .retrying import retried, retry
 from .running import AnyRow, autocommit, run, schema_revision, transaction
 
@@ -31,6 +31,7 @@ __all__ = [
     "db",
     "init_app",
     "install_rules",
+    "is_missing",
     "is_unavailable",
     "kind_of",
     "retried",

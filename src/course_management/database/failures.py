@@ -51,11 +51,19 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
     return error.connection_invalidated or sqlstate is None or bool(UNAVAILABLE.match(sqlstate))
 
 
+def is_missing(error: SQLAlchemyError) -> bool:
+    """Return whether the statement names a table, column or function that the database does not have."""
+    original = getattr(error, "orig", None)
+    if sqlstate := getattr(original, "sqlstate", None):
+        return sqlstate in {"42P01", "42703", "42883"}
+    return bool(re.match(r"no such (table|column|function)|table \S+ has no column", str(original)))
+
+
 def why(error: SQLAlchemyError) -> str | None:
     """What an operator can do about it, as a sentence; None for a mistake of ours."""
     original = getattr(error, "orig", None)
-    if getattr(original, "sqlstate", None) == "42P01" or "no such table" in str(original):
-        return "The database was never migrated: `alembic upgrade head`."
+    if is_missing(error) and "alembic_version" in str(original):
+        return "The database was never migrated: run `course-management migrate`."
     if is_unavailable(error):
         return f"The database does not answer, or does not let us in ({kind_of(error)}): see DATABASE_URL."
     return None

@@ -1,0 +1,21 @@
+"""`course-management migrate`: bring the schema of the database up to date."""
+
+from __future__ import annotations
+
+import click
+
+from ..database import SCHEMA_REVISION, migrations
+
+
+@click.command()
+def migrate() -> None:
+    """Migrate the database to the schema that this version needs; nothing is changed when that fails."""
+
+    def announce(revision: str, title: str) -> None:
+        click.echo(f"Migration {revision}: {title}")
+
+    try:
+        migrations.upgrade(announce)
+    except migrations.MigrationRefused as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"The database has schema {SCHEMA_REVISION}.")
