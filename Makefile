@@ -12,7 +12,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(VENV)/run.stamp .env migrate ## Set up, migrate and serve (PORT=8000, DATABASE_URL=sqlite:///course_management.db)
-	@$(BIN)/course-management demo
+	@$(BIN)/course-management demo --if-new
 	@exec $(BIN)/course-management serve
 
 install: $(VENV)/run.stamp ## Set up only: the service and what it needs, in .venv

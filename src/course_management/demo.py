@@ -1,13 +1,31 @@
-"""A small school to try the service on, made through the same services as everything else."""
+"""A small school to try the service on, made through the same services as everything else, and removed again."""
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from collections.abc import Sequence
 
-from .database import autocommit
-from .models import Course, Student, StudentCourses
-from .services import Context, courses, enrollment, students
+from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
+from .access.tables import accounts, advisees, keys
+from .config import Settings
+from .database import AnyRow, autocommit, retried, transaction
+from .models import (
+    UNENROLLED,
+    Course,
+    Student,
+    StudentCourses,
+    courses,
+    enrollments,
+    events,
+    students,
+    utcnow,
+)
+from .services import Context, enrollment
+from .services import courses as course_service
+from .services import students as student_service
+
+ACTOR = "demo"
+"""Who the ledger names for the enrollments of the demo; how they are recognized later."""
 PEOPLE = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth")
 COURSES = (
     ("CS101", "Programming", 30, 0),
@@ -23,18 +41,95 @@ def is_empty() -> bool:
     return not autocommit(select(Student.id).limit(1)) and not autocommit(select(Course.id).limit(1))
 
 
+def is_new(settings: Settings) -> bool:
+    """Whether this is the default SQLite file and was never used: the only database to get demo data unasked."""
+    if settings.database_url != Settings.load(environ={}).database_url:
+        return False
+    return not any(autocommit(select(table).limit(1)) for table in (students, courses, events, keys, accounts))
+
+
 def make() -> str:
-    """Make the demo data; a sentence about what was made."""
-    context = Context(actor="demo")
-    people = [students.create({"name": name, "email": f"{name.split()[0].lower()}@example.edu"}).id for name in PEOPLE]
+    """Make the demo data; a sentence about what was made. Raises the refusals of the services, such as `EmailTaken`."""
+    context = Context(actor=ACTOR)
+    people = [student_service.create({"name": name, "email": _email(name)}).id for name in PEOPLE]
     offered = [
-        courses.create({"code": code, "title": title, "capacity": seats, "waitlist_capacity": places}).id
+        course_service.create({"code": code, "title": title, "capacity": seats, "waitlist_capacity": places}).id
         for code, title, seats, places in COURSES
     ]
     for number, student_id in enumerate(people[1:]):
         chosen = [offered[(number + step) % len(offered)] for step in range(2)]
         enrollment.enroll(student_id, chosen, waitlist=True, context=context)
     return f"{len(people)} students, {len(offered)} courses, {2 * (len(people) - 1)} enrollments"
+
+
+def _email(name: str) -> str:
+    return f"{name.split(maxsplit=1)[0].lower()}@example.edu"
+
+
+class InUse(Exception):
+    """Something beside the demo depends on its data; the text is a sentence for a person."""
+
+
+@retried(repeatable=False)
+def remove() -> str | None:
+    """Remove what `make` made, in one transaction; a sentence about it, or None if nothing is there.
+
+    The ledger keeps its lines. Recognized are courses and students that the ledger says `demo` enrolled, as long as
+    their names are unchanged. Raises `InUse`, and changes nothing, when somebody else is or was in one of the courses,
+    one of the students in another course, or `people` names one of the students.
+    """
+    with transaction() as connection:
+        offered = [row.id for row in _courses(connection)]  # locked first, as everywhere
+        people = [row.id for row in _students(connection)]
+        if not offered and not people:
+            return None
+        _stop_if_in_use(connection, offered, people)
+        held = connection.execute(
+            update(enrollments)
+            .where(enrollments.c.student_id.in_(people), enrollments.c.status != UNENROLLED)
+            .values(
+                status=UNENROLLED,
+                previous_status=enrollments.c.status,
+                queue_number=None,
+                status_since=utcnow(),
+                revision=enrollments.c.revision + 1,
+                actor=ACTOR,
+                request_id=None,
+            )
+        )
+        connection.execute(delete(courses).where(courses.c.id.in_(offered)))
+        connection.execute(delete(students).where(students.c.id.in_(people)))
+        return f"{len(people)} students, {len(offered)} courses, {held.rowcount} enrollments"
+
+
+def _courses(connection: Connection) -> Sequence[AnyRow]:
+    made = exists().where(events.c.course_id == courses.c.id, events.c.actor == ACTOR)
+    named = tuple_(courses.c.code, courses.c.title).in_([(code, title) for code, title, *_ in COURSES])
+    return connection.execute(select(courses.c.id).where(named, made).order_by(courses.c.id).with_for_update()).all()
+
+
+def _students(connection: Connection) -> Sequence[AnyRow]:
+    enrolled = select(events.c.student_id).where(events.c.actor == ACTOR)
+    # The first student is in no course, so that newcomers have somebody to enroll; it was made just before the others.
+    first = select(func.min(events.c.student_id) - 1).where(events.c.actor == ACTOR).scalar_subquery()
+    made = or_(students.c.id.in_(enrolled), and_(students.c.id == first, students.c.name == PEOPLE[0]))
+    named = tuple_(students.c.name, students.c.email).in_([(name, _email(name)) for name in PEOPLE])
+    return connection.execute(select(students.c.id).where(named, made).order_by(students.c.id).with_for_update()).all()
+
+
+def _stop_if_in_use(connection: Connection, offered: Sequence[int], people: Sequence[int]) -> None:
+    demo_course, demo_student = enrollments.c.course_id.in_(offered), enrollments.c.student_id.in_(people)
+    for row in connection.execute(select(enrollments).where(demo_course != demo_student).limit(1)):
+        raise InUse(
+            f"Student {row.student_id} is or was in course {row.course_id}, and only one of the two is demo data. "
+            "Delete one of them first. Nothing was removed."
+        )
+    for table in (accounts, advisees):
+        for row in connection.execute(select(table.c.student_id).where(table.c.student_id.in_(people)).limit(1)):
+            raise InUse(
+                f"Student {row.student_id} of the demo data is named by `course-management people list`; remove that "
+                "person first. Nothing was removed."
+            )
 
 
 def example_call() -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from .. import __version__, checks, demo, logs, server
 from .. import verify as verification
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
+from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
 from .keys import keys
@@ -78,13 +79,25 @@ def serve() -> None:
 
 
 @cli.command("demo")
-def make_demo() -> None:
-    """Make small demo data, if the database is empty."""
+@click.option("--if-new", is_flag=True, help="Only in a new SQLite file at the default DATABASE_URL; else do nothing.")
+@click.option("--remove", is_flag=True, help="Remove the demo data, unless something else depends on it.")
+def make_demo(if_new: bool, remove: bool) -> None:
+    """Make small demo data, if the database is empty, or remove it."""
+    if if_new and remove:
+        raise click.UsageError("Use --if-new or --remove, not both.")
     with service():
-        if not demo.is_empty():
-            click.echo("The database has data already; no demo data made.")
-            return
-        click.echo(f"Demo data: {demo.make()}.")
+        try:
+            if remove:
+                removed = demo.remove()
+                click.echo(f"Removed {removed}. The ledger keeps its lines." if removed else "There is no demo data.")
+            elif if_new and not demo.is_new(Settings.load()):
+                return
+            elif not demo.is_empty():
+                click.echo("The database has data already; no demo data made.")
+            else:
+                click.echo(f"Demo data: {demo.make()}.")
+        except (demo.InUse, Problem) as problem:
+            raise click.ClickException(str(problem)) from None
 
 
 @cli.command()
