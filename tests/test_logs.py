@@ -1,4 +1,4 @@
-"""Logs: one line a request, one an enrollment action, nothing personal in them."""
+"""Logs: one line per request, one per enrollment action, and nothing personal in them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from .real_server import COMMAND, MIB, Server, environment, until
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[Server]:
+def serving(folder: Path, kind: type[Server] = Server, **settings: str) -> Iterator[Server]:
     """A server on a SQLite database with student 1 and course 1."""
     url = sqlite(folder)
     migrate(url)
@@ -33,7 +33,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Server]:
     client.post("/courses", json={"code": "CS101", "title": "Programming"})
     with app.app_context():
         db.engine.dispose()
-    server = Server(folder, url, **settings)
+    server = kind(folder, url, **settings)
     try:
         server.wait()
         yield server

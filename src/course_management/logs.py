@@ -5,20 +5,22 @@ Names, e-mail addresses, bodies and the texts of exceptions are never logged: id
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import re
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import orjson
 import structlog
 from flask import Flask, Request, Response, request
 
 from .config import Settings
+from .log_output import Output, output_to
 
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 CACHE_LOGGERS = True
@@ -39,22 +41,31 @@ _begun: ContextVar[Begun | None] = ContextVar("begun", default=None)
 
 
 def configure(settings: Settings) -> None:
-    """Write log lines to standard output: JSON, or pretty in a terminal. Libraries' lines take the same way."""
-    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stdout.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(_json)
+    """Write log lines to standard output: JSON, or pretty in a terminal. Lines of libraries go the same way."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and is_terminal)
+    renderer: Any = _pretty(structlog.dev.ConsoleRenderer()) if pretty else _json
     shared: list[Any] = [
         _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+
+    def lost(count: int) -> str:
+        event: Any = {"event": "logs.lost", "count": count}
+        for process in (*shared, renderer):
+            event = process(None, "warning", event)
+        return f"{event}\n"
+
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    output = output_to(sys.stdout, lost)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: LineLogger(output),
         cache_logger_on_first_use=CACHE_LOGGERS,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -66,8 +77,47 @@ def configure(settings: Settings) -> None:
     root.setLevel(max(level, logging.WARNING))
 
 
-def _json(event: dict[str, Any], **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+def banner(stream: TextIO | None) -> Callable[[str], object]:
+    """Return a function that prints a line where log lines go as well: it never raises and never waits."""
+    output = output_to(stream)
+    return lambda line: output.write(f"{line}\n")
+
+
+class LineLogger:
+    """What structlog calls with a rendered line."""
+
+    def __init__(self, output: Output) -> None:
+        self._write = output.write
+
+    def msg(self, line: str) -> None:
+        """Write a line."""
+        self._write(f"{line}\n")
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except Exception:  # noqa: BLE001 - lone surrogates, huge numbers, an object without a text: never the caller's fault
+        return json.dumps({name: _text(value) for name, value in event.items()})
+
+
+def _pretty(renderer: structlog.dev.ConsoleRenderer) -> Any:
+    def render(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+        try:
+            return renderer(logger, name, dict(event))  # it takes the event apart
+        except Exception:  # noqa: BLE001 - as in `_json`
+            return _json(logger, name, event)
+
+    return render
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001
+        return f"<{type(value).__name__}>"
 
 
 def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

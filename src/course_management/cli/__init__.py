@@ -11,13 +11,14 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import __version__, checks, demo, logs, server
+from .. import __version__, checks, demo, log_output, logs, server
 from .. import verify as verification
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
+from . import streams
 from .keys import keys
 from .migrate import migrate
 from .people import people
@@ -60,20 +61,21 @@ def serve() -> None:
         found = checks.find(settings)
         if dangers := [each.sentence for each in found if each.dangerous]:
             raise ConfigurationError(dangers)
-        click.echo(f"Serving on     {address}")
-        click.echo(f"Documentation  {address}/docs")
+        out, err = logs.banner(sys.stdout), logs.banner(sys.stderr)
+        out(f"Serving on     {address}")
+        out(f"Documentation  {address}/docs")
         for each in found:
-            click.echo(f"Mind: {each.sentence}", err=True)
+            err(f"Warning: {each.sentence}")
         try:
             pair = demo.example_call()
         except SQLAlchemyError as error:
             pair = None
-            click.echo(f"The database does not answer yet ({kind_of(error)}); /readyz tells when it does.", err=True)
+            err(f"The database does not answer yet ({kind_of(error)}); /readyz tells when it does.")
     if pair:
-        click.echo("Enroll somebody with")
-        click.echo(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
-        click.echo(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
-    sys.stdout.flush()
+        out("Enroll somebody with")
+        out(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
+        out(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
+    log_output.drain_all()  # before the sentence of an address that cannot be used
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
     server.serve(settings)
 
@@ -165,6 +167,7 @@ def status() -> None:
 
 def main() -> None:
     """Run the command line. Whatever stops a command is a sentence and an exit code; see `--help`."""
+    streams.open_closed_ones()
     # Python has no stream where the shell closed it (`>&-`); libraries that write to it would fail.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
     sys.stderr = sys.stderr or sys.stdout
