@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+
+from course_management.api import requests
 
 from . import refusals
 from .refusals import (
     ENROLL,
     INVALID,
     MALFORMED,
+    MIB,
     UNENROLL,
     WRONG_TYPE,
     Refused,
+    chunked,
     raw,
     with_bodies,
     with_enrollment,
@@ -68,6 +76,70 @@ NOT_JSON = [
 @pytest.mark.parametrize("body", [*NOT_JSON, b'{"x": "\xff"}', b'{"x": "\xed\xa0\x80"}', b'{"x": "\xc0\x80"}'])
 def test_what_is_not_one_json_document_is_malformed(refused: Refused, body: bytes) -> None:
     refused(MALFORMED, "POST", ENROLL, **raw(body))
+
+
+@pytest.mark.parametrize("body", [b'{"course_ids":[2]}', b'{"course_ids": [2], "waitlist": true}\n'])
+def test_no_beginning_of_a_chunked_body_is_taken_for_the_whole(refused: Refused, body: bytes) -> None:
+    for length in range(len(body.rstrip())):
+        refused(MALFORMED, "POST", ENROLL, **chunked(body[:length]))
+
+
+@pytest.mark.parametrize("body", [b"1", b"12", b'"a"', b"[1, 2]", b"true"])
+def test_a_chunked_document_whose_beginning_could_be_another_is_refused(refused: Refused, body: bytes) -> None:
+    refused(INVALID, "POST", ENROLL, "", **chunked(body))
+
+
+# --- work is bounded, and begins after authentication -----------------------------------------------------
+
+
+def nested(depth: int, kind: str) -> str:
+    """A body in which the value of `x` lies so deep."""
+    opening, closing = {"array": ("[", "]"), "object": ('{"x":', "}")}[kind]
+    return '{"x":' + opening * (depth - 1) + "1" + closing * (depth - 1) + "}"
+
+
+@pytest.mark.parametrize("kind", ["array", "object"])
+def test_64_levels_are_read_and_65_are_malformed(refused: Refused, kind: str) -> None:
+    refused(INVALID, "PATCH", "/students/1", "/x", **raw(nested(64, kind)))
+    refused(MALFORMED, "PATCH", "/students/1", **raw(nested(65, kind)))
+
+
+def test_brackets_inside_of_strings_are_no_levels(refused: Refused, client: FlaskClient) -> None:
+    name = "[" * 70 + '\\"{' + "\\"
+    assert client.patch("/students/1", **raw(json.dumps({"name": name}))).status_code == 200
+    for text in ('"[]"', '"\\""', '"\\\\"'):
+        refused(MALFORMED, "PATCH", "/students/1", **raw('{"x": [' + text + ", " + "[" * 64 + "]" * 64 + "]}"))
+
+
+MANY = {
+    "empty arrays": b"[" + b"[]," * 300_000 + b"[]]",
+    "arrays of arrays": b"[" + b"[[]]," * 200_000 + b"[]]",
+    "objects": b"[" + b'{"a":1},' * 100_000 + b"1]",
+    "as deep as allowed": b"[" + (b"[" * 60 + b"]" * 60 + b",") * 8_000 + b"1]",
+    "closing only": b"[" * 65 + b"]" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("body", MANY.values(), ids=MANY)
+def test_more_than_10000_arrays_and_objects_are_not_decoded(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(requests, "_STRICT", None)  # decoding would fail
+    refused(MALFORMED, "POST", ENROLL, **raw(body))
+
+
+@pytest.mark.parametrize("send", [raw, chunked])
+@pytest.mark.parametrize("body", [b"{", b"[" * MIB, b"1" * MIB], ids=len)
+def test_nothing_of_a_body_is_read_before_authentication(
+    app: Flask, send: Callable[[bytes], dict[str, Any]], body: bytes
+) -> None:
+    class Untouched(BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise AssertionError
+
+    request = send(body) | {"input_stream": Untouched(body), "environ_base": {"REMOTE_ADDR": "192.0.2.1"}}
+    answer = app.test_client().post(ENROLL, **{name: each for name, each in request.items() if name != "data"})
+    assert answer.get_json()["code"] == "protected_mode"
 
 
 # --- rows 7, 9, 18: numbers and lists of them -------------------------------------------------------------

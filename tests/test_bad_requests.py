@@ -49,6 +49,12 @@ def test_100000_course_ids_are_invalid_as_a_list(refused: Refused, method: str, 
     refused(INVALID, method, path, "/course_ids", json={"course_ids": list(range(1, 100_001))})
 
 
+@with_enrollment
+def test_of_100000_values_that_are_no_ids_a_hundred_are_named(refused: Refused, method: str, path: str) -> None:
+    pointers = ["/course_ids"] if method != "PUT" else [f"/course_ids/{index}" for index in range(100)]
+    refused(INVALID, method, path, *pointers, json={"course_ids": [0] * 100_000})
+
+
 def test_50000_unknown_fields_are_not_looked_at(refused: Refused) -> None:
     many = {f"{number:05}": 1 for number in range(50_000)}
     refused(INVALID, "PATCH", "/students/1", "", json=many)
@@ -85,6 +91,17 @@ WRONG_QUERIES = """
     GET /students?x=1&x=2                               /x
     GET /students?=1                                    /
     GET /students?a%2Fb~=1                              /a~1b~0
+    GET /students?email=                                /email
+    GET /students?email=tattletale                      /email
+    GET /students?email=a+b@example.edu                 /email
+    GET /students?email=%00@example.edu                 /email
+    GET /students?email=a@b.example&email=c@b.example   /email
+    GET /students?code=tattletale                       /code
+    GET /courses?email=tattle@example.edu               /email
+    GET /courses?code=                                  /code
+    GET /courses?code=a%00                              /code
+    GET /courses?code=CS101&code=CS102                  /code
+    GET /courses/1/students?code=CS101                  /code
     GET /students/1?x                                   /x
     GET /students/1/courses?status=                     /status
     GET /students/1/courses?status=enrolled%00          /status
@@ -229,6 +246,12 @@ def test_a_body_where_none_belongs_is_not_read(client: FlaskClient, refused: Ref
     assert client.get("/students/1", **raw(body)).status_code == 200
     refused((404, "student_not_found"), "DELETE", "/students/999999", **raw(body))
     refused(NOWHERE, "POST", "/nowhere", **raw(body))
+
+
+@pytest.mark.parametrize("path", ["/students/3", "/courses/3"])
+def test_a_change_whose_chunked_body_nobody_would_read_is_refused(refused: Refused, path: str) -> None:
+    for body in (b"", b"{}", b"{broken"):
+        refused((411, "length_required"), "DELETE", path, **chunked(body))
 
 
 def test_head_and_options_are_answered_without_a_body(client: FlaskClient) -> None:

@@ -143,6 +143,8 @@ def test_the_examples_of_refusals_show_what_comes_with_them(document: dict[str, 
     assert example("enrollment_refused", "409")["decisions"]
     assert example("course_not_found", "404")["decisions"]
     assert "decisions" not in example("student_not_found", "404")
+    create = document["paths"]["/students"]["post"]["responses"]["409"]["content"]["application/problem+json"]
+    assert create["examples"]["email_taken"]["value"]["existing_id"] == 7
     assert example("validation_failed", "422")["errors"]
     assert example("enrollment_refused", "409")["instance"] == "/students/7/enroll"
 
@@ -166,7 +168,8 @@ def test_ids_in_paths_have_bounds(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("operation_id", "names"),
     [
-        ("list_students", {"limit", "after"}),
+        ("list_students", {"limit", "after", "email"}),
+        ("list_courses", {"limit", "after", "code"}),
         ("get_roster", {"limit", "after", "status", "as_of"}),
         ("list_student_courses", {"status", "If-None-Match"}),
         ("replace_enrollments", {"dry_run", "If-Match"}),

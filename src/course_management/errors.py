@@ -56,8 +56,8 @@ class MalformedJson(Problem):
     code, status, title = "malformed_json", 400, "Malformed JSON"
     meaning = "The body is not one JSON document in UTF-8."
     remedy = (
-        "Send one JSON object in UTF-8. Duplicate keys, NaN, Infinity, numbers out of range and very deep "
-        "nesting are not accepted."
+        "Send one JSON object in UTF-8. Duplicate keys, NaN, Infinity, numbers out of range, nesting deeper than 64 "
+        "levels and more than 10,000 arrays and objects are not accepted."
     )
 
 
@@ -65,6 +65,12 @@ class MalformedPrecondition(Problem):
     code, status, title = "malformed_precondition", 400, "Malformed precondition"
     meaning = "The If-Match header is not a list of entity tags."
     remedy = 'Send the ETag as it was received, quotes included: If-Match: "1f0c.9a2e".'
+
+
+class LengthRequired(Problem):
+    code, status, title = "length_required", 411, "Length required"
+    meaning = "The body is sent in chunks, and for this request only a body whose length is declared is accepted."
+    remedy = "Send the header Content-Length, and no Transfer-Encoding. JSON bodies may be sent in chunks."
 
 
 class PayloadTooLarge(Problem):
@@ -81,8 +87,11 @@ class UriTooLong(Problem):
 
 class UnsupportedMediaType(Problem):
     code, status, title = "unsupported_media_type", 415, "Unsupported media type"
-    meaning = "The body is not declared as plain application/json."
-    remedy = "Send the header Content-Type: application/json and no Content-Encoding."
+    meaning = "The body is not of a media type that this address accepts."
+    remedy = (
+        "Send the header Content-Type: application/json, or the one that the documentation names for this address, and "
+        "no Content-Encoding."
+    )
 
 
 class ValidationFailed(Problem):
@@ -179,13 +188,13 @@ class EnrollmentRefused(Conflict):
 class EmailTaken(Conflict):
     code, title = "email_taken", "E-mail address taken"
     meaning = "Another student has this e-mail address (capitals do not count)."
-    remedy = "Use another address, or find the student who has it."
+    remedy = "Use another address, or the student who has it: `existing_id`, for callers who may read students."
 
 
 class CodeTaken(Conflict):
     code, title = "code_taken", "Course code taken"
     meaning = "Another course has this code."
-    remedy = "Use another code, or change the course that has it."
+    remedy = "Use another code, or the course that has it: `existing_id`, for callers who may read courses."
 
 
 class StudentHasEnrollments(Conflict):

@@ -6,17 +6,14 @@ from the same declaration. Views return the finished answer; the schemas of answ
 
 from __future__ import annotations
 
-import copy
 import functools
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
 import flask_smorest
-from apispec import BasePlugin
-from flask import Flask, Response, request
+from flask import Response, request
 from marshmallow import Schema
 
 from ..access import policy
@@ -26,6 +23,7 @@ from ..errors import (
     Forbidden,
     HeadersTooLarge,
     InternalError,
+    LengthRequired,
     MalformedJson,
     Overloaded,
     PayloadTooLarge,
@@ -37,14 +35,13 @@ from ..errors import (
     UriTooLong,
     ValidationFailed,
 )
-from ..models import MAX_ID
-from ..schemas.incoming import OneOrMoreCourses
-from ..schemas.outgoing import EXAMPLE_IDS, MOMENT, Page, ProblemDetails, problem_example
-from .requests import IdConverter, StrictParser, validation_failed
+from ..logs import this_request
+from ..schemas.outgoing import EXAMPLE_IDS, Page, ProblemDetails, problem_example
+from .openapi import TAG, Api
+from .requests import StrictParser, read_body, validation_failed
 
 View = Callable[..., Response]
 Decorator = Callable[[View], View]
-TAG = '"1f0c6e0b8d2a4c5e.9a2e77d01b3c4f60"'
 EVERYWHERE = (
     BadRequest,
     ProtectedMode,
@@ -56,32 +53,9 @@ EVERYWHERE = (
     Overloaded,
 )
 UNLESS_PUBLIC = (Unauthenticated, Forbidden, TooManyRequests)
-WITH_BODY = (MalformedJson, PayloadTooLarge, UnsupportedMediaType)
+WITH_JSON = (MalformedJson, PayloadTooLarge, UnsupportedMediaType)
+WITH_RAW_BODY = (LengthRequired, PayloadTooLarge, UnsupportedMediaType)
 
-PARAMETERS: Mapping[tuple[str, str], tuple[str, Any]] = {
-    ("path", "student_id"): ("Which student.", EXAMPLE_IDS["student_id"]),
-    ("path", "course_id"): ("Which course.", EXAMPLE_IDS["course_id"]),
-    ("query", "course_id"): ("The courses to leave; repeat the parameter for several.", [1, 2]),
-    ("query", "status"): ("Only those with this status.", "enrolled"),
-    ("query", "as_of"): ("As it was at this time (RFC 3339), from the history.", MOMENT),
-    ("query", "dry_run"): ("Whether to decide and answer only, and change nothing.", True),
-    ("query", "limit"): ("How many to list at most.", 50),
-    ("query", "after"): ("The `next` of the page before, to go on behind it.", "AAAAAAAAADLJ1mX4cQ2T"),
-    ("header", "X-Request-ID"): (
-        "An id of yours, 1 to 128 visible ASCII characters; else one is made.",
-        "registration-day-1",
-    ),
-    ("header", "If-Match"): ("Change it only if it is still as it was when this ETag was given out.", TAG),
-    ("header", "If-None-Match"): ("Answer 304 without a body if it is still what this ETag stands for.", TAG),
-}
-"""What each parameter means, with an example; a parameter that is not here cannot be declared."""
-
-REQUEST_ID: dict[str, Any] = {
-    "in": "header",
-    "name": "X-Request-ID",
-    "required": False,
-    "schema": {"type": "string"},
-}
 ETAG = {"ETag": {"description": "For If-Match and If-None-Match.", "schema": {"type": "string"}, "example": TAG}}
 LOCATION = {"Location": {"description": "Where the new one is.", "schema": {"type": "string"}}}
 LINK = {"Link": {"description": 'The next page, as `rel="next"`, if there is one.', "schema": {"type": "string"}}}
@@ -92,104 +66,6 @@ HEADERS = {
     DatabaseUnavailable.status: RETRY_AFTER,
     TooManyRequests.status: RETRY_AFTER,
 }
-BEARER = {
-    "type": "http",
-    "scheme": "bearer",
-    "description": "The key of a service, or the token of a person. In protected mode none is needed.",
-}
-
-
-class Api(flask_smorest.Api):  # type: ignore[misc]
-    """The OpenAPI document of the app. Errors are `api/errors.py`'s affair, so this registers no handlers.
-
-    The document is put together when it is first read, as that takes ten times as long as the rest of the start, and
-    kept as text: writing it takes 20 ms, and anybody may ask for it.
-    """
-
-    DEFAULT_ERROR_RESPONSE_NAME = None
-
-    def __init__(self, app: Flask, **spec: Any) -> None:
-        self.chapters: list[Callable[[], None]] = []
-        self._document = b""
-        self._lock = threading.Lock()
-        super().__init__(spec_kwargs=spec | {"extra_plugins": [Explanations()]})
-        self.register_converter(
-            IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
-        )
-        self.init_app(app)
-        self.spec.components.security_scheme("bearer", BEARER)
-
-    def _openapi_json(self) -> Response:
-        with self._lock:
-            if not self._document:
-                while self.chapters:
-                    self.chapters.pop(0)()
-                self._document = super()._openapi_json().get_data()
-        return Response(self._document, content_type="application/json")
-
-    def _register_error_handlers(self) -> None:
-        pass
-
-    def _register_responses(self) -> None:
-        """Each operation names its own problems; smorest's list of every HTTP status is not wanted."""
-
-    def _register_etag_headers(self) -> None:
-        pass
-
-    def _register_pagination_header(self) -> None:
-        pass
-
-
-class Explanations(BasePlugin):
-    """Gives each operation the name of its view, for generated clients, and each parameter its meaning."""
-
-    def path_helper(
-        self,
-        path: str | None = None,  # noqa: ARG002 - apispec names it
-        operations: dict[Any, Any] | None = None,  # noqa: ARG002
-        parameters: list[dict[str, Any]] | None = None,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> None:
-        """apispec calls this with the parameters of one path."""
-        _explain(parameters or ())
-
-    def operation_helper(
-        self,
-        path: str | None = None,  # noqa: ARG002
-        operations: dict[Any, Any] | None = None,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> None:
-        """apispec calls this with the operations of one path."""
-        for operation in (operations or {}).values():
-            operation["operationId"] = operation.pop("x-view")
-            operation.setdefault("parameters", []).append(copy.deepcopy(REQUEST_ID))
-            _explain(operation["parameters"])
-            for response in operation["responses"].values():
-                response.setdefault("headers", {})["X-Request-ID"] = {
-                    "description": "The id of this request.",
-                    "schema": {"type": "string"},
-                }
-
-    def schema_helper(
-        self,
-        name: str,  # noqa: ARG002
-        definition: dict[Any, Any],  # noqa: ARG002
-        **kwargs: Any,
-    ) -> dict[str, Any] | None:
-        """apispec calls this for each schema; it cannot see what `OneOrMoreCourses` says in code."""
-        schema = kwargs["schema"]
-        if issubclass(schema if isinstance(schema, type) else type(schema), OneOrMoreCourses):
-            return {"oneOf": [{"required": ["course_ids"]}, {"required": ["course_id"]}]}
-        return None
-
-
-def _explain(parameters: Iterable[dict[str, Any]]) -> None:
-    for each in parameters:
-        each["description"], example = PARAMETERS[each["in"], each["name"]]
-        if each["required"]:
-            each["example"] = example
-        else:  # the documentation page would send an `example` along, and an If-Match made up is always stale
-            each["schema"] = each["schema"] | {"examples": [example]}
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -200,13 +76,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
         self._queried: set[str] = set()
-        self.before_request(self._refuse_unexpected_query)
+        self._bodiless: set[str] = set()
+        self.before_request(self._refuse_unexpected)
 
     def register_views_in_doc(self, api: Api, *args: Any, **kwargs: Any) -> None:
         """Add this blueprint's chapter to the document, later."""
         api.chapters.append(functools.partial(super().register_views_in_doc, api, *args, **kwargs))
 
-    def _refuse_unexpected_query(self) -> None:
+    def _refuse_unexpected(self) -> None:
+        if request.endpoint in self._bodiless and "Transfer-Encoding" in request.headers:
+            raise LengthRequired  # nobody reads this body, so nobody would see that the client was lost in the middle
         if request.query_string and request.endpoint not in self._queried and request.args:
             raise validation_failed({name: ["Unknown parameter."] for name in request.args})
 
@@ -214,17 +93,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Register a view at a route, with the problems it can answer; those of every route are added."""
 
         def declare(view: View) -> View:
-            arguments = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
-            locations = {each["in"] for each in arguments}
+            documented = getattr(view, "_apidoc", {})
+            locations = {each["in"] for each in documented.get("arguments", {}).get("parameters", [])}
+            has_raw_body = "requestBody" in documented.get("manual_doc", {})
             route = f"{self.name}.{view.__name__}"
             public = policy.is_public(route)
             if "query" in locations:
                 self._queried.add(route)
+            if not (method == "GET" or has_raw_body or "json" in locations):
+                self._bodiless.add(route)
             by_status: dict[int, list[type[Problem]]] = {}
             for problem in (
                 *problems,
                 *EVERYWHERE,
-                *(WITH_BODY if "json" in locations else ()),
+                *(WITH_JSON if "json" in locations else ()),
+                *(WITH_RAW_BODY if has_raw_body else ()),
+                *((LengthRequired,) if route in self._bodiless else ()),
                 *(() if public else UNLESS_PUBLIC),
             ):
                 by_status.setdefault(problem.status, []).append(problem)
@@ -255,6 +139,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def query(self, schema: type[Schema]) -> Decorator:
         """The view gets the query, loaded by `schema`, as its first argument."""
         return cast("Decorator", self.arguments(schema(), location="query"))
+
+    def raw_body(self, *media_types: str) -> Decorator:
+        """The view gets the bytes of a body of one of these media types, complete, as its first argument."""
+        content: dict[str, Any] = {each: {"schema": {}} for each in media_types}
+
+        def declare(view: View) -> View:
+            @functools.wraps(view)
+            def reading(*args: Any, **kwargs: Any) -> Response:
+                return view(read_body(this_request(), media_types), *args, **kwargs)
+
+            return _document(reading, self.doc(requestBody={"required": True, "content": content}))
+
+        return declare
 
     def unparsed_body(self, schema: type[Schema], example: Mapping[str, Any]) -> Decorator:
         """Document an optional body that the view reads by itself."""

@@ -10,7 +10,7 @@ from .. import __version__
 from ..errors import NotFound, Problem, catalogue
 from ..models import MAX_ID
 from . import courses, enrollment, health, students
-from .blueprint import Api
+from .openapi import Api
 
 pages = Blueprint("pages", __name__, template_folder="templates")
 CATALOGUE = {cls.slug(): cls for cls in catalogue().values()}

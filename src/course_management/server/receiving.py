@@ -15,10 +15,8 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import orjson
-
 from ..config import MIB, Settings
-from ..errors import BadRequest, MalformedJson, Problem
+from ..errors import BadRequest
 from .load_shedding import LoadShedder
 from .request_queue import RequestQueue
 
@@ -95,28 +93,13 @@ class Receiver:
             finally:
                 limits.received(size, len(body))
             environ["wsgi.input"] = BytesIO(body)
-            if problem := _fault(body, size, is_chunked=length is None):
+            # granian does not tell the end of a chunked body from a lost connection, so the application has to, once it
+            # knows the caller and what the body should be (`api/requests.py`).
+            if length is not None and len(body) < size:
                 limits.release(len(body))
-                self._application.respond_with(problem, transport, environ)
+                self._application.respond_with(BadRequest, transport, environ)
             else:
                 self.queue.put(transport, environ, lambda: limits.release(len(body)))
-
-
-def _fault(body: bytes, size: int, *, is_chunked: bool) -> type[Problem] | None:
-    """What is wrong with a body whose client may have gone in the middle of it, or was ended for being slow.
-
-    granian does not tell the end of a chunked body from its breaking off. So nothing comes of one that is not a whole
-    JSON document. Every call here takes an object or nothing, and no beginning of an object is another one.
-    """
-    if len(body) == size:
-        return None
-    if not is_chunked:
-        return BadRequest
-    try:
-        orjson.loads(body)
-    except ValueError:
-        return MalformedJson
-    return None
 
 
 class BodyLimits:
