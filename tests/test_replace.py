@@ -145,6 +145,60 @@ def test_a_seat_owed_to_the_queue_is_promoted_before_it_is_refused(
     assert held(waiting) == {full: "enrolled"}
 
 
+@pytest.fixture
+def many(course: Make) -> list[int]:
+    return [course(capacity=1 if number % 2 else 0, waitlist_capacity=1) for number in range(121)]
+
+
+@pytest.fixture
+def collector(many: list[int], student: Make, enroll: Any) -> int:
+    """A student who is enrolled in or waitlisted for 121 courses."""
+    ada = student()
+    for part in (many[:100], many[100:]):
+        assert enroll(ada, *part, waitlist=True).status_code == 201
+    return ada
+
+
+def test_a_set_larger_than_100_can_be_sent_back(
+    client: FlaskClient, many: list[int], collector: int, replace: Any, held: Any
+) -> None:
+    read = [each["id"] for each in client.get(f"/students/{collector}/courses?status=any").get_json()["courses"]]
+    before = held(collector)
+
+    answer = replace(collector, *read)
+
+    assert (answer.status_code, answer.get_json()["kept"]) == (200, read)
+    assert sorted(read) == sorted(many)
+    assert held(collector) == before
+
+
+def test_a_set_as_large_as_the_present_one_may_differ_from_it_and_a_larger_one_is_invalid(
+    many: list[int], collector: int, course: Make, replace: Any
+) -> None:
+    other = course()
+
+    assert replace(collector, *many, other).get_json()["errors"][0]["pointer"] == "/course_ids"
+    assert replace(collector, *many, other, query="?dry_run=true").status_code == 422
+    answer = replace(collector, *many[1:], other)
+
+    assert (answer.status_code, answer.get_json()["enrolled"], answer.get_json()["unenrolled"]) == (
+        200,
+        [other],
+        many[:1],
+    )
+
+
+def test_what_counts_is_what_the_student_has_now(
+    client: FlaskClient, many: list[int], collector: int, student: Make, replace: Any
+) -> None:
+    assert replace(student(), *many).status_code == 422
+    assert replace(student(), *many[:100], waitlist=True).status_code == 409  # a rule refuses it, not its size
+    client.delete(f"/students/{collector}/unenroll", json={"course_ids": many[:21]})
+    assert replace(collector, *many).status_code == 422
+    assert replace(collector, *many[21:]).status_code == 200
+    assert replace(999_999, *many).status_code == 422
+
+
 def test_a_dry_run_answers_the_same_and_changes_nothing(
     client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, held: Any
 ) -> None:

@@ -20,6 +20,7 @@ from ..errors import (
 from ..logs import elapsed_ms
 from ..repositories import enrollments
 from ..schemas import incoming, outgoing
+from ..schemas.fields import MAX_COURSES
 from ..services import enrollment as service
 from ..services.enrollment import Outcome, Replacement
 from .blueprint import Blueprint
@@ -95,6 +96,7 @@ def replace_enrollments(query: dict[str, Any], body: dict[str, Any], student_id:
     `dry_run=true` answers the same and changes nothing. If-Match takes the ETag of the student's courses.
     """
     dry_run = query["dry_run"]
+    _check_size(student_id, body["course_ids"])
     with _logged(student_id, body["course_ids"]):
         done = service.replace(
             student_id,
@@ -164,6 +166,13 @@ def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
         if query["status"] in ("any", row.status)
     ]
     return reply({"student_id": student_id, "courses": courses}, thing=holdings_tag(held))
+
+
+def _check_size(student_id: int, course_ids: Sequence[int]) -> None:
+    """Refuse a set that is larger than an enroll may be, unless the student has as many: what is read may be sent."""
+    if len(course_ids) > MAX_COURSES and len(course_ids) > enrollments.count_held(student_id):
+        reason = f"Must be at most {MAX_COURSES} ids, or as many as the student is enrolled in or waitlisted for."
+        raise validation_failed({"course_ids": [reason]})
 
 
 def _courses_to_leave() -> list[int]:

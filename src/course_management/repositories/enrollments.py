@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, literal, or_, select, true
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, literal, or_, select, true
 
 from ..database import AnyRow, autocommit
 from ..errors import CourseNotFound, StudentNotFound
@@ -30,6 +30,19 @@ HELD = (
     .where(students.c.id == bindparam("id", type_=Id))
     .order_by(courses.c.code)
 )
+
+
+_COUNT_HELD = (
+    select(func.count().label("held"))
+    .select_from(enrollments)
+    .where(enrollments.c.student_id == bindparam("id", type_=Id), enrollments.c.status != UNENROLLED)
+)
+
+
+def count_held(student_id: int) -> int:
+    """Count the courses that the student is enrolled in or waitlisted for; 0 when there is no such student."""
+    (row,) = autocommit(_COUNT_HELD, {"id": student_id})
+    return int(row.held)
 
 
 def of_student(student_id: int) -> Sequence[AnyRow]:

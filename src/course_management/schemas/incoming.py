@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from ..models import ENROLLED, MAX_ID, WAITLISTED
 from .fields import (
+    MAX_COURSES,
     CourseIds,
     Email,
     Id,
@@ -80,7 +81,12 @@ class EnrollIn(OneOrMoreCourses):
 class ReplaceIn(Schema):
     """The courses the student shall hold, exactly."""
 
-    course_ids = CourseIds(0, required=True)
+    course_ids = CourseIds(
+        0,
+        maximum=None,
+        required=True,
+        metadata={"description": f"At most {MAX_COURSES}, or as many as the student has now if those are more."},
+    )
     waitlist = StrictBoolean(load_default=False)
 
 
@@ -95,6 +101,18 @@ class PageQuery(Schema):
 
     limit = QueryInteger(1, 200, load_default=50)
     after = fields.String(validate=validate.Length(min=1, max=200))
+
+
+class StudentsQuery(PageQuery):
+    """Which students."""
+
+    email = Email()
+
+
+class CoursesQuery(PageQuery):
+    """Which courses."""
+
+    code = Text(50)
 
 
 class RosterQuery(PageQuery):
