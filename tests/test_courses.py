@@ -84,6 +84,28 @@ def test_a_taken_code_is_refused(client: FlaskClient, course: Make, code: str) -
     assert len(client.get("/courses").get_json()["items"]) == 1
 
 
+def test_the_refusal_of_a_taken_code_names_the_course_that_has_it(client: FlaskClient, course: Make) -> None:
+    taken, other = course(code="CS101"), course()
+
+    created = client.post("/courses", json={"code": " CS101", "title": "Another"})
+    changed = client.patch(f"/courses/{other}", json={"code": "CS101"})
+
+    assert [each.get_json()["existing_id"] for each in (created, changed)] == [taken, taken]
+
+
+def test_a_course_is_found_by_its_code_as_it_is_written(client: FlaskClient, course: Make) -> None:
+    wanted = course(code="Caf\u00e9 & 101+")
+    course(code="CAF\u00c9 & 101+")
+
+    def found(code: str, more: str = "") -> list[int]:
+        answer = client.get(f"/courses?code={code}{more}")
+        assert (answer.status_code, answer.get_json()["next"]) == (200, None)
+        return [each["id"] for each in answer.get_json()["items"]]
+
+    assert found("Caf%C3%A9+%26+101%2B") == found("%20Cafe%CC%81%20%26%20101%2B", "&limit=1") == [wanted]
+    assert found("Caf%C3%A9") == found("%25") == []
+
+
 def test_a_code_in_capitals_is_another_code(course: Make) -> None:
     assert course(code="CS101") != course(code="cs101")
 

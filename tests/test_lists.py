@@ -85,6 +85,20 @@ def pages(client: FlaskClient, path: str) -> Iterator[dict[str, Any]]:
         assert f"after={page['next']}" in path
 
 
+# --- filters ----------------------------------------------------------------------------------------------
+
+
+def test_the_cursor_of_a_list_does_not_go_on_in_a_filtered_one(
+    client: FlaskClient, student: Make, course: Make
+) -> None:
+    for make in (student, course):
+        make(), make()
+    for path, value in (("/students", "email=ada1@example.edu"), ("/courses", "code=CS001")):
+        cursor = client.get(f"{path}?limit=1").get_json()["next"]
+        answer = client.get(f"{path}?{value}&after={cursor}")
+        assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/after")
+
+
 # --- pages ------------------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,29 @@ def test_a_taken_email_is_refused(client: FlaskClient, student: Make, email: str
     assert len(client.get("/students").get_json()["items"]) == 1
 
 
+def test_the_refusal_of_a_taken_email_names_the_student_who_has_it(client: FlaskClient, student: Make) -> None:
+    ada, other = student(email="ada@example.edu"), student()
+
+    created = client.post("/students", json={"name": "Another", "email": "Ada@example.edu"})
+    changed = client.patch(f"/students/{other}", json={"email": "ADA@example.edu"})
+
+    assert [each.get_json()["existing_id"] for each in (created, changed)] == [ada, ada]
+
+
+def test_a_student_is_found_by_email(client: FlaskClient, student: Make) -> None:
+    student()
+    ada = student(email="ada.lovelace+cs@example.edu")
+
+    def found(email: str, more: str = "") -> list[int]:
+        answer = client.get(f"/students?email={email}{more}")
+        assert (answer.status_code, answer.get_json()["next"]) == (200, None)
+        return [each["id"] for each in answer.get_json()["items"]]
+
+    assert found("ada.lovelace%2Bcs@example.edu") == found("Ada.Lovelace%2BCS@Example.EDU", "&limit=1") == [ada]
+    assert found("ada.lovelace%2bcs%40example.edu%20") == [ada]
+    assert found("ada.lovelace@example.edu") == found("%25@example.edu") == []
+
+
 def test_an_email_in_capitals_is_the_same_email(client: FlaskClient) -> None:
     answer = client.post("/students", json={"name": "Ada", "email": "ADA@Example.EDU"})
 

@@ -196,3 +196,35 @@ def test_the_document_names_the_scope_of_every_route(client: FlaskClient) -> Non
 
 def test_the_page_shows_the_table() -> None:
     assert policy.TABLE.strip() in (ROOT / "docs" / "access.md").read_text()
+
+
+# --- what a refusal says beside its code ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "write", "read"),
+    [
+        ("/students", {"name": "Ada", "email": "ADA@example.edu"}, "students:write", "students:read"),
+        ("/courses", {"code": "CS101", "title": "Another"}, "courses:write", "courses:read"),
+    ],
+)
+def test_a_conflict_names_what_exists_only_to_who_may_read_it(
+    stranger: FlaskClient,
+    student: Make,
+    course: Make,
+    bearer: Headers,
+    person: Headers,
+    path: str,
+    body: dict[str, str],
+    write: str,
+    read: str,
+) -> None:
+    ids = {"/students": student(email="ada@example.edu"), "/courses": course(code="CS101")}
+
+    def existing(headers: dict[str, str]) -> Any:
+        answer = stranger.post(path, json=body, headers=headers)
+        assert answer.status_code == 409
+        return answer.get_json().get("existing_id")
+
+    assert existing(bearer(write)) is None
+    assert existing(bearer(write, read)) == existing(bearer("admin")) == existing(person("registrar")) == ids[path]

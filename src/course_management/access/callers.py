@@ -47,6 +47,11 @@ def set_caller(caller: Caller | None) -> None:
     _caller.set(caller)
 
 
+def caller() -> Caller | None:
+    """Who sent this request; None in protected mode, and where anybody may ask."""
+    return _caller.get()
+
+
 def actor() -> str:
     """Who asks, as the ledger and the log say it."""
     caller = _caller.get()

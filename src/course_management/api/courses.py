@@ -22,11 +22,12 @@ from ..repositories import enrollments
 from ..schemas import incoming, outgoing
 from ..services import courses as service
 from .blueprint import Blueprint
-from .replies import EVENT, after, course_tag, empty, event_item, if_match, page_reply, reply
+from .replies import EVENT, after, course_tag, empty, event_item, if_match, naming_existing, page_reply, reply
 from .requests import context
 
 blp = Blueprint("courses", __name__, description="What students enroll in.")
 
+LIST = "courses.list_courses"
 NEW = {"code": "CS101", "title": "Programming", "capacity": 30, "waitlist_capacity": 0}
 EXAMPLE = {
     "id": 1,
@@ -81,17 +82,22 @@ def history_item(event: AnyRow) -> dict[str, Any]:
 @blp.answer(201, outgoing.Course, EXAMPLE | {"seats_taken": 0, "seats_available": 30}, tagged=True)
 def create_course(values: dict[str, Any]) -> Response:
     """Create a course. A capacity of null means no limit."""
-    course = service.create(values)
+    with naming_existing(LIST, lambda: questions.id_of(values["code"])):
+        course = service.create(values)
     return reply(course_item(course), 201, thing=course_tag(course), location=f"/courses/{course.id}")
 
 
 @blp.endpoint("GET", "/courses")
-@blp.query(incoming.PageQuery)
+@blp.query(incoming.CoursesQuery)
 @blp.answer(200, outgoing.Courses, {"items": [EXAMPLE], "next": None})
 def list_courses(query: dict[str, Any]) -> Response:
-    """List the courses, by id."""
+    """List the courses, by id.
+
+    `code` selects the one with this code.
+    """
     limit = query["limit"]
-    return page_reply(questions.page(after(query), limit + 1), limit, lambda row: row.id, course_item)
+    rows = questions.page(after(query), limit + 1, query.get("code"))
+    return page_reply(rows, limit, lambda row: row.id, course_item)
 
 
 @blp.endpoint("GET", "/courses/<id:course_id>", CourseNotFound)
@@ -119,7 +125,8 @@ def get_course(course_id: int) -> Response:
 @blp.answer(200, outgoing.Course, EXAMPLE | {"capacity": 40, "seats_available": 28}, tagged=True)
 def change_course(values: dict[str, Any], course_id: int) -> Response:
     """Change a course; what is left out stays. Seats that become free go to those who wait."""
-    course = service.change(course_id, values, if_match(course_tag), context())
+    with naming_existing(LIST, lambda: questions.id_of(values["code"])):
+        course = service.change(course_id, values, if_match(course_tag), context())
     return reply(course_item(course), thing=course_tag(course))
 
 

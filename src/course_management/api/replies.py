@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +14,10 @@ from urllib.parse import urlencode
 import orjson
 from flask import Response, request
 
+from ..access import policy
+from ..access.callers import caller
 from ..database import AnyRow
-from ..errors import MalformedPrecondition, PreconditionFailed
+from ..errors import CodeTaken, EmailTaken, MalformedPrecondition, PreconditionFailed
 from ..models import MAX_ID
 from ..schemas.outgoing import MOMENT
 from ..services import Precondition
@@ -119,6 +122,20 @@ def if_match(tag_of: Callable[[Any], str]) -> Precondition | None:
     return check
 
 
+# --- conflicts --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def naming_existing(route: str, find: Callable[[], int | None]) -> Iterator[None]:
+    """Add to `email_taken` and `code_taken` the id of who has it, for callers who may read the list at `route`."""
+    try:
+        yield
+    except (EmailTaken, CodeTaken) as taken:
+        if policy.permits(route, caller()) and (existing := find()):
+            taken.facts["existing_id"] = existing
+        raise
+
+
 # --- pages ------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +176,11 @@ def _encode(key: int) -> str:
 
 def _seal(key: int) -> bytes:
     """Binds a cursor to its list and filter. It keeps out mistakes; there is no secret behind a cursor."""
-    scope = f"{request.path}?status={request.args.get('status', 'enrolled')}&as_of={request.args.get('as_of')}#{key}"
+    scope = f"{request.path}?status={request.args.get('status', 'enrolled')}&as_of={request.args.get('as_of')}"
+    for name in ("email", "code"):
+        if name in request.args:
+            scope += f"&{name}={request.args[name]}"
+    scope += f"#{key}"
     return blake2b(scope.encode(), digest_size=SEAL).digest()
 
 

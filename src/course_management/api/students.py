@@ -20,11 +20,12 @@ from ..repositories import students as questions
 from ..schemas import incoming, outgoing
 from ..services import students as service
 from .blueprint import Blueprint
-from .replies import EVENT, after, empty, event_item, if_match, page_reply, reply, student_tag
+from .replies import EVENT, after, empty, event_item, if_match, naming_existing, page_reply, reply, student_tag
 
 blp = Blueprint("students", __name__, description="Who takes courses.")
 
 NEW = {"name": "Ada Lovelace", "email": "ada@example.edu"}
+LIST = "students.list_students"
 EXAMPLE = {"id": 7, **NEW, "created_at": outgoing.MOMENT}
 
 
@@ -43,17 +44,21 @@ def history_item(event: AnyRow) -> dict[str, Any]:
 @blp.answer(201, outgoing.Student, EXAMPLE, tagged=True)
 def create_student(values: dict[str, Any]) -> Response:
     """Create a student."""
-    student = service.create(values)
+    with naming_existing(LIST, lambda: questions.id_of(values["email"])):
+        student = service.create(values)
     return reply(student_item(student), 201, thing=student_tag(student), location=f"/students/{student.id}")
 
 
 @blp.endpoint("GET", "/students")
-@blp.query(incoming.PageQuery)
+@blp.query(incoming.StudentsQuery)
 @blp.answer(200, outgoing.Students, {"items": [EXAMPLE], "next": None})
 def list_students(query: dict[str, Any]) -> Response:
-    """List the students, by id."""
+    """List the students, by id.
+
+    `email` selects the one with this address, however it is written: capitals do not count.
+    """
     limit = query["limit"]
-    rows = questions.page(after(query), limit + 1)
+    rows = questions.page(after(query), limit + 1, query.get("email"))
     return page_reply(rows, limit, lambda row: row.id, student_item)
 
 
@@ -80,7 +85,8 @@ def get_student(student_id: int) -> Response:
 @blp.answer(200, outgoing.Student, EXAMPLE | {"name": "Ada King"}, tagged=True)
 def change_student(values: dict[str, Any], student_id: int) -> Response:
     """Change a student; what is left out stays."""
-    student = service.change(student_id, values, if_match(student_tag))
+    with naming_existing(LIST, lambda: questions.id_of(values["email"])):
+        student = service.change(student_id, values, if_match(student_tag))
     return reply(student_item(student), thing=student_tag(student))
 
 

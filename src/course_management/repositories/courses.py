@@ -10,11 +10,12 @@ from sqlalchemy import Integer, Select, String, bindparam, case, func, literal, 
 
 from ..database import AnyRow, autocommit
 from ..errors import CourseNotFound
-from ..models import ENROLLED, WAITLISTED, Id, UtcDateTime, courses, enrollments, events, students
+from ..models import ENROLLED, WAITLISTED, Code, Id, UtcDateTime, courses, enrollments, events, students
 
 _ID, _AFTER, _LIMIT = bindparam("id", type_=Id), bindparam("after", type_=Id), bindparam("limit", type_=Integer)
 _ONE = select(courses).where(courses.c.id == _ID)
 _PAGE = select(courses).where(courses.c.id > _AFTER).order_by(courses.c.id).limit(_LIMIT)
+_PAGE_BY_CODE = _PAGE.where(courses.c.code == bindparam("code", type_=Code))
 
 _SEATED = (
     select(
@@ -110,9 +111,16 @@ def one(course_id: int) -> AnyRow:
     raise CourseNotFound
 
 
-def page(after: int, limit: int) -> Sequence[AnyRow]:
-    """Up to `limit` courses whose id is above `after`, by id."""
-    return autocommit(_PAGE, {"after": after, "limit": limit})
+def page(after: int, limit: int, code: str | None = None) -> Sequence[AnyRow]:
+    """Up to `limit` courses whose id is above `after`, by id; with `code`, only the one that has it."""
+    if code is None:
+        return autocommit(_PAGE, {"after": after, "limit": limit})
+    return autocommit(_PAGE_BY_CODE, {"after": after, "limit": limit, "code": code})
+
+
+def id_of(code: str) -> int | None:
+    """The id of the course with this code, or None."""
+    return next((row.id for row in page(0, 1, code)), None)
 
 
 def roster(course_id: int, status: str, after: int, limit: int) -> Sequence[AnyRow]:

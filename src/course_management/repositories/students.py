@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Integer, bindparam, select
+from sqlalchemy import Integer, String, bindparam, select
 
 from ..database import AnyRow, autocommit
 from ..errors import StudentNotFound
@@ -17,6 +17,7 @@ _PAGE = (
     .order_by(students.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
+_PAGE_BY_EMAIL = _PAGE.where(students.c.email == bindparam("email", type_=String))
 
 
 def one(student_id: int) -> AnyRow:
@@ -26,6 +27,13 @@ def one(student_id: int) -> AnyRow:
     raise StudentNotFound
 
 
-def page(after: int, limit: int) -> Sequence[AnyRow]:
-    """Up to `limit` students whose id is above `after`, by id."""
-    return autocommit(_PAGE, {"after": after, "limit": limit})
+def page(after: int, limit: int, email: str | None = None) -> Sequence[AnyRow]:
+    """Up to `limit` students whose id is above `after`, by id; with `email`, only the one who has it."""
+    if email is None:
+        return autocommit(_PAGE, {"after": after, "limit": limit})
+    return autocommit(_PAGE_BY_EMAIL, {"after": after, "limit": limit, "email": email})
+
+
+def id_of(email: str) -> int | None:
+    """The id of the student with this address, or None."""
+    return next((row.id for row in page(0, 1, email)), None)

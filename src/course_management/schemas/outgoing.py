@@ -7,8 +7,10 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from ..errors import (
+    CodeTaken,
     CourseFull,
     CourseNotFound,
+    EmailTaken,
     EnrollmentRefused,
     Explained,
     Problem,
@@ -241,6 +243,9 @@ class ProblemDetails(Schema):
     request_id = Word()
     errors = fields.List(fields.Nested(Mistake))
     decisions = fields.List(fields.Nested(Decision))
+    existing_id = fields.Integer(
+        metadata={"description": "With `email_taken` and `code_taken`: who has it, for callers who may read it."}
+    )
 
 
 def problem_body(problem: type[Problem], detail: str, instance: str, request_id: str) -> dict[str, Any]:
@@ -275,4 +280,6 @@ def problem_example(problem: type[Problem], instance: str) -> dict[str, Any]:
     elif problem is CourseNotFound and instance.endswith("enroll"):
         reason = {"code": UnknownCourse.code, "detail": UnknownCourse.meaning}
         facts["decisions"] = [{"course_id": 2, "outcome": "refused", "reasons": [reason]}]
+    elif problem in (EmailTaken, CodeTaken):
+        facts["existing_id"] = 7
     return problem_body(problem, problem.meaning, instance, "5f0c5b1e") | facts
