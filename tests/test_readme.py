@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import json
 import re
 import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
+from sqlalchemy import URL
 
-from course_management import cli, demo
+from course_management import cli, demo, environment
 from course_management.config import Settings
 
 from .databases import ROOT
@@ -36,9 +40,12 @@ def run(client: Any, command: str) -> Any:
     parser.add_argument("-X", default="GET")
     parser.add_argument("-H", type=lambda text: text.split(": "), action="append", default=[])
     parser.add_argument("-d")
+    parser.add_argument("--json")
     parser.add_argument("url", type=lambda url: url.removeprefix("http://127.0.0.1:8000"))
     curl = parser.parse_args(shlex.split(command)[1:])
-    return client.open(curl.url, method=curl.X, headers=curl.H, data=curl.d)
+    method = "POST" if "--json" in command else curl.X
+    headers = [*curl.H, ("Content-Type", "application/json")] if "--json" in command else curl.H
+    return client.open(curl.url, method=method, headers=headers, data=curl.d or curl.json)
 
 
 def forget(body: Any) -> Any:
@@ -58,6 +65,64 @@ def test_every_example_of_the_readme_answers_as_shown(app: Flask) -> None:
     assert len(shown) == 6
     for command, answer in shown:
         assert forget(run(client, command).get_json()) == forget(answer), command
+
+
+def production(*languages: str) -> list[str]:
+    """The code blocks in the section about production, in order."""
+    section = README[README.index("## Running in production") : README.index("## Speed")]
+    return [
+        textwrap.dedent(text)
+        for language, text in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)
+        if language in languages
+    ]
+
+
+def test_the_steps_to_production_work_in_their_order(
+    app: Flask, database: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
+    client, key = app.test_client(), ""
+    done: list[str] = []
+
+    for command in re.findall(r"^\$ (.*)$", "".join(production("console")), re.MULTILINE):
+        _, *arguments = shlex.split(command)
+        if "course-management people" in command:
+            arguments += ["--issuer", "https://login.example.edu"]  # which `.env` names by now
+        if command.startswith(".venv/bin/course-management ") and not (arguments == ["check"] and "people" in done):
+            result = CliRunner().invoke(cli.cli, arguments)
+            assert result.exit_code == 0, (command, result.output)
+            key = result.stdout.strip() if arguments[:2] == ["keys", "create"] else key
+            done.append(arguments[0])
+        elif command.startswith("curl ") and "eyJ" not in command:
+            answer = run(client, command.replace("$KEY", f"Authorization: Bearer {key}"))
+            assert answer.status_code < 400, (command, answer.text)
+            done.append("curl")
+
+    assert done == ["migrate", "status", "keys", "check", *["curl"] * 4, "people", "people", "promote"]
+
+
+def test_the_settings_for_production_are_settings(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("".join(production("")[:2]))
+
+    file = environment.read(tmp_path / "env")
+    settings = Settings.load(environ=file.values)
+
+    assert file.problems == []
+    assert settings.database_url.query["sslmode"] == "verify-full"
+    assert settings.oidc_audience
+
+
+def test_the_unit_for_systemd_starts_the_service_and_gives_up_on_wrong_settings() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
+    unit.read_string("".join(production("ini")))
+
+    program, *arguments = unit["Service"]["ExecStart"].split()
+
+    assert (Path(program).name, arguments) == ("course-management", ["serve"])
+    assert program.startswith(unit["Service"]["WorkingDirectory"])
+    assert unit["Service"]["RestartPreventExitStatus"] == "2"  # as `course-management --help` says
 
 
 def test_the_banner_of_the_readme_is_the_one_that_is_printed(app: Flask) -> None:
