@@ -164,7 +164,6 @@ class TestInTheService:
     @pytest.mark.parametrize(("scheme", "behavior"), ENDLESS.values(), ids=ENDLESS)
     def test_services_go_on_while_the_issuer_hangs(
         self,
-        serve: Callable[[Behavior], HostileServer],
         secured: Any,
         scheme: str,
         behavior: Behavior,
@@ -172,8 +171,6 @@ class TestInTheService:
     ) -> None:
         monkeypatch.setattr(issuer_keys, "WAIT_S", 0.05)
         monkeypatch.setattr(issuer_keys, "DEADLINE_S", 10 * PATIENCE_S)  # who waits for the fetch does not come back
-        server = serve(behavior)
-        client, _, service = secured(f"{scheme}://127.0.0.1:{server.port}/jwks")
 
         def ask(number: int) -> tuple[int, str | None]:
             token = unsigned({"alg": "RS256", "typ": "JWT", "kid": f"key-{number}"}, {}, b"signature")
@@ -181,12 +178,13 @@ class TestInTheService:
             answer = client.application.test_client().get("/courses", headers=headers)
             return answer.status_code, answer.get_json().get("code")
 
-        with ThreadPoolExecutor(2) as threads:
+        with ThreadPoolExecutor(2) as threads, hostile_server(behavior) as server:
+            client, _, service = secured(f"{scheme}://127.0.0.1:{server.port}/jwks")
             found = list(threads.map(ask, range(40), timeout=PATIENCE_S))
+            until(lambda: server.connections == 1, "the one fetch")
 
         assert found[::2] == [(200, None)] * 20
         assert found[1::2] == [(503, "issuer_unavailable")] * 20
-        until(lambda: server.connections == 1, "the one fetch")
 
     def test_with_keys_at_hand_an_unknown_one_is_401(
         self, secured: Any, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch

@@ -1,33 +1,42 @@
-"""How often a caller may ask: reads and writes apart, each caller for itself.
+"""Rate limits: how often a caller may send requests, reads and writes apart.
 
-The counters are where RATELIMIT_STORAGE_URI says. In memory, each worker counts for itself, so that a caller may have
-as many times the limit as there are workers; in Redis, all count together. This is flask-limiter's engine without its
-hook, which costs more calls than all of Flask (decision 13).
+The counters are where RATELIMIT_STORAGE_URI says. In memory, each worker counts alone, so that a caller may have as
+many times the limit as there are workers; in Redis, all count together. While Redis is unavailable, nobody is refused.
+This is flask-limiter's engine without its hook, which costs more calls than all of Flask (decision 13).
 """
 
 from __future__ import annotations
 
 import math
 import time
+from typing import TYPE_CHECKING, Any
 
-import structlog
-from limits.storage import storage_from_string
+from limits import RateLimitItem
+from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from ..access.callers import Caller, Service
 from ..config import Settings
 from ..errors import TooManyRequests
+from .circuit_breaker import CircuitBreaker, Unavailable
+
+if TYPE_CHECKING:
+    from limits.storage import Storage
 
 READS = {"GET", "HEAD", "OPTIONS"}
-
-log = structlog.get_logger(__name__)
+SOCKET_S = 0.5
+"""Seconds for one operation on a connection to Redis, so that a thread returns from one that is lost. Requests wait
+less (`circuit_breaker.WAIT_S`). A first TLS handshake may take longer than that; the next request finds it done."""
 
 
 class Limits:
     """The limits of one app."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limiter = FixedWindowRateLimiter(storage_from_string(settings.ratelimit_storage_uri))
+        uri = settings.ratelimit_storage_uri
+        in_memory = uri.startswith("memory:")
+        self._limiter = FixedWindowRateLimiter(MemoryStorage() if in_memory else redis_storage(uri))
+        self._breaker = None if in_memory else CircuitBreaker("ratelimit_storage", settings.threads)
         self._people = {True: settings.ratelimit_reads, False: settings.ratelimit_writes}
         self._services = {True: settings.ratelimit_service_reads, False: settings.ratelimit_service_writes}
 
@@ -37,15 +46,38 @@ class Limits:
         limit = (self._services if isinstance(caller, Service) else self._people)[reads]
         if limit is None:
             return
-        what = ("reads" if reads else "writes", caller.actor)
+        ends = self._hit(limit, "reads" if reads else "writes", caller.actor)
+        if ends is not None:
+            raise TooManyRequests(
+                f"You have sent more requests than {limit}.",
+                headers={"Retry-After": str(max(1, math.ceil(ends - time.time())))},
+            )
+
+    def _hit(self, limit: RateLimitItem, *what: str) -> float | None:
+        """Count one request; return None if it is within the limit, else the time at which the next one may be."""
+
+        def work() -> float | None:
+            return None if self._limiter.hit(limit, *what) else self._limiter.get_window_stats(limit, *what).reset_time
+
+        if self._breaker is None:
+            return work()
         try:
-            if self._limiter.hit(limit, *what):
-                return
-            ends = self._limiter.get_window_stats(limit, *what).reset_time
-        except Exception as error:  # noqa: BLE001 - each storage has its own; none is a reason to refuse anybody
-            log.warning("limits.unavailable", error=type(error).__name__)
-            return
-        raise TooManyRequests(
-            f"You have asked more often than {limit}.",
-            headers={"Retry-After": str(max(1, math.ceil(ends - time.time())))},
-        )
+            return self._breaker.call(work)
+        except Unavailable:
+            return None
+
+
+def redis_storage(uri: str) -> Storage:
+    """Return the counters in a Redis, without connecting: no retries, no pings, and a time limit per operation."""
+    from limits.storage import RedisStorage  # noqa: PLC0415 - redis-py is some MB in each worker, for those who use it
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    options: dict[str, Any] = {
+        "socket_timeout": SOCKET_S,
+        "socket_connect_timeout": SOCKET_S,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 0,
+        "driver_info": None,  # else each connection begins with two commands about the name of the library
+    }
+    return RedisStorage(uri, **options)

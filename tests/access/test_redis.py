@@ -1,0 +1,311 @@
+"""Rate limits in Redis: counted together while it is there, and without any effect on requests while it is not."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from structlog.testing import CapturingLogger
+
+from course_management.access import keys
+from course_management.api import circuit_breaker
+from course_management.api.circuit_breaker import CircuitBreaker, Unavailable
+
+from ..databases import PATIENCE_S
+from ..real_server import free_port, until
+from .fake_redis import FakeRedis, fake_redis
+from .hostile import Behavior, drips, hangs_up, hostile_server, never_responds, says
+
+HOSTILE: dict[str, Behavior] = {
+    "never responds": never_responds,
+    "hangs up": hangs_up,
+    "drips": drips(),
+    "drips a number": drips(b":1"),
+    "speaks HTTP": says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "is loading": says(b"-LOADING Redis is loading the dataset in memory\r\n" * 9),
+    "is full": says(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n" * 9),
+    "has a protected mode": says(b"-DENIED Redis is running in protected mode\r\n"),
+}
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Servers that end with the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
+    """What the circuit breaker logs."""
+    found = CapturingLogger()
+    monkeypatch.setattr(circuit_breaker, "log", found)
+    return found
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, a Redis that responds is waited for."""
+    monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
+    monkeypatch.setattr("course_management.api.limits.SOCKET_S", PATIENCE_S)
+
+
+@pytest.fixture
+def client_of(make_app: Callable[..., Flask]) -> Callable[..., FlaskClient]:
+    """Makes a client with a key that may read three times per hour, counted at this address."""
+
+    def make(uri: str) -> FlaskClient:
+        app = make_app(threads=2, ratelimit_service_reads="3 per hour", ratelimit_storage_uri=uri)
+        with app.app_context():
+            key = keys.create("portal", ["courses:read"])
+        client = app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+        return client
+
+    return make
+
+
+def statuses(client: FlaskClient, number: int) -> list[int]:
+    return [client.get("/courses").status_code for _ in range(number)]
+
+
+@pytest.mark.usefixtures("patient")
+class TestARedisThatWorks:
+    @pytest.fixture(params=["fake", "real"])
+    def uri(self, request: pytest.FixtureRequest, stack: ExitStack, tmp_path: Path) -> str:
+        if request.param == "fake":
+            return f"redis://:secret@127.0.0.1:{stack.enter_context(fake_redis('secret')).port}/0"
+        return f"redis://:secret@127.0.0.1:{real_redis(stack, tmp_path, '--requirepass', 'secret')}/0"
+
+    def test_two_workers_count_together(self, client_of: Callable[..., FlaskClient], uri: str) -> None:
+        one, other = client_of(uri), client_of(uri)
+
+        assert statuses(one, 2) + statuses(other, 1) == [200] * 3
+        answer = other.get("/courses")
+
+        assert answer.status_code == 429
+        assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+        assert one.get("/courses").status_code == 429
+
+    def test_a_wrong_password_refuses_nobody(
+        self, client_of: Callable[..., FlaskClient], uri: str, log: CapturingLogger
+    ) -> None:
+        assert statuses(client_of(uri.replace("secret", "wrong")), 10) == [200] * 10
+        assert [call.args for call in log.calls] == [("ratelimit_storage.unavailable",)]
+        assert "wrong" not in str(log.calls)
+
+
+def real_redis(stack: ExitStack, folder: Path, *options: str) -> int:
+    """A redis-server of the test's own; the port."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed; the fake ran instead")
+    port = free_port()
+    nothing = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--dir", str(folder)]
+    process = subprocess.Popen(  # noqa: S603 - as installed
+        [program, "--port", str(port), *nothing, *options], stdout=subprocess.DEVNULL
+    )
+
+    def stop() -> None:
+        process.kill()
+        process.wait()
+
+    stack.callback(stop)
+    until(lambda: _listens(port), "a Redis")
+    return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("behavior", HOSTILE.values(), ids=HOSTILE)
+def test_a_redis_that_does_not_respond_delays_and_refuses_nobody(
+    client_of: Callable[..., FlaskClient],
+    log: CapturingLogger,
+    monkeypatch: pytest.MonkeyPatch,
+    behavior: Behavior,
+) -> None:
+    monkeypatch.setattr(circuit_breaker, "PAUSE_S", 10 * PATIENCE_S)
+    # Whoever waits for an operation on the socket does not come back in time.
+    monkeypatch.setattr("course_management.api.limits.SOCKET_S", 10 * PATIENCE_S)
+    with ThreadPoolExecutor(2) as threads, hostile_server(behavior) as server:
+        client = client_of(f"redis://127.0.0.1:{server.port}")
+        without_key = [client.application.test_client() for _ in range(3)]
+        assert list(threads.map(lambda each: statuses(each, 1), without_key)) == [[401]] * 3
+        assert server.connections == 0  # nothing is counted
+        found = list(threads.map(lambda _: statuses(client, 1), range(40), timeout=PATIENCE_S))
+
+    assert found == [[200]] * 40
+    assert client.get("/readyz").status_code == 200
+    # Two for each of the threads that came first: redis-py reconnects when a server sends something unasked.
+    assert server.connections <= 4
+    assert [call.args for call in log.calls] == [("ratelimit_storage.unavailable",)]
+
+
+def test_a_redis_that_refuses_connections_refuses_nobody(
+    client_of: Callable[..., FlaskClient], log: CapturingLogger
+) -> None:
+    assert statuses(client_of(f"redis://127.0.0.1:{free_port()}"), 10) == [200] * 10
+    assert log.calls[0].kwargs["error"] == "ConnectionError"
+
+
+def test_a_redis_whose_name_takes_long_to_resolve_delays_nobody(
+    client_of: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, resolves = client_of("redis://redis.example.edu"), threading.Event()
+    monkeypatch.setattr("redis.connection.socket.getaddrinfo", lambda *_, **__: resolves.wait(10 * PATIENCE_S))
+    assert statuses(client, 10) == [200] * 10
+    resolves.set()
+
+
+def test_a_replica_that_is_read_only_refuses_nobody(
+    client_of: Callable[..., FlaskClient], stack: ExitStack, log: CapturingLogger
+) -> None:
+    redis: FakeRedis = stack.enter_context(fake_redis())
+    redis.read_only = True
+    assert statuses(client_of(f"redis://127.0.0.1:{redis.port}"), 10) == [200] * 10
+    assert redis.commands.count("EVALSHA") == 2  # one before the script was loaded
+    assert log.calls[0].kwargs["error"] == "ReadOnlyError"
+
+
+@pytest.mark.usefixtures("patient")
+def test_limits_hold_again_after_an_outage(
+    client_of: Callable[..., FlaskClient],
+    stack: ExitStack,
+    log: CapturingLogger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with fake_redis() as redis:
+        client = client_of(f"redis://127.0.0.1:{redis.port}")
+        assert statuses(client, 4) == [200] * 3 + [429]
+    assert statuses(client, 10) == [200] * 10
+    stack.enter_context(fake_redis(port=redis.port))
+    assert statuses(client, 10) == [200] * 10  # nobody has tried again yet
+
+    monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
+    client.application.extensions["gate"].limits._breaker._open_until = 0  # noqa: SLF001 - the pause is over
+
+    assert statuses(client, 4) == [200] * 3 + [429]
+    assert [call.args[0] for call in log.calls] == ["ratelimit_storage.unavailable", "ratelimit_storage.available"]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_connection_that_redis_has_closed_is_an_outage_of_one_request(
+    client_of: Callable[..., FlaskClient], stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
+    redis: FakeRedis = stack.enter_context(fake_redis())
+    client = client_of(f"redis://127.0.0.1:{redis.port}")
+    assert statuses(client, 3) == [200] * 3
+    redis.drop_connections()
+
+    assert statuses(client, 3)[1:] == [429] * 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_new_connection_sends_nothing_that_it_need_not(
+    client_of: Callable[..., FlaskClient], stack: ExitStack
+) -> None:
+    redis: FakeRedis = stack.enter_context(fake_redis())
+    statuses(client_of(f"redis://127.0.0.1:{redis.port}"), 2)
+    assert redis.commands == ["EVALSHA", "SCRIPT", "EVALSHA", "EVALSHA"]
+
+
+class TestTheCircuitBreaker:
+    def test_while_it_is_open_one_request_tries_again_after_the_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock, made = SimpleNamespace(now=0.0), []
+        monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
+        monkeypatch.setattr(circuit_breaker, "time", SimpleNamespace(monotonic=lambda: clock.now))
+        breaker = CircuitBreaker("test", 2)
+
+        def fail() -> None:
+            made.append(clock.now)
+            raise ConnectionError
+
+        for clock.now in (0.0, 1.0, 4.9, 5.1, 5.2, 10.0, 10.2):
+            with pytest.raises(Unavailable):
+                breaker.call(fail)
+
+        assert made == [0.0, 5.1, 10.2]
+
+    def test_while_one_tries_the_others_go_on_without(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
+        breaker, tries, tried = CircuitBreaker("test", 4), threading.Event(), threading.Event()
+        monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
+        with pytest.raises(Unavailable):
+            breaker.call(lambda: 1 / 0)
+        monkeypatch.setattr(circuit_breaker, "PAUSE_S", PATIENCE_S)
+
+        def probe() -> str:
+            tries.set()
+            tried.wait(PATIENCE_S)
+            return "back"
+
+        with ThreadPoolExecutor(1) as thread:
+            first = thread.submit(breaker.call, probe)
+            assert tries.wait(PATIENCE_S)
+            with pytest.raises(Unavailable):
+                breaker.call(lambda: "a second try")
+            tried.set()
+            assert first.result() == "back"
+
+        assert breaker.call(lambda: "as before") == "as before"
+
+    def test_calls_that_never_return_do_not_take_more_and_more_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(circuit_breaker, "WAIT_S", 0.01)
+        monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
+        over, breaker = threading.Event(), CircuitBreaker("stuck", 2)
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                breaker.call(over.wait)
+
+        assert [each.name for each in threading.enumerate()].count("stuck") == 2
+
+        over.set()
+        monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
+        until(lambda: _returns(breaker), "the end of the outage")
+
+    def test_a_thread_that_cannot_be_started_is_an_outage(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        breaker = CircuitBreaker("test", 2)
+
+        def cannot_start(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", cannot_start)
+            with pytest.raises(Unavailable):
+                breaker.call(lambda: 1)
+
+        monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
+        assert breaker.call(lambda: 1) == 1
+
+    def test_the_end_of_an_outage_is_logged_once(self, log: CapturingLogger, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
+        monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
+        breaker, both = CircuitBreaker("test", 2), threading.Barrier(2)
+        with pytest.raises(Unavailable):
+            breaker.call(lambda: 1 / 0)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda _: breaker.call(both.wait), range(2)))
+        breaker._close()  # noqa: SLF001 - the second of the two, if it comes later
+
+        assert [call.args[0] for call in log.calls] == ["test.unavailable", "test.available"]
+
+
+def _returns(breaker: CircuitBreaker) -> bool:
+    try:
+        return breaker.call(lambda: True)
+    except Unavailable:
+        return False
