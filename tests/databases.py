@@ -58,6 +58,11 @@ class PostgreSQL:
         for left in (self.folder / "postmaster.pid", *self.folder.glob(".s.PGSQL.*.lock")):
             left.unlink()
 
+    def processes(self) -> list[psutil.Process]:
+        """The postmaster, then all its children as they are now."""
+        postmaster = psutil.Process(self._server.get_pid())
+        return [postmaster, *postmaster.children(recursive=True)]
+
     def kill_a_backend(self) -> bool:
         """SIGKILL for a process that is serving the application, if there is one; the postmaster restarts the rest."""
         for each in psutil.Process(self._server.get_pid()).children():

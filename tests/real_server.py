@@ -65,20 +65,29 @@ def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
 class Server:
     """The server, two workers, as a process of its own on a database that is there already."""
 
-    def __init__(self, folder: Path, database: URL, command: Sequence[str] = COMMAND, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: URL,
+        command: Sequence[str] = COMMAND,
+        output: int | None = None,
+        /,
+        **settings: str,
+    ) -> None:
         self.folder, self.log, self.command = folder, folder / "server.log", command
+        self.output = output
         self.port = free_port()
         self.environment = environment(database, self.port, **settings)
         self.start()
 
     def start(self) -> None:
-        """Start it; after its end, again on the same port."""
-        with self.log.open("ab") as output:
+        """Start it; after its end, again on the same port. It writes to `output` (a descriptor) or to its log file."""
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 self.command,
                 env=self.environment,
                 cwd=self.folder,
-                stdout=output,
+                stdout=log if self.output is None else self.output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that the workers can be ended with it, whatever happened
             )

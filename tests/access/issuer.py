@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ class LocalIssuer:
         self.private: dict[str, Any] = {}
         self.keys: list[dict[str, Any]] = []
         self.asked = 0
+        self.answers = threading.Event()
+        """While this is not set, who fetches the keys waits."""
+        self.answers.set()
         self.fails = False
         self.moved_to: str | None = None
         self.make_key("first")
@@ -80,6 +84,7 @@ def running() -> Iterator[LocalIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
+            issuer.answers.wait()
             body = json.dumps({"keys": issuer.keys}).encode()
             self.send_response(500 if issuer.fails else 302 if issuer.moved_to else 200)
             if issuer.moved_to:

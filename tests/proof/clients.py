@@ -57,8 +57,12 @@ class Caller:
     def __init__(self, port: int) -> None:
         self.patient = True
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        self.headers: dict[str, str] = {}
+        """Headers of every request, as `Authorization`."""
         self.seen: Counter[str] = Counter()
         """How many answers were lost or 503 (any other 5xx ends the run), and how many requests that befell."""
+        self.longest_s = 0.0
+        """How long the slowest request took until its answer came or was lost."""
 
     def close(self) -> None:
         """Hang up."""
@@ -66,9 +70,10 @@ class Caller:
 
     def once(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer | None:
         """The answer to one request; None when it is lost."""
+        started = time.monotonic()
         try:
             sent = None if body is None else json.dumps(body)
-            headers = {"Content-Type": "application/json", "X-Request-ID": request}
+            headers = {"Content-Type": "application/json", "X-Request-ID": request, **self.headers}
             self._connection.request(method, path, sent, headers)
             answer = self._connection.getresponse()
             found = answer.read()
@@ -78,6 +83,8 @@ class Caller:
             self.close()
             self.seen["answers lost"] += 1
             return None
+        finally:
+            self.longest_s = max(self.longest_s, time.monotonic() - started)
 
     def call(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer:
         """The answer to a request, repeated until there is one that is no 503. Raises `Unserved` without patience."""

@@ -26,7 +26,7 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
     """So many kills of each kind; afterwards all that was acknowledged is there, once."""
     chance = random.Random(seed)  # noqa: S311 - when to kill
     kinds: dict[str, Callable[[], None]] = {
-        "kills of a worker": lambda: _kill_a_worker(stage),
+        "kills of a worker": lambda: kill_a_worker(stage),
         "kills of the server": lambda: _kill_the_server(stage),
     }
     if stage.postgresql:
@@ -40,10 +40,10 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
         for kind, kill in kinds.items():
             before = load.count("requests to repeat")
             for _ in range(kills):
-                _serving(stage)
+                serving(stage)
                 time.sleep(chance.uniform(*PAUSE_S))
                 kill()
-            _serving(stage)
+            serving(stage)
             met[kind] = load.count("requests to repeat") - before
 
     # A server whose PostgreSQL breaks away may have repeated a request by itself; on SQLite only a client does.
@@ -61,13 +61,13 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
         return figures, [*checks, *settled(load), *stage.verified(promoting=True)]
 
 
-def _serving(stage: Stage) -> None:
+def serving(stage: Stage) -> None:
     """Until the server has both workers, and they have their database."""
     until(lambda: len(_workers(stage)) == int(stage.server.environment["WORKERS"]), "a new worker")
-    until(lambda: _is_ready(stage), "readiness")
+    until(lambda: is_ready(stage), "readiness")
 
 
-def _is_ready(stage: Stage) -> bool:
+def is_ready(stage: Stage) -> bool:
     with contextlib.suppress(OSError):
         return stage.server.ask("GET", "/readyz")[0] == 200
     return False
@@ -81,7 +81,7 @@ def _workers(stage: Stage) -> list[psutil.Process]:
     return []
 
 
-def _kill_a_worker(stage: Stage) -> None:
+def kill_a_worker(stage: Stage) -> None:
     """The oldest: granian gives up on a worker that dies twice in 5.5 s, and ends the server."""
     victim = min(_workers(stage), key=psutil.Process.create_time)
     victim.kill()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import cuts, full_disk, kills, last_seats, model, random_operations
+from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations
 from .report import Check, Outcome
 from .stage import Ground, Skipped
 
@@ -42,6 +42,7 @@ PARTS = {
     "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 2}),
     "cut": Part(_staged(cuts.prove, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
     "full disk": Part(full_disk.prove, {}, {}),
+    "random faults": Part(_staged(random_faults.prove, serving=False), {"seconds": 600}, {"seconds": 8}),
 }
 
 

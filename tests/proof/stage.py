@@ -19,7 +19,7 @@ from course_management.models import Course, Student, courses, students, utcnow
 from course_management.services import Context, enrollment
 
 from ..databases import Databases, PostgreSQL
-from ..real_server import Server
+from ..real_server import COMMAND, Server
 from .report import Check
 
 IMPOSSIBLE = {"40P01", "40001", "SQLITE_BUSY_SNAPSHOT"}
@@ -77,9 +77,9 @@ class Stage:
         self.log.unlink(missing_ok=True)
         self._started: list[Server] = []
 
-    def serve(self, url: URL) -> None:
-        """Start the server on the database, by an address of it."""
-        self.server = Server(self.folder, url, LOG_LEVEL="debug", LOG_FORMAT="json")
+    def serve(self, url: URL, output: int | None = None, /, **settings: str) -> None:
+        """Start the server on the database, by an address of it; see `Server`."""
+        self.server = Server(self.folder, url, COMMAND, output, LOG_LEVEL="debug", LOG_FORMAT="json", **settings)
         self._started.append(self.server)
         self.server.wait()
 

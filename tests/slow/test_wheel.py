@@ -72,7 +72,7 @@ def test_migrate_serve_and_enroll_work_outside_of_the_checkout(
     assert migrated.splitlines()[0].startswith("Migration 0001: ")
     assert "6 students" in run(command, "demo", cwd=tmp_path, env=environment)
 
-    server = Server(tmp_path, empty, command=[str(command), "serve"])
+    server = Server(tmp_path, empty, [str(command), "serve"])
     try:
         server.wait()
         assert server.ask("GET", "/readyz")[0] == 200
