@@ -32,7 +32,7 @@ test-slow: $(VENV)/test.stamp ## Run the tests that need minutes or new environm
 	@echo "Running the slow tests one after the other: several minutes ..."
 	$(BIN)/pytest tests/slow $(ARGS)
 
-proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (half an hour; ARGS=--help lists options)
+proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (fifty minutes; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
 
 fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hours; ARGS=--help lists options)
