@@ -7,7 +7,6 @@ and then break one database or the other.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +14,12 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from ..models import MAX_ID
+from .addresses import canonical_address
+from .characters import clean
 
 MAX_COURSES = 100
 MAX_ERRORS = 100
 """More mistakes than this are not listed: the answer to a bad request must not be larger than the request."""
-JOINERS = frozenset("\u200c\u200d")
-"""Zero-width joiners: format characters, but letters of names in Persian, Hindi and others."""
-REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class StrictInteger(fields.Integer):
@@ -38,7 +36,7 @@ class StrictInteger(fields.Integer):
 
 
 class Id(StrictInteger):
-    """An id in a body: 1 to 2^63-1."""
+    """An id in a body: 1 to 2^53-1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(1, MAX_ID, **kwargs)
@@ -52,7 +50,7 @@ class QueryInteger(fields.Integer):
         super().__init__(validate=bounds, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if not (isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,18}", value)):
+        if not (isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,15}", value)):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)
 
@@ -88,47 +86,44 @@ class Instant(fields.AwareDateTime):
 
 
 class Text(fields.String):
-    """Visible text, in NFC and trimmed: what looks the same is the same.
+    """Visible text, in NFC, trimmed and with single spaces: what looks the same is the same.
 
-    Control and format characters are refused; both databases would store or reject them differently.
-    `joiners` lets the zero-width joiners of personal names in.
+    Characters that are not displayed are refused (`characters.clean`). `joiners` lets the zero-width joiners of
+    personal names in.
     """
 
     def __init__(self, maximum: int, *, joiners: bool = False, **kwargs: Any) -> None:
         super().__init__(metadata={"minLength": 1, "maxLength": maximum} | kwargs.pop("metadata", {}), **kwargs)
         self.maximum = maximum
-        self.allowed = JOINERS if joiners else frozenset()
+        self.joiners = joiners
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         if len(value) > 4 * self.maximum:  # before any work on it; composing shortens at most so far
             raise ValidationError(f"Must be at most {self.maximum} characters long.")
-        if any(unicodedata.category(char) in REFUSED_CATEGORIES for char in value if char not in self.allowed):
-            raise ValidationError("Must not contain control or format characters.")
-        text = unicodedata.normalize("NFC", value).strip()
-        if all(char in self.allowed or char.isspace() for char in text):
-            raise ValidationError("Must not be empty.")
-        return self.short(text)
-
-    def short(self, text: str) -> str:
-        """The text itself, if it is not too long to be stored."""
+        try:
+            text = self.normalize(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
         if len(text) > self.maximum:
             raise ValidationError(f"Must be at most {self.maximum} characters long.")
         return text
 
+    def normalize(self, text: str) -> str:
+        """Return the text as it is stored. Raises `ValueError` with a sentence."""
+        return clean(text, joiners=self.joiners)
+
 
 class Email(Text):
-    """An e-mail address, stored lower-case."""
-
-    _check = validate.Email()
+    """An e-mail address, stored in its canonical form."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(254, metadata={"format": "email"}, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs).lower())
-        return self.short(str(self._check(text)))  # some capitals become two letters
+    def normalize(self, text: str) -> str:
+        """Return the canonical form of an address. Raises `ValueError` with a sentence."""
+        return canonical_address(super().normalize(text))
 
 
 class CourseIds(fields.List[int]):

@@ -1,0 +1,76 @@
+"""The canonical form of an e-mail address: addresses that mean the same mailbox are the same text.
+
+The domain is in lower case, in Unicode, as IDNA 2008 maps it (UTS 46, non-transitional): `xn--bcher-kva.example` is
+`bücher.example`. The standard library's `idna` codec is IDNA 2003, in which `straße.example` is `strasse.example`: two
+domains that may belong to different people. The local part is in NFKC and case-folded, and quoted only where it must
+be.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import idna
+from marshmallow import ValidationError, validate
+
+_is_address = validate.Email()
+_ATOM = re.compile(r"[-!#$%&'*+/=?^`{}|~\w]+(\.[-!#$%&'*+/=?^`{}|~\w]+)*")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_PLAIN = re.compile(r"[a-z0-9._+-]+@(?!.*xn--)[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+def canonical_address(text: str) -> str:
+    """Return the canonical form of an e-mail address. Raises `ValueError` when it is none."""
+    if not _PLAIN.fullmatch(text):
+        local, at, domain = unicodedata.normalize("NFKC", text.strip()).rpartition("@")
+        if not at:
+            raise ValueError("Not a valid email address.")
+        ascii_domain, domain = _domain(domain)
+        text = f"{_local(local)}@{domain}"
+    else:
+        ascii_domain = text.rpartition("@")[2]
+    try:
+        _is_address(f"{text.rpartition('@')[0]}@{ascii_domain}")
+    except ValidationError:
+        raise ValueError("Not a valid email address.") from None
+    return text
+
+
+def _local(text: str) -> str:
+    if quoted := _QUOTED.fullmatch(text):
+        text = re.sub(r"\\(.)", r"\1", quoted[1])
+    folded = unicodedata.normalize("NFKC", text.casefold())
+    while folded != text:  # folding can make what composes, and composing what folds
+        text, folded = folded, unicodedata.normalize("NFKC", folded.casefold())
+    if quoted and not _ATOM.fullmatch(text):
+        text = '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+    return text
+
+
+def _domain(text: str) -> tuple[str, str]:
+    """The domain in ASCII and in Unicode; a dot at the end, which names the root, is dropped."""
+    text = text.lower()
+    if text.startswith("["):
+        return text, text  # an address of the internet protocol
+    try:
+        if not text.isascii():
+            text = idna.uts46_remap(text, std3_rules=True, transitional=False)
+        labels = [_label(label) for label in text.removesuffix(".").split(".")]
+    except (idna.IDNAError, UnicodeError):
+        raise ValueError("The domain of the email address is not valid.") from None
+    return ".".join(each for each, _ in labels), ".".join(each for _, each in labels)
+
+
+def _label(text: str) -> tuple[str, str]:
+    """One part of a domain in ASCII and in Unicode."""
+    if not text.isascii():
+        return idna.alabel(text).decode(), text
+    if text.startswith("xn--"):
+        try:
+            unicode = idna.ulabel(text)
+            if idna.alabel(unicode).decode() == text:
+                return text, unicode
+        except (idna.IDNAError, UnicodeError):
+            pass  # no name of IDNA 2008, as of emoji; its ASCII form is then the only one
+    return text, text
