@@ -19,10 +19,11 @@ from sqlalchemy.pool import NullPool
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.access import tables  # noqa: F401 - likewise
 from course_management.config import ConfigurationError, Settings
-from course_management.database import Base, install_rules, is_unavailable
-from course_management.database.migrations import ANNOUNCE
+from course_management.database import Base, SchemaState, install_rules, is_unavailable, kind_of
+from course_management.database.migrations import ANNOUNCE, MigrationRefused
 
 BUSY_TIMEOUT_MS = 60_000
+LOCK_NOT_AVAILABLE = "55P03"
 MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
 
 
@@ -53,7 +54,26 @@ def run(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             # Two servers that start at once and both migrate: the second waits and then finds nothing to do.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        context.run_migrations()
+            # Requests queue up behind a migration that waits for a table: not for longer than this.
+            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        if not newer_but_compatible(connection):
+            context.run_migrations()
+
+
+def newer_but_compatible(connection: Connection) -> bool:
+    """Whether a later version migrated the database, and this one can work with it: then there is nothing to do.
+
+    Raises `MigrationRefused` when this version cannot.
+    """
+    heads = context.get_context().get_current_heads()
+    state = SchemaState(heads[0] if heads else None)
+    if not state.is_newer:
+        return False
+    oldest = connection.execute(text("SELECT oldest_revision FROM schema_compatibility")).scalar()
+    if problem := SchemaState(state.revision, oldest).problem:
+        raise MigrationRefused(problem)
+    sys.stderr.write(f"The schema is {state.revision}, made by a later version; this version works with it.\n")
+    return True
 
 
 def online(settings: Settings) -> None:
@@ -88,7 +108,13 @@ try:
 except ConfigurationError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(2)
+except MigrationRefused as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(1)
 except DBAPIError as error:
+    if kind_of(error) == LOCK_NOT_AVAILABLE:
+        sys.stderr.write("Another session has kept a table locked, perhaps a backup. Nothing was changed; try again.\n")
+        sys.exit(1)
     if is_unavailable(error):
         sys.stderr.write(f"The database cannot be reached: {error.orig}\n")
         sys.exit(1)

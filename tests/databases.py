@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -92,10 +93,18 @@ def _is_alive(process: psutil.Process) -> bool:
 
 def migrate(url: URL, revision: str = "head") -> None:
     """Run Alembic as a person would, on one database."""
+    _alembic(command.downgrade if revision == "base" else command.upgrade, url, revision)
+
+
+def downgrade(url: URL, revision: str) -> None:
+    """Take migrations back, down to one."""
+    _alembic(command.downgrade, url, revision)
+
+
+def _alembic(order: Callable[[Config, str], None], url: URL, revision: str) -> None:
     with pytest.MonkeyPatch.context() as patch:  # which gives back the address that a test has set
         patch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
-        config = Config(ROOT / "alembic.ini")
-        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+        order(Config(ROOT / "alembic.ini"), revision)
 
 
 class Databases:

@@ -146,7 +146,7 @@ def test_nothing_of_a_body_is_read_before_authentication(
 
 
 @with_enrollment
-@pytest.mark.parametrize("number", [2**63, 2**70, 0, -1, True, "1", 1.5, 1.0, None, [], {}])
+@pytest.mark.parametrize("number", [2**53, 2**63, 2**70, 0, -1, True, "1", 1.5, 1.0, None, [], {}])
 def test_what_is_no_id_is_invalid_in_a_body(refused: Refused, method: str, path: str, number: Any) -> None:
     refused(INVALID, method, path, "/course_ids/1", json={"course_ids": [2, number]})
     if method != "PUT":
@@ -158,7 +158,9 @@ def test_a_number_not_written_as_an_integer_is_no_id(refused: Refused, number: s
     refused(INVALID, "POST", ENROLL, "/course_id", **raw(f'{{"course_id": {number}}}'))
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "+1", "%2B1", "01", "%D9%A1", "1.0", "1,2", "", "1_0", "2%00", 2**63])
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "+1", "%2B1", "01", "%D9%A1", "1.0", "1,2", "", "1_0", "2%00", 2**53, 2**63]
+)
 def test_what_is_no_id_is_invalid_in_a_query(refused: Refused, number: Any) -> None:
     refused(INVALID, "DELETE", f"{UNENROLL}?course_id=2&course_id={number}", "/course_id/1")
 

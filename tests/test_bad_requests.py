@@ -147,7 +147,7 @@ def test_a_forged_or_foreign_cursor_is_invalid(client: FlaskClient, refused: Ref
 NOT_IDS = ["abc", "1.5", "../", "..%2f", "%00", "1%00", "0", "-1", "+1", "01", "%D9%A1", "%ff", "%ed%a0%80", "1%0a"]
 
 
-@pytest.mark.parametrize("thing", [*NOT_IDS, "1%20", "1;x", "1/", "1//enroll", 2**63, 2**70, "9" * 5000])
+@pytest.mark.parametrize("thing", [*NOT_IDS, "1%20", "1;x", "1/", "1//enroll", 2**53, 2**63, 2**70, "9" * 5000])
 def test_a_path_without_a_proper_id_does_not_exist(refused: Refused, thing: Any) -> None:
     refused(NOWHERE, "GET", f"/students/{thing}")
     refused(NOWHERE, "PUT", f"/students/{thing}/enroll", json={"course_ids": [2]})
@@ -160,7 +160,7 @@ def test_an_address_over_8_kb_is_too_long(refused: Refused, path: str) -> None:
 
 
 @with_enrollment
-@pytest.mark.parametrize("course_id", [999_999, 2**63 - 1])
+@pytest.mark.parametrize("course_id", [999_999, 2**53 - 1])
 def test_an_unknown_course_among_known_ones_applies_nothing(
     refused: Refused, method: str, path: str, course_id: int
 ) -> None:

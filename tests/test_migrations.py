@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from course_management.database import SCHEMA_REVISION, Base
 
-from .databases import ROOT, Databases, migrate
+from .databases import ROOT, Databases, downgrade, migrate
 
 
 @pytest.fixture
@@ -108,3 +110,220 @@ def test_migrating_twice_is_migrating_once(database: URL) -> None:
 
 def test_the_code_is_written_for_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_heads() == [SCHEMA_REVISION]
+
+
+# --- a database with data, from an older schema ----------------------------------------------------------------
+
+FILL = (
+    "INSERT INTO students (id, name, email, created_at) VALUES (1, 'Ada', 'ada@example.edu', '2026-01-01 08:00:00')",
+    "INSERT INTO students (id, name, email, created_at) VALUES (2, 'Ben', 'ben@xn--bcher-kva.example', '2026-01-01')",
+    "INSERT INTO students (id, name, email, created_at) VALUES (7, 'Eve', 'no address', '2026-01-01 08:00:00')",
+    (
+        "INSERT INTO courses (id, code, title, capacity, waitlist_capacity, created_at)"
+        " VALUES (1, 'CS101', 'Programming', 1, NULL, '2026-01-01 08:00:00')"
+    ),
+    "INSERT INTO courses (id, code, title, created_at) VALUES (5, 'CS105', 'Compilers', '2026-01-01 08:00:00')",
+    "INSERT INTO student_courses (student_id, course_id, status) VALUES (1, 1, 'enrolled')",
+    "INSERT INTO student_courses (student_id, course_id, status, queue_number) VALUES (2, 1, 'waitlisted', 1)",
+    "INSERT INTO student_courses (student_id, course_id, status) VALUES (1, 5, 'enrolled')",
+    "UPDATE student_courses SET status = 'unenrolled' WHERE course_id = 5",
+    "DELETE FROM students WHERE id = 7",
+)
+SEQUENCES = (
+    "SELECT setval(pg_get_serial_sequence('students', 'id'), 7), setval(pg_get_serial_sequence('courses', 'id'), 5)"
+)
+TABLES = ("students", "courses", "student_courses", "enrollment_events")
+
+
+def run(url: URL, *statements: str) -> None:
+    with connect(url).begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def rows(url: URL, table: str) -> list[dict[str, Any]]:
+    with connect(url).connect() as connection:
+        found = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2")
+        return [dict(row) for row in found.mappings()]
+
+
+def without(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in columns} for row in found]
+
+
+@pytest.fixture(params=["0001", "0002", "0003", "0004"])
+def filled(request: pytest.FixtureRequest, empty: URL) -> URL:
+    """A database of an older schema with data: somebody enrolled, waiting, unenrolled; the last student deleted."""
+    migrate(empty, request.param)
+    run(empty, *FILL, *([SEQUENCES] if empty.get_backend_name() == "postgresql" else []))
+    return empty
+
+
+def test_a_filled_database_of_every_older_schema_keeps_its_data(filled: URL, database: URL) -> None:
+    before = {table: rows(filled, table) for table in TABLES}
+
+    migrate(filled)
+
+    after = {table: rows(filled, table) for table in TABLES}
+    assert after["enrollment_events"] == before["enrollment_events"]
+    assert after["student_courses"] == before["student_courses"]
+    assert without(after["courses"], "last_event_at") == before["courses"]
+    assert without(after["students"], "email") == without(before["students"], "email")
+    assert [row["email"] for row in after["students"]] == ["ada@example.edu", "ben@b\xfccher.example"]
+    assert anatomy(filled) == anatomy(database)
+
+
+def test_ids_go_on_after_the_last_one_ever_given(filled: URL) -> None:
+    migrate(filled)
+    run(filled, "INSERT INTO students (name, email) VALUES ('New', 'new@example.edu')")
+
+    # Number 7 was deleted before the migration, and its lines of the ledger are not those of somebody else.
+    assert [row["id"] for row in rows(filled, "students")] == [1, 2, 8]
+
+
+def test_the_guards_work_after_the_migration(filled: URL) -> None:
+    migrate(filled)
+    run(filled, "UPDATE student_courses SET status = 'unenrolled' WHERE student_id = 1 AND course_id = 1")
+
+    assert len(rows(filled, "enrollment_events")) == 5
+    assert [row["seats_taken"] for row in rows(filled, "courses")] == [0, 0]
+    with pytest.raises(IntegrityError):
+        run(filled, "DELETE FROM enrollment_events")
+
+
+def test_the_migration_can_be_taken_back(filled: URL) -> None:
+    migrate(filled)
+    before = {table: rows(filled, table) for table in TABLES}
+
+    downgrade(filled, "0004")
+    run(filled, "INSERT INTO students (id, name, email, created_at) VALUES (9, 'Old', 'OLD@example.edu', '2026-01-01')")
+    migrate(filled)
+
+    assert rows(filled, "enrollment_events") == before["enrollment_events"]
+    assert [row["email"] for row in rows(filled, "students")][-1] == "old@example.edu"
+
+
+def refusal(url: URL, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a migration says that must change nothing and end with exit code 1."""
+    before = anatomy(url), {table: rows(url, table) for table in TABLES}
+    with pytest.raises(SystemExit) as caught:
+        migrate(url)
+    assert caught.value.code == 1
+    assert (anatomy(url), {table: rows(url, table) for table in TABLES}) == before
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "twins",
+    [
+        ("a1@b\xfccher.example", "a1@xn--bcher-kva.example"),
+        ("a1@\uff45xample.example", "a1@example.example"),
+        ("A1@Example.example", "a1@EXAMPLE.example"),  # two old spellings, and neither is the new one
+    ],
+    ids=ascii,
+)
+def test_two_students_with_one_address_stop_the_migration(
+    empty: URL, capsys: pytest.CaptureFixture[str], twins: Sequence[str]
+) -> None:
+    migrate(empty, "0004")
+    for number, email in enumerate(("someone@example.edu", *twins), 11):
+        run(
+            empty,
+            "INSERT INTO students (id, name, email, created_at)"
+            f" VALUES ({number}, 'Ada', '{email}', '2026-01-01 08:00:00')",
+        )
+
+    said = refusal(empty, capsys)
+
+    assert said.startswith("Nothing was changed: these students have the same e-mail address")
+    assert "students 12, 13\n" in said
+    assert "11" not in said
+    assert "example" not in said  # an address must not reach a log
+
+    run(empty, "DELETE FROM students WHERE id = 13")
+    migrate(empty)
+
+
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("students.id", "INSERT INTO students VALUES (9007199254740992, 'Ada', 'ada@example.edu', '2026-01-01')"),
+        ("courses.id", "INSERT INTO courses (id, code, title, created_at) VALUES (-1, 'A', 'B', '2026-01-01')"),
+        (
+            "enrollment_events.student_id",
+            (
+                "INSERT INTO enrollment_events (at, student_id, course_id, to_status, actor)"
+                " VALUES ('2026-01-01', 9223372036854775807, 1, 'enrolled', 'database')"
+            ),
+        ),
+    ],
+)
+def test_an_id_that_clients_do_not_know_exactly_stops_the_migration(
+    empty: URL, capsys: pytest.CaptureFixture[str], table: str, statement: str
+) -> None:
+    migrate(empty, "0004")
+    run(empty, statement)
+
+    said = refusal(empty, capsys)
+
+    assert said.startswith("Nothing was changed: this version takes ids from 1 to 9007199254740991")
+    assert f"{table}: " in said
+
+
+def test_addresses_that_change_places_are_no_conflict(empty: URL) -> None:
+    """A stored address of one student can be the old spelling of another's."""
+    migrate(empty, "0004")
+    for number, email in enumerate(("ADA@example.edu", "Ada@b\xfccher.example", "ben@example.edu"), 1):
+        run(empty, f"INSERT INTO students VALUES ({number}, 'Ada', '{email}', '2026-01-01 08:00:00')")
+
+    migrate(empty)
+
+    emails = [row["email"] for row in rows(empty, "students")]
+    assert emails == ["ada@example.edu", "ada@b\xfccher.example", "ben@example.edu"]
+
+
+@pytest.mark.parametrize("table", ["students", "courses", "api_keys", "accounts"])
+def test_a_row_written_by_hand_need_not_say_when_it_was_made(database: URL, table: str) -> None:
+    columns = {
+        "students": "name, email) VALUES ('Ada', 'ada@example.edu'",
+        "courses": "code, title) VALUES ('CS101', 'Programming'",
+        "api_keys": "name, prefix, digest, scopes) VALUES ('sync', 'p', 'd', 'admin'",
+        "accounts": "issuer, subject, role) VALUES ('i', 's', 'advisor'",
+    }
+    run(database, f"INSERT INTO {table} ({columns[table]})")
+
+    assert rows(database, table)[0]["created_at"] is not None
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO students (id, name, email) VALUES ({}, 'Ada', 'ada@example.edu')",
+        "INSERT INTO courses (id, code, title) VALUES ({}, 'CS101', 'Programming')",
+        (
+            "INSERT INTO enrollment_events (id, at, student_id, course_id, to_status, actor)"
+            " VALUES ({}, '2026-01-01', 1, 1, 'enrolled', 'database')"
+        ),
+        "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p', 'd', 'admin')",
+        "INSERT INTO accounts (id, issuer, subject, role) VALUES ({}, 'i', 's', 'advisor')",
+    ],
+)
+def test_the_database_takes_no_id_that_clients_do_not_know_exactly(database: URL, statement: str, number: int) -> None:
+    with pytest.raises(IntegrityError, match="id_in_range"):
+        run(database, statement.format(number))
+
+
+def test_sql_to_read_before_it_runs(
+    backend: str, empty: URL, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty.render_as_string(hide_password=False))
+    config = Config(ROOT / "alembic.ini")
+    if backend == "postgresql":
+        command.upgrade(config, "head", sql=True)
+        assert "ck_students_id_in_range" in capsys.readouterr().out
+    else:
+        with pytest.raises(SystemExit):
+            command.upgrade(config, "head", sql=True)
+        assert "no SQL script" in capsys.readouterr().err
+    assert anatomy(empty) == {}

@@ -271,12 +271,13 @@ def test_a_database_of_a_newer_version_is_left_alone(old: URL, run: Callable[...
     migrate(old)
     with connect(old).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE schema_compatibility SET oldest_revision = '9998'"))
     before = anatomy(old)
 
     for command in (["migrate"], ["verify"], ["status"], ["check"]):
         result = run(*command)
         assert result.exit_code == 1
-        assert "migration 9999, which is newer than this version" in result.output
+        assert "The database is newer than this version: its schema is 9999" in result.output
     assert anatomy(old) == before
 
 
@@ -288,7 +289,8 @@ def test_migrate_names_each_migration_that_it_ran_and_is_repeatable(run: Callabl
     first, second = run("migrate"), run("migrate")
 
     assert [line.split(":")[0] for line in first.output.splitlines()[:-1]] == [f"Migration {n}" for n in REVISIONS[1:]]
-    assert first.output.splitlines()[-1] == second.output.strip() == f"The database has schema {SCHEMA_REVISION}."
+    ready = f"The database is ready for this version, whose schema is {SCHEMA_REVISION}."
+    assert first.output.splitlines()[-1] == second.output.strip() == ready
 
 
 def test_a_database_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

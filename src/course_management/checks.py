@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .access import keys
 from .config import LOOPBACK, Settings
-from .database import db, kind_of, schema_revision, why
-from .database.migrations import mismatch
+from .database import db, kind_of, schema_state, why
+from .database.schema import NEWER
 from .environment import ENV_FILE
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
@@ -40,10 +40,9 @@ def not_ready() -> str | None:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return f"There is no database file {url.database}. Create it with `course-management migrate`."
     try:
-        revision = schema_revision()
+        return schema_state().problem
     except SQLAlchemyError as error:
         return why(error) or f"The database cannot be read ({kind_of(error)})."
-    return mismatch(revision)
 
 
 def _callers(settings: Settings) -> Iterator[Finding]:
@@ -91,7 +90,8 @@ def _network(settings: Settings) -> Iterator[Finding]:
 
 def _database(settings: Settings) -> Iterator[Finding]:
     if problem := not_ready():
-        yield Finding(problem)
+        # A newer schema may mean something else by the same columns; what is missing is only missing.
+        yield Finding(problem, dangerous=problem.startswith(NEWER))
     if settings.database_url.get_backend_name() == "sqlite":
         file = Path(str(settings.database_url.database))
         kind = _filesystem(file)

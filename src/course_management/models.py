@@ -7,29 +7,21 @@ holds the two together.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
-    Boolean,
     CheckConstraint,
     ColumnElement,
-    DateTime,
-    Dialect,
     FetchedValue,
     ForeignKey,
     FromClause,
     Identity,
     Index,
-    Integer,
     ScalarSelect,
     String,
     Table,
-    TypeDecorator,
     UniqueConstraint,
     case,
     event,
@@ -37,108 +29,59 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column, relationship
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
 
 from . import triggers
 from .database import Base
+from .database.types import MAX_ID, Code, Id, IdList, UtcDateTime, among, in_range, utcnow
 
-MAX_ID = 2**63 - 1
+__all__ = [
+    "ENROLLED",
+    "MAX_ID",
+    "STATUSES",
+    "UNENROLLED",
+    "WAITLISTED",
+    "Code",
+    "Course",
+    "EnrollmentEvent",
+    "Id",
+    "IdList",
+    "Lease",
+    "SchemaCompatibility",
+    "Student",
+    "StudentCourses",
+    "UtcDateTime",
+    "among",
+    "courses",
+    "enrollments",
+    "events",
+    "leases",
+    "queue_position",
+    "students",
+    "utcnow",
+]
+
 ENROLLED, WAITLISTED, UNENROLLED = "enrolled", "waitlisted", "unenrolled"
 STATUSES = (ENROLLED, WAITLISTED, UNENROLLED)
 _STATUS_LIST = ", ".join(f"'{status}'" for status in STATUSES)
-
-# SQLite gives AUTOINCREMENT only to a column that is spelled INTEGER; it holds 63 bits there too.
-Id = BigInteger().with_variant(Integer, "sqlite")
-
-# By code point, as SQLite compares by itself; a language's order would differ from one server to the next.
-Code = String(50, collation="C").with_variant(String(50), "sqlite")
-
-
-class IdList(TypeDecorator[Sequence[int]]):
-    """Any number of ids as one parameter, for `among`: an array on PostgreSQL, JSON on SQLite."""
-
-    impl = ARRAY(BigInteger)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """SQLite has no arrays."""
-        return dialect.type_descriptor(String() if dialect.name == "sqlite" else self.impl_instance)
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
-        """Ids as text in the form of either."""
-        return json.dumps if dialect.name == "sqlite" else _array
-
-
-def _array(ids: Sequence[int]) -> str:
-    return f"{{{','.join(map(str, ids))}}}"
-
-
-class among(FunctionElement[bool]):  # noqa: N801 - reads as SQLAlchemy's own functions do
-    """Whether a column is one of the ids of an `IdList`. Unlike IN, one text and one plan for any number of them."""
-
-    type = Boolean()
-    inherit_cache = True
-
-    def self_group(self, against: Any = None) -> among:  # noqa: ARG002
-        """Is a condition as it stands: for SQLite, SQLAlchemy would write `= 1` behind it, which hides the index."""
-        return self
-
-
-@compiles(among)
-def _among(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
-    column, ids = (compiler.process(each, **kwargs) for each in element.clauses)
-    if compiler.dialect.name == "sqlite":
-        return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - what was compiled, no values
-    return f"{column} = ANY ({ids})"
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, aware on both databases. SQLite keeps it without a zone; this puts the zone back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert to UTC; a time without a zone is a mistake of the caller's."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time must carry its zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give the zone back to what SQLite kept without one."""
-        return value and value.replace(tzinfo=UTC)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        """PostgreSQL's times come with their zone: nothing to do."""
-        return super().result_processor(dialect, coltype) if dialect.name == "sqlite" else None
-
-
-def utcnow() -> datetime:
-    """The present moment, aware, in UTC."""
-    return datetime.now(UTC)
+_NOW = text("CURRENT_TIMESTAMP")
+"""Rows written by hand need not say when they were made."""
 
 
 class Student(Base):
-    """A person who takes courses. `email` is stored lower-case and in NFC, and is unique in that form."""
+    """A person who takes courses. The service stores `email` in its canonical form (`schemas.addresses`)."""
 
     __tablename__ = "students"
 
     id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
 
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="student", passive_deletes="all")
 
     # Without AUTOINCREMENT, SQLite would give a deleted student's id, and so its ledger, to the next one.
-    __table_args__ = (UniqueConstraint("email"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("email"), in_range("id"), {"sqlite_autoincrement": True})
 
 
 class Course(Base):
@@ -155,10 +98,11 @@ class Course(Base):
     title: Mapped[str] = mapped_column(String(200))
     capacity: Mapped[int | None]
     waitlist_capacity: Mapped[int | None] = mapped_column(server_default=text("0"))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
     seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
+    last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime, server_onupdate=FetchedValue())
 
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="course", passive_deletes="all")
 
@@ -171,6 +115,7 @@ class Course(Base):
             "waiting >= 0 AND (waitlist_capacity IS NULL OR waiting <= waitlist_capacity)",
             name="waiting_within_waitlist",
         ),
+        in_range("id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -193,7 +138,7 @@ class StudentCourses(Base):
         Id, ForeignKey("courses.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     status: Mapped[str] = mapped_column(String(20))
-    status_since: Mapped[datetime] = mapped_column(UtcDateTime, server_default=text("CURRENT_TIMESTAMP"))
+    status_since: Mapped[datetime] = mapped_column(UtcDateTime, server_default=_NOW)
     previous_status: Mapped[str | None] = mapped_column(String(20))
     queue_number: Mapped[int | None] = mapped_column(BigInteger)
     revision: Mapped[int] = mapped_column(server_default=text("1"))
@@ -206,6 +151,7 @@ class StudentCourses(Base):
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUS_LIST})", name="status_known"),
         CheckConstraint(f"(status = '{WAITLISTED}') = (queue_number IS NOT NULL)", name="queue_number_iff_waiting"),
+        *map(in_range, ("student_id", "course_id", "queue_number")),
         # Partial, so that the many who are enrolled cost nothing in it.
         Index(
             "uq_student_courses_course_id_queue_number",
@@ -241,6 +187,7 @@ class EnrollmentEvent(Base):
     __table_args__ = (
         Index("ix_enrollment_events_student_id_id", "student_id", "id"),
         Index("ix_enrollment_events_course_id_id", "course_id", "id"),
+        *map(in_range, ("id", "student_id", "course_id")),
         {"sqlite_autoincrement": True},
     )
 
@@ -253,6 +200,14 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(String(50), primary_key=True)
     holder: Mapped[str] = mapped_column(String(200))
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SchemaCompatibility(Base):
+    """One row: the oldest version of this code, by its migration, that can work with the present schema."""
+
+    __tablename__ = "schema_compatibility"
+
+    oldest_revision: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 # The tables themselves, for the statements that are not about objects.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, String, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, String, Table, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
-from ..models import Id, UtcDateTime, utcnow
+from ..database.types import Id, UtcDateTime, in_range, utcnow
+
+_NOW = text("CURRENT_TIMESTAMP")
 
 
 class ApiKey(Base):
@@ -22,12 +24,12 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(String(20))
     digest: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[str] = mapped_column(String(200))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    __table_args__ = (UniqueConstraint("prefix"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("prefix"), in_range("id"), {"sqlite_autoincrement": True})
 
 
 class Account(Base):
@@ -40,12 +42,13 @@ class Account(Base):
     subject: Mapped[str] = mapped_column(String(255))
     role: Mapped[str] = mapped_column(String(20))
     student_id: Mapped[int | None] = mapped_column(Id, ForeignKey("students.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
 
     __table_args__ = (
         UniqueConstraint("issuer", "subject"),
         CheckConstraint("role IN ('student', 'advisor', 'registrar')", name="role_known"),
         CheckConstraint("(role = 'student') = (student_id IS NOT NULL)", name="student_iff_role"),
+        *map(in_range, ("id", "student_id")),
         Index("ix_accounts_student_id", "student_id"),
         {"sqlite_autoincrement": True},
     )
@@ -63,7 +66,11 @@ class Advisee(Base):
         Id, ForeignKey("students.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
 
-    __table_args__ = (Index("ix_advisees_student_id", "student_id"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        *map(in_range, ("account_id", "student_id")),
+        Index("ix_advisees_student_id", "student_id"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 keys = cast("Table", ApiKey.__table__)

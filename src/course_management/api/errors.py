@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from ..database import SCHEMA_REVISION, Raced, is_missing, is_unavailable, kind_of, schema_revision
+from ..database import SCHEMA_REVISION, Raced, is_missing, is_unavailable, kind_of, schema_state
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
@@ -93,6 +93,6 @@ def as_problem(error: BaseException) -> Problem:
 
 def _has_another_schema() -> bool:
     try:
-        return schema_revision() != SCHEMA_REVISION
+        return schema_state().problem is not None
     except SQLAlchemyError as error:
         return is_missing(error)  # it was never migrated

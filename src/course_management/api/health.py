@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import SCHEMA_REVISION, schema_revision
+from ..database import schema_state
 from ..errors import DatabaseUnavailable
 from ..schemas import outgoing
 from .blueprint import Blueprint
@@ -24,13 +24,11 @@ def get_liveness() -> Response:
 @blp.endpoint("GET", "/readyz")
 @blp.answer(200, outgoing.Health, {"status": "ok"})
 def get_readiness() -> Response:
-    """Tell whether the database answers and has the schema this version is written for."""
+    """Tell whether the database answers and has a schema that this version can work with."""
     try:
-        found = schema_revision()
+        problem = schema_state().problem
     except SQLAlchemyError:
         raise DatabaseUnavailable("The database does not answer, or was never migrated.") from None
-    if found != SCHEMA_REVISION:
-        raise DatabaseUnavailable(
-            "The database has another schema than this version needs: run `course-management migrate`."
-        )
+    if problem:
+        raise DatabaseUnavailable(problem)
     return reply({"status": "ok"})

@@ -43,7 +43,7 @@ MAX_CONTAINERS = 10_000
 
 
 class IdConverter(BaseConverter):
-    """An id in a path: digits, without leading zeros; `_limit` sees that it is at most 2^63-1."""
+    """An id in a path: digits, without leading zeros; `_limit` sees that it is at most 2^53-1."""
 
     regex = "[1-9][0-9]{0,18}"
 

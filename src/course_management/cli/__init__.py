@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import __version__, checks, demo, log_output, logs, server
 from .. import verify as verification
 from ..config import ConfigurationError, Settings
-from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_revision
+from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_state
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
@@ -155,7 +155,7 @@ def status() -> None:
         if problem := checks.not_ready():
             click.echo(f"Not ready    {problem}")
             raise SystemExit(1)
-        click.echo(f"Schema       {schema_revision()} (this version needs {SCHEMA_REVISION})")
+        click.echo(f"Schema       {schema_state().revision} (this version is for {SCHEMA_REVISION})")
         for name, model in (
             ("Students", Student),
             ("Courses", Course),

@@ -18,4 +18,4 @@ def migrate() -> None:
         migrations.upgrade(announce)
     except migrations.MigrationRefused as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"The database has schema {SCHEMA_REVISION}.")
+    click.echo(f"The database is ready for this version, whose schema is {SCHEMA_REVISION}.")

@@ -12,7 +12,8 @@ from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules
 from .failures import Raced, broken_constraint, is_missing, is_unavailable, kind_of, why
 from .retrying import retried, retry
-from .running import AnyRow, autocommit, run, schema_revision, transaction
+from .running import AnyRow, autocommit, run, transaction
+from .schema import SchemaState, schema_state
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -26,6 +27,7 @@ __all__ = [
     "AnyRow",
     "Base",
     "Raced",
+    "SchemaState",
     "autocommit",
     "broken_constraint",
     "db",
@@ -37,7 +39,7 @@ __all__ = [
     "retried",
     "retry",
     "run",
-    "schema_revision",
+    "schema_state",
     "transaction",
     "why",
 ]

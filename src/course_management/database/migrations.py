@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .base import SCHEMA_REVISION
+from .schema import SchemaState
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -54,25 +54,5 @@ def upgrade(announce: Callable[[str, str], None] | None = None) -> None:
         command.upgrade(config(announce), "head")
     except CommandError as error:
         if isinstance(error.__cause__, ResolutionError):
-            raise MigrationRefused(newer(error.__cause__.argument)) from None
+            raise MigrationRefused(str(SchemaState(error.__cause__.argument).problem)) from None
         raise MigrationRefused(f"The database was not migrated: {error}") from None
-
-
-def mismatch(found: str | None) -> str | None:
-    """Return a sentence that says what to do about a database at the revision `found`; None when nothing is to do."""
-    if found == SCHEMA_REVISION:
-        return None
-    if found and found > SCHEMA_REVISION:
-        return newer(found)
-    return (
-        f"The database is at migration {found or 'none'}, and this version needs {SCHEMA_REVISION}: "
-        "run `course-management migrate`."
-    )
-
-
-def newer(found: str) -> str:
-    """Return a sentence about a database at a revision that this version does not know."""
-    return (
-        f"The database is at migration {found}, which is newer than this version of the program ({SCHEMA_REVISION}). "
-        "Install the version that migrated it, or a newer one."
-    )

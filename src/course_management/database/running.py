@@ -15,10 +15,6 @@ from sqlalchemy import (
     Engine,
     Executable,
     PoolProxiedConnection,
-    Select,
-    column,
-    select,
-    table,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
@@ -150,15 +146,6 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
         dialect=engine.dialect,
     )
     return translated
-
-
-def schema_revision() -> str | None:
-    """The migration the database is at; None when it was never migrated to one."""
-    rows = autocommit(_REVISION)
-    return rows[0].version_num if len(rows) == 1 else None
-
-
-_REVISION: Select[Any] = select(column("version_num")).select_from(table("alembic_version"))
 
 
 @contextmanager

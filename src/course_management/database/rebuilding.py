@@ -1,0 +1,110 @@
+"""Rebuilding SQLite tables in a migration, because SQLite cannot add a constraint or a default to a table.
+
+The definition is changed as text, so that whatever else it says stays as it is: WITHOUT ROWID, AUTOINCREMENT, names.
+Triggers, partial indexes and the last ids given are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection
+
+Change = Callable[[str], str]
+"""Makes the new CREATE TABLE statement of a table from the present one."""
+
+
+def rebuild(connection: Connection, changes: Mapping[str, Change]) -> None:
+    """Give tables new definitions and copy their rows, in the present transaction.
+
+    The columns that the old and the new definition share are copied. Foreign keys must be off (they cannot be switched
+    within a transaction), or dropping the old table would delete rows of others. Raises `RuntimeError` when they are
+    on, or when a foreign key points nowhere afterwards.
+    """
+    ask = connection.exec_driver_sql
+    if ask("PRAGMA foreign_keys").scalar_one():
+        raise RuntimeError("Foreign keys must be off while tables are rebuilt.")
+    triggers = ask("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid").all()
+    for name, _ in triggers:
+        ask(f'DROP TRIGGER "{name}"')
+    # Otherwise renaming a table would also change the foreign keys of other tables, to the old table.
+    ask("PRAGMA legacy_alter_table = ON")
+    for table, change in changes.items():
+        _rebuild_one(connection, table, change)
+    ask("PRAGMA legacy_alter_table = OFF")
+    for _, statement in triggers:
+        ask(statement)
+    if lost := ask("PRAGMA foreign_key_check").first():
+        raise RuntimeError(f"A row of {lost[0]} points at no row of {lost[2]}.")
+
+
+def _rebuild_one(connection: Connection, table: str, change: Change) -> None:
+    ask, old = connection.exec_driver_sql, f"{table}_before"
+    definition = ask("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).scalar_one()
+    indexes = ask(
+        "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql NOT NULL", (table,)
+    ).all()
+    last_id = None
+    if "AUTOINCREMENT" in definition:
+        last_id = ask("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar()
+    ask(f'ALTER TABLE "{table}" RENAME TO "{old}"')
+    ask(change(definition))
+    kept = set(_columns(connection, old)) & set(_columns(connection, table))
+    names = ", ".join(f'"{name}"' for name in _columns(connection, table) if name in kept)
+    ask(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{old}"')  # noqa: S608 - names of our own
+    ask(f'DROP TABLE "{old}"')
+    for (statement,) in indexes:
+        ask(statement)
+    if last_id is not None:
+        ask("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        ask("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
+
+
+def _columns(connection: Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.exec_driver_sql(f'PRAGMA table_info("{table}")')]
+
+
+def with_lines(*lines: str, before: str = "") -> Change:
+    """Return a change that adds lines to a definition: before the first one with the text `before`, or last."""
+
+    def change(definition: str) -> str:
+        body, end, rest = definition.rpartition("\n)")
+        old = body.split(", \n")
+        place = next((number for number, line in enumerate(old) if before and before in line), len(old))
+        old[place:place] = [f"\t{line}" for line in lines]
+        return ", \n".join(old) + end + rest
+
+    return change
+
+
+def without_lines(*beginnings: str) -> Change:
+    """Return a change that removes the lines that begin so."""
+
+    def change(definition: str) -> str:
+        body, end, rest = definition.rpartition("\n)")
+        kept = [line for line in body.split(", \n") if not line.strip().startswith(beginnings)]
+        return ", \n".join(kept) + end + rest
+
+    return change
+
+
+def replacing(old: str, new: str) -> Change:
+    """Return a change of one text, which must be there."""
+
+    def change(definition: str) -> str:
+        if old not in definition:
+            raise RuntimeError(f"The definition of a table does not contain: {old}")
+        return definition.replace(old, new)
+
+    return change
+
+
+def together(*changes: Change) -> Change:
+    """Return a change that makes several, one after another."""
+
+    def change(definition: str) -> str:
+        for each in changes:
+            definition = each(definition)
+        return definition
+
+    return change

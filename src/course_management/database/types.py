@@ -1,0 +1,95 @@
+"""The types of columns that both databases hold in the same way, and conditions on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, DateTime, Dialect, Integer, String, TypeDecorator
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
+
+MAX_ID = 2**53 - 1
+"""The largest id: JavaScript, and so JSON in many clients, knows no larger integers exactly."""
+
+# SQLite gives AUTOINCREMENT only to a column that is spelled INTEGER; it holds 63 bits there too.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+# By code point, as SQLite compares; the order of a language would differ from one server to the next.
+Code = String(50, collation="C").with_variant(String(50), "sqlite")
+
+
+def in_range(column: str) -> CheckConstraint:
+    """Create the constraint `<column>_in_range`: an id, or another number that clients get, is from 1 to `MAX_ID`."""
+    return CheckConstraint(f"{column} BETWEEN 1 AND {MAX_ID}", name=f"{column}_in_range")
+
+
+class IdList(TypeDecorator[Sequence[int]]):
+    """Any number of ids as one parameter, for `among`: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = ARRAY(BigInteger)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """SQLite has no arrays."""
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else self.impl_instance)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Ids as text in the form of either."""
+        return json.dumps if dialect.name == "sqlite" else _array
+
+
+def _array(ids: Sequence[int]) -> str:
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+class among(FunctionElement[bool]):  # noqa: N801 - reads as SQLAlchemy's own functions do
+    """Whether a column is one of the ids of an `IdList`. Unlike IN, one text and one plan for any number of them."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> among:  # noqa: ARG002
+        """Is a condition as it stands: for SQLite, SQLAlchemy would write `= 1` behind it, which hides the index."""
+        return self
+
+
+@compiles(among)
+def _among(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, ids = (compiler.process(each, **kwargs) for each in element.clauses)
+    if compiler.dialect.name == "sqlite":
+        return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - what was compiled, no values
+    return f"{column} = ANY ({ids})"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware on both databases. SQLite keeps it without a zone; this puts the zone back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC; a time without a zone is a mistake of the caller's."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time must carry its zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give the zone back to what SQLite kept without one."""
+        return value and value.replace(tzinfo=UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """PostgreSQL's times come with their zone: nothing to do."""
+        return super().result_processor(dialect, coltype) if dialect.name == "sqlite" else None
+
+
+def utcnow() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
