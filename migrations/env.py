@@ -100,6 +100,9 @@ def offline(settings: Settings) -> None:
         context.run_migrations()
 
 
+if ANNOUNCE not in context.config.attributes:  # else `course-management` has said it
+    for sentence in Settings.misspelled():
+        sys.stderr.write(f"Warning: {sentence}\n")
 try:
     if context.is_offline_mode():
         offline(Settings.load())

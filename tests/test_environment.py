@@ -217,6 +217,14 @@ def test_every_command_says_that_a_name_has_no_effect(write: Write) -> None:
     assert "SECRET" not in status.output + check.output
 
 
+def test_alembic_says_that_a_name_has_no_effect(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write("DATABSE_URL=postgresql://u:SECRET@h/d\n")
+
+    command.upgrade(Config(ROOT / "alembic.ini"), "head", sql=True)
+
+    assert capsys.readouterr().err.startswith("Warning: .env, line 1: DATABSE_URL is not a setting")
+
+
 def test_an_app_under_another_server_logs_that_a_name_has_no_effect(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
