@@ -25,7 +25,7 @@ from course_management.config import Settings, database_url
 from course_management.database import db
 
 from .contract import ContractClient
-from .databases import Databases, PostgreSQL
+from .databases import PATIENCE_S, Databases, PostgreSQL
 from .real_server import until
 from .spies import watched
 
@@ -217,11 +217,18 @@ def counters(client: FlaskClient) -> Callable[[int], tuple[int, int]]:
 # --- races ----------------------------------------------------------------------------------------------
 
 
-def wait_until_blocked(engine: Engine) -> None:
-    """Until some session waits for a lock of another."""
+PATIENT = {
+    f"database_{name}_ms": PATIENCE_S * 1000
+    for name in ("lock_timeout", "statement_timeout", "deadline", "pool_timeout")
+}
+"""Settings of an app whose statements wait as long as a test does: on a slow machine, a limit would end the wait."""
+
+
+def wait_until_blocked(engine: Engine, sessions: int = 1) -> None:
+    """Until so many sessions, or more, wait for a lock of another."""
     blocked = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     # Each look by itself: within a transaction, PostgreSQL would show for ever what the first one saw.
     with engine.connect().execution_options(autocommit=True) as watch:
-        until(lambda: watch.execute(blocked).scalar_one(), "a wait for a lock")
+        until(lambda: watch.execute(blocked).scalar_one() >= sessions, "a wait for a lock")

@@ -106,6 +106,60 @@ def test_a_promotion_that_fails_changes_no_answer_and_happens_later(
     assert held(waiting) == {full: "enrolled"}
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_seat_that_is_left_after_somebody_else_has_promoted_is_taken(
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    held: Any,
+    sql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    """The background work promotes between the look that found a student waiting and the promotion of the request."""
+    full, waiting, newcomer = course(capacity=0, waitlist_capacity=1), student(), student()
+    enroll(waiting, full, waitlist=True)
+    sql("UPDATE courses SET capacity = 2")
+    module = enrolling if method == "POST" else replacing
+
+    def promote(course_list: Any, context: Context) -> promotion.Promotion:
+        monkeypatch.setattr(module, "promote", promotion.promote)
+        assert promotion.promote_all(context) == (1, 0)
+        return promotion.promote(course_list, context)
+
+    monkeypatch.setattr(module, "promote", promote)
+
+    answer = client.open(f"/students/{newcomer}/enroll", method=method, json={"course_ids": [full]})
+
+    assert answer.status_code == {"POST": 201, "PUT": 200}[method], answer.text
+    assert (held(waiting), held(newcomer)) == ({full: "enrolled"}, {full: "enrolled"})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_while_a_long_promotion_goes_on_a_newcomer_is_refused_and_not_kept_waiting(
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    sql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    counters: Any,
+    method: str,
+) -> None:
+    full = course(capacity=0, waitlist_capacity=None)
+    for _ in range(5):
+        enroll(student(), full, waitlist=True)
+    sql("UPDATE courses SET capacity = 100")
+    monkeypatch.setattr(promotion, "BATCH", 1)
+    monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)
+
+    answer = client.open(f"/students/{student()}/enroll", method=method, json={"course_ids": [full]})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "enrollment_refused")
+    assert counters(full) == (1, 4)  # one batch, and no second try
+
+
 def _fail(*_: Any, **__: Any) -> None:
     raise OperationalError("", None, Exception())
 
@@ -133,7 +187,7 @@ def test_one_request_does_not_promote_for_ever(
     monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)
 
     with app.app_context():
-        assert enrollment.promote([full], Context()) == 1
+        assert enrollment.promote([full], Context()) == (1, True)
         assert enrollment.promote_all(Context()) == (2, 0)
 
 
@@ -191,7 +245,7 @@ def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make,
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
 
     with app.app_context():
-        assert enrollment.promote([full], Context()) == 0
+        assert enrollment.promote([full], Context()) == (0, True)
 
 
 def test_a_course_deleted_before_its_promotion_promotes_nobody(app: Flask) -> None:

@@ -171,6 +171,11 @@ class Settings:
         "30", integer(1, 3600), "Seconds a client has to send a header, and then again for its body and its answer."
     )
     stop_timeout_s: int = setting("15", integer(1, 600), "Seconds a stopping server gives the requests under way.")
+    background: str = setting(
+        "on",
+        one_of("on", "off"),
+        "Whether `serve` does the background work (promotion) in its workers; off: run `course-management worker`.",
+    )
     log_level: str = setting(
         "info", one_of("debug", "info", "warning", "error"), "Least severe log line that is written."
     )

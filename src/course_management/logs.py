@@ -11,6 +11,7 @@ import random
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TextIO
@@ -179,6 +180,11 @@ def _this() -> Begun:
     if begun is None:
         raise RuntimeError("there is no request")
     return begun
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where an exception happened, the innermost 12 frames. Its text is never logged: a client may have sent it."""
+    return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)][-12:]
 
 
 def milliseconds_since(started: float) -> float:

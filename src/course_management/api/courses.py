@@ -37,6 +37,12 @@ EXAMPLE = {
     "waiting": 0,
     "created_at": outgoing.MOMENT,
 }
+CHANGED = EXAMPLE | {
+    "capacity": 40,
+    "seats_taken": 15,
+    "seats_available": 25,
+    "promotion": {"promoted": 3, "pending": False},
+}
 ON_ROSTER = {
     "student_id": 7,
     "name": "Ada Lovelace",
@@ -122,12 +128,18 @@ def get_course(course_id: int) -> Response:
 )
 @blp.conditional("If-Match")
 @blp.body(incoming.CourseChange, {"capacity": 40})
-@blp.answer(200, outgoing.Course, EXAMPLE | {"capacity": 40, "seats_available": 28}, tagged=True)
+@blp.answer(200, outgoing.ChangedCourse, CHANGED, tagged=True)
 def change_course(values: dict[str, Any], course_id: int) -> Response:
-    """Change a course; what is left out stays. Seats that become free go to those who wait."""
+    """Change a course; what is left out stays. Seats that become free go to the students on the waitlist, in order.
+
+    The request promotes for a fraction of a second. If students still wait beside free seats then, `promotion.pending`
+    is true, and the rest is promoted in the background: read the course again to follow `waiting`.
+    """
     with naming_existing(LIST, lambda: questions.id_of(values["code"])):
-        course = service.change(course_id, values, if_match(course_tag), context())
-    return reply(course_item(course), thing=course_tag(course))
+        course, promotion = service.change(course_id, values, if_match(course_tag), context())
+    item = course_item(course)
+    extra = {"promotion": promotion._asdict()} if promotion else {}
+    return reply(item | extra, thing=course_tag(course), tag_body=item)
 
 
 @blp.endpoint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 import orjson
@@ -22,7 +21,7 @@ from ..errors import (
     Problem,
     UnsupportedMediaType,
 )
-from ..logs import choose_request_id, request_id
+from ..logs import choose_request_id, frames_of, request_id
 from ..schemas.outgoing import problem_body
 from .browsers import ON_DATA
 from .replies import reply
@@ -85,9 +84,7 @@ def as_problem(error: BaseException) -> Problem:
     if isinstance(error, SQLAlchemyError) and is_missing(error) and _has_another_schema():
         log.error("database.schema", needed=SCHEMA_REVISION)
         return DatabaseUnavailable("The database has another schema than this version of the service needs.")
-    # The text of an exception may hold what a client sent; where it happened is what mends it.
-    frames = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
-    log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames[-12:])
+    log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames_of(error))
     return InternalError()
 
 

@@ -49,20 +49,22 @@ def reply(
     status: int = 200,
     *,
     thing: str | None = None,
+    tag_body: Any = None,
     location: str | None = None,
     content_type: str = "application/json",
 ) -> Response:
     """The answer with `body` as JSON; with `thing`, an ETag, and 304 when the client has this very body.
 
     The ETag has two parts, `"<thing>.<body>"`: the first changes when what a client may edit changes, the
-    second with anything in the body, so that other people's enrolling does not spoil an edit.
+    second with anything in the body, so that other people's enrolling does not spoil an edit. `tag_body` is the body
+    that a GET would have, where this one says more: the ETag is that of the resource.
     """
     data = orjson.dumps(body, option=OPTIONS)
     response = Answer(data, status, content_type=content_type)
     if location:
         response.headers["Location"] = location
     if thing is not None:
-        tag = f'"{thing}.{digest(data)}"'
+        tag = f'"{thing}.{digest(data if tag_body is None else orjson.dumps(tag_body, option=OPTIONS))}"'
         response.headers["ETag"] = tag
         known = request.headers.get("If-None-Match")
         if known and request.method in {"GET", "HEAD"} and _names(known, tag):

@@ -11,7 +11,7 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import __version__, checks, demo, log_output, logs, server
+from .. import __version__, background, checks, demo, log_output, logs, server
 from .. import verify as verification
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_state
@@ -111,6 +111,14 @@ def promote() -> None:
         if left:
             click.echo(f"{left} courses still have seats that somebody waits for; try again.", err=True)
             raise SystemExit(1)
+
+
+@cli.command()
+def worker() -> None:
+    """Do the background work of the database until SIGTERM; for `BACKGROUND=off`, or another WSGI server."""
+    settings = Settings.load()
+    logs.configure(settings)
+    background.run_until_stopped(settings)
 
 
 @cli.command()

@@ -75,6 +75,19 @@ class Course(Schema):
     created_at = Moment()
 
 
+class PromotionResult(Schema):
+    """How many students this request promoted. `pending`: more will be promoted in the background."""
+
+    promoted = Whole()
+    pending = fields.Boolean(required=True)
+
+
+class ChangedCourse(Course):
+    """A course after a change; `promotion` is there if students were waiting for it."""
+
+    promotion = fields.Nested(PromotionResult)
+
+
 class RosterEntry(Schema):
     """One student of a course's roster or queue. The name is null where the student was deleted since (`as_of`)."""
 

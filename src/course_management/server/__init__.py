@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -18,7 +19,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import mp
 
-from .. import create_app
+from .. import background, create_app
 from ..api import errors
 from ..config import ConfigurationError, Settings
 from . import silence
@@ -35,6 +36,9 @@ HEADER_BYTES = 72 * 1024
 """What granian reads of a header before it gives up. The app's own limits are narrower, and explained."""
 OWN_FILES = 256
 """Open files of a worker besides its clients' connections: the database's, the log, what a library opens."""
+
+_at_stop: list[Callable[[], None]] = []
+"""What a worker process calls as soon as it is told to stop."""
 
 # Granian's own lines go the way of all log lines; see `logs.configure`.
 _LOGGING = {"handlers": {}, "formatters": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
@@ -89,6 +93,8 @@ def make_worker() -> Flask:
     # its place; a test on the real server fails when this is one no more.
     mp._wsgi_call_wrap = lambda wsgi, *_: Receiver(_application(wsgi), settings).receive  # type: ignore[attr-defined]  # noqa: SLF001
     silence.watch(settings.port, 2 * settings.client_timeout_s)
+    if worker := background.start(settings):
+        _at_stop.append(worker.stop)
     return app
 
 
@@ -99,6 +105,8 @@ def _application(wsgi: WSGIApplication) -> Application:
 def _pass_on_stop() -> None:
     while True:
         number = signal.sigwait(STOP)
+        for call in _at_stop:
+            call()
         handler = signal.getsignal(number)
         if not callable(handler):
             os._exit(0)  # granian has not begun to serve

@@ -1,11 +1,13 @@
-"""Creating, changing and deleting courses. A raised limit lets those in who wait."""
+"""Create, change and delete courses. A raised capacity promotes students from the waitlist."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import AnyRow, autocommit, retried, transaction
 from ..errors import (
@@ -15,9 +17,9 @@ from ..errors import (
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
-from ..models import courses, utcnow
+from ..models import Id, courses, utcnow
 from . import Context, Precondition, refusing
-from .enrollment import promote
+from .enrollment import Promotion, is_due, promote
 
 REFUSALS = {
     "uq_courses_code": CodeTaken,
@@ -35,16 +37,30 @@ def create(values: Mapping[str, Any]) -> AnyRow:
         return autocommit(_CREATE, {**values, "created_at": utcnow()}, repeatable=False)[0]
 
 
-def change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: Context) -> AnyRow:
-    """Set some of `code`, `title` and the limits, then give freed seats to those who wait for them.
+_READ = select(courses).where(courses.c.id == bindparam("course", type_=Id))
 
-    Returns the row as it is now. Raises `CourseNotFound`, `CodeTaken`, `CapacityBelowEnrollment`,
+
+class Changed(NamedTuple):
+    """A course as it is after a change; `promotion` is None where no student was waiting."""
+
+    course: AnyRow
+    promotion: Promotion | None = None
+
+
+def change(course_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: Context) -> Changed:
+    """Set some of `code`, `title` and the limits, then promote from the waitlist for a bounded time.
+
+    What is left of the promotion is background work. Raises `CourseNotFound`, `CodeTaken`, `CapacityBelowEnrollment`,
     `WaitlistCapacityBelowWaiting`.
     """
     course = _change(course_id, values, precondition)
-    if course.waiting and promote([course_id], context):
-        course = next(iter(autocommit(select(courses).where(courses.c.id == course_id))), course)
-    return course
+    if not course.waiting:
+        return Changed(course)
+    promoted, pending = promote([course_id], context)
+    if promoted:
+        with suppress(SQLAlchemyError):  # the change is committed; at worst the counters are those of that moment
+            course = next(iter(autocommit(_READ, {"course": course_id})), course)
+    return Changed(course, Promotion(promoted, pending and is_due(course)))
 
 
 @retried(repeatable=False)

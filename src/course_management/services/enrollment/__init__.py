@@ -8,7 +8,19 @@ pays for its explanation.
 
 from .enrolling import Outcome, enroll
 from .leaving import unenroll
-from .promotion import promote, promote_all
+from .promotion import Promotion, due_courses, is_due, promote, promote_all, promote_batch
 from .replacing import Replacement, replace
 
-__all__ = ["Outcome", "Replacement", "enroll", "promote", "promote_all", "replace", "unenroll"]
+__all__ = [
+    "Outcome",
+    "Promotion",
+    "Replacement",
+    "due_courses",
+    "enroll",
+    "is_due",
+    "promote",
+    "promote_all",
+    "promote_batch",
+    "replace",
+    "unenroll",
+]

@@ -76,12 +76,13 @@ def _apply(
 
 
 def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: Context) -> list[Decision]:
-    """How each course stands. Raises the refusals, and `Raced` when seats were given to those who wait for them."""
+    """How each course stands. Raises the refusals, and `Raced` when a waitlist was promoted that stood in the way."""
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
     _refused_lately().note(decisions, waitlist)
     unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
-    if promote(unclaimed, context):
-        raise Raced  # the seats have their owners now: decide again
+    # While students still wait beside the seat, the refusal is true: it is reserved for them.
+    if unclaimed and not promote(unclaimed, context).pending:
+        raise Raced
     refuse(decisions)
     return decisions
 

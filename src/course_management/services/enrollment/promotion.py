@@ -1,8 +1,10 @@
-"""Giving free seats to those who wait, in the order of the queue.
+"""Promote students from waitlists to free seats, in the order of each waitlist.
 
-Called after the commit of whatever freed a seat, raised a limit or joined a queue. It is a transaction of its
-own: its failure never changes the answer already committed, and what a crash prevented is found from the state,
-by the next request on that course or by `course-management promote`.
+A request promotes after its commit, for a bounded time; the background job (`background/promotion.py`) and
+`course-management promote` do what is left. Whoever promotes locks the course first and reads the head of its waitlist
+under that lock. So any number of processes may promote at the same time: nobody is promoted twice, no course is
+oversold, and the order holds. A promotion is a transaction of its own: its failure never changes a response that was
+already decided, and what a crash prevented is found from the state of the database.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...database import autocommit, kind_of, retry, run, transaction
+from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
 from ...logs import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, among, courses, enrollments, utcnow
 from .. import Context
@@ -23,9 +26,9 @@ from .statements import course_ids, lock_courses, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
-"""Students promoted in one transaction: how long one lock is held."""
-TIME_LIMIT_S = 0.5
-"""How long one request goes on promoting; the rest is found from the state."""
+"""Most students promoted in one transaction, which bounds how long one lock is held."""
+TIME_LIMIT_S = 0.25
+"""How long one request continues to promote; it promotes at least one batch. The rest is background work."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,41 +60,69 @@ _PROMOTE = (
 )
 
 
-def promote(course_list: Sequence[int], context: Context) -> int:
-    """Seat those who wait for `course_list` while there are seats. Returns how many were seated; never raises."""
+class Promotion(NamedTuple):
+    """What a bounded promotion did.
+
+    `pending`: students may still wait beside a free seat, because the time was over or the database refused.
+    """
+
+    promoted: int
+    pending: bool
+
+
+def promote(course_list: Sequence[int], context: Context) -> Promotion:
+    """Promote from the waitlists of `course_list` into free seats, for a bounded time. Never raises."""
+    if not course_list:
+        return Promotion(0, pending=False)
     stop = time.monotonic() + TIME_LIMIT_S
-    seated = 0
-    progress = bool(course_list)
+    promoted = 0
+    progress = True
     try:
-        while progress:
+        while due := autocommit(_DUE, {"course_ids": course_list}):
+            if not progress:
+                return Promotion(promoted, pending=True)
             progress = False
-            for row in autocommit(_DUE, {"course_ids": course_list}):
-                batch = _promote_course(row.id, context)
-                seated += batch
+            for row in due:
+                batch = promote_batch(row.id, context)
+                promoted += batch
                 progress = progress or batch > 0
                 if time.monotonic() > stop:
-                    return seated
+                    return Promotion(promoted, pending=True)
     except SQLAlchemyError as error:
         _postponed(course_list, error)
-    return seated
+        return Promotion(promoted, pending=True)
+    return Promotion(promoted, pending=False)
 
 
 def promote_all(context: Context) -> tuple[int, int]:
-    """Seat those who wait in every course that has seats, whatever prevented it before.
+    """Promote in every course with a free seat and a waitlist, whatever prevented it before.
 
-    Returns how many were seated, and how many courses still have seats to give (because their promotion failed).
+    Returns how many were promoted, and how many courses still have both (because their promotion failed).
     """
-    seated = 0
-    while due := [row.id for row in autocommit(_ALL_DUE)]:
-        batch = sum(promote([course_id], context) for course_id in due)
+    promoted = 0
+    while due := due_courses():
+        batch = sum(promote([course_id], context).promoted for course_id in due)
         if not batch:
             break
-        seated += batch
-    return seated, len(due)
+        promoted += batch
+    return promoted, len(due)
 
 
-def _promote_course(course_id: int, context: Context) -> int:
-    """One batch of one course; a course that cannot be had now does not stop the others."""
+def due_courses() -> list[int]:
+    """Find the courses with a free seat while students wait for it; their ids, ascending."""
+    return [row.id for row in autocommit(_ALL_DUE)]
+
+
+def is_due(course: AnyRow) -> bool:
+    """Whether a seat of this course is free while students wait for it."""
+    return course.waiting > 0 and (course.capacity is None or course.seats_taken < course.capacity)
+
+
+def promote_batch(course_id: int, context: Context) -> int:
+    """Promote at most `BATCH` students of one course in one transaction, and log each of them.
+
+    Returns how many. A database error is logged and counts as none, so that one course does not stop the others.
+    """
     started = time.perf_counter()
     try:
         batch = retry(functools.partial(_promote_batch, course_id, context), repeatable=True)
@@ -118,5 +149,5 @@ def _promote_batch(course_id: int, context: Context) -> list[int]:
         (course,) = found
         free = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
         values = {"course": course_id, "seats": free, "at": utcnow(), "request": context.request_id}
-        seated = run(connection, _PROMOTE, values)
-        return [row.student_id for row in seated]
+        promoted = run(connection, _PROMOTE, values)
+        return [row.student_id for row in promoted]

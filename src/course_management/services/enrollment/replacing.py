@@ -47,8 +47,9 @@ def replace(
         if isinstance(found, Replacement):
             return found
         unclaimed = [each.course_id for each in found if each.seat_unclaimed]
-        if not dry_run and promote(unclaimed, context):
-            raise Raced  # the seats have their owners now: decide again
+        # While students still wait beside the seat, the refusal is true: it is reserved for them.
+        if unclaimed and not dry_run and not promote(unclaimed, context).pending:
+            raise Raced
         refuse(found)
         raise Raced  # all could be had after all
 

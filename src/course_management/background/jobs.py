@@ -1,0 +1,85 @@
+"""The list of jobs, and how one of them runs.
+
+A job is a generator function: each `next` does one short step, which is one transaction, and the generator ends when
+nothing is left to do. So one thread can renew its lease, stop, and be fair to all jobs between any two steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..database import is_missing, is_unavailable, kind_of
+from ..logs import frames_of
+from .promotion import PromotionJob
+
+LONGEST_PAUSE_S = 60.0
+"""Longest pause of a job that fails again and again."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that is looked for every `every_s` seconds; `steps` begins a run."""
+
+    name: str
+    steps: Callable[[], Iterator[object]]
+    every_s: float
+
+
+def all_jobs() -> list[Job]:
+    """Every job of the service. Each list has state of its own: which work was postponed, and until when."""
+    return [Job("promotion", PromotionJob().steps, every_s=1.0)]
+
+
+class Running:
+    """One job of one worker: its present run, and when the next one begins."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._steps: Iterator[object] | None = None
+        self._due_at = 0.0
+        self._failures = 0
+
+    def step(self) -> bool:
+        """Do one step if the job is due. Returns whether there was one.
+
+        A failed job pauses, longer each time, and the others go on. Raises only what concerns them all: that the
+        database is unavailable, or was not migrated.
+        """
+        if self._steps is None:
+            if time.monotonic() < self._due_at:
+                return False
+            self._steps = self._job.steps()
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._end_run(self._job.every_s)
+            self._failures = 0
+            return False
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) and (is_unavailable(error) or is_missing(error)):
+                self.end()
+                raise
+            self._failed(error)
+            return False
+        return True
+
+    def end(self) -> None:
+        """Abandon the present run; the next one finds what is left."""
+        self._end_run(0.0)
+
+    def _failed(self, error: Exception) -> None:
+        self._end_run(min(self._job.every_s * 2.0**self._failures, LONGEST_PAUSE_S))
+        self._failures = min(self._failures + 1, 10)
+        facts = {"error": type(error).__name__, "kind": kind_of(error), "frames": frames_of(error)}
+        log.error("background.job_failed", job=self._job.name, **facts)
+
+    def _end_run(self, pause_s: float) -> None:
+        self._steps = None
+        self._due_at = time.monotonic() + pause_s

@@ -1,0 +1,112 @@
+"""The lease: which process does the background work of a database.
+
+PostgreSQL: a row of the table `leases`, by the database's clock alone, so that the clocks of machines may differ. It is
+no advisory lock, because behind PgBouncer a session belongs to nobody.
+
+SQLite: a lock on a file beside the database, which the kernel releases when the process ends, so that an idle school
+writes nothing. The file is a separate one: closing any descriptor of a file drops all POSIX locks that the process has
+on it, and SQLite's locks on its own files are such locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Interval, String, bindparam, delete, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import URL
+
+from ..database import autocommit
+from ..models import leases
+
+NAME = "background"
+LEASE_S = 12.0
+"""How long a lease is good for once it is taken or renewed."""
+RENEW_S = 5.0
+"""How often the leader renews it."""
+TRY_S = 3.0
+"""How often the others try to take it: a dead leader is replaced within `LEASE_S` + `TRY_S` seconds."""
+
+_name = bindparam("lease", type_=String)
+_holder = bindparam("by", type_=String)
+_until = func.now() + bindparam("lasts", type_=Interval)
+_new = insert(leases).from_select(
+    ["name", "holder", "expires_at"],
+    # While somebody else holds it, not even a row is locked: trying writes nothing.
+    select(_name, _holder, _until).where(
+        ~exists().where(leases.c.name == _name, leases.c.holder != _holder, leases.c.expires_at > func.now())
+    ),
+)
+# Of several who find it free at once, the first one gets it: the others look again under the lock of the row.
+_TAKE = _new.on_conflict_do_update(
+    index_elements=["name"],
+    set_={"holder": _new.excluded.holder, "expires_at": _new.excluded.expires_at},
+    where=or_(leases.c.holder == _new.excluded.holder, leases.c.expires_at <= func.now()),
+).returning(leases.c.holder)
+_RELEASE = delete(leases).where(leases.c.name == _name, leases.c.holder == _holder)
+
+
+class Lease(Protocol):
+    """What a leader holds."""
+
+    def acquire(self) -> bool:
+        """Take the lease, or renew it. Returns whether this process holds it now."""
+
+    def release(self) -> None:
+        """Give it back, so that another process can take it at once."""
+
+
+class RowLease:
+    """A lease in the table `leases`; for use in the app's context. Raises SQLAlchemy's errors."""
+
+    def __init__(self) -> None:
+        self.holder = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(8)}"
+
+    def acquire(self) -> bool:
+        """Take the lease if it is free or has expired, or renew it: one statement, safe to repeat."""
+        values = {"lease": NAME, "by": self.holder, "lasts": timedelta(seconds=LEASE_S)}
+        return bool(autocommit(_TAKE, values))
+
+    def release(self) -> None:
+        """Remove the row, if it is still ours."""
+        autocommit(_RELEASE, {"lease": NAME, "by": self.holder})
+
+
+class FileLease:
+    """A lock on a file, made with mode 600 if it is not there. Raises `OSError`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Lock the file, or find that it is locked by this very object already."""
+        if self._descriptor is not None:
+            return True
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Unlock the file; it stays where it is, since another process may just be opening it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def lease_of(database: URL) -> RowLease | FileLease:
+    """The lease of the background work of a database."""
+    return FileLease(f"{database.database}-leader") if database.get_backend_name() == "sqlite" else RowLease()

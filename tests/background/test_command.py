@@ -1,0 +1,73 @@
+"""`course-management worker`: the same jobs in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL
+
+from ..databases import PATIENCE_S
+from ..real_server import COMMAND, end, environment, until
+
+Make = Callable[..., int]
+
+
+@contextmanager
+def working(folder: Path, database: URL, name: str = "worker") -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`course-management worker` on a database: the process, and its log."""
+    log = folder / f"{name}.log"
+    settings = environment(database, 1, LOG_FORMAT="json", BACKGROUND="off")
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [COMMAND[0], "worker"], env=settings, cwd=folder, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process, log
+    finally:
+        end(process)
+
+
+def events(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_promotes_and_ends_when_it_is_told_to(
+    tmp_path: Path,
+    database: URL,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    sql: Any,
+    counters: Any,
+    number: signal.Signals,
+) -> None:
+    full, waiting = course(capacity=0, waitlist_capacity=None), student()
+    enroll(waiting, full, waitlist=True)
+    sql("UPDATE courses SET capacity = 1")
+
+    with working(tmp_path, database) as (process, log):
+        until(lambda: counters(full) == (1, 0), "the promotion")
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0
+
+    lines = events(log)
+    assert [line["event"] for line in lines] == ["background.leader", "enrollment.promoted", "background.stopped"]
+    assert lines[1] | {"duration_ms": 0} == {
+        "event": "enrollment.promoted",
+        "level": "info",
+        "student_id": waiting,
+        "course_ids": [full],
+        "codes": [],
+        "duration_ms": 0,
+        "timestamp": lines[1]["timestamp"],
+    }
+    assert lines[0]["pid"] == process.pid
+    assert not sql("SELECT * FROM leases")

@@ -1,0 +1,205 @@
+"""The lease: one holder at a time, by the database's clock alone, and it ends with its holder."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import URL, text, true
+
+from course_management.background import lease
+from course_management.background.lease import FileLease, RowLease, lease_of
+from course_management.database import db
+from course_management.models import leases
+
+from ..conftest import PATIENT, wait_until_blocked
+
+MakeLease = Callable[[], RowLease | FileLease]
+TOGETHER = 8
+
+
+@pytest.fixture
+def make_lease(app: Flask, database: URL) -> Any:
+    """Makes leases, as processes would that work on the same database."""
+    with app.app_context():
+        yield lambda: lease_of(database)
+
+
+@pytest.fixture
+def only_postgresql(backend: str) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite's lease is a lock on a file")
+
+
+def test_of_two_one_gets_it_and_keeps_it(make_lease: MakeLease) -> None:
+    first, second = make_lease(), make_lease()
+
+    assert first.acquire()
+    assert not second.acquire()
+    assert first.acquire()
+    assert not second.acquire()
+
+
+def test_what_is_given_back_is_there_for_the_next_at_once(make_lease: MakeLease) -> None:
+    first, second = make_lease(), make_lease()
+    assert first.acquire()
+
+    first.release()
+
+    assert second.acquire()
+    assert not first.acquire()
+
+
+def test_who_does_not_hold_it_cannot_give_it_away(make_lease: MakeLease) -> None:
+    first, second, third = make_lease(), make_lease(), make_lease()
+    assert first.acquire()
+
+    second.release()
+
+    assert not third.acquire()
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_an_expired_lease_is_taken_and_its_holder_finds_out(make_lease: MakeLease, sql: Any) -> None:
+    frozen, other = make_lease(), make_lease()
+    assert frozen.acquire()
+    sql("UPDATE leases SET expires_at = now() - interval '1 ms'")
+
+    assert other.acquire()
+    assert not frozen.acquire()
+    frozen.release()
+    assert other.acquire()
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_an_expired_lease_that_nobody_took_is_renewed_by_its_holder(make_lease: MakeLease, sql: Any) -> None:
+    slow = make_lease()
+    assert slow.acquire()
+    sql("UPDATE leases SET expires_at = now() - interval '1 ms'")
+
+    assert slow.acquire()
+    assert sql("SELECT expires_at > now() FROM leases") == [(True,)]
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_a_lease_ends_by_the_clock_of_the_database_and_no_other(
+    make_lease: MakeLease, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("course_management.models.utcnow", None)  # nothing here asks what time it is on this machine
+
+    assert make_lease().acquire()
+
+    assert sql(
+        "SELECT expires_at > now(), expires_at <= now() + make_interval(secs => :longest) FROM leases",
+        longest=lease.LEASE_S,
+    ) == [(True, True)]
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_looking_at_a_lease_of_another_writes_nothing(make_lease: MakeLease, sql: Any) -> None:
+    first, second = make_lease(), make_lease()
+    first.acquire()
+    before = sql("SELECT xmin, xmax, ctid FROM leases")
+
+    assert not second.acquire()
+
+    assert sql("SELECT xmin, xmax, ctid FROM leases") == before
+
+
+@pytest.mark.usefixtures("only_postgresql")
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("before", ["nobody had it", "it has expired"])
+def test_of_many_at_once_exactly_one_gets_it(
+    make_app: Callable[..., Flask],
+    database: URL,
+    sql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    guarded: bool,
+    before: str,
+) -> None:
+    """The control is the same statement without its condition: then all of them believe that they hold it."""
+    if not guarded:
+        taken = lease._new.on_conflict_do_update(  # noqa: SLF001
+            index_elements=["name"],
+            set_={"holder": lease._new.excluded.holder},  # noqa: SLF001
+            where=true(),
+        ).returning(leases.c.holder)
+        monkeypatch.setattr(lease, "_TAKE", taken)
+    if before == "it has expired":
+        sql("INSERT INTO leases VALUES ('background', 'dead', now() - interval '1 s')")
+    app = make_app(threads=TOGETHER + 2, **PATIENT)
+    with app.app_context():
+        engine = db.engine
+
+    def take() -> bool:
+        with app.app_context():
+            return lease_of(database).acquire()
+
+    with ThreadPoolExecutor(TOGETHER) as pool, engine.connect() as rival:
+        # Each of them has begun, and found the lease free, before the first can have it.
+        rival.execute(
+            text(
+                "INSERT INTO leases VALUES ('background', 'rival', now() - interval '1 s')"
+                " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder"
+            )
+        )
+        asked = [pool.submit(take) for _ in range(TOGETHER)]
+        wait_until_blocked(engine, TOGETHER)
+        rival.rollback()
+        winners = sum(each.result() for each in asked)
+
+    assert winners == (1 if guarded else TOGETHER)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "school.db-leader"
+
+
+def test_a_lock_on_a_file_ends_with_its_process(path: Path) -> None:
+    mine = FileLease(path)
+    holder = f"""
+from course_management.background.lease import FileLease
+print(FileLease({str(path)!r}).acquire(), flush=True)
+input()
+"""
+    with subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert not mine.acquire()
+        other.kill()
+
+    assert mine.acquire()
+
+
+def test_the_file_of_the_lock_is_nobody_elses_to_read_and_stays_empty(path: Path) -> None:
+    assert FileLease(path).acquire()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.stat().st_size == 0
+
+
+def test_a_file_that_cannot_be_made_is_an_error_and_leaves_no_descriptor(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        FileLease(tmp_path / "gone" / "school.db-leader").acquire()
+
+
+def test_a_lock_that_is_refused_leaves_no_descriptor(path: Path) -> None:
+    holder, other = FileLease(path), FileLease(path)
+    assert holder.acquire()
+    before = len([*Path("/proc/self/fd").iterdir()])
+
+    for _ in range(5):
+        assert not other.acquire()
+
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
