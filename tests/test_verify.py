@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +14,9 @@ from flask import Flask
 from sqlalchemy import URL, Engine
 
 from course_management import cli, demo, verify
+from course_management.background import lease
+from course_management.services import Context
+from course_management.services.enrollment import enrolling, promotion
 
 TRIGGERS = {
     "student_courses": ["student_courses_inserted", "student_courses_updated", "student_courses_held_rows_stay"],
@@ -31,6 +37,7 @@ def school(app: Flask) -> None:
 def broken(app: Flask, school: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:  # noqa: ARG001
     """The invariants that do not hold, with the evidence."""
     monkeypatch.setattr(verify, "SECOND_LOOK_S", 0.01)
+    monkeypatch.setattr(verify, "STALLED_AFTER_S", 0.0)
 
     def find() -> dict[str, Any]:
         with app.app_context():
@@ -104,17 +111,106 @@ def test_each_way_to_be_unsound_is_found(broken: Any, tamper: Any, name: str, st
     assert {"course_id", "student_id", "line"} & set(found[name][0])
 
 
-def test_a_promotion_under_way_is_no_mistake(
-    app: Flask, broken: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], object]], None]:
+    """Lets something happen before each look after the first; it is called with the number of the look, from 1.
+
+    The clock goes on by one second a look.
+    """
+
+    def arrange(happen: Callable[[int], object]) -> None:
+        looks, seconds = itertools.count(1), itertools.count()
+        clock = SimpleNamespace(
+            sleep=lambda _: happen(next(looks)),
+            monotonic=lambda: float(next(seconds)),
+            perf_counter=time.perf_counter,
+        )
+        monkeypatch.setattr(verify, "time", clock)
+
+    return arrange
+
+
+@pytest.fixture
+def waitlist(student: Callable[..., int], course: Callable[..., int], enroll: Any) -> Callable[[], int]:
+    """Makes a course without a seat that three students wait for; its id."""
+
+    def make() -> int:
+        full = course(capacity=0, waitlist_capacity=None)
+        for _ in range(3):
+            enroll(student(), full, waitlist=True)
+        return full
+
+    return make
+
+
+def test_a_promotion_under_way_is_no_mistake(app: Flask, broken: Any, sql: Any, between_looks: Any) -> None:
     sql("UPDATE courses SET capacity = 3 WHERE id = 5")
-
-    def meanwhile(_: float) -> None:
-        app.test_client().post("/students/3/enroll", json={"course_id": 5})
-
-    monkeypatch.setattr("course_management.verify.time.sleep", meanwhile)
+    between_looks(lambda _: app.test_client().post("/students/3/enroll", json={"course_id": 5}))
 
     assert broken() == {}
+
+
+def test_courses_that_wait_for_their_turn_are_no_mistake_while_promotion_goes_on(
+    app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first course takes three looks, one student each; only then it is the turn of the second one."""
+    monkeypatch.setattr(verify, "STALLED_AFTER_S", 3600.0)
+    monkeypatch.setattr(promotion, "BATCH", 1)
+    first, second = waitlist(), waitlist()
+    sql("UPDATE courses SET capacity = NULL WHERE capacity = 0")
+
+    def one_step(look: int) -> None:
+        with app.app_context():
+            promotion.promote_batch(first if look <= 3 else second, Context())
+
+    between_looks(one_step)
+
+    assert broken() == {}
+
+
+def test_a_course_that_is_passed_over_is_found_although_others_go_on(
+    app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = waitlist(), waitlist()
+    monkeypatch.setattr(promotion, "BATCH", 1)
+    sql("UPDATE courses SET capacity = NULL WHERE capacity = 0")
+    monkeypatch.setattr(verify, "STALLED_AFTER_S", 4.0)
+
+    def one_step(_: int) -> None:
+        with app.app_context():
+            promotion.promote_batch(first, Context())
+
+    between_looks(one_step)
+
+    found = broken()
+
+    assert [row["course_id"] for row in found["no seat is free while somebody waits"]] == [second]
+
+
+def test_a_waitlist_that_never_ends_does_not_keep_verify_from_ending(
+    student: Any, enroll: Any, app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: Any
+) -> None:
+    first, second = waitlist(), waitlist()
+    monkeypatch.setattr(promotion, "BATCH", 1)
+    monkeypatch.setattr(verify, "STALLED_AFTER_S", 3600.0)
+    monkeypatch.setattr(verify, "LONGEST_LOOK_S", 10.0)
+    sql("UPDATE courses SET capacity = NULL WHERE capacity = 0")
+
+    def one_step(_: int) -> None:
+        with app.app_context():
+            promotion.promote_batch(first, Context())
+            monkeypatch.setattr(enrolling, "promote", lambda *_: promotion.Promotion(0, pending=True))
+            enroll(student(), first, waitlist=True)
+
+    between_looks(one_step)
+
+    found = broken()
+
+    assert [row["course_id"] for row in found["no seat is free while somebody waits"]] == [second]
+
+
+def test_verify_is_patient_until_a_dead_leader_has_been_replaced() -> None:
+    assert verify.STALLED_AFTER_S > lease.LEASE_S + lease.TRY_S + verify.SECOND_LOOK_S
 
 
 @pytest.mark.usefixtures("school")

@@ -20,7 +20,11 @@ from .database import db
 EVIDENCE = 20
 """Rows that are shown for a broken invariant."""
 SECOND_LOOK_S = 2.0
-"""A free seat while somebody waits is no mistake yet: a promotion may be under way."""
+"""Pause between two looks at free seats beside waiting students: promotion may be in progress."""
+STALLED_AFTER_S = 20.0
+"""Promotion is stalled when no waitlist has moved for this long: longer than it takes to replace a leader that died."""
+LONGEST_LOOK_S = 120.0
+"""How long the looks go on while some waitlists move and others do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,18 @@ INVARIANTS = (
 
 def verify(announce: Callable[[str], None] = lambda _: None) -> Iterator[Finding]:
     """Check every invariant; the findings, in order, as they are made. `announce` gets each name before its check."""
+    again = []
     with _snapshot() as connection:
         for invariant in INVARIANTS:
             announce(invariant.name)
             finding = _check(connection, invariant)
             if finding.evidence and invariant.second_look:
-                finding = _look_again(invariant, finding)
-            yield finding
+                again.append((invariant, finding))
+            else:
+                yield finding
+    for invariant, finding in again:  # without the snapshot: it would keep the database from cleaning up meanwhile
+        announce(invariant.name)
+        yield _look_again(invariant, finding)
 
 
 def _check(connection: Connection, invariant: Invariant) -> Finding:
@@ -140,13 +149,29 @@ def _check(connection: Connection, invariant: Invariant) -> Finding:
 
 
 def _look_again(invariant: Invariant, first: Finding) -> Finding:
-    """Only what is found a second time, in a new snapshot a while later, is broken: the same one still waits."""
-    time.sleep(SECOND_LOOK_S)
-    with _snapshot() as connection:
-        second = _check(connection, invariant)
-    seen = {(row["course_id"], row["first_in_queue"]) for row in first.evidence}
-    still = [row for row in second.evidence if (row["course_id"], row["first_in_queue"]) in seen]
-    return Finding(first.name, second.checked, still[:EVIDENCE], first.seconds + second.seconds)
+    """Look again until promotion has reached every course of the first look, or has stalled.
+
+    Broken are the courses whose first student in the waitlist is still the same when no waitlist has moved for
+    `STALLED_AFTER_S`, or when `LONGEST_LOOK_S` are over.
+    """
+    started = moved = time.monotonic()
+    at_first = latest = _heads(first)
+    while True:
+        time.sleep(SECOND_LOOK_S)
+        with _snapshot() as connection:
+            now = _check(connection, invariant)
+        heads = {course: head for course, head in _heads(now).items() if course in at_first}
+        still = [row for row in now.evidence if at_first.get(row["course_id"]) == row["first_in_queue"]]
+        present = time.monotonic()
+        if heads != latest:
+            latest, moved = heads, present
+        if not still or present - moved >= STALLED_AFTER_S or present - started >= LONGEST_LOOK_S:
+            return Finding(first.name, now.checked, still[:EVIDENCE], first.seconds + present - started)
+
+
+def _heads(finding: Finding) -> dict[int, int]:
+    """The first number in the waitlist of each course that was found."""
+    return {row["course_id"]: row["first_in_queue"] for row in finding.evidence}
 
 
 @contextmanager
