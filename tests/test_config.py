@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
 
-from course_management.config import ConfigurationError, Settings
+from course_management.addresses import without_password
+from course_management.config import ConfigurationError, Settings, database_url
 
 from .databases import ROOT
 
@@ -61,6 +66,155 @@ def test_a_wrong_setting_is_a_plain_sentence(name: str, value: str, sentence: st
 
     assert problem.startswith(f"{name} ")
     assert sentence in problem
+
+
+CANARY = "Tw33ty"
+ADDRESSES = {
+    "DATABASE_URL": ("postgresql", "sqlite", "mysql"),
+    "RATELIMIT_STORAGE_URI": ("redis", "rediss", "redis+unix", "memory", "redisx", "memcached"),
+    "OIDC_ISSUER": ("https", "http"),
+    "OIDC_JWKS_URL": ("https", "ftp"),
+    "CORS_ORIGINS": ("https", "http"),
+}
+MALFORMED = [
+    "u:Tw33ty@h",
+    "scheme:u:Tw33ty@h",
+    "scheme:/u:Tw33ty@h",
+    "scheme://u:Tw33ty@h:port/1",
+    "scheme://u:Tw33ty@h:99999/1",
+    "scheme://u:Tw33ty@h:-1/1",
+    "scheme://u:Tw33ty@[::1/1",
+    "scheme://u:Tw33ty@[::1]]:1:2/1",
+    "scheme://u:Tw33ty@[nonsense]/1",
+    "scheme://u:a/Tw33ty@h/1",
+    "scheme://u:a@Tw33ty@h/1",
+    "scheme://u:a#Tw33ty@h/1",
+    "scheme://u:a?Tw33ty@h/1",
+    "scheme://u:a Tw33ty@h/1",
+    "scheme://u:a[Tw33ty@h/1",
+    "scheme://u:a\nTw33ty@h/1",
+    "scheme://u:éTw33ty@bücher.example/1",
+    "scheme://u:%zzTw33ty@h/1",
+    "scheme://Tw33ty",
+    "scheme://u:Tw33ty@",
+    "scheme://u:Tw33ty@h/a?nonsense=Tw33ty",
+    "scheme://u:Tw33ty@h/1?socket_timeout=Tw33ty",
+    "scheme://u:Tw33ty@h?password=Tw33ty",
+    "scheme://u:Tw33ty@h/\x00",
+    "scheme://u:Tw33ty@\N{FULLWIDTH FULL STOP}h",
+    " scheme://u:Tw33ty@h ",
+]
+
+
+@pytest.mark.parametrize("value", MALFORMED)
+@pytest.mark.parametrize(("name", "scheme"), [(name, each) for name, all_ in ADDRESSES.items() for each in all_])
+def test_no_sentence_about_an_address_repeats_its_password(name: str, scheme: str, value: str) -> None:
+    value = value.replace("scheme", scheme)
+    sentences, said = [], ""
+    try:
+        said = without_password(Settings.load({"OIDC_AUDIENCE": "courses"}, {name: value}).database_url)
+    except ConfigurationError as error:
+        sentences, said = error.problems, "".join(traceback.format_exception(error))
+
+    assert all(each.startswith((f"{name} ", "OIDC_ISSUER, ")) and each.endswith(".") for each in sentences)
+    # A host may be called anything; what stands where a password may stand is not shown.
+    assert CANARY not in said or f"//{CANARY}" in value
+
+
+def test_a_wrong_setting_is_a_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "course-management"), "serve"]
+    environ = {**os.environ, "RATELIMIT_STORAGE_URI": f"redisx://u:{CANARY}@h"}
+
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == ("RATELIMIT_STORAGE_URI must begin with memory://, redis://, rediss:// or redis+unix://.\n")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redisx://h",
+        "memcached://h:11211",
+        "mongodb://h",
+        "etcd://h:2379",
+        "redis+cluster://h:6379",
+        "redis+sentinel://h:26379/mymaster",
+        "valkey://h",
+        "async+redis://h",
+        "h:6379",
+        "redis",
+    ],
+)
+def test_rate_limits_are_counted_only_where_this_service_can(value: str) -> None:
+    (problem,) = problems(RATELIMIT_STORAGE_URI=value)
+    assert "must begin with memory://, redis://, rediss:// or redis+unix://" in problem
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("redis://", "names no host"),
+        ("redis://h/db", "a database of Redis that is not a number"),
+        ("redis://h?foo=1", "has a parameter that Redis does not know"),
+        ("redis://h?socket_timeout=soon", "with a wrong value"),
+        ("rediss://h?ssl_cert_reqs=perhaps", "with a wrong value"),
+        ("redis://h:6379x", "is not a well-formed address"),
+        ("redis://h:0", "is not a well-formed address"),
+        ("redis://[::1", "is not a well-formed address"),
+        ("redis://u:p@ss@h", "%40 for @"),
+        ("redis://u:p ss@h", "has a space"),
+        ("redis://bücher.example", "not ASCII"),
+    ],
+)
+def test_a_wrong_address_of_redis_is_a_sentence(value: str, sentence: str) -> None:
+    (problem,) = problems(RATELIMIT_STORAGE_URI=value)
+    assert problem.startswith("RATELIMIT_STORAGE_URI ")
+    assert sentence in problem
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "memory://",
+        "redis://h",
+        "redis://:pa%40ss@h:6379/2",
+        "redis://u:p@[::1]:6379/0?socket_timeout=1",
+        "rediss://u:p@h?ssl_cert_reqs=none",
+        "redis+unix:///run/redis.sock",
+    ],
+)
+def test_an_address_where_rate_limits_can_be_counted(value: str) -> None:
+    assert Settings.load(environ={"RATELIMIT_STORAGE_URI": value}).ratelimit_storage_uri == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("OIDC_ISSUER", "login.example.edu", "is not a web address"),
+        ("OIDC_ISSUER", "file:///etc/passwd", "is not a web address"),
+        ("OIDC_ISSUER", "https://", "is not a web address"),
+        ("OIDC_ISSUER", "http://login.example.edu", "must begin with https"),
+        ("OIDC_ISSUER", "https://u@login.example.edu", "has a user name or password"),
+        ("OIDC_JWKS_URL", "https://login.example.edu:port/keys", "is not a well-formed address"),
+        ("OIDC_JWKS_URL", "https://bücher.example/keys", "xn--"),
+        ("CORS_ORIGINS", "https://a.example, https://b.example/path", "not an origin (number 2)"),
+        ("CORS_ORIGINS", "https://a.example?x", "not an origin (number 1)"),
+        ("CORS_ORIGINS", "https://*.example", "not an origin"),
+        ("CORS_ORIGINS", "https://u@a.example", "not an origin"),
+        ("CORS_ORIGINS", "https://a.example:port", "is not a well-formed address"),
+        ("DATABASE_URL", "postgresql://h:99999/db", "names a port"),
+        ("DATABASE_URL", "postgresql://h:port/db", "percent-encoded"),
+    ],
+)
+def test_a_wrong_address_is_a_sentence(name: str, value: str, sentence: str) -> None:
+    problem = next(each for each in problems(**{name: value}) if each.startswith(f"{name} "))
+    assert sentence in problem
+
+
+def test_a_password_in_the_parameters_of_the_database_is_not_shown() -> None:
+    url = database_url(f"postgresql://u:{CANARY}@h/db?password={CANARY}&sslpassword={CANARY}&sslmode=require")
+    assert without_password(url) == "postgresql+psycopg://u:***@h/db?sslmode=require"
 
 
 def test_everything_wrong_is_said_at_once() -> None:

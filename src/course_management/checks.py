@@ -11,7 +11,8 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from .access import keys
-from .config import LOOPBACK, Settings
+from .addresses import LOOPBACK
+from .config import Settings
 from .database import db, kind_of, schema_state, why
 from .database.schema import NEWER
 from .environment import ENV_FILE

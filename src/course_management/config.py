@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse
 from psycopg.pq import Conninfo
@@ -22,10 +21,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from . import environment
+from .addresses import origins, storage_uri, web_address
 
 MIB = 1024 * 1024
 MAX_PORT = 65_535
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class ConfigurationError(Exception):
@@ -45,7 +44,10 @@ def database_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise ValueError("is not a database URL; write sqlite:///file.db or postgresql://user@host/name") from None
+        raise ValueError(
+            "is not a database URL; write sqlite:///file.db or postgresql://user@host/name, and special characters of "
+            "the password percent-encoded: %40 for @, %2F for /, %3A for :"
+        ) from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         _check_postgresql(url)
         return url.set(drivername="postgresql+psycopg")
@@ -71,6 +73,8 @@ def database_url(text: str) -> URL:
 def _check_postgresql(url: URL) -> None:
     if "@" in str(url.host):
         raise ValueError("has more than one @; write an @ in the password as %40")
+    if url.port is not None and not 0 < url.port <= MAX_PORT:
+        raise ValueError(f"names a port that is not between 1 and {MAX_PORT}")
     known = [each.keyword.decode() for each in Conninfo.get_defaults()]
     for name in url.query:
         if name not in known:
@@ -111,26 +115,6 @@ def not_empty(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty")
     return text.strip()
-
-
-def web_address(text: str) -> str:
-    """A check for an address with https, or with http on this machine; empty is allowed."""
-    found = urlsplit(text)
-    if text and not found.hostname:
-        raise ValueError(f"is {text!r}, which is not a web address")
-    if text and found.scheme != "https" and not (found.scheme == "http" and found.hostname in LOOPBACK):
-        raise ValueError("must begin with https: whoever can change what it answers can make tokens")
-    return text
-
-
-def origins(text: str) -> tuple[str, ...]:
-    """A check for a list of origins: scheme, host and port, and nothing behind them."""
-    found = tuple(each.strip().rstrip("/") for each in text.split(",") if each.strip())
-    for each in found:
-        parts = urlsplit(each)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "*" in each:
-            raise ValueError(f"names {each!r}, which is not an origin; write https://host, and no *")
-    return found
 
 
 def rate(text: str) -> RateLimitItem | None:
@@ -197,7 +181,7 @@ class Settings:
     ratelimit_service_reads: RateLimitItem | None = setting("none", rate, "How often a service may read, or none.")
     ratelimit_service_writes: RateLimitItem | None = setting("none", rate, "How often a service may write, or none.")
     ratelimit_storage_uri: str = setting(
-        "memory://", not_empty, "Where requests are counted: memory:// for each worker, or redis://host:6379 for all."
+        "memory://", storage_uri, "Where requests are counted: memory:// for each worker, or redis://host:6379 for all."
     )
     max_body_bytes: int = setting(str(MIB), integer(1024, 64 * MIB), "Largest request body that is read, in bytes.")
     database_deadline_ms: int = setting(

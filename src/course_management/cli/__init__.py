@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import __version__, background, checks, demo, log_output, logs, server
 from .. import verify as verification
+from ..addresses import without_password
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_state
 from ..errors import Problem
@@ -158,7 +159,7 @@ def check() -> None:
 def status() -> None:
     """Show the database: where it is, its schema, how much is in it. Exit 1 when it is not ready."""
     settings = Settings.load()
-    click.echo(f"Database     {settings.database_url.render_as_string(hide_password=True)}")
+    click.echo(f"Database     {without_password(settings.database_url)}")
     with service(ready=False):
         if problem := checks.not_ready():
             click.echo(f"Not ready    {problem}")

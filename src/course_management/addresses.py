@@ -1,0 +1,85 @@
+"""Checks of settings that are addresses of other services.
+
+Such an address may carry a password, also where it does not belong, so no sentence here repeats any part of it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import URL
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+STORAGES = ("memory", "redis", "rediss", "redis+unix")
+"""Schemes of `limits` that work with the packages of this service."""
+
+
+def web_address(text: str) -> str:
+    """Check an address with https, or with http on this machine; empty is allowed."""
+    if not text:
+        return text
+    parts = _split(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not a web address; write https://host/path")
+    if "@" in parts.netloc:
+        raise ValueError("has a user name or password, which is not supported; write https://host/path")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("must begin with https: whoever can change the response can make tokens")
+    return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Check a list of origins, separated by commas: scheme, host and port, and nothing behind them."""
+    found = tuple(each.strip().rstrip("/") for each in text.split(",") if each.strip())
+    for number, each in enumerate(found, 1):
+        parts = _split(each)
+        is_origin = parts.scheme in {"http", "https"} and parts.hostname and each == f"{parts.scheme}://{parts.netloc}"
+        if not is_origin or "*" in each or "@" in each:
+            raise ValueError(f"has an entry that is not an origin (number {number}); write https://host, without *")
+    return found
+
+
+def storage_uri(text: str) -> str:
+    """Check where rate limits are counted: in memory, or in a Redis; nothing connects."""
+    text = text.strip()
+    parts = _split(text)
+    if parts.scheme not in STORAGES:
+        raise ValueError(f"must begin with {', '.join(f'{each}://' for each in STORAGES[:-1])} or {STORAGES[-1]}://")
+    if parts.scheme == "memory":
+        return "memory://"
+    if parts.scheme != "redis+unix" and not parts.hostname:
+        raise ValueError("names no host; write redis://host:6379")
+    if parts.scheme != "redis+unix" and not (parts.path.strip("/") or "0").isdigit():
+        raise ValueError("names a database of Redis that is not a number; write redis://host:6379/0")
+    from redis import ConnectionPool  # noqa: PLC0415 - some MB in each worker, for services that use it
+
+    try:
+        ConnectionPool.from_url(text.replace("redis+unix:", "unix:", 1)).make_connection()
+    except Exception:  # noqa: BLE001 - its text may repeat the address
+        raise ValueError("has a parameter that Redis does not know, or with a wrong value") from None
+    return text
+
+
+def without_password(url: URL) -> str:
+    """Return the address of the database as it may be shown."""
+    secret = [name for name in url.query if "password" in name]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def _split(text: str) -> SplitResult:
+    """Take an address apart. Raises `ValueError` with a sentence if any part of it cannot be read."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(
+            "has a space or a character that is not ASCII; write a host name as xn--..., anything else percent-encoded"
+        )
+    try:
+        parts = urlsplit(text)
+        well_formed = parts.port != 0 and parts.netloc.count("@") < 2  # noqa: PLR2004 - or of two, one is not encoded
+    except ValueError:  # its text repeats the address
+        well_formed = False
+    if not well_formed:
+        raise ValueError(
+            "is not a well-formed address; check the port and the brackets, and write special characters of a password "
+            "percent-encoded: %40 for @, %2F for /, %3A for :, %23 for #"
+        )
+    return parts
