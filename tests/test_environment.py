@@ -218,7 +218,7 @@ def test_every_command_says_that_a_name_has_no_effect(write: Write) -> None:
 
 
 def test_alembic_says_that_a_name_has_no_effect(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    write("DATABSE_URL=postgresql://u:SECRET@h/d\n")
+    write("DATABSE_URL=postgresql://u:SECRET@h/d\nDATABASE_URL=postgresql://h/d\n")
 
     command.upgrade(Config(ROOT / "alembic.ini"), "head", sql=True)
 
