@@ -129,6 +129,10 @@ class Server:
         """A connection to write to byte by byte."""
         return Connection(self.port)
 
+    def group(self, number: signal.Signals) -> None:
+        """Send a signal to it and all its workers, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
     def workers(self) -> list[int]:
         """The process ids of all the workers there ever were."""
         return [int(pid) for pid in re.findall(r"Spawning worker-\d+ with PID: (\d+)", self.log.read_text())]

@@ -160,6 +160,9 @@ class Settings:
         one_of("on", "off"),
         "Whether `serve` does the background work (promotion) in its workers; off: run `course-management worker`.",
     )
+    worker_timeout_s: int = setting(
+        "30", integer(3, 3600), "Seconds without a sign of life after which a server process is replaced."
+    )
     log_level: str = setting(
         "info", one_of("debug", "info", "warning", "error"), "Least severe log line that is written."
     )

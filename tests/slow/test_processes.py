@@ -1,0 +1,60 @@
+"""The processes of the server, where a test has to wait for seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from course_management.server import supervisor
+
+from ..real_server import Server, until
+from ..test_processes import is_alive, server, stops_gracefully, wait_for_the_end
+from ..test_server import serving
+
+__all__ = ["server"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_signal_to_all_processes_ends_without_a_failure(server: Server, number: signal.Signals) -> None:
+    """As systemd sends it."""
+    stops_gracefully(server, number)
+
+
+def test_after_a_pause_of_all_processes_no_worker_is_replaced(server: Server) -> None:
+    server.group(signal.SIGSTOP)
+    threading.Event().wait(supervisor.ABSENT_S + 1)  # longer than WORKER_TIMEOUT_S
+    server.group(signal.SIGCONT)
+    threading.Event().wait(2)
+    assert server.answers()
+    assert len(server.workers()) == 2
+
+
+def test_a_worker_that_dies_twice_within_seconds_ends_the_server_and_frees_the_port(server: Server) -> None:
+    os.kill(server.workers()[0], signal.SIGKILL)
+    until(lambda: len(server.workers()) == 3, "a new worker")
+    os.kill(server.workers()[2], signal.SIGKILL)
+    assert wait_for_the_end(server) == 1
+    assert not any(is_alive(pid) for pid in server.workers())
+    server.start()
+    server.wait()
+
+
+def test_a_request_that_does_not_end_keeps_no_orphan(tmp_path: Path) -> None:
+    with serving(tmp_path, WORKERS="1", STOP_TIMEOUT_S="1") as server, server.connect() as connection:
+        connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
+        assert connection.read()[0] == 100
+        server.process.kill()
+        server.process.wait()
+        until(lambda: not any(is_alive(pid) for pid in server.workers()), "the end of the worker")
+
+
+def test_a_server_can_be_restarted_while_the_orphans_of_the_last_one_end(server: Server) -> None:
+    server.process.kill()
+    server.process.wait()
+    server.start()
+    server.wait()
+    assert server.process.poll() is None
