@@ -255,16 +255,24 @@ def test_a_server_on_an_older_schema_answers_503_and_recovers_by_a_migration(
     assert client.get("/students").status_code == 200
 
 
-def test_a_missing_column_is_503_only_while_the_schema_is_another_one(old: URL, make_app: Callable[..., Flask]) -> None:
+def test_a_missing_column_is_503_only_while_the_schema_is_another_one(
+    old: URL, make_app: Callable[..., Flask], run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "serve", lambda _: None)
     migrate(old)
     client = make_app().test_client()
     with connect(old).begin() as connection:
         connection.execute(text("ALTER TABLE students RENAME COLUMN email TO mail"))
+        connection.execute(text("ALTER TABLE courses RENAME COLUMN waiting TO queue"))
 
     assert client.get("/students").status_code == 500  # a mistake of the code, which nobody may take for an outage
     with connect(old).begin() as connection:
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{OLDER[-1]}'"))
     assert client.get("/students").status_code == 503
+    served = run("serve")
+    assert served.exit_code == 0
+    assert "run `course-management migrate`" in served.output
+    assert "does not answer yet" not in served.output  # it does
 
 
 def test_a_database_of_a_newer_version_is_left_alone(old: URL, run: Callable[..., Result]) -> None:

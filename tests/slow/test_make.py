@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ..databases import ROOT
 from ..real_server import end, free_port, until
 from .environments import OLDEST_PIP, clean, copy_of_the_checkout, new, run, without_index
 
@@ -116,6 +117,21 @@ def test_an_editable_installation_works_with_the_oldest_pip(checkout: Path, tmp_
 
     database = clean(DATABASE_URL=f"sqlite:///{tmp_path / 'school.db'}")
     assert "Migration 0001: " in run(commands / "course-management", "migrate", cwd=tmp_path, env=database)
+
+
+def test_make_test_says_how_long_it_takes(checkout: Path) -> None:
+    for target in ("test", "test-slow"):
+        assert "minutes" in run("make", "--dry-run", target, cwd=checkout)
+
+
+def test_the_slow_tests_run_only_when_they_are_named() -> None:
+    collect = (sys.executable, "-m", "pytest", "--collect-only", "-q")
+
+    everything, slow = (run(*collect, folder, cwd=ROOT) for folder in ("tests", "tests/slow"))
+
+    assert "tests/test_locks.py::" in everything
+    assert "tests/slow/" not in everything
+    assert "tests/slow/test_make.py::" in slow
 
 
 def test_make_says_which_python_is_missing(checkout: Path, tmp_path: Path) -> None:

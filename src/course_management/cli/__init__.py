@@ -15,7 +15,7 @@ from .. import __version__, background, checks, demo, log_output, logs, server
 from .. import verify as verification
 from ..addresses import without_password
 from ..config import ConfigurationError, Settings
-from ..database import SCHEMA_REVISION, autocommit, kind_of, schema_state
+from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
@@ -71,7 +71,8 @@ def serve() -> None:
             pair = demo.example_call()
         except SQLAlchemyError as error:
             pair = None
-            err(f"The database does not answer yet ({kind_of(error)}); /readyz tells when it does.")
+            if is_unavailable(error):  # else it has another schema, which was said above
+                err(f"The database does not answer yet ({kind_of(error)}); /readyz says when it does.")
     if pair:
         out("Enroll somebody with")
         out(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
