@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from sqlalchemy.engine import make_url
 
 from course_management import create_app
+from course_management.api import assets, documents
 from course_management.errors import Problem, catalogue
 from course_management.models import MAX_ID
 
@@ -256,8 +258,68 @@ def test_the_documentation_works_offline(client: FlaskClient) -> None:
         answer.close()
 
 
+def bundle(client: FlaskClient) -> str:
+    """The address of the largest asset, as the page has it."""
+    (found,) = re.findall(r'src="([^"]+bundle.js)"', client.get("/docs").text)
+    return str(found)
+
+
+@pytest.mark.parametrize("path", ["bundle", "/openapi.json"])
+def test_large_texts_are_compressed_for_clients_that_accept_it(client: FlaskClient, path: str) -> None:
+    path = bundle(client) if path == "bundle" else path
+    plain = client.get(path)
+
+    def get(accepted: str) -> Any:
+        answer = client.get(path, headers={"Accept-Encoding": accepted})
+        assert (answer.status_code, answer.headers["Vary"]) == (200, "Accept-Encoding")
+        assert answer.mimetype == plain.mimetype
+        return answer
+
+    for accepted in ("gzip", "gzip, deflate, br", "*", "br;q=1, gzip;q=0.1"):
+        answer = get(accepted)
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(answer.data) < len(plain.data) / 3
+        assert gzip.decompress(answer.data) == plain.data
+        assert answer.headers["ETag"] != plain.headers["ETag"]
+    for accepted in ("", "identity", "br", "gzip;q=0", "*;q=0"):
+        answer = get(accepted)
+        assert "Content-Encoding" not in answer.headers
+        assert answer.data == plain.data
+
+
+@pytest.mark.parametrize("path", ["bundle", "/docs/swagger-ui.css", "/openapi.json"])
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+def test_a_text_that_the_client_has_is_not_sent_again(client: FlaskClient, path: str, accepted: str) -> None:
+    path = bundle(client) if path == "bundle" else path
+    headers = {"Accept-Encoding": accepted}
+    first = client.get(path, headers=headers)
+
+    again = client.get(path, headers={**headers, "If-None-Match": first.headers["ETag"]})
+    other = client.get(path, headers={**headers, "If-None-Match": '"other"'})
+
+    assert (again.status_code, again.data) == (304, b"")
+    assert (again.headers["ETag"], again.headers["Vary"]) == (first.headers["ETag"], "Accept-Encoding")
+    assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+    assert other.data == first.data
+
+
+def test_assets_are_cached_for_ever_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
+    path = bundle(client)
+    _, _, version, name = path.split("/")
+
+    assert client.get(path).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert client.get(f"/docs/{name}").headers["Cache-Control"] == "public, no-cache"
+    assert client.get("/docs").headers["Cache-Control"] == "public, no-cache"
+    changed = dict(assets.of_folder(documents.SWAGGER_UI / "dist"))
+    assert assets.version_of(changed) == version
+    changed[name] = assets.Asset(b"other", "text/javascript")
+    assert assets.version_of(changed) != version
+
+
 def test_what_is_not_part_of_the_documentation_is_a_problem(client: FlaskClient) -> None:
-    for path in ("/docs/nothing.js", "/docs/../pyproject.toml", f"/docs/{Path(__file__)}", "/redoc"):
+    name = bundle(client).rpartition("/")[2]
+    more = (f"/docs/000000000000/{name}", f"/docs/x/{bundle(client)[6:]}", f"/docs/dist/{name}", bundle(client) + "/")
+    for path in (*more, "/docs/nothing.js", "/docs/../pyproject.toml", f"/docs/{Path(__file__)}", "/redoc"):
         answer = client.get(path)
 
         assert (answer.status_code, answer.mimetype) == (404, "application/problem+json"), path

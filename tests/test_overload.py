@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from socket import MSG_PEEK
 
 import pytest
 
-from course_management.server import silence
+from course_management.server import slow_clients
+from course_management.server.large_responses import MAX_SENDING
+from course_management.server.slow_clients import SlowClients
 
 from .real_server import Connection, Server, until
 from .test_server import serving
@@ -108,6 +111,29 @@ def test_idle_connections_do_not_keep_others_from_being_served(server: Server) -
         assert {each.read()[0] for each in idle} == {200}
 
 
+def test_readers_of_the_largest_asset_are_few_and_keep_nobody_from_being_served(server: Server) -> None:
+    size = len(get_asset(server))
+    request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as stack:
+        readers = [stack.enter_context(server.connect()) for _ in range(MANY)]
+        for each in readers:
+            each.socket.sendall(request)
+        statuses = [each.socket.recv(12, MSG_PEEK)[9:12] for each in readers]
+        serves(server)
+        assert statuses.count(b"200") == 2 * MAX_SENDING
+        assert statuses.count(b"503") == MANY - 2 * MAX_SENDING
+        # who begins to read late gets all of it
+        found = [each.read() for each in readers]
+    assert {(status, len(body)) for status, body in found if status == 200} == {(200, size)}
+    until(lambda: len(get_asset(server)) == size, "room for another reader")
+
+
+def get_asset(server: Server) -> bytes:
+    with server.connect() as connection:
+        connection.send("GET /docs/swagger-ui-bundle.js")
+        return connection.read()[1]
+
+
 def test_slow_readers_do_not_keep_others_from_being_served(server: Server) -> None:
     request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
@@ -142,9 +168,9 @@ def test_whoever_goes_in_the_middle_of_a_body_has_asked_for_nothing(
     assert [server.ask("GET", each) for each in asked] == before
 
 
-# --- silence is ended -------------------------------------------------------------------------------------
+# --- no progress is ended -------------------------------------------------------------------------------------
 
-linux_tells = pytest.mark.skipif(not silence.DESCRIPTORS.is_dir(), reason="only Linux tells how long a peer is silent")
+linux_tells = pytest.mark.skipif(not slow_clients.DESCRIPTORS.is_dir(), reason="only Linux tells the progress")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +212,7 @@ def test_looking_for_silence_takes_no_lock_from_sqlite(tmp_path: Path, mode: str
         database.execute("CREATE TABLE t (x)")
         database.execute("BEGIN IMMEDIATE")
         database.execute("INSERT INTO t VALUES (1)")
-        silence.end_silent(1, 0)
+        SlowClients(port=1, client_timeout_s=0).end(now=0)
         done = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, check=False)  # noqa: S603
         assert "database is locked" in done.stderr
 

@@ -41,6 +41,9 @@ class Transport:
         self.status, self.headers, self.body = status, dict(headers), body
         self._there.set()
 
+    def response_iter(self, status: int, headers: list[tuple[str, str]], body: Iterator[bytes]) -> None:
+        self.response_bytes(status, headers, b"".join(body))
+
     def wait(self) -> Transport:
         """This one, once the answer is there."""
         assert self._there.wait(PATIENCE_S), "no answer"

@@ -88,6 +88,8 @@ def test_a_student_is_found_by_email(client: FlaskClient, student: Make) -> None
 
     assert found("ada.lovelace%2Bcs@example.edu") == found("Ada.Lovelace%2BCS@Example.EDU", "&limit=1") == [ada]
     assert found("ada.lovelace%2bcs%40example.edu%20") == [ada]
+    bucher = student(email="kurt@b\u00fccher.example")
+    assert found("KURT@xn--bcher-kva.example") == found("kurt@b%C3%BCcher.example") == [bucher]
     assert found("ada.lovelace@example.edu") == found("%25@example.edu") == []
 
 

@@ -152,7 +152,9 @@ class Settings:
         "3000", integer(1, 60_000), "Milliseconds a request may have to wait for its turn; who would wait longer: 503."
     )
     client_timeout_s: int = setting(
-        "30", integer(1, 3600), "Seconds a client has to send a header, and then again for its body and its answer."
+        "30",
+        integer(1, 3600),
+        "Seconds a client has to send a header, and then to make progress with body or answer.",
     )
     stop_timeout_s: int = setting("15", integer(1, 600), "Seconds a stopping server gives the requests under way.")
     background: str = setting(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, current_app, make_response, redirect, render_template
+from flask import Blueprint, Flask, Response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import __version__
 from ..errors import NotFound, Problem, catalogue
 from ..models import MAX_ID
-from . import courses, enrollment, health, students
+from . import assets, courses, enrollment, health, students
 from .openapi import Api
 
 pages = Blueprint("pages", __name__, template_folder="templates")
+SWAGGER_UI = Path(flask_swagger_ui.__file__).parent
+swagger_ui = Blueprint("swagger_ui", __name__, template_folder=str(SWAGGER_UI / "templates"), url_prefix="/docs")
+FOR_EVER = "public, max-age=31536000, immutable"
+CHECKED = "public, no-cache"
+"""May be kept, and must be asked for with its ETag each time."""
 CATALOGUE = {cls.slug(): cls for cls in catalogue().values()}
 DESCRIPTION = (
     "Which student is in which course. Never oversold, every enrollment call safe to repeat, every refusal "
@@ -22,7 +30,9 @@ DESCRIPTION = (
     "`limit` and the cursor `after`. `X-Request-ID` is accepted, echoed, logged and kept in the ledger."
 )
 PAGE = {
-    "app_name": "Course enrollment",
+    "dom_id": "#swagger-ui",
+    "url": "/openapi.json",
+    "deepLinking": True,
     "layout": "BaseLayout",  # without the bar that loads other people's documents
     "validatorUrl": None,  # it would send the document to swagger.io
     "oauth2RedirectUrl": None,  # there is no login, and the page needs no absolute address
@@ -42,7 +52,7 @@ def init_app(app: Flask) -> None:
     for module in (enrollment, students, courses, health):
         api.register_blueprint(module.blp)
     app.register_blueprint(pages)
-    app.register_blueprint(flask_swagger_ui.get_swaggerui_blueprint("/docs", "/openapi.json", config=PAGE))
+    app.register_blueprint(swagger_ui)
 
 
 @pages.get("/")
@@ -52,9 +62,28 @@ def home() -> AnyResponse:
 
 
 @pages.get("/docs")
-def docs() -> AnyResponse:
-    """The page itself, without the slash that its own blueprint insists on."""
-    return make_response(current_app.view_functions["swagger_ui.show"]())
+def docs() -> Response:
+    """The page of the API document, which loads its assets by addresses that change with them."""
+    version = assets.version_of(assets.of_folder(SWAGGER_UI / "dist"))
+    page = render_template(
+        "index.template.html", base_url=f"/docs/{version}", app_name="Course enrollment", config_json=json.dumps(PAGE)
+    )
+    response = Response(page, mimetype="text/html")
+    response.headers["Cache-Control"] = CHECKED
+    return response
+
+
+@swagger_ui.get("/")
+@swagger_ui.get("/<path:path>")
+def show(path: str = "") -> Response:
+    """The same page, and its assets."""
+    if not path:
+        return docs()
+    found = assets.of_folder(SWAGGER_UI / "dist")
+    version, _, name = path.rpartition("/")
+    if name not in found or version not in {"", assets.version_of(found)}:
+        raise NotFound
+    return found[name].response(FOR_EVER if version else CHECKED)
 
 
 @pages.get("/problems/<slug>")

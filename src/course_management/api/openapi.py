@@ -14,6 +14,7 @@ from flask import Flask, Response
 from ..models import MAX_ID
 from ..schemas.incoming import OneOrMoreCourses
 from ..schemas.outgoing import EXAMPLE_IDS, MOMENT
+from .assets import Asset
 from .requests import IdConverter
 
 TAG = '"1f0c6e0b8d2a4c5e.9a2e77d01b3c4f60"'
@@ -55,14 +56,14 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     """The OpenAPI document of the app. `api/errors.py` answers errors, so this registers no handlers.
 
     The document is put together when it is first read, as that takes ten times as long as the rest of the start, and
-    kept as text: writing it takes 20 ms, and anybody may ask for it.
+    kept as text, also compressed: writing it takes 20 ms, and anybody may ask for it.
     """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask, **spec: Any) -> None:
         self.chapters: list[Callable[[], None]] = []
-        self._document = b""
+        self._document: Asset | None = None
         self._lock = threading.Lock()
         super().__init__(spec_kwargs=spec | {"extra_plugins": [Explanations()]})
         self.register_converter(
@@ -73,11 +74,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
     def _openapi_json(self) -> Response:
         with self._lock:
-            if not self._document:
+            if self._document is None:
                 while self.chapters:
                     self.chapters.pop(0)()
-                self._document = super()._openapi_json().get_data()
-        return Response(self._document, content_type="application/json")
+                self._document = Asset(super()._openapi_json().get_data(), "application/json")
+        return self._document.response()
 
     def _register_error_handlers(self) -> None:
         pass

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..errors import InternalError, Problem
+from ..errors import InternalError, Overloaded, Problem
+from .large_responses import LARGE, LargeResponses
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -22,6 +23,9 @@ class Transport(Protocol):
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Send the response."""
 
+    def response_iter(self, status: int, headers: list[tuple[str, str]], body: Iterator[bytes]) -> None:
+        """Send the response piece by piece; returns when granian has taken the last one, or the client is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -35,11 +39,16 @@ class Application:
     problem_response: Callable[[type[Problem], WSGIEnvironment], Response]
     """The response to a request that the application does not see. Must cost next to nothing."""
     log_exception: Callable[[BaseException], object]
+    large_responses: LargeResponses = field(default_factory=LargeResponses)
 
     def respond(self, transport: Transport, environ: WSGIEnvironment) -> None:
         """Send the application's response, or 500 if it raises anything. Never raises: the calling thread must live."""
         try:
-            transport.response_bytes(*_run(self.wsgi, environ))
+            response = _run(self.wsgi, environ)
+            if len(response[2]) < LARGE:
+                transport.response_bytes(*response)
+            elif not self.large_responses.send(transport, response):
+                self.respond_with(Overloaded, transport, environ)
         except BaseException as error:  # noqa: BLE001 - also SystemExit, and a panic of granian's, which is no Exception
             with suppress(BaseException):
                 self.respond_with(InternalError, transport, environ)
@@ -52,7 +61,7 @@ class Application:
 
 
 def _run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
-    """The whole response: none is long, and so a client that reads slowly occupies no thread."""
+    """The whole response, so that a client that reads slowly does not occupy the thread that made it."""
     status, headers, parts = 500, list[tuple[str, str]](), list[bytes]()
 
     def start(line: str, fields: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:

@@ -21,7 +21,7 @@ from .. import background, create_app
 from ..api import errors
 from ..config import Settings
 from ..log_output import drain_all
-from . import silence
+from . import slow_clients
 from .receiving import Receiver
 from .request_queue import RequestQueue
 from .responding import Application
@@ -66,7 +66,7 @@ def make_worker(heartbeat: Connection, parent: int) -> Flask:
     # What granian calls with each request, and with the object that takes the response. There is no public way to
     # replace it, so the version is pinned, and `supervisor.check_granian` fails when this function is missing.
     mp._wsgi_call_wrap = lambda *_: receiver.receive  # type: ignore[attr-defined]  # noqa: SLF001
-    silence.watch(settings.port, 2 * settings.client_timeout_s)
+    slow_clients.watch(settings.port, settings.client_timeout_s)
     if worker := background.start(settings):
         _at_stop.append(worker.stop)
     life = Life(receiver.queue, heartbeat, parent, settings)

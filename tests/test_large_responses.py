@@ -1,0 +1,66 @@
+"""Large responses: handed over as the client reads them, a few at once, and never in a thread of the request queue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from course_management.server.large_responses import LARGE, PIECE, LargeResponses
+
+from .databases import PATIENCE_S
+from .real_server import until
+
+BODY = bytes(range(256)) * (LARGE // 256) + b"end"
+
+
+class Reader:
+    """A transport whose client reads when it may, or goes."""
+
+    def __init__(self) -> None:
+        self.may, self.ended = threading.Event(), threading.Event()
+        self.goes = False
+        self.pieces: list[bytes] = []
+
+    def response_bytes(self, *_: object) -> None:
+        raise AssertionError("a large response in one piece")
+
+    def response_iter(self, status: int, headers: list[tuple[str, str]], body: Iterator[bytes]) -> None:
+        assert (status, headers) == (200, [("ETag", "x")])
+        assert self.may.wait(PATIENCE_S)
+        if self.goes:
+            raise ConnectionError
+        self.pieces.extend(body)
+        self.ended.set()
+
+
+def send(responses: LargeResponses, reader: Reader) -> bool:
+    return responses.send(reader, (200, [("ETag", "x")], BODY))
+
+
+def test_a_large_response_arrives_whole_and_in_small_pieces() -> None:
+    reader = Reader()
+    reader.may.set()
+    assert send(LargeResponses(), reader)
+    assert reader.ended.wait(PATIENCE_S)
+    assert b"".join(reader.pieces) == BODY
+    assert {len(piece) for piece in reader.pieces[:-1]} == {PIECE}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the client that goes
+def test_only_a_few_are_sent_at_once_and_a_client_that_goes_makes_room() -> None:
+    responses = LargeResponses(at_once=2)
+    stuck, gone = Reader(), Reader()
+    gone.goes = True
+    assert [send(responses, each) for each in (stuck, gone, Reader())] == [True, True, False]
+
+    gone.may.set()
+    last = Reader()
+    until(lambda: send(responses, last), "room for another one")
+    assert not send(responses, Reader())
+
+    for each in (last, stuck):
+        each.may.set()
+        assert each.ended.wait(PATIENCE_S)
+        assert b"".join(each.pieces) == BODY
