@@ -18,6 +18,7 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from course_management import cli, create_app
+from course_management.__main__ import INTERRUPTED, main
 from course_management.demo import COURSES, PEOPLE
 
 from .databases import ROOT, migrate
@@ -156,7 +157,7 @@ def exit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     def call(*arguments: str) -> int:
         monkeypatch.setattr("sys.argv", ["course-management", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
         return int(caught.value.code or 0)
 
     return call
@@ -165,7 +166,7 @@ def exit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def test_exit_codes_are_documented(exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--help") == 0
     shown = capsys.readouterr().out
-    for code in (0, 1, 2, cli.INTERRUPTED):
+    for code in (0, 1, 2, INTERRUPTED):
         assert re.search(rf"^ +{code:<4} \w", shown, re.MULTILINE)
 
 
@@ -197,6 +198,26 @@ def test_ctrl_c_ends_with_exit_code_130_and_without_a_traceback(
 
     assert exit_code("check") == 130
     assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback(
+    exit_code: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class CtrlC:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "course_management.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "course_management.cli")
+    monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
+
+    assert exit_code("status") == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_the_package_alone_loads_nothing_that_takes_long() -> None:
+    look = "import sys, course_management.__main__; sys.exit('flask' in sys.modules or 'sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0  # noqa: S603 - our own
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import __version__, background, checks, demo, log_output, logs, server
 from .. import verify as verification
+from ..__main__ import INTERRUPTED
 from ..addresses import without_password
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
@@ -25,8 +26,6 @@ from .migrate import migrate
 from .people import people
 from .service import service
 
-INTERRUPTED = 128 + 2
-"""What a shell makes of SIGINT."""
 EXIT_CODES = """
 \b
 Exit codes:
