@@ -139,24 +139,26 @@ class Settings:
     database_url: URL = setting(
         "sqlite:///course_management.db",
         database_url,
-        "Where the data lives: a SQLite file, or postgresql://user:password@host/name.",
+        "The database: a SQLite file, or postgresql://user:password@host/name.",
     )
     host: str = setting("127.0.0.1", not_empty, "Address the server listens on.")
     port: int = setting("8000", integer(1, MAX_PORT), "Port the server listens on.")
-    workers: int = setting("2", integer(1, 256), "Server processes; one a core is a good start.")
+    workers: int = setting("2", integer(1, 256), "Server processes; one per core is a good start.")
     threads: int = setting(
-        "2", integer(1, 64), "Requests that each server process works on at once, with a database connection each."
+        "2", integer(1, 64), "Requests that each server process handles at a time, with one database connection each."
     )
-    connections: int = setting("4096", integer(1, 65_536), "Clients' connections to each server process at most.")
+    connections: int = setting("4096", integer(1, 65_536), "Maximum number of client connections per server process.")
     max_wait_ms: int = setting(
-        "3000", integer(1, 60_000), "Milliseconds a request may have to wait for its turn; who would wait longer: 503."
+        "3000",
+        integer(1, 60_000),
+        "Time limit in the request queue, in milliseconds; requests that would wait longer get 503.",
     )
     client_timeout_s: int = setting(
         "30",
         integer(1, 3600),
         "Seconds a client has to send a header, and then to make progress with body or answer.",
     )
-    stop_timeout_s: int = setting("15", integer(1, 600), "Seconds a stopping server gives the requests under way.")
+    stop_timeout_s: int = setting("15", integer(1, 600), "Seconds that requests in progress get when the server stops.")
     background: str = setting(
         "on",
         one_of("on", "off"),
@@ -166,29 +168,35 @@ class Settings:
         "30", integer(3, 3600), "Seconds without a sign of life after which a server process is replaced."
     )
     log_level: str = setting(
-        "info", one_of("debug", "info", "warning", "error"), "Least severe log line that is written."
+        "info", one_of("debug", "info", "warning", "error"), "Lowest severity of log lines that are written."
     )
     log_format: str = setting(
-        "auto", one_of("auto", "json", "pretty"), "Form of the log; auto is pretty in a terminal, else JSON."
+        "auto", one_of("auto", "json", "pretty"), "Format of log lines; auto: pretty in a terminal, else JSON."
     )
     oidc_issuer: str = setting(
-        "", web_address, "Issuer of the tokens of people, as their `iss` says it; empty: people have no access."
+        "",
+        web_address,
+        "OpenID Connect issuer of people's tokens, exactly as in their `iss`; empty: people have no access.",
     )
-    oidc_audience: str = setting("", str.strip, "Audience that a token must be for, as its `aud` says it.")
-    oidc_jwks_url: str = setting("", web_address, "Where the issuer publishes its keys (JWKS).")
+    oidc_audience: str = setting("", str.strip, "Audience of the tokens, exactly as in their `aud`.")
+    oidc_jwks_url: str = setting("", web_address, "Address of the issuer's public keys (its `jwks_uri`).")
     cors_origins: tuple[str, ...] = setting(
-        "", origins, "Web pages that may ask from a browser, as https://host, separated by commas; empty: none."
+        "",
+        origins,
+        "Origins of web pages that may call the API (CORS), as https://host, separated by commas; empty: none.",
     )
     ratelimit_reads: RateLimitItem | None = setting(
-        "600 per minute", rate, "How often a person may read, or none: no limit."
+        "600 per minute", rate, "Read requests per person, or none for no limit."
     )
-    ratelimit_writes: RateLimitItem | None = setting("120 per minute", rate, "How often a person may write, or none.")
-    ratelimit_service_reads: RateLimitItem | None = setting("none", rate, "How often a service may read, or none.")
-    ratelimit_service_writes: RateLimitItem | None = setting("none", rate, "How often a service may write, or none.")
+    ratelimit_writes: RateLimitItem | None = setting("120 per minute", rate, "Write requests per person, or none.")
+    ratelimit_service_reads: RateLimitItem | None = setting("none", rate, "Read requests per service, or none.")
+    ratelimit_service_writes: RateLimitItem | None = setting("none", rate, "Write requests per service, or none.")
     ratelimit_storage_uri: str = setting(
-        "memory://", storage_uri, "Where requests are counted: memory:// for each worker, or redis://host:6379 for all."
+        "memory://",
+        storage_uri,
+        "Where rate limits are counted: memory:// per worker, or redis://host:6379 for all workers.",
     )
-    max_body_bytes: int = setting(str(MIB), integer(1024, 64 * MIB), "Largest request body that is read, in bytes.")
+    max_body_bytes: int = setting(str(MIB), integer(1024, 64 * MIB), "Largest accepted request body, in bytes.")
     database_deadline_ms: int = setting(
         "2000", integer(100, 60_000), "Milliseconds after which a request is tried no more and answered 503."
     )
