@@ -4,6 +4,7 @@
 
 policy       the table of who may do what
 keys         the keys of services
+key_use      when keys were last used
 tokens       the tokens of people, by an OpenID Connect issuer
 issuer_keys  the public keys that tokens are checked with
 fetching     one document over HTTP, with a deadline

@@ -13,7 +13,7 @@ import secrets
 import string
 import zlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, insert, or_, select, update
 
@@ -27,8 +27,6 @@ MARK, PREFIX, SECRET, CHECKSUM = "cmk_", 8, 40, 6
 FORM = re.compile(rf"{MARK}[0-9A-Za-z]{{{PREFIX + SECRET + CHECKSUM}}}")
 AT_ONCE = 2
 """Live keys of one name: the old one and, while a service is given its new one, that."""
-USE_NOTED = timedelta(minutes=1)
-"""How exact `last_used_at` is: a key in constant use costs one update in this time."""
 
 _ANY = select(exists(select(keys.c.id)).label("found"))
 _BY_PREFIX = select(keys).where(keys.c.prefix == bindparam("prefix"))
@@ -111,11 +109,9 @@ def find(key: str) -> AnyRow | None:
     return None if found.revoked_at or (found.expires_at and found.expires_at <= now) else found
 
 
-def note_use(found: AnyRow) -> None:
-    """Write down that a key was used, unless that was done a moment ago."""
-    now = utcnow()
-    if found.last_used_at is None or now - found.last_used_at > USE_NOTED:
-        autocommit(_USED, {"which": found.prefix, "now": now})
+def write_use(prefix: str, at: datetime) -> None:
+    """Write down when a key was used. Raises SQLAlchemy's errors; see `key_use`."""
+    autocommit(_USED, {"which": prefix, "now": at})
 
 
 def service(found: AnyRow) -> Service:

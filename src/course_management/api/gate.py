@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..access import keys, people, policy
 from ..access.callers import CHALLENGE, Caller, InvalidToken, set_caller
+from ..access.key_use import KeyUse
 from ..config import Settings
 from ..errors import Forbidden, ProtectedMode, Unauthenticated
 from ..logs import this_request
@@ -49,6 +50,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits(settings)
+        self.key_use = KeyUse(settings)
         self.issuer = _issuer(settings)
         self.configured = self.issuer is not None
         """Whether callers must say who they are; once true, for good."""
@@ -119,7 +121,7 @@ class Gate:
             key = keys.find(credential)
             if key is None:
                 raise _invalid("There is no such key, or it has expired or been revoked.")
-            keys.note_use(key)
+            self.key_use.note(key.prefix, key.last_used_at)
             return keys.service(key)
         if self.issuer is None:
             raise _invalid("It is no key of this service, and no issuer of tokens is configured.")
