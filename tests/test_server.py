@@ -11,11 +11,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy.engine import URL, make_url
 
 from course_management import create_app
+from course_management.access import keys
 from course_management.database import db
 
 from .databases import PATIENCE_S, migrate
@@ -221,6 +223,33 @@ def test_every_wrong_setting_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_second_server_on_the_port_does_not_take_half_of_the_requests(server: Server, tmp_path: Path) -> None:
     told = serve_in_vain(tmp_path, server.port)
-    assert told[-1].startswith(f"HOST and PORT name 127.0.0.1:{server.port}, which cannot be had")
+    assert told[-1].startswith(f"Port {server.port} of HOST=127.0.0.1 is in use by another program.")
     assert told[-1].endswith(".")
     assert server.answers()
+
+
+has_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST.", "*", pytest.param("[::1]", marks=has_ipv6)])
+def test_the_banner_names_an_address_that_works_whatever_form_host_has(tmp_path: Path, host: str) -> None:
+    """Open to other machines only with a key, so the database has one."""
+    url = sqlite(tmp_path)
+    migrate(url)
+    with create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"}).app_context():
+        keys.create("portal", ("admin",), None)
+        db.engine.dispose()
+    server = Server(tmp_path, url, HOST=host, WORKERS="1")
+    try:
+        banner = until(lambda: re.search(r"^Serving on +(\S+)$", server.log.read_text(), re.MULTILINE), "the banner")
+        until(lambda: server.process.poll() is not None or "Started worker-" in server.log.read_text(), "the worker")
+        with urlopen(f"{banner[1]}/healthz", timeout=PATIENCE_S) as response:  # noqa: S310 - our own server
+            assert response.status == 200
+    finally:
+        server.end()
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "192.0.2.1"])
+def test_a_host_that_cannot_be_listened_on_is_told_in_a_sentence(tmp_path: Path, host: str) -> None:
+    (told,) = serve_in_vain(tmp_path, 8000, HOST=host)
+    assert told.startswith(f"HOST is '{host}', ")

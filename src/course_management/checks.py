@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from . import listening
 from .access import keys
 from .addresses import LOOPBACK
 from .config import Settings
@@ -60,7 +61,7 @@ def _callers(settings: Settings) -> Iterator[Finding]:
             return
     except SQLAlchemyError:
         return  # said of the database below; until it answers, nobody is let in
-    if settings.host in LOOPBACK:
+    if not listening.is_open(settings.host, settings.port):
         yield Finding(
             "No authentication is configured, so only programs on this machine are served, and all of them (protected "
             "mode). Create a key with `course-management keys create`, or set OIDC_ISSUER."
@@ -74,7 +75,11 @@ def _callers(settings: Settings) -> Iterator[Finding]:
 
 
 def _network(settings: Settings) -> Iterator[Finding]:
-    if settings.host not in LOOPBACK:
+    try:
+        listening.resolve(settings.host, settings.port)
+    except ValueError as error:
+        yield Finding(str(error), dangerous=True)
+    if listening.is_open(settings.host, settings.port):
         yield Finding(
             f"HOST={settings.host} takes connections from other machines, and this server speaks no TLS: keys and "
             "tokens can be read on the way. Leave HOST at 127.0.0.1 behind a proxy that does, or keep that network "

@@ -141,7 +141,9 @@ class Settings:
         database_url,
         "The database: a SQLite file, or postgresql://user:password@host/name.",
     )
-    host: str = setting("127.0.0.1", not_empty, "Address the server listens on.")
+    host: str = setting(
+        "127.0.0.1", not_empty, "Address or name the server listens on; * is every address of this machine."
+    )
     port: int = setting("8000", integer(1, MAX_PORT), "Port the server listens on.")
     workers: int = setting("2", integer(1, 256), "Server processes; one per core is a good start.")
     threads: int = setting(

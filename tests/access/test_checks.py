@@ -58,17 +58,24 @@ def test_nothing_unsafe(find: Check) -> None:
     assert find() == []
 
 
-def test_no_authentication_on_this_machine(find: Check) -> None:
-    (finding,) = find()
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "[::1]", "LOCALHOST"])
+def test_no_authentication_on_this_machine(find: Check, host: str) -> None:
+    (finding,) = find(host=host)
     assert "No authentication is configured" in finding.sentence
     assert not finding.dangerous
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "courses.example.edu"])  # noqa: S104 - to be refused
+@pytest.mark.parametrize("host", ["0.0.0.0", "*", "0", "[::]", "192.0.2.1"])  # noqa: S104 - to be refused
 def test_no_authentication_for_other_machines_is_dangerous(find: Check, host: str) -> None:
     found = find(host=host)
     assert found[0].dangerous
     assert f"HOST={host} opens the service" in found[0].sentence
+
+
+def test_a_host_that_names_no_address_is_dangerous(find: Check) -> None:
+    found = find(host="127.0.0.1:9000")
+    assert found[0].dangerous
+    assert "Write HOST=127.0.0.1 and PORT=9000." in found[0].sentence
 
 
 @pytest.mark.usefixtures("secured")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import __version__, background, checks, demo, log_output, logs, server
+from .. import __version__, background, checks, demo, listening, log_output, logs, server
 from .. import verify as verification
 from ..__main__ import INTERRUPTED
 from ..addresses import without_password
@@ -56,7 +57,11 @@ def serve() -> None:
     """Serve the API until SIGTERM."""
     settings = Settings.load()
     logs.configure(settings)
-    address = f"http://{settings.host}:{settings.port}"
+    try:
+        listen = listening.choose(settings.host, settings.port)
+    except ValueError as error:
+        raise ConfigurationError([str(error)]) from None
+    settings, address = replace(settings, host=listen.ip), listen.url
     with service("warning", ready=False):
         found = checks.find(settings)
         if dangers := [each.sentence for each in found if each.dangerous]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import resource
-import socket
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from ..config import ConfigurationError, Settings
+from ..config import Settings
 from .receiving import MAX_RECEIVING
 from .supervisor import Supervisor, check_granian
 from .worker import make_worker
@@ -25,9 +24,8 @@ _LOGGING = {"handlers": {}, "formatters": {}, "loggers": {"_granian": {"handlers
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM, SIGINT or SIGQUIT. Raises `ConfigurationError` when the address cannot be used."""
+    """Serve until SIGTERM, SIGINT or SIGQUIT, on `settings.host`, which must be an IP address."""
     check_granian()
-    _check_address(settings)
     logging.getLogger("_granian").addFilter(lambda record: "spawning up to" not in record.msg)  # that is on purpose
     supervisor = Supervisor(
         settings.worker_timeout_s,
@@ -66,17 +64,3 @@ def _possible(connections: int) -> int:
     if limit != resource.RLIM_INFINITY and limit < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     return max(1, wanted - OWN_FILES)
-
-
-def _check_address(settings: Settings) -> None:
-    """Workers share the port, so a second server would silently take half of the requests."""
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise ConfigurationError(
-            [f"HOST and PORT name {settings.host}:{settings.port}, which cannot be had: {error.strerror}."]
-        ) from None

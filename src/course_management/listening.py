@@ -1,0 +1,116 @@
+"""The address that the server listens on, from whatever HOST names: a name, an IPv4 or IPv6 address, or all of them."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import re
+import socket
+import time
+from dataclasses import dataclass
+
+ALL = "*"
+NAME_WITH_PORT = re.compile(r"(?P<host>\[[^]]*\]|[^:\[\]]+):(?P<port>\d+)")
+RETRY_S = 2.0
+"""How long to wait for a port in use: workers whose parent has just been killed free it within a second."""
+PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address to listen on."""
+
+    ip: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address as a URL that works on this machine."""
+        ip = ipaddress.ip_address(self.ip)
+        if ip.is_unspecified:  # a server can listen there, but no client can connect to it
+            ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")  # noqa: PLR2004 - IPv4
+        return f"http://{ip}:{self.port}" if ip.version == 4 else f"http://[{ip}]:{self.port}"  # noqa: PLR2004
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return is_loopback(self.ip)
+
+
+def is_loopback(ip: str) -> bool:
+    """Return whether an IP address is a loopback address; false for a name."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    """Find the addresses that HOST names, IPv4 first. Raises `ValueError` with a sentence for the reader."""
+    text = host.strip()
+    if "://" in text or "/" in text:
+        raise ValueError(f"HOST is {host!r}, which is not an address. Write HOST=127.0.0.1, for example.")
+    if found := NAME_WITH_PORT.fullmatch(text):
+        raise ValueError(f"HOST is {host!r}, with a port. Write HOST={found['host']} and PORT={found['port']}.")
+    if "%" in text:
+        raise ValueError(f"HOST is {host!r}, with a zone. The server cannot use it. Write HOST=:: for all.")
+    name = "0.0.0.0" if text == ALL else text.removeprefix("[").removesuffix("]")  # noqa: S104 - the operator's choice
+    try:
+        answers = socket.getaddrinfo(name.removesuffix("."), port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+        raise ValueError(f"HOST is {host!r}, a name that cannot be resolved{why}. Write an IP address.") from None
+    by_family = sorted(answers, key=lambda answer: answer[0] != socket.AF_INET)
+    unique = dict.fromkeys(str(answer[4][0]) for answer in by_family)
+    return [Address(ip, port) for ip in unique if "%" not in ip]
+
+
+def is_open(host: str, port: int) -> bool:
+    """Return whether a server on HOST can be reached from other machines; false if HOST cannot be resolved."""
+    try:
+        return not all(address.is_loopback for address in resolve(host, port))
+    except ValueError:
+        return False
+
+
+def choose(host: str, port: int) -> Address:
+    """Return the first address that HOST names and a server can listen on. Raises `ValueError` with a sentence.
+
+    Workers share a port, so a second server would take half of the requests, and nobody would notice: a port in use is
+    an error.
+    """
+    addresses = resolve(host, port)
+    deadline = time.monotonic() + RETRY_S
+    while True:
+        errors = [_why_not(each) for each in addresses]
+        if None in errors:
+            return addresses[errors.index(None)]
+        if errno.EADDRINUSE not in {error.errno for error in errors if error} or time.monotonic() > deadline:
+            raise ValueError(_sentence(host, port, errors))
+        time.sleep(PAUSE_S)
+
+
+def _why_not(address: Address) -> OSError | None:
+    """Try to listen on an address; the error if that is not possible."""
+    try:
+        family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address.ip, address.port))
+    except OSError as error:
+        return error
+    return None
+
+
+def _sentence(host: str, port: int, errors: list[OSError | None]) -> str:
+    numbers = {error.errno for error in errors if error}
+    if errno.EADDRINUSE in numbers:
+        return f"Port {port} of HOST={host} is in use by another program. Stop it, or choose another port with PORT."
+    if errno.EACCES in numbers:
+        return f"Port {port} is reserved for privileged programs. Choose a PORT of 1024 or more, behind a proxy."
+    if numbers & {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return f"HOST is {host!r}, but no network interface of this machine has that address."
+    reasons = ", ".join(sorted({str(error.strerror) for error in errors if error}))
+    return f"The server cannot listen on port {port} of HOST={host}: {reasons}."
