@@ -98,3 +98,11 @@ class TestASiteThatMay:
     def test_others_still_may_not(self, client: FlaskClient, origin: str) -> None:
         answer = client.get("/courses", headers={"Origin": origin})
         assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["localhost,localhost", "localhost, elsewhere.example", ""])
+def test_a_request_has_exactly_one_host(client: FlaskClient, host: str) -> None:
+    for path in ("/courses", "/healthz", "/docs"):
+        answer = client.get(path, environ_overrides={"HTTP_HOST": host})
+        assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_request")
+    assert client.get("/courses", environ_overrides={"HTTP_HOST": "", "SERVER_PROTOCOL": "HTTP/1"}).status_code == 200

@@ -10,9 +10,10 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from itertools import accumulate, islice
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask, Request
+from flask.globals import request_ctx
 from marshmallow import Schema, ValidationError
 from marshmallow.fields import Field, List
 from webargs.flaskparser import FlaskParser
@@ -20,9 +21,11 @@ from werkzeug.routing import BaseConverter
 
 from ..access.callers import actor
 from ..errors import (
+    BadRequest,
     HeadersTooLarge,
     LengthRequired,
     MalformedJson,
+    MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -33,6 +36,9 @@ from ..logs import request_id, this_request
 from ..models import MAX_ID
 from ..schemas.fields import MAX_ERRORS
 from ..services import Context
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MAX_URI, MAX_HEADERS = 8192, 8192
 MAX_NAME = 100
@@ -73,10 +79,26 @@ def _limit() -> None:
             size += len(name) + len(value)
     if size > MAX_HEADERS:
         raise HeadersTooLarge
+    _refuse_lenience(environ)
     # Not in the converter: where a path has other methods, Werkzeug would answer what it refuses with 405.
     for value in (asked.view_args or {}).values():
         if isinstance(value, int) and value > MAX_ID:
             raise NotFound
+
+
+def _refuse_lenience(environ: WSGIEnvironment) -> None:
+    """Refuse what granian and Werkzeug take for something else, and a proxy may not."""
+    host = environ.get("HTTP_HOST")
+    if "," in host if host else environ["SERVER_PROTOCOL"] == "HTTP/1.1":
+        raise BadRequest("A request has exactly one Host header.")
+    if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+        raise BadRequest("The only Transfer-Encoding that this service knows is chunked, applied once.")
+    if environ["PATH_INFO"].startswith("//"):
+        raise NotFound  # Werkzeug takes any number of slashes for one
+    if not environ["REQUEST_METHOD"].isupper():
+        # Werkzeug takes `get` for GET; methods are case-sensitive (RFC 9110, 9.1).
+        allowed = request_ctx.url_adapter.allowed_methods() if request_ctx.url_adapter else ()
+        raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed))})
 
 
 def context() -> Context:
