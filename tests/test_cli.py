@@ -12,16 +12,18 @@ from contextlib import closing
 from pathlib import Path
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import URL, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from course_management import cli, create_app
 from course_management.__main__ import INTERRUPTED, main
 from course_management.demo import COURSES, PEOPLE
 
-from .databases import ROOT, migrate
+from .databases import ROOT, Databases, migrate
 
 Run = Callable[..., Result]
 
@@ -185,6 +187,66 @@ def test_a_database_that_is_down_ends_with_exit_code_1(
     shown = capsys.readouterr()
     assert "SECRET" not in shown.out + shown.err
     assert "Traceback" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("53100", "The disk of the database is full."),
+        ("SQLITE_FULL", "The disk of the database is full."),
+        ("25006", "The database is read-only."),
+        ("SQLITE_READONLY_DBMOVED", "The database is read-only."),
+        ("42501", "The database role lacks a permission."),
+        ("55P03", "Another session holds a lock for too long."),
+        ("SQLITE_BUSY_SNAPSHOT", "Another session holds a lock for too long."),
+        ("SQLITE_CORRUPT", "The database is damaged or not a database."),
+    ],
+)
+def test_an_error_that_the_database_names_is_a_sentence_with_a_remedy(
+    run: Run, kind: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind.startswith("SQLITE_"):
+        error: Exception = sqlite3.OperationalError("its text")
+        error.sqlite_errorname = kind  # type: ignore[attr-defined]
+    else:
+        error = psycopg.errors.lookup(kind)("its text")
+    failure = OperationalError("SELECT 1", None, error)
+    monkeypatch.setattr("course_management.demo.is_empty", Mock(side_effect=failure))
+
+    result = run("demo")
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {sentence}")
+    assert "its text" not in result.output
+
+
+def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "school.db").write_text("This is a text, and not a database." * 200)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/school.db")
+
+    for arguments in LOOKING:
+        result = CliRunner().invoke(cli.cli, arguments)
+        assert result.exit_code == 1
+        assert "The database is damaged or not a database." in result.output
+
+
+def test_a_role_without_permissions_is_a_sentence(
+    databases: Databases, database: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if databases.backend == "sqlite":
+        pytest.skip("SQLite has no roles")
+    empty, role = databases.empty(), f"nobody_{os.getpid()}"
+    databases.run(f"CREATE ROLE {role} LOGIN")
+    try:
+        for url, commands in ((database, LOOKING), (empty, [["migrate"]])):
+            monkeypatch.setenv("DATABASE_URL", url.set(username=role).render_as_string(hide_password=False))
+            for arguments in commands:
+                result = CliRunner().invoke(cli.cli, arguments)
+                assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+                assert "The database role lacks a permission." in result.output
+    finally:
+        databases.drop(empty)
+        databases.run(f"DROP ROLE {role}")
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, EOFError])

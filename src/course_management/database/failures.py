@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from .remedies import remedy
+
 TRY_AGAIN = {"40001", "40P01", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY"}
 """What the database says when the same transaction can succeed a moment later: serialization, deadlock, busy."""
 UNAVAILABLE = re.compile(r"^(08|53|57|58)|^55P03$|^25006$|^40001$|^40P01$")
@@ -64,6 +66,8 @@ def why(error: SQLAlchemyError) -> str | None:
     original = getattr(error, "orig", None)
     if is_missing(error) and "alembic_version" in str(original):
         return "The database was never migrated: run `course-management migrate`."
+    if sentence := remedy(kind_of(error)):
+        return sentence
     if is_unavailable(error):
         return f"The database does not answer, or does not let us in ({kind_of(error)}): see DATABASE_URL."
     return None
