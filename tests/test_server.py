@@ -74,6 +74,22 @@ def test_the_call_in_the_banner_enrolls_somebody(server: Server) -> None:
     assert server.ask("POST", call[1], json.loads(call[2]))[0] == 201
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        # What nginx sends with `proxy_pass http://127.0.0.1:8000;` alone: nothing tells where the client is.
+        ("GET /courses HTTP/1.0\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n", b"403"),
+        ("GET /courses HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n", b"403"),
+        ("GET /courses HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nX-Real-IP: 127.0.0.1\r\n\r\n", b"403"),
+        ("GET /courses HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n", b"200"),
+    ],
+)
+def test_without_authentication_a_plain_proxy_lets_nobody_in(server: Server, head: str, status: bytes) -> None:
+    with server.connect() as connection:
+        connection.socket.sendall(head.encode())
+        assert connection.file.readline().split()[1] == status
+
+
 # --- it keeps its limits ----------------------------------------------------------------------------------
 
 

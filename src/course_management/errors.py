@@ -132,8 +132,8 @@ class ProtectedMode(Problem):
         "create a key with `course-management keys create`, or set OIDC_ISSUER."
     )
     remedy = (
-        "On the machine itself, call http://127.0.0.1 or http://localhost, without a proxy. For everybody else, the "
-        "operator configures authentication; the README says how."
+        "On the machine itself, call http://127.0.0.1 or http://localhost with HTTP/1.1 and without a proxy. For all "
+        "other callers, the operator configures authentication; the README says how."
     )
 
 

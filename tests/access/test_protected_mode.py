@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from course_management import create_app
 from course_management.access import keys
 from course_management.api import gate
+from course_management.errors import DatabaseUnavailable
 
 from .test_policy import CALLS
 
@@ -34,6 +36,75 @@ def test_a_direct_local_client_needs_nothing(client: FlaskClient, host: str, add
     assert answer.status_code == 200
 
 
+OF_PROXIES = {
+    "Forwarded": "for=192.0.2.1",
+    "Via": "1.1 proxy",
+    "X-Forwarded-For": "127.0.0.1",
+    "X-Forwarded-Host": "localhost",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Anything": "",
+    "X-Real-IP": "127.0.0.1",
+    "X-Client-IP": "192.0.2.1",
+    "X-Cluster-Client-IP": "192.0.2.1",
+    "Client-IP": "192.0.2.1",
+    "True-Client-IP": "192.0.2.1",
+    "CF-Connecting-IP": "192.0.2.1",
+    "CF-Ray": "230b030023ae2822-SJC",
+    "X-ProxyUser-Ip": "192.0.2.1",
+    "Proxy-Client-IP": "192.0.2.1",
+    "WL-Proxy-Client-IP": "192.0.2.1",
+    "Fastly-Client-IP": "192.0.2.1",
+    "Fly-Client-IP": "192.0.2.1",
+    "X-Azure-ClientIP": "192.0.2.1",
+    "X-Appengine-User-IP": "192.0.2.1",
+    "X-Envoy-External-Address": "192.0.2.1",
+    "X-Envoy-Expected-Rq-Timeout-Ms": "15000",
+    "X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678",
+    "X-Amz-Cf-Id": "abc",
+    "X-Arr-Log-Id": "abc",
+    "X-Original-URL": "/courses",
+    "X-Original-Host": "courses.example.edu",
+    "X-Rewrite-URL": "/courses",
+    "X-NginX-Proxy": "true",
+    "X-Scheme": "https",
+    "Front-End-Https": "on",
+    "Surrogate-Capability": 'abc="Surrogate/1.0"',
+    "CDN-Loop": "cdn",
+    "Akamai-Origin-Hop": "1",
+    "X-Varnish": "32770",
+    "X-Vercel-Id": "abc",
+    "X-Goog-Authenticated-User-Email": "ada@example.edu",
+    "X-MS-Client-Principal": "ada",
+    "X-Auth-Request-User": "ada",
+    "Tailscale-User-Login": "ada@example.edu",
+    "Proxy-Connection": "keep-alive",
+    "Max-Forwards": "10",
+}
+
+OF_CLIENTS = {
+    "User-Agent": "curl/8.5.0",
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip",
+    "Cache-Control": "no-cache",
+    "Connection": "keep-alive",
+    "Cookie": "theme=dark",
+    "Referer": "http://localhost:8000/docs",
+    "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "X-Request-ID": "abc",
+    "X-Requested-With": "XMLHttpRequest",
+    "X-Client-Version": "1",
+    "DNT": "1",
+    "Sec-CH-UA": "Chromium",
+    "Sec-Fetch-Site": "cross-site",
+    "Origin": "https://evil.example",
+}
+
+
+@pytest.mark.parametrize("header", OF_CLIENTS)
+def test_headers_of_clients_are_not_taken_for_a_proxy(client: FlaskClient, header: str) -> None:
+    assert client.get("/courses", headers={header: OF_CLIENTS[header]}).status_code == 200
+
+
 ELSEWHERE: list[dict[str, Any]] = [
     {"environ_base": {"REMOTE_ADDR": "192.0.2.1"}},
     {"environ_base": {"REMOTE_ADDR": "10.0.0.1"}},
@@ -46,12 +117,10 @@ ELSEWHERE: list[dict[str, Any]] = [
     {"headers": {"Host": "127.0.0.1.example.edu"}},
     {"headers": {"Host": "127.0.0.1@example.edu"}},
     {"headers": {"Host": ""}},
-    {"headers": {"Forwarded": "for=192.0.2.1"}},
-    {"headers": {"Via": "1.1 proxy"}},
-    {"headers": {"X-Forwarded-For": "127.0.0.1"}},
-    {"headers": {"X-Forwarded-Host": "localhost"}},
-    {"headers": {"X-Forwarded-Proto": "https"}},
-    {"headers": {"X-Forwarded-Anything": ""}},
+    {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}},
+    {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/0.9"}},
+    {"environ_overrides": {"SERVER_PROTOCOL": ""}},
+    *({"headers": {name: value}} for name, value in OF_PROXIES.items()),
 ]
 
 
@@ -96,6 +165,88 @@ def test_whether_there_are_keys_is_not_asked_for_each_request(client: FlaskClien
     for _ in range(5):
         assert client.get("/courses").status_code == 200
     assert sum("api_keys" in each for each in statements) == 1
+
+
+OURS, OTHER, LISTED = "http://localhost", "https://evil.example", "http://localhost:3000"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 201),
+        ({"Origin": OURS}, 201),
+        ({"Origin": OURS.upper()}, 201),
+        ({"Origin": OURS, "Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Sec-Fetch-Site": "none"}, 201),
+        ({"Origin": LISTED}, 201),
+        ({"Origin": LISTED, "Sec-Fetch-Site": "same-site"}, 201),
+        ({"Origin": OTHER}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Origin": f"{OURS}:9000"}, 403),
+        ({"Origin": "https://localhost"}, 403),
+        ({"Origin": f"{OURS}.evil.example"}, 403),
+        ({"Origin": OTHER, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://courses.example.edu", "Sec-Fetch-Site": "same-origin"}, 403),  # through a proxy
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": OURS, "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": ""}, 403),
+    ],
+)
+def test_a_page_of_another_site_changes_nothing(
+    make_app: Callable[..., Flask], headers: dict[str, str], status: int
+) -> None:
+    """A browser on this machine sends what any page tells it to."""
+    client = make_app(cors_origins=LISTED).test_client()
+    answer = client.post("/courses", json={"code": "CS1", "title": "Programming"}, headers=headers)
+
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.get_json()["code"] == "protected_mode"
+        assert "another site" in answer.get_json()["detail"]
+        assert client.get("/courses").get_json()["items"] == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_by_no_method(client: FlaskClient, method: str) -> None:
+    answer = client.open("/students/1", method=method, headers={"Origin": OTHER})
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "protected_mode")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+def test_what_a_form_can_send_is_not_read(client: FlaskClient, kind: str | None) -> None:
+    """Old browsers send neither Origin nor Sec-Fetch-Site; a form still cannot send JSON."""
+    answer = client.post("/courses", data=b'{"code": "CS1", "title": "Programming"}', content_type=kind)
+    assert answer.status_code == 415
+
+
+def test_with_a_key_it_does_not_matter_which_page_sends_it(
+    make_app: Callable[..., Flask],
+) -> None:
+    """No browser adds a key to a request by its own."""
+    app = make_app()
+    with app.app_context():
+        key = keys.create("portal", ["courses:write"])
+    headers = {"Authorization": f"Bearer {key}", "Origin": OTHER, "Sec-Fetch-Site": "cross-site"}
+    body = {"code": "CS1", "title": "Programming"}
+    assert app.test_client().post("/courses", json=body, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize("away", [OperationalError("SELECT", {}, Exception()), DatabaseUnavailable()])
+def test_while_it_is_unknown_whether_there_are_keys_nothing_is_served(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, away: Exception
+) -> None:
+    def exist() -> bool:
+        raise away
+
+    monkeypatch.setattr(gate, "FRESH_S", 0)
+    assert client.get("/courses").status_code == 200
+    monkeypatch.setattr(keys, "exist", exist)
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+
+    assert [client.get("/courses", environ_base=base).status_code for base in ({}, elsewhere)] == [503, 503]
+    assert [client.get("/healthz", environ_base=base).status_code for base in ({}, elsewhere)] == [200, 200]
 
 
 def test_health_needs_no_database_to_know_where_it_is() -> None:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..access import keys, people, policy
+from ..access import keys, people, policy, protected_mode
 from ..access.callers import CHALLENGE, Caller, InvalidToken, set_caller
 from ..access.key_use import KeyUse
 from ..config import Settings
-from ..errors import Forbidden, ProtectedMode, Unauthenticated
+from ..errors import DatabaseUnavailable, Forbidden, ProtectedMode, Unauthenticated
 from ..logs import this_request
 from .limits import Limits
 
@@ -34,9 +32,10 @@ FRESH_S = 5
 REMEMBERED = 10_000
 """Callers that a process remembers at once."""
 MAX_CREDENTIAL = 8192
-LOCAL_ADDRESS = re.compile(r"127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3}")
-LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-FORWARDING = {"HTTP_FORWARDED", "HTTP_VIA"}
+OTHER_SITE = (
+    "A web page of another site sent this request. While no authentication is configured, only programs on this "
+    "machine may change anything, and pages of the origins in CORS_ORIGINS."
+)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -52,6 +51,7 @@ class Gate:
         self.limits = Limits(settings)
         self.key_use = KeyUse(settings)
         self.issuer = _issuer(settings)
+        self._origins = frozenset(settings.cors_origins)
         self.configured = self.issuer is not None
         """Whether callers must say who they are; once true, for good."""
         self._looked = -math.inf
@@ -70,12 +70,14 @@ class Gate:
         public = route is None or policy.is_public(route) or environ["REQUEST_METHOD"] == "OPTIONS"
         set_caller(None)
         if not self.configured:
-            local = _is_direct_and_local(environ)
+            local = protected_mode.is_direct_and_local(environ)
             # What is public is so for local clients in either case, database or not: /healthz looks at nothing.
             if (local and public) or self._is_protected(public):
-                if local:
-                    return
-                raise ProtectedMode
+                if not local:
+                    raise ProtectedMode
+                if protected_mode.is_from_another_site(environ, self._origins):
+                    raise ProtectedMode(OTHER_SITE)
+                return
         if route is not None and not public:
             caller = self._caller(environ.get("HTTP_AUTHORIZATION"))
             set_caller(caller)
@@ -88,10 +90,10 @@ class Gate:
         if time.monotonic() - self._looked > FRESH_S:
             try:
                 self.configured = keys.exist()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, DatabaseUnavailable):
                 if not public:
                     raise
-                return False  # a load balancer that asks for /healthz shall hear that the process is up
+                return False  # a load balancer that asks for /healthz learns that the process is up
             self._looked = time.monotonic()
         return not self.configured
 
@@ -148,18 +150,4 @@ def _invalid(why: str) -> Unauthenticated:
     return Unauthenticated(
         f"The key or token is not valid. {why}",
         headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token", error_description="{why}"'},
-    )
-
-
-def _is_direct_and_local(environ: Mapping[str, Any]) -> bool:
-    """Whether a client on this machine asks, and not a proxy on this machine for a client elsewhere.
-
-    The Host keeps out a page of a stranger's in a browser on this machine, whose name was made to mean 127.0.0.1.
-    """
-    for name in environ:  # not a generator in `any`: this is every request's
-        if name[:16] == "HTTP_X_FORWARDED" or name in FORWARDING:
-            return False
-    return (
-        LOCAL_ADDRESS.fullmatch(environ.get("REMOTE_ADDR") or "") is not None
-        and LOCAL_HOST.fullmatch(environ.get("HTTP_HOST") or "") is not None
     )

@@ -1,0 +1,80 @@
+"""Protected mode: while no authentication is configured, only programs on this machine that call directly are served.
+
+A proxy on this machine connects from a local address as well, for clients anywhere. So whatever tells of a proxy is
+refused. A proxy that leaves no trace cannot be recognized: docs/access.md and SECURITY.md say what follows from that.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+ADDRESS = re.compile(r"127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3}")
+HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+PROTOCOLS = {"HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"}
+"""nginx before 1.29.7 speaks HTTP/1.0 to the server behind it unless told otherwise; hardly any client does."""
+
+PROXY_HEADERS = """
+    Forwarded Via Proxy Max-Forwards Surrogate-Capability
+    Client-IP True-Client-IP WL-Proxy-Client-IP WL-Proxy-SSL Incap-Client-IP Ali-CDN-Real-IP
+    X-Real-IP X-Real-Port X-Client-IP X-ClientIP X-Client-Cert X-Client-DN X-Client-Verify X-Cluster-Client-IP
+    X-ProxyUser-Ip X-Proxy-User X-Remote-IP X-Remote-Addr X-Remote-User Remote-User X-Coming-From X-BlueCoat-Via
+    X-Rewrite-URL X-Host X-Scheme X-Url-Scheme X-HTTPS Front-End-Https X-NginX-Proxy X-Varnish X-Sucuri-ClientIP
+    X-Request-Start X-Queue-Start X-Cloud-Trace-Context
+"""
+PROXY_PREFIXES = """
+    X-Forward X-Original- X-Envoy- X-Azure- X-FD- X-Arr- X-Amz X-Appengine- X-Goog- X-MS- X-SSL- X-Kong- X-Vercel- X-NF-
+    X-Auth-Request- X-Authentik- X-WebAuth- X-Akamai- Akamai- CF- Fastly- Fly- Proxy- Cdn- SSL-Client- Tailscale- OIDC-
+"""
+"""What proxies, load balancers, content delivery networks and sign-in proxies add to a request."""
+
+
+def _in_environ(header: str) -> str:
+    return re.escape("HTTP_" + header.upper().replace("-", "_"))
+
+
+_PROXY = re.compile(
+    "|".join(
+        [
+            *(f"{_in_environ(each)}$" for each in PROXY_HEADERS.split()),
+            *(_in_environ(each) for each in PROXY_PREFIXES.split()),
+        ]
+    )
+)
+
+
+def is_direct_and_local(environ: Mapping[str, Any]) -> bool:
+    """Whether a client on this machine sent a request, and not a proxy on this machine for a client elsewhere.
+
+    The Host keeps out pages of strangers in a browser on this machine whose name was made to mean 127.0.0.1.
+    """
+    return (
+        ADDRESS.fullmatch(environ.get("REMOTE_ADDR") or "") is not None
+        and HOST.fullmatch(environ.get("HTTP_HOST") or "") is not None
+        and environ.get("SERVER_PROTOCOL") in PROTOCOLS
+        and not _tell_of_a_proxy(tuple(environ))
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
+    """Whether one of these headers does. Clients send the same ones again and again: 1 µs instead of 5."""
+    return any(map(_PROXY.match, names))
+
+
+def is_from_another_site(environ: Mapping[str, Any], allowed: Collection[str]) -> bool:
+    """Whether a page of another site, in a browser on this machine, sent a request that may change something.
+
+    `allowed` are origins that may. Programs that are no browsers send neither of the two headers.
+    """
+    if environ["REQUEST_METHOD"] in {"GET", "HEAD", "OPTIONS"}:
+        return False
+    origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
+    if origin in allowed:
+        return False
+    # Both must be right where both are there: behind a proxy that leaves no trace, the first is of the proxy's name.
+    ours = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
+    is_ours = origin is None or origin.lower() == ours.lower()
+    return not is_ours or site not in {None, "same-origin", "none"}
