@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +12,10 @@ import pytest
 from sqlalchemy import URL
 
 from ..databases import PATIENCE_S
-from ..real_server import COMMAND, end, environment, until
+from ..real_server import until
+from .process import working
 
 Make = Callable[..., int]
-
-
-@contextmanager
-def working(folder: Path, database: URL, name: str = "worker") -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`course-management worker` on a database: the process, and its log."""
-    log = folder / f"{name}.log"
-    settings = environment(database, 1, LOG_FORMAT="json", BACKGROUND="off")
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [COMMAND[0], "worker"], env=settings, cwd=folder, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        yield process, log
-    finally:
-        end(process)
 
 
 def events(log: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing.util import Finalize
 
 import structlog
 from flask import Flask
@@ -25,8 +26,8 @@ LONGEST_REST_S = 0.25
 """Longest pause between two steps."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 """How long to wait for a database that is unavailable before the next try: doubled each time."""
-STOP_S = 5.0
-"""How long a command that was told to stop waits for its step to end; a database that is frozen may hold it."""
+STOP_S = 3.0
+"""How long the end of a process waits for the present step to end; a database that is frozen may hold it."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,10 @@ class Worker:
         self._failures = 0
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread. The end of the process stops it and gives the lease back, if its step ends in time."""
         self._thread.start()
+        # Worker processes end without the functions of `atexit`. The last log lines are written after this.
+        Finalize(None, self._finish, exitpriority=2)
 
     def stop(self) -> None:
         """Ask the thread to end after its present step, which is one transaction. Returns at once."""
@@ -57,6 +60,10 @@ class Worker:
         """Wait for the thread to end. Returns whether it has."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _finish(self) -> None:
+        self.stop()
+        self.join(STOP_S)
 
     def run(self) -> None:
         """Work until `stop`. Never raises."""
@@ -137,5 +144,3 @@ def run_until_stopped(settings: Settings) -> None:
     worker = Worker(settings)
     worker.start()
     signal.sigwait(stop)
-    worker.stop()
-    worker.join(STOP_S)

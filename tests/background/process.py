@@ -1,0 +1,27 @@
+"""Starts `course-management worker` as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from ..real_server import COMMAND, end, environment
+
+
+@contextmanager
+def working(folder: Path, database: URL, name: str = "worker") -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`course-management worker` on a database: the process, and its log."""
+    log = folder / f"{name}.log"
+    settings = environment(database, 1, LOG_FORMAT="json", BACKGROUND="off")
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [COMMAND[0], "worker"], env=settings, cwd=folder, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process, log
+    finally:
+        end(process)
