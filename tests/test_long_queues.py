@@ -28,7 +28,7 @@ def long_queue(course: Callable[..., int], sql: Any) -> int:
     )
     sql(
         "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
-        f" SELECT id, :course, 'waitlisted', {WAITING} - id FROM students WHERE id <= {WAITING}",
+        f" SELECT id, :course, 'waitlisted', {WAITING} + 1 - id FROM students WHERE id <= {WAITING}",
         course=full,
     )
     return full
