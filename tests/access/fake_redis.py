@@ -38,8 +38,8 @@ class FakeRedis:
                 connection.sendall(response.encode() + b"\r\n")
 
     def _answer(self, name: str, words: list[str]) -> str:
-        if name == "SELECT":
-            return "+OK"
+        if name in {"SELECT", "PING"}:
+            return "+OK" if name == "SELECT" else "+PONG"
         if name == "SCRIPT":
             self._scripts.add("loaded")
             return "$40\r\n" + "0" * 40

@@ -19,8 +19,10 @@ T = TypeVar("T")
 
 WAIT_S = 0.1
 """Seconds that a request waits for one call at most."""
+FAILURES = 10
+"""Failures in succession that make an outage: on a busy machine, a few calls in a row may take longer than `WAIT_S`."""
 PAUSE_S = 5
-"""Seconds without calls after a failure. Then one request tries again, while the others go on without."""
+"""Seconds without calls in an outage. Then one request tries again, while the others go on without."""
 
 log = structlog.get_logger(__name__)
 
@@ -30,15 +32,18 @@ class Unavailable(Exception):
 
 
 class CircuitBreaker:
-    """Makes the calls to one service in at most `threads` threads, which are started when they are needed.
+    """Makes the calls of at most `callers` threads to one service.
+
+    Its threads are started when needed: one per caller, and for calls that never return at most `FAILURES` more.
 
     `name` is what the log calls the service: one line when an outage begins, and one when it ends.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
-        self._name, self._threads = name, threads
+    def __init__(self, name: str, callers: int) -> None:
+        self._name, self._threads = name, callers + FAILURES
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._started = self._busy = 0
+        self._failures = 0
         self._open_until: float | None = None
         """While it is open, no calls are made until then, and one after that. None: it is closed."""
         self._lock = threading.Lock()
@@ -46,14 +51,19 @@ class CircuitBreaker:
     def call(self, work: Callable[[], T]) -> T:
         """Return what `work` returns. Raises `Unavailable`, at the latest after `WAIT_S` seconds."""
         future: Future[T] = Future()
-        self._begin(future, work)
         try:
+            self._begin(future, work)
             result = future.result(WAIT_S)
+        except Unavailable:
+            raise
         except Exception as error:
-            self._open(error)
+            with self._lock:
+                opens = self._fail()
+            if opens:
+                log.warning(f"{self._name}.unavailable", error=type(error).__name__, retry_s=PAUSE_S)
             raise Unavailable from error
-        if self._open_until is not None:
-            self._close()
+        if self._failures:
+            self._succeed()
         return result
 
     def _begin(self, future: Future[T], work: Callable[[], T]) -> None:
@@ -62,7 +72,7 @@ class CircuitBreaker:
                 if time.monotonic() < self._open_until:
                     raise Unavailable
                 self._open_until = time.monotonic() + PAUSE_S
-            if self._busy == self._threads:  # no thread has come back from the calls before
+            if self._busy == self._threads:  # none has come back from the calls before
                 raise Unavailable
             if self._busy == self._started:
                 self._start_thread()
@@ -91,15 +101,17 @@ class CircuitBreaker:
             else:
                 future.set_result(result)
 
-    def _open(self, error: Exception) -> None:
-        with self._lock:
-            begins = self._open_until is None
-            self._open_until = time.monotonic() + PAUSE_S
-        if begins:
-            log.warning(f"{self._name}.unavailable", error=type(error).__name__, retry_s=PAUSE_S)
+    def _fail(self) -> bool:
+        """Count a failure; return whether an outage begins with it."""
+        self._failures += 1
+        if self._failures < FAILURES and self._open_until is None:
+            return False
+        begins = self._open_until is None
+        self._open_until = time.monotonic() + PAUSE_S
+        return begins
 
-    def _close(self) -> None:
+    def _succeed(self) -> None:
         with self._lock:
-            ends, self._open_until = self._open_until is not None, None
+            ends, self._failures, self._open_until = self._open_until is not None, 0, None
         if ends:
             log.info(f"{self._name}.available")

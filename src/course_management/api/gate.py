@@ -59,7 +59,8 @@ class Gate:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Prepare to serve: fetch the issuer's keys before the first token needs them."""
+        """Prepare to serve: fetch the issuer's keys and connect to Redis before a request needs them."""
+        self.limits.start()
         if self.issuer:
             self.issuer.keys.refresh()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItem
@@ -39,6 +40,12 @@ class Limits:
         self._breaker = None if in_memory else CircuitBreaker("ratelimit_storage", settings.threads)
         self._people = {True: settings.ratelimit_reads, False: settings.ratelimit_writes}
         self._services = {True: settings.ratelimit_service_reads, False: settings.ratelimit_service_writes}
+
+    def start(self) -> None:
+        """Prepare to serve: connect to Redis before the first request needs it."""
+        if self._breaker:
+            with suppress(Unavailable):
+                self._breaker.call(self._limiter.storage.check)
 
     def count(self, caller: Caller, method: str) -> None:
         """Count one request. Raises `TooManyRequests`."""
