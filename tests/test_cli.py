@@ -277,6 +277,39 @@ def test_ctrl_c_while_the_program_loads_is_no_traceback(
     assert capsys.readouterr().err == "Interrupted.\n"
 
 
+def run_with_package(folder: Path, name: str, code: str) -> subprocess.CompletedProcess[str]:
+    """Run a command while another package, or a broken one, stands in the place of `name`."""
+    (folder / f"{name}.py").write_text(code)
+    program = [sys.executable, "-m", "course_management", "status"]
+    environ = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(program, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("orjson", "raise ModuleNotFoundError('No module named orjson', name='orjson')", "No module named orjson"),
+        ("cachetools", "__version__ = '1'", "cannot import name"),
+    ],
+    ids=["missing", "old"],
+)
+def test_packages_that_do_not_fit_are_a_sentence(tmp_path: Path, name: str, code: str, said: str) -> None:
+    """As after a `git pull` without `make install`."""
+    done = run_with_package(tmp_path, name, code)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "run `make install`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_import_of_our_own_is_a_traceback(tmp_path: Path) -> None:
+    done = run_with_package(tmp_path, "orjson", "import course_management.nowhere")
+
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
 def test_the_package_alone_loads_nothing_that_takes_long() -> None:
     look = "import sys, course_management.__main__; sys.exit('flask' in sys.modules or 'sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0  # noqa: S603 - our own

@@ -15,6 +15,14 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         sys.exit(INTERRUPTED)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == __package__:
+            raise  # a mistake of the code
+        sys.stderr.write(
+            f"Error: {error}. The installed packages do not fit this version: run `make install` in the checkout, or "
+            "`pip install --require-hashes -r requirements.txt`.\n"
+        )
+        sys.exit(1)
     run()
 
 
