@@ -153,6 +153,14 @@ def test_a_path_without_a_proper_id_does_not_exist(refused: Refused, thing: Any)
     refused(NOWHERE, "PUT", f"/students/{thing}/enroll", json={"course_ids": [2]})
     refused(NOWHERE, "PATCH", f"/courses/{thing}", json={"title": "tattletale"})
 
+@pytest.mark.parametrize("raw_uri", ["/students/1%2fcourses", "/students%2F1/courses", "/students/1%2fcourses?limit=1"])
+def test_an_encoded_slash_is_no_slash_where_the_server_shows_it(refused: Refused, raw_uri: str) -> None:
+    refused(NOWHERE, "GET", "/students/1/courses", environ_overrides={"RAW_URI": raw_uri})
+
+
+def test_an_encoded_slash_in_a_query_is_one_of_its_characters(client: FlaskClient) -> None:
+    assert client.get("/courses", query_string="code=A%2FB").get_json() == {"items": [], "next": None}
+
 
 @pytest.mark.parametrize("path", ["/students/", "/docs/", "/", "/students?after="])
 def test_an_address_over_8_kb_is_too_long(refused: Refused, path: str) -> None:

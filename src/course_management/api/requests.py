@@ -70,9 +70,12 @@ def init_app(app: Flask, max_body_bytes: int) -> None:
 def _limit() -> None:
     asked = this_request()
     environ = asked.environ
-    # Granian hands over no RAW_URI, only the decoded path.
-    if len(environ.get("RAW_URI") or f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}") > MAX_URI:
+    # granian passes no RAW_URI, only the decoded path: there, an encoded slash cannot be told from a slash (decision 20).
+    raw = environ.get("RAW_URI")
+    if len(raw or f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}") > MAX_URI:
         raise UriTooLong
+    if raw and "%2f" in raw.partition("?")[0].lower():
+        raise NotFound
     size = 0
     for name, value in environ.items():  # not a generator in `sum`: this is every request's
         if name[:5] == "HTTP_":
