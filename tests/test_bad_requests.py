@@ -153,6 +153,7 @@ def test_a_path_without_a_proper_id_does_not_exist(refused: Refused, thing: Any)
     refused(NOWHERE, "PUT", f"/students/{thing}/enroll", json={"course_ids": [2]})
     refused(NOWHERE, "PATCH", f"/courses/{thing}", json={"title": "tattletale"})
 
+
 @pytest.mark.parametrize("raw_uri", ["/students/1%2fcourses", "/students%2F1/courses", "/students/1%2fcourses?limit=1"])
 def test_an_encoded_slash_is_no_slash_where_the_server_shows_it(refused: Refused, raw_uri: str) -> None:
     refused(NOWHERE, "GET", "/students/1/courses", environ_overrides={"RAW_URI": raw_uri})

@@ -70,7 +70,7 @@ def init_app(app: Flask, max_body_bytes: int) -> None:
 def _limit() -> None:
     asked = this_request()
     environ = asked.environ
-    # granian passes no RAW_URI, only the decoded path: there, an encoded slash cannot be told from a slash (decision 20).
+    # granian passes only the decoded path: there, an encoded slash cannot be told from a slash (decision 20).
     raw = environ.get("RAW_URI")
     if len(raw or f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}") > MAX_URI:
         raise UriTooLong
