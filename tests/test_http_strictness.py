@@ -175,13 +175,17 @@ ACCEPTED = {
     "an expectation": enroll(b"Expect: 100-continue", b"Content-Length: 15"),
     "an unknown expectation": enroll(b"Expect: tea", b"Content-Length: 15"),
     "an upgrade": enroll(b"Connection: upgrade", b"Upgrade: websocket", b"Content-Length: 15"),
-    "HTTP/1.0 with a length": enroll(b"Connection: keep-alive", b"Content-Length: 15", version=b"HTTP/1.0"),
 }
 
 
 @pytest.mark.parametrize("request_", ACCEPTED.values(), ids=ACCEPTED)
 def test_odd_but_clear_requests_are_served_and_the_next_one_too(server: Server, request_: bytes) -> None:
     assert answers(server, request_) == (200, "", True)
+
+
+def test_http_1_0_is_taken_for_a_proxy_in_protected_mode_and_the_next_request_is_served(server: Server) -> None:
+    request = enroll(b"Connection: keep-alive", b"Content-Length: 15", version=b"HTTP/1.0")
+    assert answers(server, request) == (403, "protected_mode", True)
 
 
 def test_with_both_a_length_and_chunks_the_chunks_count_and_the_connection_closes(server: Server) -> None:
