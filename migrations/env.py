@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.access import tables  # noqa: F401 - likewise
 from course_management.config import ConfigurationError, Settings
-from course_management.database import Base, SchemaState, install_rules, is_unavailable, kind_of, why
+from course_management.database import Base, SchemaState, install_rules, is_unavailable, kind_of, reason, why
 from course_management.database.migrations import ANNOUNCE, MigrationRefused
 
 BUSY_TIMEOUT_MS = 60_000
@@ -119,7 +119,7 @@ except DBAPIError as error:
         sys.stderr.write("Another session has kept a table locked, perhaps a backup. Nothing was changed; try again.\n")
         sys.exit(1)
     if is_unavailable(error):
-        sys.stderr.write(f"The database cannot be reached: {error.orig}\n")
+        sys.stderr.write(f"The database cannot be reached: {reason(error, Settings.load().database_url)}\n")
         sys.exit(1)
     if remedy := why(error):
         sys.stderr.write(f"{remedy}\n")

@@ -10,7 +10,7 @@ from ..config import Settings
 from . import connections, retrying
 from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules
-from .failures import Raced, broken_constraint, is_missing, is_unavailable, kind_of, why
+from .failures import Raced, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .retrying import retried, retry
 from .running import AnyRow, autocommit, run, transaction
 from .schema import SchemaState, schema_state
@@ -36,6 +36,7 @@ __all__ = [
     "is_missing",
     "is_unavailable",
     "kind_of",
+    "reason",
     "retried",
     "retry",
     "run",

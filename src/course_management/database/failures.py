@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote, quote_plus
 
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from .base import db
 from .remedies import remedy
 
 TRY_AGAIN = {"40001", "40P01", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY"}
 """What the database says when the same transaction can succeed a moment later: serialization, deadlock, busy."""
 UNAVAILABLE = re.compile(r"^(08|53|57|58)|^55P03$|^25006$|^40001$|^40P01$")
 """SQLSTATEs of a PostgreSQL that cannot serve now: connection, resources, intervention, system, lock, read-only."""
+SECRETS = ("password", "sslpassword")
+"""Parameters of DATABASE_URL, besides its password, that are shown to nobody."""
 
 
 class Raced(Exception):
@@ -69,8 +74,25 @@ def why(error: SQLAlchemyError) -> str | None:
     if sentence := remedy(kind_of(error)):
         return sentence
     if is_unavailable(error):
-        return f"The database does not answer, or does not let us in ({kind_of(error)}): see DATABASE_URL."
+        said = reason(error, db.engine.url)
+        return f"The database does not answer, or does not let us in ({said}): see DATABASE_URL."
     return None
+
+
+def reason(error: SQLAlchemyError, url: URL) -> str:
+    """Return what the driver says about a connection that failed, in one line and without a secret of the URL.
+
+    It is for operators, since it may name hosts and users. Of a statement that failed, only the kind of error is
+    returned: its text may contain what a client sent.
+    """
+    original = getattr(error, "orig", None)
+    if original is None or getattr(original, "sqlstate", None) or getattr(error, "statement", None) is not None:
+        return kind_of(error)
+    text = " ".join(str(original).split())
+    for secret in filter(None, map(str, [url.password or "", *(url.query.get(name, "") for name in SECRETS)])):
+        for spelling in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+            text = text.replace(spelling, "***")
+    return text or kind_of(error)
 
 
 def broken_constraint(error: IntegrityError) -> str:

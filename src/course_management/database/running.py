@@ -137,7 +137,7 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
         # What SQLAlchemy's own connections do; there is no public name for it.
         engine.pool._invalidate(connection, error)  # noqa: SLF001
     translated: BaseException = DBAPIError.instance(
-        statement,
+        statement if connection else None,  # without a connection, it was not the statement that failed
         None,
         error,
         engine.dialect.loaded_dbapi.Error,
