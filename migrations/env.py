@@ -12,14 +12,22 @@ from typing import Any
 from alembic import context
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
-from sqlalchemy import Column, Connection, create_engine, text
+from sqlalchemy import Column, Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.access import tables  # noqa: F401 - likewise
 from course_management.config import ConfigurationError, Settings
-from course_management.database import Base, SchemaState, install_rules, is_unavailable, kind_of, reason, why
+from course_management.database import (
+    Base,
+    SchemaState,
+    Unavailable,
+    is_unavailable,
+    kind_of,
+    migration_engine,
+    reason,
+    why,
+)
 from course_management.database.migrations import ANNOUNCE, MigrationRefused
 
 BUSY_TIMEOUT_MS = 60_000
@@ -80,10 +88,7 @@ def online(settings: Settings) -> None:
     """Connect, and run. Without the time limits of the service: a migration may take long."""
     if settings.database_url.get_backend_name() == "sqlite":
         Path(str(settings.database_url.database)).touch(mode=0o600)  # nobody else's to read, and so its WAL
-    # Without a pool, the connection is closed at the end, also when a migration fails.
-    engine = create_engine(settings.database_url, hide_parameters=True, poolclass=NullPool)
-    # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
-    install_rules(engine, BUSY_TIMEOUT_MS, foreign_keys=False)
+    engine = migration_engine(settings.database_url, BUSY_TIMEOUT_MS)
     with engine.connect() as connection:
         run(connection)
 
@@ -125,3 +130,6 @@ except DBAPIError as error:
         sys.stderr.write(f"{remedy}\n")
         sys.exit(1)
     raise
+except Unavailable as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(1)

@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
 
 from course_management.config import Settings
-from course_management.database.connections import postgresql_arguments
 from course_management.database.running import prepare
+from course_management.database.sessions import postgresql_arguments
 from course_management.repositories.enrollments import HELD
 from course_management.services import Context
 from course_management.services.enrollment.statements import ENROLL, parameters

@@ -25,7 +25,7 @@ from .report import Outcome
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
 STATEMENTS, CONNECTIONS = "services/enrollment/statements.py", "database/connections.py"
-RETRYING, FAILURES = "database/retrying.py", "database/failures.py"
+RETRYING, FAILURES, SESSIONS = "database/retrying.py", "database/failures.py", "database/sessions.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
     "sqlite": [
@@ -152,7 +152,7 @@ MUTANTS = {
         "kill",
         {"kills": 4},
         "acknowledged changes that the ledger has not",
-        ((CONNECTIONS, '"timezone": "UTC",', '"timezone": "UTC", "synchronous_commit": "off",'),),
+        ((SESSIONS, '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
         databases=("postgresql",),
     ),
     "the transaction": Mutant(

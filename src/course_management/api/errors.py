@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from ..database import SCHEMA_REVISION, Raced, is_missing, is_unavailable, kind_of, schema_state
+from ..database import SCHEMA_REVISION, Raced, Unavailable, is_missing, is_unavailable, kind_of, schema_state
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
@@ -80,7 +80,7 @@ def as_problem(error: BaseException) -> Problem:
     raced = isinstance(error, Raced) and error.__cause__ is None
     if raced or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
         log.warning("database.unavailable", kind=kind_of(error))
-        return DatabaseUnavailable()
+        return DatabaseUnavailable(str(error)) if isinstance(error, Unavailable) else DatabaseUnavailable()
     if isinstance(error, SQLAlchemyError) and is_missing(error) and _has_another_schema():
         log.error("database.schema", needed=SCHEMA_REVISION)
         return DatabaseUnavailable("The database has another schema than this version of the service needs.")

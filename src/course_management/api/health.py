@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import schema_state
+from ..database import Unavailable, schema_state
 from ..errors import DatabaseUnavailable
 from ..schemas import outgoing
 from .blueprint import Blueprint
@@ -27,6 +27,8 @@ def get_readiness() -> Response:
     """Tell whether the database answers and has a schema that this version can work with."""
     try:
         problem = schema_state().problem
+    except Unavailable as error:
+        raise DatabaseUnavailable(str(error)) from None
     except SQLAlchemyError:
         raise DatabaseUnavailable("The database does not answer, or was never migrated.") from None
     if problem:

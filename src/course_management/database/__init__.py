@@ -9,8 +9,8 @@ from flask import Flask
 from ..config import Settings
 from . import connections, retrying
 from .base import SCHEMA_REVISION, Base, db
-from .connections import install_rules
-from .failures import Raced, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
+from .connections import install_rules, migration_engine
+from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .retrying import retried, retry
 from .running import AnyRow, autocommit, run, transaction
 from .schema import SchemaState, schema_state
@@ -28,6 +28,7 @@ __all__ = [
     "Base",
     "Raced",
     "SchemaState",
+    "Unavailable",
     "autocommit",
     "broken_constraint",
     "db",
@@ -36,6 +37,7 @@ __all__ = [
     "is_missing",
     "is_unavailable",
     "kind_of",
+    "migration_engine",
     "reason",
     "retried",
     "retry",

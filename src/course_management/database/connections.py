@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
 
 from ..config import Settings
+from . import sessions
 from .base import db
 
 
@@ -23,33 +25,29 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_reset_on_return": None,  # nothing is left to roll back: who begins a transaction ends it
     }
     if settings.database_url.get_backend_name() == "postgresql":
-        options["connect_args"] = postgresql_arguments(settings)
+        options["connect_args"] = sessions.postgresql_arguments(settings)
         options["use_native_hstore"] = False  # we have none; asking for it would be a transaction at the first connect
     return options
 
 
-def postgresql_arguments(settings: Settings) -> dict[str, Any]:
-    """What comes with the connection: a plain SET inside a transaction would be undone by its rollback."""
-    url: URL = settings.database_url
-    session = {
-        "timezone": "UTC",
-        # All statements find a few rows by keys: one plan does for all values, and the rows are in memory.
-        "plan_cache_mode": "force_generic_plan",
-        "random_page_cost": 1.1,
-        "jit": "off",
-        "lock_timeout": settings.database_lock_timeout_ms,
-        "statement_timeout": settings.database_statement_timeout_ms,
-        "idle_in_transaction_session_timeout": settings.database_idle_in_transaction_timeout_ms,
-    }
-    given = url.query.get("options", "")
-    return {
-        "autocommit": True,
-        "prepare_threshold": None,  # `postgresql.execute` prepares; psycopg would throw its statements away as well
-        "application_name": "course-management",
-        "connect_timeout": 2,  # seconds; libpq knows no less
-        "tcp_user_timeout": settings.database_deadline_ms,
-        "options": " ".join([str(given), *(f"-c {name}={value}" for name, value in session.items())]).strip(),
-    }
+def migration_engine(url: URL, busy_timeout_ms: int) -> Engine:
+    """An engine for migrations: sessions as the service's are, without its time limits."""
+    if url.get_backend_name() == "postgresql":
+        engine = create_engine(
+            url, hide_parameters=True, poolclass=NullPool, connect_args=sessions.migration_arguments(url)
+        )
+
+        @event.listens_for(engine, "connect")
+        def settle(connection: Any, _: Any) -> None:
+            sessions.settle(connection)
+            connection.commit()  # else a rollback would undo it
+
+        return engine
+    # Without a pool, the connection is closed at the end, also when a migration fails.
+    engine = create_engine(url, hide_parameters=True, poolclass=NullPool)
+    # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
+    install_rules(engine, busy_timeout_ms, foreign_keys=False)
+    return engine
 
 
 def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
@@ -97,3 +95,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     install_rules(engine, settings.database_lock_timeout_ms)
     if engine.dialect.name == "postgresql":
         _begin_with(engine, "BEGIN")
+
+        @event.listens_for(engine, "connect")
+        def settle(connection: Any, _: Any) -> None:
+            sessions.settle(connection)

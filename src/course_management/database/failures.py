@@ -15,10 +15,27 @@ from .remedies import remedy
 
 TRY_AGAIN = {"40001", "40P01", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY"}
 """What the database says when the same transaction can succeed a moment later: serialization, deadlock, busy."""
-UNAVAILABLE = re.compile(r"^(08|53|57|58)|^55P03$|^25006$|^40001$|^40P01$")
-"""SQLSTATEs of a PostgreSQL that cannot serve now: connection, resources, intervention, system, lock, read-only."""
+UNAVAILABLE = re.compile(r"^(08|53|57|58)|^55P03$|^25006$|^40001$|^40P01$|^XX00[12]$")
+"""SQLSTATEs of a PostgreSQL that cannot serve now: connection, resources, intervention, system, lock, read-only, and
+damaged data."""
+SQLITE_UNAVAILABLE = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+)
 SECRETS = ("password", "sslpassword")
 """Parameters of DATABASE_URL, besides its password, that are shown to nobody."""
+
+
+class Unavailable(SQLAlchemyError):
+    """The database cannot serve, as the service itself found out; the message says what to do about it."""
+
+
+class UnusableDatabase(Unavailable):
+    """The database or its role is configured in a way that the service cannot work with."""
 
 
 class Raced(Exception):
@@ -37,22 +54,13 @@ def kind_of(error: BaseException) -> str:
 
 def is_unavailable(error: SQLAlchemyError) -> bool:
     """Whether the database could not serve (so that 503 is the truth), as opposed to a mistake of ours."""
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, PoolTimeout | Unavailable):
         return True
+    original: Any = getattr(error, "orig", None)
+    if name := getattr(original, "sqlite_errorname", None):
+        return str(name).startswith(SQLITE_UNAVAILABLE)
     if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return False
-    original: Any = error.orig
-    if name := getattr(original, "sqlite_errorname", None):
-        return str(name).startswith(
-            (
-                "SQLITE_BUSY",
-                "SQLITE_LOCKED",
-                "SQLITE_FULL",
-                "SQLITE_IOERR",
-                "SQLITE_CANTOPEN",
-                "SQLITE_READONLY",
-            )
-        )
     sqlstate = getattr(original, "sqlstate", None)
     # Without a SQLSTATE, psycopg speaks of the connection itself: refused, closed, not resolved.
     return error.connection_invalidated or sqlstate is None or bool(UNAVAILABLE.match(sqlstate))
@@ -69,6 +77,8 @@ def is_missing(error: SQLAlchemyError) -> bool:
 def why(error: SQLAlchemyError) -> str | None:
     """What an operator can do about it, as a sentence; None for a mistake of ours."""
     original = getattr(error, "orig", None)
+    if isinstance(error, Unavailable):
+        return str(error)
     if is_missing(error) and "alembic_version" in str(original):
         return "The database was never migrated: run `course-management migrate`."
     if sentence := remedy(kind_of(error)):
