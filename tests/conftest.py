@@ -100,7 +100,12 @@ def make_app(database: URL) -> Iterator[Callable[..., Flask]]:
     apps: list[Flask] = []
 
     def make(**settings: Any) -> Flask:
-        values = {"database_url": database.render_as_string(hide_password=False), "log_level": "error", **settings}
+        values = {
+            "database_url": database.render_as_string(hide_password=False),
+            "database_deadline_ms": 20_000,  # a slow machine is no outage; tests of outages choose their own
+            "log_level": "error",
+            **settings,
+        }
         app = create_app({name.upper(): value for name, value in values.items()})
         app.test_client_class = ContractClient
         apps.append(app)

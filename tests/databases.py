@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -74,6 +74,22 @@ class PostgreSQL:
                     each.kill()
                     return True
         return False
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP for the postmaster and all its backends, and SIGCONT afterwards: a machine that stands still."""
+        postmaster = psutil.Process(self._server.get_pid())
+        postmaster.suspend()
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        try:
+            for each in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.suspend()
+            yield
+        finally:
+            for each in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.resume()
 
     def end(self) -> None:
         """Stop it and remove its folder."""

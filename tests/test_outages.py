@@ -20,7 +20,7 @@ from course_management import create_app
 from course_management.database import db
 
 from .contract import ContractClient
-from .databases import Databases, migrate
+from .databases import PATIENCE_S, Databases, migrate
 
 Make = Callable[..., Any]
 
@@ -160,6 +160,17 @@ def test_a_request_waits_for_a_connection_that_is_soon_given_back(campus: Make) 
         assert statuses == []  # not refused at once
     request.join()
     assert statuses == [200]
+
+
+def test_the_wait_for_a_connection_ends_with_the_deadline_of_the_request(campus: Make) -> None:
+    client = campus(threads=1, database_pool_timeout_ms=60_000, database_deadline_ms=200)
+    answers: list[Any] = []
+    request = threading.Thread(target=lambda: answers.append(client.get("/students")))
+    with client.application.app_context(), db.engine.connect():
+        request.start()
+        request.join(PATIENCE_S / 2)
+        assert all(map(is_503, answers))
+        assert len(answers) == 1
 
 
 def test_while_every_connection_is_busy_the_answer_is_503(campus: Make) -> None:

@@ -200,7 +200,9 @@ class Settings:
     )
     max_body_bytes: int = setting(str(MIB), integer(1024, 64 * MIB), "Largest accepted request body, in bytes.")
     database_deadline_ms: int = setting(
-        "2000", integer(100, 60_000), "Milliseconds after which a request is tried no more and answered 503."
+        "2000",
+        integer(100, 60_000),
+        "Time limit for a request's database work, including retries, in milliseconds; then 503.",
     )
     database_pool_timeout_ms: int = setting(
         "500", integer(1, 60_000), "Milliseconds a request waits for a free connection of the pool."
@@ -209,7 +211,7 @@ class Settings:
         "1200", integer(1, 60_000), "Milliseconds a statement waits for a lock (SQLite: for the one writer)."
     )
     database_statement_timeout_ms: int = setting(
-        "1400", integer(1, 600_000), "Milliseconds one statement may take on PostgreSQL."
+        "1400", integer(1, 600_000), "Time limit for one statement of a request, in milliseconds; then 503."
     )
     database_idle_in_transaction_timeout_ms: int = setting(
         "5000", integer(1, 600_000), "Milliseconds PostgreSQL keeps a transaction whose client went silent."

@@ -42,6 +42,7 @@ class Worker:
         self._lease = lease or lease_of(settings.database_url)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="background", daemon=True)
+        self._limit_s = settings.database_deadline_ms / 1000
         self._leads = False
         self._renew_at = 0.0
         self._failures = 0
@@ -78,12 +79,16 @@ class Worker:
         try:
             if not self._is_leader():
                 return TRY_S
-            worked = [job.step() for job in self._jobs if not self._stopping.is_set()]
+            worked = [self._step(job) for job in self._jobs if not self._stopping.is_set()]
         except Exception as error:  # noqa: BLE001 - whatever it was, the thread goes on
             return self._failed(error)
         self._recovered()
         # As long as the step took, others have the courses (and SQLite's one writer) to themselves.
         return min(time.monotonic() - began, LONGEST_REST_S) if any(worked) else LOOK_S
+
+    def _step(self, job: Running) -> bool:
+        with database.time_limit(self._limit_s):
+            return job.step()
 
     def _is_leader(self) -> bool:
         """Whether this process holds the lease; renews it when that is due.
@@ -93,7 +98,8 @@ class Worker:
         now = time.monotonic()
         if self._leads and now < self._renew_at:
             return True
-        leads = self._lease.acquire()
+        with database.time_limit(self._limit_s):
+            leads = self._lease.acquire()
         self._renew_at = now + RENEW_S
         if leads and not self._leads:
             log.info("background.leader", pid=os.getpid())

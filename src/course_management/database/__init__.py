@@ -7,9 +7,10 @@ and the enroll); `transaction` holds several together, which `run` sends; `db.se
 from flask import Flask
 
 from ..config import Settings
-from . import connections, retrying
+from . import connections, deadlines
 from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules, migration_engine
+from .deadlines import time_limit
 from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .retrying import retried, retry
 from .running import AnyRow, autocommit, run, transaction
@@ -19,7 +20,7 @@ from .schema import SchemaState, schema_state
 def init_app(app: Flask, settings: Settings) -> None:
     """Give the app its engine, and each of its requests a time for the database."""
     connections.init_app(app, settings)
-    retrying.init_app(app, settings.database_deadline_ms)
+    deadlines.init_app(app, settings.database_deadline_ms)
 
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "retry",
     "run",
     "schema_state",
+    "time_limit",
     "transaction",
     "why",
 ]

@@ -38,6 +38,23 @@ class UnusableDatabase(Unavailable):
     """The database or its role is configured in a way that the service cannot work with."""
 
 
+class FileReplaced(Unavailable):
+    """The SQLite file of DATABASE_URL is not the one that this process has open."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The SQLite file, or its -wal or -shm file, was replaced or removed while the service was running. Stop "
+            "the service, restore the database as docs/backup.md says, and start the service again."
+        )
+
+
+class WritesStopped(Unavailable):
+    """A write was cut off a moment ago, so this one was not begun."""
+
+    def __init__(self) -> None:
+        super().__init__("The database cannot complete changes at the moment. Reading may be possible.")
+
+
 class Raced(Exception):
     """Somebody else changed what this transaction had read; it is rolled back and tried again, whole."""
 

@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 import structlog
-from flask import Flask, current_app
+from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
+from .deadlines import deadline
 from .failures import TRY_AGAIN, Raced, kind_of
 
 P = ParamSpec("P")
@@ -22,21 +23,7 @@ MAX_RETRIES = 5
 
 log = structlog.get_logger(__name__)
 
-_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 _retrying: ContextVar[bool] = ContextVar("retrying", default=False)
-
-
-def init_app(app: Flask, deadline_ms: int) -> None:
-    """Give each request its time for all its work with the database."""
-    app.extensions["database_deadline"] = deadline_ms / 1000
-
-    @app.before_request
-    def start() -> None:
-        _deadline.set(time.monotonic() + app.extensions["database_deadline"])
-
-    @app.teardown_request
-    def end(_: BaseException | None) -> None:
-        _deadline.set(None)
 
 
 def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -62,7 +49,7 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
     """
     if _retrying.get():
         return work()
-    deadline = _deadline.get() or time.monotonic() + current_app.extensions["database_deadline"]
+    end = deadline() or time.monotonic() + current_app.extensions["database_deadline"]
     token = _retrying.set(True)
     lost = tries = 0
     try:
@@ -79,7 +66,7 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
                 else:
                     helps = isinstance(error, Raced) or kind_of(error) in TRY_AGAIN
                 now = time.monotonic()
-                if not helps or tries > MAX_RETRIES or now + pause + (now - started) > deadline:
+                if not helps or tries > MAX_RETRIES or now + pause + (now - started) > end:
                     raise
                 log.debug("database.retry", kind=kind_of(error), tries=tries)
                 time.sleep(pause)

@@ -6,10 +6,11 @@ import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import psycopg
 from sqlalchemy import (
+    ClauseElement,
     Connection,
     Dialect,
     Engine,
@@ -19,9 +20,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.visitors import iterate
 
 from . import postgresql
 from .base import db
+from .breaker import begin_to_write, has_written, is_cut_off
 from .retrying import retry
 
 AnyRow: TypeAlias = Any
@@ -44,7 +48,12 @@ def autocommit(
         connection = None
         try:
             connection = engine.raw_connection()
-            return _send(connection, prepared, values)
+            if not prepared.writes:
+                return _send(connection, prepared, values)
+            begin_to_write(connection.info)
+            if rows := _send(connection, prepared, values):
+                has_written(connection.info)
+            return rows  # noqa: TRY300 - it reads best in one piece
         except engine.dialect.loaded_dbapi.Error as error:
             raise _translated(error, engine, connection, prepared.text) from error
         finally:
@@ -71,6 +80,7 @@ class Prepared(NamedTuple):
     inward: Mapping[int, Callable[[Any], Any]]
     make_row: Callable[[Sequence[Any]], AnyRow]
     """The driver's row with names, and with values as the columns' types have them."""
+    writes: bool
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The parameters for the driver, in the order of the statement."""
@@ -118,7 +128,8 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
             values[index] = process(values[index])
         return plain(values)
 
-    return Prepared(str(compiled), order, inward, converted if outward else plain)
+    writes = any(isinstance(each, UpdateBase) for each in iterate(cast("ClauseElement", statement)))
+    return Prepared(str(compiled), order, inward, converted if outward else plain, writes)
 
 
 def _send(connection: PoolProxiedConnection, prepared: Prepared, values: Sequence[Any]) -> Sequence[AnyRow]:
@@ -134,8 +145,11 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
     driver = connection.dbapi_connection if connection else None
     lost = engine.dialect.is_disconnect(error, driver, None) or postgresql.has_forgotten(error)
     if lost and connection:
-        # What SQLAlchemy's own connections do; there is no public name for it.
-        engine.pool._invalidate(connection, error)  # noqa: SLF001
+        if is_cut_off(connection.info):
+            connection.invalidate(error)
+        else:
+            # What SQLAlchemy's own connections do; there is no public name for it.
+            engine.pool._invalidate(connection, error)  # noqa: SLF001
     translated: BaseException = DBAPIError.instance(
         statement if connection else None,  # without a connection, it was not the statement that failed
         None,

@@ -1,0 +1,82 @@
+"""Stops writes for a moment after one of them was cut off, so that reads go on while writes cannot be committed.
+
+A COMMIT that waits for a lost standby ends only when the watchdog cuts it off. Without this, every thread would soon
+wait in one. One write at a time finds out whether writes are possible again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .failures import WritesStopped
+from .watchdog import Call
+
+PAUSE_S = 1.0
+
+
+class Breaker:
+    """What one process knows about the writes on one database."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stopped_until: float | None = None
+        """None while writes are possible."""
+        self._is_probing = False
+
+    def admit(self, use: Use) -> None:
+        """Let a write begin, or raise `WritesStopped`."""
+        if self._stopped_until is not None:
+            with self._lock:
+                if self._stopped_until is not None:
+                    if self._is_probing or time.monotonic() < self._stopped_until:
+                        raise WritesStopped
+                    self._is_probing = use.is_probe = True
+        use.writes = True
+
+    def ended(self, use: Use) -> None:
+        """Learn from a use that is over. One that had nothing to write in the end proves nothing."""
+        if not use.writes or (self._stopped_until is None and not use.is_cut_off):
+            return
+        with self._lock:
+            if use.is_probe:
+                self._is_probing = False
+            if use.is_cut_off:
+                self._stopped_until = time.monotonic() + PAUSE_S
+            elif use.has_written:
+                self._stopped_until = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Use(Call):
+    """A use of a connection by a request, as the breaker needs to know it."""
+
+    breaker: Breaker
+    writes: bool = False
+    has_written: bool = False
+    is_probe: bool = False
+
+
+def begin_to_write(info: dict[Any, Any]) -> None:
+    """Say that what is done next with the connection of this `info` changes data.
+
+    Raises `WritesStopped` (PostgreSQL) and `FileReplaced` (SQLite).
+    """
+    if use := info.get("use"):
+        use.breaker.admit(use)
+    elif file := info.get("file"):
+        file.check_for_write()
+
+
+def has_written(info: dict[Any, Any]) -> None:
+    """Say that it does indeed, and is being committed."""
+    if use := info.get("use"):
+        use.has_written = True
+
+
+def is_cut_off(info: dict[Any, Any]) -> bool:
+    """Whether the watchdog has cut the connection of this `info` off."""
+    use = info.get("use")
+    return use is not None and use.is_cut_off

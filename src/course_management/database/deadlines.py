@@ -1,0 +1,47 @@
+"""How long the database work of one request may take, all of it together: waiting, connecting, statements, retries.
+
+Commands have no deadline. Background work sets its own with `time_limit`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from flask import Flask
+
+GRACE_S = 0.5
+"""Nothing is begun after the deadline. What is running then is cut off this much later, so that the server's own time
+limits, after which the connection can still be used, come first."""
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+def init_app(app: Flask, deadline_ms: int) -> None:
+    """Give each request its time for all its work with the database."""
+    app.extensions["database_deadline"] = deadline_ms / 1000
+
+    @app.before_request
+    def start() -> None:
+        _deadline.set(time.monotonic() + app.extensions["database_deadline"])
+
+    @app.teardown_request
+    def end(_: BaseException | None) -> None:
+        _deadline.set(None)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Limit the database work of the block: what takes longer fails as it does in a request."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def deadline() -> float | None:
+    """When the present work must be done, on the clock of `time.monotonic`; None for work without a limit."""
+    return _deadline.get()

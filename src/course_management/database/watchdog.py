@@ -1,0 +1,120 @@
+"""Ends calls of the PostgreSQL driver that take too long: a thread that shuts their sockets down.
+
+libpq waits for a server without a limit: a server that is frozen, a network path that is lost, or a COMMIT that waits
+for a lost standby would hold a request, and its thread, for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import generators, waiting
+from psycopg.pq.abc import PGcancelConn, PGconn
+from psycopg.rows import RowFactory, tuple_row
+
+INTERVAL_S = 0.1
+CANCEL_TIMEOUT_S = 2.0
+
+_calls: set[Call] = set()
+_cutting = threading.Lock()
+"""Held while a socket is shut down, and while one is closed: nobody is cut off in another's place."""
+_thread = threading.Thread()
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that the watchdog can cut off.
+
+    `socket` is a second descriptor of the connection's socket. libpq closes its own whenever the connection is lost,
+    and its number may be another file's a moment later.
+    """
+
+    def __init__(self, pgconn: PGconn, row_factory: RowFactory[Any] = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.socket = socket.socket(fileno=os.dup(pgconn.socket))
+        _start()
+
+    def close(self) -> None:
+        """Close the connection, not while it is being cut off."""
+        with _cutting:
+            self.socket.close()
+            for call in list(_calls):
+                if call.connection is self:
+                    _calls.discard(call)
+        super().close()
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Call:
+    """One use of a connection, which must end at `ends` on the clock of `time.monotonic`."""
+
+    connection: Connection
+    ends: float
+    is_cut_off: bool = False
+
+
+def begin(call: Call) -> None:
+    """Watch a call until `end`."""
+    _calls.add(call)
+
+
+def end(call: Call) -> None:
+    """Watch it no more. Afterwards it is cut off, or will not be."""
+    try:
+        _calls.remove(call)
+    except KeyError:  # the watchdog was first, and may not be done with it
+        with _cutting:
+            pass
+
+
+def _start() -> None:
+    global _thread  # noqa: PLW0603 - one for each process, also after a fork, which leaves threads behind
+    with _cutting:
+        if not _thread.is_alive():
+            _thread = threading.Thread(target=_watch, name="database-watchdog", daemon=True)
+            _thread.start()
+
+
+def _watch() -> None:
+    while True:
+        time.sleep(INTERVAL_S)
+        now = time.monotonic()
+        for call in list(_calls):
+            if call.ends <= now:
+                with suppress(Exception):  # the watch goes on
+                    _cut(call)
+
+
+def _cut(call: Call) -> None:
+    with _cutting:
+        try:
+            _calls.remove(call)
+        except KeyError:
+            return
+        call.is_cut_off = True
+        cancellation = None
+        with suppress(psycopg.Error):  # libpq before 17 cannot
+            cancellation = call.connection.pgconn.cancel_conn()
+        with suppress(OSError):
+            call.connection.socket.shutdown(socket.SHUT_RDWR)
+    if cancellation:
+        threading.Thread(target=_cancel, args=(cancellation,), daemon=True).start()
+
+
+def _cancel(cancellation: PGcancelConn) -> None:
+    """Ask the server to end what nobody waits for any more.
+
+    A COMMIT that waits for a standby does not notice that its client has gone: it would keep its locks, and its
+    place among the server's connections. Only after the cut: a COMMIT that is canceled says that it is done, though no
+    standby has it, and that must not be passed on.
+    """
+    with suppress(psycopg.Error, OSError):
+        cancellation.start()
+        waiting.wait_conn(generators.cancel(cancellation), interval=INTERVAL_S, timeout=CANCEL_TIMEOUT_S)
+    cancellation.finish()
