@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from ..config import Settings
-from . import sessions, watchdog
+from . import sessions, sqlite, watchdog
 from .base import db
 from .breaker import Breaker, Use, begin_to_write, has_written, is_cut_off
 from .connecting import Connector
@@ -48,7 +48,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     with app.app_context():
         engine = db.engine
     if engine.dialect.name == "sqlite":
-        install_rules(engine, settings.database_lock_timeout_ms)
+        _serve_sqlite(engine, settings)
     else:
         _serve_postgresql(engine)
 
@@ -84,16 +84,8 @@ def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = 
         where[0], how["uri"] = Path(where[0]).as_uri() + "?mode=rw", True
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the driver must not start transactions behind our back
-        for pragma in (
-            f"busy_timeout={busy_timeout_ms}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-            "recursive_triggers=ON",  # else INSERT OR REPLACE would slip by the triggers
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+    def settle(connection: Any, _: Any) -> None:
+        sqlite.settle(connection, busy_timeout_ms, foreign_keys=foreign_keys)
 
     # A transaction that reads first and writes later would act on what others have changed meanwhile.
     _begin_with(engine, "BEGIN IMMEDIATE")
@@ -106,6 +98,30 @@ def _begin_with(engine: Engine, statement: str) -> None:
     def begin(connection: Connection) -> None:
         if not connection.get_execution_options().get("autocommit"):
             connection.exec_driver_sql(statement)
+
+
+def _serve_sqlite(engine: Engine, settings: Settings) -> None:
+    """Connections to the one file that exists now, with a time limit for statements."""
+    file = sqlite.File(str(settings.database_url.database))
+    cast("Pool", engine.pool).lender = file
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("autocommit"):
+            begin_to_write(connection.info)
+
+    install_rules(engine, settings.database_lock_timeout_ms)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: Any, __: Any, ___: Any, how: dict[str, Any]) -> None:
+        file.check()
+        how["factory"] = sqlite.Connection
+
+    @event.listens_for(engine, "connect")
+    def is_open(connection: sqlite.Connection, entry: ConnectionPoolEntry) -> None:
+        connection.limit_statements(settings.database_statement_timeout_ms / 1000)
+        file.is_open(connection)
+        entry.info["file"] = file
 
 
 class _Watching:

@@ -25,6 +25,9 @@ SQLITE_UNAVAILABLE = (
     "SQLITE_IOERR",
     "SQLITE_CANTOPEN",
     "SQLITE_READONLY",
+    "SQLITE_INTERRUPT",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
 )
 SECRETS = ("password", "sslpassword")
 """Parameters of DATABASE_URL, besides its password, that are shown to nobody."""

@@ -1,0 +1,277 @@
+"""What SQLite leaves to us: whether the file is still the one of the address, time limits, and the file's encoding."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from course_management.database import db, is_unavailable, sqlite, time_limit, why
+from course_management.verify import verify
+
+from .real_server import until
+from .test_outages import is_503, is_up
+
+Make = Callable[..., Any]
+ADA, BOB = ({"name": name, "email": f"{name}@example.edu"} for name in ("ada", "bob"))
+
+
+@pytest.fixture(autouse=True)
+def only_sqlite(backend: str) -> None:
+    if backend != "sqlite":
+        pytest.skip("PostgreSQL looks after its own files")
+
+
+@pytest.fixture
+def path(database: URL) -> Iterator[Path]:
+    path = Path(str(database.database))
+    yield path
+    path.touch()  # for whoever removes it
+
+
+@pytest.fixture
+def wal(path: Path) -> Path:
+    return Path(f"{path}-wal")
+
+
+def copy_of(path: Path) -> Path:
+    """A backup, as the documentation makes it."""
+    copy = path.with_suffix(".copy")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
+
+
+def replace(path: Path) -> None:
+    copy_of(path).replace(path)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+
+
+def remove_wal(path: Path) -> None:
+    Path(f"{path}-wal").unlink()
+
+
+def remove_shm(path: Path) -> None:
+    Path(f"{path}-shm").unlink()
+
+
+def remove_all(path: Path) -> None:
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+
+
+REPLACED = [replace, remove, move, remove_all]
+UNLINKED = [remove_wal, remove_shm]
+
+
+@pytest.mark.parametrize("happens", [*REPLACED, *UNLINKED])
+def test_a_file_that_is_not_the_open_one_any_more_is_503_until_restart(
+    make_app: Callable[..., Flask], path: Path, happens: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LOOK_S", 0.0)
+    client = make_app().test_client()
+    assert client.post("/students", json=ADA).status_code == 201
+    assert is_up(client)
+
+    happens(path)
+    files = {each.name: each.stat().st_ino for each in path.parent.glob(f"{path.name}*")}
+
+    for _ in range(2):
+        ready = client.get("/readyz")
+        assert is_503(ready)
+        assert "start the service again" in ready.get_json()["detail"]
+        assert is_503(client.post("/students", json=BOB))
+        assert is_503(client.patch("/students/1", json={"name": "Ada King"}))
+        assert is_503(client.get("/students"))
+    found = {each.name: each.stat().st_ino for each in path.parent.glob(f"{path.name}*")}
+    assert found.items() <= files.items(), "something was made anew, or put in the place of what was there"
+    if happens in UNLINKED:  # what was in the -wal was moved to the file when it was closed
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT name FROM students").fetchall() == [("ada",)]
+
+
+@pytest.mark.parametrize("happens", REPLACED)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.post("/students", json=BOB),
+        lambda client: client.patch("/students/1", json={"name": "Ada King"}),
+    ],
+    ids=["one statement", "transaction"],
+)
+def test_not_even_the_first_write_goes_into_a_file_without_a_name(
+    make_app: Callable[..., Flask],
+    path: Path,
+    happens: Callable[[Path], None],
+    write: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite, "LOOK_S", 3600.0)
+    client = make_app().test_client()
+    assert client.post("/students", json=ADA).status_code == 201
+    happens(path)
+    assert is_503(write(client))
+    assert not is_up(client)
+
+
+@pytest.mark.parametrize("happens", [*REPLACED, *UNLINKED])
+def test_readiness_notices_soon(make_app: Callable[..., Flask], path: Path, happens: Callable[[Path], None]) -> None:
+    client = make_app().test_client()
+    assert client.post("/students", json=ADA).status_code == 201
+    happens(path)
+    until(lambda: not is_up(client), "the end of readiness")
+
+
+def test_a_file_that_is_back_in_its_place_is_not_served_before_a_restart(
+    make_app: Callable[..., Flask], path: Path
+) -> None:
+    client = make_app().test_client()
+    assert is_up(client)
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    until(lambda: not is_up(client), "the end of readiness")
+    aside.rename(path)
+    assert not is_up(client)
+    assert is_up(make_app().test_client())
+
+
+def test_connections_that_come_and_go_are_no_replacement(make_app: Callable[..., Flask], wal: Path) -> None:
+    """SQLite removes the -wal with the last connection and makes another with the next."""
+    app = make_app()
+    client = app.test_client()
+    assert client.post("/students", json=ADA).status_code == 201
+    for _ in range(2):
+        assert wal.exists()
+        with app.app_context():
+            db.engine.dispose()
+        assert not wal.exists()
+        assert is_up(client)
+        assert client.patch("/students/1", json={"name": "Ada King"}).status_code == 200
+
+
+def test_a_missing_file_is_not_made(make_app: Callable[..., Flask], path: Path) -> None:
+    path.unlink()
+    client = make_app().test_client()
+    assert not is_up(client)
+    assert is_503(client.post("/students", json=ADA))
+    assert not path.exists()
+
+
+def test_a_restored_backup_is_what_is_served_after_a_restart(
+    make_app: Callable[..., Flask], path: Path, wal: Path
+) -> None:
+    """The procedure of docs/backup.md, and what happens without its second step."""
+    first = make_app()
+    assert first.test_client().post("/students", json=ADA).status_code == 201
+    copy = copy_of(path)
+    assert first.test_client().patch("/students/1", json={"name": "Changed"}).status_code == 200
+    assert wal.stat().st_size > 0
+    left = shutil.copy(wal, wal.with_suffix(".left"))
+    with first.app_context():
+        db.engine.dispose()
+
+    shutil.copy(left, wal)  # as after a crash
+    for each in (wal, Path(f"{path}-shm")):
+        each.unlink(missing_ok=True)
+    shutil.copy(copy, path)
+
+    again = make_app()
+    assert again.test_client().get("/students/1").get_json()["name"] == "ada"
+    with again.app_context():
+        assert not [finding for finding in verify() if finding.evidence]
+
+
+# --- a time limit for statements --------------------------------------------------------------------------
+
+FOR_LONG = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT count(*) FROM n"
+FOR_EVER = FOR_LONG.format(10**12)
+
+
+@pytest.mark.parametrize("limit", ["database_statement_timeout_ms", "database_deadline_ms"])
+def test_a_statement_that_takes_too_long_is_503_and_leaves_nothing(
+    make_app: Callable[..., Flask], sql: Make, limit: str
+) -> None:
+    client = make_app(**{limit: 100}).test_client()
+    sql(f"CREATE TRIGGER slow AFTER INSERT ON students BEGIN {FOR_EVER}; END")
+    assert is_503(client.post("/students", json=ADA))
+    assert is_up(client)
+    sql("DROP TRIGGER slow")
+    assert client.get("/students").get_json()["items"] == []
+    assert client.post("/students", json=ADA).status_code == 201
+
+
+def test_a_transaction_that_takes_too_long_is_undone_whole(make_app: Callable[..., Flask], sql: Make) -> None:
+    client = make_app(database_statement_timeout_ms=100).test_client()
+    assert client.post("/students", json=ADA).status_code == 201
+    sql(f"CREATE TRIGGER slow AFTER UPDATE ON students BEGIN {FOR_EVER}; END")
+    assert is_503(client.patch("/students/1", json={"name": "Ada King"}))
+    sql("DROP TRIGGER slow")
+    assert client.get("/students/1").get_json()["name"] == "ada"
+    assert client.patch("/students/1", json={"name": "Ada King"}).status_code == 200
+
+
+def test_commands_have_no_time_limit(make_app: Callable[..., Flask]) -> None:
+    app = make_app(database_statement_timeout_ms=1, database_deadline_ms=100)
+    with app.app_context(), db.engine.connect() as connection:
+        statement = FOR_LONG.format(2_000_000)
+        assert connection.exec_driver_sql(statement).scalar() == 2_000_000
+        with time_limit(0.001), pytest.raises(OperationalError) as error:
+            connection.exec_driver_sql(statement)
+        assert is_unavailable(error.value)
+
+
+# --- files that are no database of ours -------------------------------------------------------------------
+
+
+def test_a_file_in_utf_16_is_refused_with_a_sentence(make_app: Callable[..., Flask], path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16le'")
+        connection.execute("CREATE TABLE t (a)")
+    app = make_app()
+    ready = app.test_client().get("/readyz")
+    assert is_503(ready)
+    assert "UTF-16le" in ready.get_json()["detail"]
+    assert is_503(app.test_client().get("/students"))
+    with app.app_context(), pytest.raises(SQLAlchemyError) as error, db.engine.connect():
+        pass
+    assert "must be UTF-8" in str(why(error.value))
+
+
+def test_a_file_that_is_no_database_is_503(make_app: Callable[..., Flask], path: Path) -> None:
+    path.write_bytes(b"This is not a database. " * 1000)
+    client = make_app().test_client()
+    assert not is_up(client)
+    assert is_503(client.get("/students"))
+    assert is_503(client.post("/students", json=ADA))
+
+
+@pytest.mark.parametrize("pragma", ["journal_mode = DELETE", "auto_vacuum = FULL", "journal_mode = TRUNCATE"])
+def test_what_a_file_says_about_itself_does_not_matter(make_app: Callable[..., Flask], path: Path, pragma: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA {pragma}")
+        connection.execute("VACUUM")
+    app = make_app()
+    client: FlaskClient = app.test_client()
+    assert client.post("/students", json=ADA).status_code == 201
+    with app.app_context():
+        engine: Engine = db.engine
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
