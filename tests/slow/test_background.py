@@ -244,19 +244,37 @@ def test_a_server_that_is_stopped_gives_the_lease_back(servers: Any, backend: st
     assert ask("SELECT holder FROM leases") == []
 
 
-def test_a_database_that_is_frozen_does_not_keep_a_worker_from_ending(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end_while_frozen", [True, False])
+def test_a_database_that_is_frozen_hangs_no_worker(tmp_path: Path, end_while_frozen: bool) -> None:
     server = PostgreSQL(fsync="off")
     url = Databases("postgresql", tmp_path, server.url).migrated()
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("INSERT INTO courses (code, title, capacity, created_at) VALUES ('C', 'C', 0, now())"))
+        connection.execute(text("UPDATE courses SET waitlist_capacity = NULL"))
+        connection.execute(text("INSERT INTO students (name, email, created_at) VALUES ('A', 'a@example.edu', now())"))
+        connection.execute(
+            text(
+                "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
+                " SELECT students.id, courses.id, 'waitlisted', 1 FROM students, courses"
+            )
+        )
     try:
         with working(tmp_path, url) as (process, log):
             until(lambda: leaders(log), "a leader")
-            processes = frozen(server)
+            backends = frozen(server)
             try:
-                process.terminate()
-                assert process.wait(PATIENCE_S) == 0
+                until(lambda: "background.unavailable" in [each["event"] for each in events(log)], "a line")
+                if end_while_frozen:
+                    process.terminate()
+                    assert process.wait(PATIENCE_S) == 0
+                    return
             finally:
-                for each in processes:
-                    each.resume()
+                for each in backends:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        each.resume()
+            with create_engine(url, poolclass=NullPool).begin() as connection:
+                connection.execute(text("UPDATE courses SET capacity = 1"))
+            until(lambda: "enrollment.promoted" in [each["event"] for each in events(log)], "the promotion")
     finally:
         server.end()
 

@@ -112,7 +112,9 @@ class Worker:
     def _failed(self, error: Exception) -> float:
         """Say so once per outage. Returns how long to wait."""
         if not self._failures:
-            log.warning("background.unavailable", kind=database.kind_of(error), reason=_reason(error))
+            with database.time_limit(self._limit_s):
+                reason = _reason(error)
+            log.warning("background.unavailable", kind=database.kind_of(error), reason=reason)
         pause = min(FIRST_PAUSE_S * 2.0**self._failures, LONGEST_PAUSE_S)
         self._failures = min(self._failures + 1, 10)
         return pause
@@ -128,7 +130,7 @@ class Worker:
 
     def _end(self) -> None:
         self._abandon()
-        with suppress(Exception):  # it expires anyway
+        with suppress(Exception), database.time_limit(self._limit_s):  # else it expires
             if self._leads:
                 self._lease.release()
         with suppress(Exception):
