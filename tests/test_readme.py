@@ -7,6 +7,8 @@ import configparser
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from sqlalchemy import URL
 from course_management import cli, demo, environment
 from course_management.config import Settings
 
-from .databases import ROOT
+from .databases import ROOT, migrate
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
@@ -178,3 +180,14 @@ def test_every_file_of_the_map_exists() -> None:
         for name in names.split(", "):
             places = [ROOT / name, ROOT / folder / name, ROOT / folder / "services" / name]
             assert any(place.exists() for place in places), name
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="SQLite's own program is not installed")
+def test_a_backup_made_as_the_documentation_says_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    url = URL.create("sqlite", database=str(tmp_path / "course_management.db"))
+    migrate(url)
+    lines = re.findall(r"^\$ ((?:umask|sqlite3) .*)$", (ROOT / "docs" / "backup.md").read_text(), re.MULTILINE)
+
+    subprocess.run(["bash", "-ec", "\n".join(lines)], cwd=tmp_path, umask=0, check=True)  # noqa: S603, S607 - ours
+
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
