@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from course_management.database import broken_constraint
@@ -150,6 +152,80 @@ def test_replace_does_not_slip_by(backend: str, student: Make, course: Make, enr
     refusal = refused("INSERT OR REPLACE" + ENROLL.removeprefix("INSERT"), student=ada, course=programming)
 
     assert refusal == "student_courses_held_rows_stay"
+
+
+LINE = "(id, at, student_id, course_id, to_status, actor) VALUES (1, '2026-01-01', 1, 1, 'enrolled', 'nobody')"
+
+
+@pytest.mark.parametrize("recursive_triggers", ["ON", "OFF"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"INSERT OR REPLACE INTO enrollment_events {LINE}",
+        f"REPLACE INTO enrollment_events {LINE}",
+        f"INSERT INTO enrollment_events {LINE} ON CONFLICT DO UPDATE SET actor = 'nobody'",
+        f"INSERT INTO enrollment_events {LINE.replace('id', 'rowid', 1)}",
+        "UPDATE OR REPLACE enrollment_events SET id = 1 WHERE id = 2",
+        (
+            "REPLACE INTO enrollment_events SELECT id, at, 9, course_id, from_status, to_status, actor, request_id"
+            " FROM enrollment_events"
+        ),
+    ],
+)
+def test_a_ledger_line_cannot_be_replaced_from_a_stock_sqlite(
+    backend: str, database: URL, student: Make, course: Make, enroll: Any, statement: str, recursive_triggers: str
+) -> None:
+    """A connection of somebody else's program has none of our settings."""
+    if backend != "sqlite":
+        pytest.skip("REPLACE is SQLite's")
+    enroll(student(), course(), course())
+    with closing(sqlite3.connect(str(database.database))) as stock:
+        stock.execute(f"PRAGMA recursive_triggers = {recursive_triggers}")
+        before = stock.execute("SELECT * FROM enrollment_events").fetchall()
+
+        with pytest.raises(sqlite3.IntegrityError, match="enrollment_events_append_only"):
+            stock.execute(statement)
+
+        assert stock.execute("SELECT * FROM enrollment_events").fetchall() == before
+        stock.execute(f"INSERT INTO enrollment_events {LINE.replace('(1,', '(77,')}")  # adding a line is no replacing
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        (f"INSERT INTO enrollment_events {LINE}", "pk_enrollment_events"),
+        (
+            f"INSERT INTO enrollment_events {LINE.replace(' VALUES', ' OVERRIDING SYSTEM VALUE VALUES')}",
+            "pk_enrollment_events",
+        ),
+        (
+            f"INSERT INTO enrollment_events {LINE} ON CONFLICT (id) DO UPDATE SET actor = 'nobody'",
+            "enrollment_events_append_only",
+        ),
+    ],
+)
+def test_a_ledger_line_cannot_be_replaced_on_postgresql(
+    backend: str, student: Make, course: Make, enroll: Any, refused: Any, statement: str, refusal: str
+) -> None:
+    if backend != "postgresql":
+        pytest.skip("these are PostgreSQL's ways")
+    enroll(student(), course())
+
+    assert refused(statement) == refusal
+
+
+def test_replacing_a_row_that_is_not_held_still_works_on_sqlite(
+    backend: str, student: Make, course: Make, enroll: Any, client: FlaskClient
+) -> None:
+    """The upsert of an enroll must not meet a guard against REPLACE on `student_courses`."""
+    if backend != "sqlite":
+        pytest.skip("REPLACE is SQLite's")
+    ada, wanted = student(), course()
+    for _ in range(2):
+        enroll(ada, wanted)
+        client.delete(f"/students/{ada}/unenroll?course_id={wanted}")
+
+    assert [each["outcome"] for each in enroll(ada, wanted).get_json()["results"]] == ["enrolled"]
 
 
 @pytest.mark.parametrize("table", ["student_courses", "enrollment_events"])

@@ -313,3 +313,23 @@ def test_a_students_courses_are_in_the_order_of_code_points(
     courses = client.get(f"/students/{ada}/courses").get_json()["courses"]
 
     assert [each["code"] for each in courses] == sorted(codes)
+
+
+def test_a_waitlist_filled_by_hand_may_begin_with_number_0(
+    client: FlaskClient, student: Make, course: Make, sql: Any
+) -> None:
+    wanted, people = course(capacity=0, waitlist_capacity=None), [student() for _ in range(2)]
+    for number, each in enumerate(people):
+        sql(
+            "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
+            " VALUES (:student, :course, 'waitlisted', :number)",
+            student=each,
+            course=wanted,
+            number=number,
+        )
+    path = f"/courses/{wanted}/students?status=waitlisted&limit=1"
+
+    first = client.get(path).get_json()
+    second = client.get(f"{path}&after={first['next']}").get_json()
+
+    assert [each["student_id"] for each in first["items"] + second["items"]] == people

@@ -105,7 +105,7 @@ def columns(connection: Connection) -> dict[str, list[str]]:
     """Return the columns of all tables, except for those that the migrations themselves write."""
     found = inspect(connection)
     return {
-        table: [column["name"] for column in found.get_columns(table)]
+        table: [column["name"] for column in found.get_columns(table) if column["name"] != "last_event_at"]
         for table in found.get_table_names()
         if table not in {"alembic_version", "schema_compatibility"}
     }

@@ -42,6 +42,7 @@ IDS = {
     "advisees": ("account_id", "student_id"),
 }
 CREATED = ("students", "courses", "api_keys", "accounts")
+LEAST = {"queue_number": 0}
 SHOWN = 20
 """Rows that a refusal lists."""
 
@@ -105,7 +106,11 @@ CREATED_AFTER = "created_at DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL"
 
 
 def _check(table: str, column: str) -> str:
-    return f"CONSTRAINT ck_{table}_{column}_in_range CHECK ({column} BETWEEN 1 AND {MAX_ID})"
+    return f"CONSTRAINT ck_{table}_{column}_in_range CHECK ({_range(column)})"
+
+
+def _range(column: str) -> str:
+    return f"{column} BETWEEN {LEAST.get(column, 1)} AND {MAX_ID}"
 
 
 def _refuse_ids() -> None:
@@ -113,7 +118,7 @@ def _refuse_ids() -> None:
     found: list[str] = []
     for table, columns in IDS.items():
         for column in columns:
-            outside = f"NOT ({column} BETWEEN 1 AND {MAX_ID})"
+            outside = f"NOT ({_range(column)})"
             statement = f"SELECT {column} FROM {table} WHERE {outside} ORDER BY {column} LIMIT {SHOWN + 1}"  # noqa: S608
             rows = op.get_bind().execute(sa.text(statement)).scalars().all()
             if rows:

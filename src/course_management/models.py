@@ -151,7 +151,8 @@ class StudentCourses(Base):
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUS_LIST})", name="status_known"),
         CheckConstraint(f"(status = '{WAITLISTED}') = (queue_number IS NOT NULL)", name="queue_number_iff_waiting"),
-        *map(in_range, ("student_id", "course_id", "queue_number")),
+        *map(in_range, ("student_id", "course_id")),
+        in_range("queue_number", 0),
         # Partial, so that the many who are enrolled cost nothing in it.
         Index(
             "uq_student_courses_course_id_queue_number",
@@ -187,6 +188,16 @@ class EnrollmentEvent(Base):
     __table_args__ = (
         Index("ix_enrollment_events_student_id_id", "student_id", "id"),
         Index("ix_enrollment_events_course_id_id", "course_id", "id"),
+        # Past rosters: the last line of a student up to a moment, and who joined a waitlist in order of time.
+        Index("ix_enrollment_events_course_id_student_id_at_id", "course_id", "student_id", "at", "id"),
+        Index(
+            "ix_enrollment_events_course_id_at_id",
+            "course_id",
+            "at",
+            "id",
+            postgresql_where=text("to_status = 'waitlisted'"),
+            sqlite_where=text("to_status = 'waitlisted'"),
+        ),
         *map(in_range, ("id", "student_id", "course_id")),
         {"sqlite_autoincrement": True},
     )

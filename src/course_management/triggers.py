@@ -1,10 +1,13 @@
 """What the database does by itself: count seats, write the ledger, and guard both.
 
 Whoever writes enrollments, psql and imports included, can neither oversell, nor lose a ledger line, nor leave
-a counter behind. A change whose `revision` did not rise was made by hand: the ledger then says `database`,
-with the database's clock. One gap: on SQLite, INSERT OR REPLACE over a held row slips by a connection that has not
-set `recursive_triggers` (ours have). The statements are what the tables have now; each migration carries its own frozen
-copy, and a test compares the two.
+a counter behind. A change whose `revision` did not rise was made by hand: the ledger then says `database`, with the
+database's clock, but no earlier than the line before it in the course. The same holds for a row inserted without a
+date, which is recognized by the default (the start of the transaction; on SQLite the present second).
+
+One gap: on SQLite, INSERT OR REPLACE over a held row is not noticed on a connection that has not set
+`recursive_triggers` (ours have). The ledger itself refuses REPLACE everywhere. The statements are what the tables have
+now; each migration carries its own frozen copy, and a test compares the two.
 
 PostgreSQL: statement-level triggers that loop over the transition tables, one update a course, so that a bulk load
 does not update a course once a row, and then one ledger row a change. The courses come in ascending order, the
@@ -31,24 +34,31 @@ POSTGRESQL = (
     """
     CREATE FUNCTION record_new_enrollments() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-    DECLARE change record;
+    DECLARE
+        change record;
+        latest timestamptz := clock_timestamp() + interval '5 minutes';
     BEGIN
         IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
         FOR change IN
             SELECT course_id,
                    count(*) FILTER (WHERE status = 'enrolled') AS seats,
                    count(*) FILTER (WHERE status = 'waitlisted') AS places,
-                   max(queue_number) AS queue_number
+                   max(queue_number) AS queue_number,
+                   max(status_since) FILTER (WHERE status_since <= latest) AS at
             FROM new_rows GROUP BY course_id ORDER BY course_id
         LOOP
             UPDATE courses
             SET seats_taken = seats_taken + change.seats,
                 waiting = waiting + change.places,
-                last_queue_number = greatest(last_queue_number, change.queue_number)
+                last_queue_number = greatest(last_queue_number, change.queue_number),
+                last_event_at = greatest(last_event_at, change.at)
             WHERE id = change.course_id;
         END LOOP;
         INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-        SELECT status_since, student_id, course_id, NULL, status, actor, request_id
+        SELECT CASE WHEN status_since = transaction_timestamp()
+                    THEN (SELECT greatest(last_event_at, status_since) FROM courses WHERE id = new_rows.course_id)
+                    ELSE status_since END,
+               student_id, course_id, NULL, status, actor, request_id
         FROM new_rows ORDER BY course_id, queue_number, student_id;
         RETURN NULL;
     END $$
@@ -56,7 +66,9 @@ POSTGRESQL = (
     """
     CREATE FUNCTION record_changed_enrollments() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-    DECLARE change record;
+    DECLARE
+        change record;
+        moment timestamptz := clock_timestamp();
     BEGIN
         IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
         FOR change IN
@@ -65,7 +77,9 @@ POSTGRESQL = (
                        - count(*) FILTER (WHERE o.status = 'enrolled') AS seats,
                    count(*) FILTER (WHERE n.status = 'waitlisted')
                        - count(*) FILTER (WHERE o.status = 'waitlisted') AS places,
-                   max(n.queue_number) AS queue_number
+                   max(n.queue_number) AS queue_number,
+                   max(CASE WHEN n.revision = o.revision THEN moment
+                            WHEN n.status_since <= moment + interval '5 minutes' THEN n.status_since END) AS at
             FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
             WHERE o.status <> n.status OR o.queue_number IS DISTINCT FROM n.queue_number
             GROUP BY n.course_id ORDER BY n.course_id
@@ -73,11 +87,13 @@ POSTGRESQL = (
             UPDATE courses
             SET seats_taken = seats_taken + change.seats,
                 waiting = waiting + change.places,
-                last_queue_number = greatest(last_queue_number, change.queue_number)
+                last_queue_number = greatest(last_queue_number, change.queue_number),
+                last_event_at = greatest(last_event_at, change.at)
             WHERE id = change.course_id;
         END LOOP;
         INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-        SELECT CASE WHEN n.revision = o.revision THEN clock_timestamp() ELSE n.status_since END,
+        SELECT CASE WHEN n.revision = o.revision
+                    THEN (SELECT last_event_at FROM courses WHERE id = n.course_id) ELSE n.status_since END,
                n.student_id, n.course_id, o.status, n.status,
                CASE WHEN n.revision = o.revision THEN 'database' ELSE n.actor END,
                CASE WHEN n.revision = o.revision THEN NULL ELSE n.request_id END
@@ -123,29 +139,52 @@ POSTGRESQL = (
 SQLITE = (
     """
     CREATE TRIGGER student_courses_inserted AFTER INSERT ON student_courses BEGIN
-        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-        VALUES (NEW.status_since, NEW.student_id, NEW.course_id, NULL, NEW.status, NEW.actor, NEW.request_id);
         UPDATE courses
         SET seats_taken = seats_taken + (NEW.status = 'enrolled'),
             waiting = waiting + (NEW.status = 'waitlisted'),
-            last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0))
+            last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0)),
+            last_event_at = CASE
+                WHEN NEW.status_since = datetime('now')
+                THEN max(coalesce(last_event_at, ''), strftime('%Y-%m-%d %H:%M:%f000', 'now'))
+                WHEN NEW.status_since > coalesce(last_event_at, '')
+                     AND NEW.status_since GLOB '????-??-?? ??:??:??.??????'
+                     AND NEW.status_since <= strftime('%Y-%m-%d %H:%M:%f000', 'now', '+5 minutes')
+                THEN NEW.status_since ELSE last_event_at END
         WHERE id = NEW.course_id;
+        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
+        SELECT CASE
+                   WHEN NEW.status_since = datetime('now')
+                   THEN (SELECT last_event_at FROM courses WHERE id = NEW.course_id)
+                   WHEN NEW.status_since GLOB '????-??-?? ??:??:??.??????' THEN NEW.status_since
+                   ELSE coalesce(strftime('%Y-%m-%d %H:%M:%f000', NEW.status_since), NEW.status_since) END,
+               NEW.student_id, NEW.course_id, NULL, NEW.status, NEW.actor, NEW.request_id;
     END
     """,
     """
     CREATE TRIGGER student_courses_updated AFTER UPDATE ON student_courses
     WHEN OLD.status <> NEW.status OR OLD.queue_number IS NOT NEW.queue_number BEGIN
+        UPDATE courses
+        SET seats_taken = seats_taken + (NEW.status = 'enrolled') - (OLD.status = 'enrolled'),
+            waiting = waiting + (NEW.status = 'waitlisted') - (OLD.status = 'waitlisted'),
+            last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0)),
+            last_event_at = CASE
+                WHEN NEW.revision = OLD.revision
+                THEN max(coalesce(last_event_at, ''), strftime('%Y-%m-%d %H:%M:%f000', 'now'))
+                WHEN NEW.status_since > coalesce(last_event_at, '')
+                     AND NEW.status_since GLOB '????-??-?? ??:??:??.??????'
+                     AND NEW.status_since <= strftime('%Y-%m-%d %H:%M:%f000', 'now', '+5 minutes')
+                THEN NEW.status_since ELSE last_event_at END
+        WHERE id = NEW.course_id;
         INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id)
-        SELECT iif(NEW.revision = OLD.revision, strftime('%Y-%m-%d %H:%M:%f000', 'now'), NEW.status_since),
+        SELECT CASE
+                   WHEN NEW.revision = OLD.revision
+                   THEN (SELECT last_event_at FROM courses WHERE id = NEW.course_id)
+                   WHEN NEW.status_since GLOB '????-??-?? ??:??:??.??????' THEN NEW.status_since
+                   ELSE coalesce(strftime('%Y-%m-%d %H:%M:%f000', NEW.status_since), NEW.status_since) END,
                NEW.student_id, NEW.course_id, OLD.status, NEW.status,
                iif(NEW.revision = OLD.revision, 'database', NEW.actor),
                iif(NEW.revision = OLD.revision, NULL, NEW.request_id)
         WHERE OLD.status <> NEW.status;
-        UPDATE courses
-        SET seats_taken = seats_taken + (NEW.status = 'enrolled') - (OLD.status = 'enrolled'),
-            waiting = waiting + (NEW.status = 'waitlisted') - (OLD.status = 'waitlisted'),
-            last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0))
-        WHERE id = NEW.course_id;
     END
     """,
     """
@@ -167,6 +206,12 @@ SQLITE = (
     """,
     """
     CREATE TRIGGER enrollment_events_not_deleted BEFORE DELETE ON enrollment_events BEGIN
+        SELECT RAISE(ABORT, 'enrollment_events_append_only: the ledger is never rewritten');
+    END
+    """,
+    """
+    CREATE TRIGGER enrollment_events_not_replaced BEFORE INSERT ON enrollment_events
+    WHEN EXISTS (SELECT 1 FROM enrollment_events WHERE id = NEW.id) BEGIN
         SELECT RAISE(ABORT, 'enrollment_events_append_only: the ledger is never rewritten');
     END
     """,

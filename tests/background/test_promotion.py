@@ -243,7 +243,9 @@ def test_two_who_promote_at_once_promote_different_students_because_of_the_lock(
     if backend == "sqlite":
         pytest.skip("SQLite has one writer: its transactions begin with the lock")
     if not guarded:
-        unlocked = select(courses.c.capacity, courses.c.seats_taken).where(among(courses.c.id, course_ids))
+        unlocked = select(courses.c.capacity, courses.c.seats_taken, courses.c.last_event_at).where(
+            among(courses.c.id, course_ids)
+        )
         monkeypatch.setattr(service, "_FREE", unlocked)
     monkeypatch.setattr(service, "BATCH", 2)
     full, waiting = queue(6)

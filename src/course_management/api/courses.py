@@ -19,10 +19,23 @@ from ..errors import (
 from ..models import MAX_ID
 from ..repositories import courses as questions
 from ..repositories import enrollments
+from ..repositories.past_rosters import past_roster
 from ..schemas import incoming, outgoing
 from ..services import courses as service
 from .blueprint import Blueprint
-from .replies import EVENT, after, course_tag, empty, event_item, if_match, naming_existing, page_reply, reply
+from .replies import (
+    EVENT,
+    after,
+    after_end,
+    course_tag,
+    empty,
+    event_item,
+    if_match,
+    naming_existing,
+    page_ending,
+    page_reply,
+    reply,
+)
 from .requests import context
 
 blp = Blueprint("courses", __name__, description="What students enroll in.")
@@ -169,9 +182,9 @@ def get_roster(query: dict[str, Any], course_id: int) -> Response:
     """
     limit, status = query["limit"], query["status"]
     if "as_of" in query:
-        rows = questions.past_roster(course_id, status, query["as_of"], after(query), limit + 1)
-    else:
-        rows = questions.roster(course_id, status, after(query), limit + 1)
+        page = past_roster(course_id, status, query["as_of"], after_end(query), limit)
+        return page_ending(page.rows, page.following, roster_item)
+    rows = questions.roster(course_id, status, after(query, -1), limit + 1)  # numbers of a waitlist begin at 0
     return page_reply(rows, limit, lambda row: row.key, roster_item)
 
 

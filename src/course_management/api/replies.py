@@ -145,10 +145,13 @@ def page_reply(
     rows: Sequence[AnyRow], limit: int, key: Callable[[AnyRow], int], item: Callable[[AnyRow], Any]
 ) -> Response:
     """One page of a list. `rows` were asked for with `limit` + 1, to know whether there is a next page."""
-    following = None
-    if len(rows) > limit:
-        rows = rows[:limit]
-        following = _encode(key(rows[-1]))
+    following = (key(rows[limit - 1]), 0) if len(rows) > limit else None
+    return page_ending(rows[:limit], following, item)
+
+
+def page_ending(rows: Sequence[AnyRow], end: tuple[int, int] | None, item: Callable[[AnyRow], Any]) -> Response:
+    """One page of a list, and in its cursor its `end`: the last key, and how many the pages so far have shown."""
+    following = _encode(*end) if end else None
     response = reply({"items": [item(row) for row in rows], "next": following})
     if following:
         query = urlencode({**request.args, "after": following})
@@ -158,31 +161,38 @@ def page_reply(
 
 def after(query: dict[str, Any], first: int = 0) -> int:
     """The key a page starts behind: from its cursor, or `first`. Refuses the cursor of another list."""
+    return first if query.get("after") is None else after_end(query)[0]
+
+
+def after_end(query: dict[str, Any]) -> tuple[int, int]:
+    """The `end` of the page before, as `page_ending` took it; (0, 0) for the first page."""
     cursor = query.get("after")
     if cursor is None:
-        return first
+        return 0, 0
     try:
         raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-        key = int.from_bytes(raw[:8], "big")
-        genuine = len(raw) == 8 + SEAL and raw[8:] == _seal(key) and key <= MAX_ID
-    except ValueError:
+        key, shown = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:-SEAL], "big")
+        genuine = _encode(key, shown) == cursor and max(key, shown) <= MAX_ID
+    except (ValueError, OverflowError):
         genuine = False
     if not genuine:
         raise validation_failed({"after": ["Must be the `next` of a page of this very list."]})
-    return key
+    return key, shown
 
 
-def _encode(key: int) -> str:
-    return base64.urlsafe_b64encode(key.to_bytes(8, "big") + _seal(key)).decode()
+def _encode(key: int, shown: int) -> str:
+    """Nine bytes for what was shown, where it matters: so the base64 of either length needs no padding."""
+    data = key.to_bytes(8, "big") + (shown.to_bytes(9, "big") if shown else b"")
+    return base64.urlsafe_b64encode(data + _seal(key, shown)).decode()
 
 
-def _seal(key: int) -> bytes:
+def _seal(key: int, shown: int) -> bytes:
     """Binds a cursor to its list and filter. It keeps out mistakes; there is no secret behind a cursor."""
     scope = f"{request.path}?status={request.args.get('status', 'enrolled')}&as_of={request.args.get('as_of')}"
     for name in ("email", "code"):
         if name in request.args:
             scope += f"&{name}={request.args[name]}"
-    scope += f"#{key}"
+    scope += f"#{key}" + (f"+{shown}" if shown else "")
     return blake2b(scope.encode(), digest_size=SEAL).digest()
 
 

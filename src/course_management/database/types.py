@@ -23,9 +23,9 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Code = String(50, collation="C").with_variant(String(50), "sqlite")
 
 
-def in_range(column: str) -> CheckConstraint:
-    """Create the constraint `<column>_in_range`: an id, or another number that clients get, is from 1 to `MAX_ID`."""
-    return CheckConstraint(f"{column} BETWEEN 1 AND {MAX_ID}", name=f"{column}_in_range")
+def in_range(column: str, least: int = 1) -> CheckConstraint:
+    """Create the constraint `<column>_in_range`: an id, or the key of a page, is from `least` to `MAX_ID`."""
+    return CheckConstraint(f"{column} BETWEEN {least} AND {MAX_ID}", name=f"{column}_in_range")
 
 
 class IdList(TypeDecorator[Sequence[int]]):

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 _ALL_DUE = select(courses.c.id).where(courses.c.waiting > 0, seat_free(courses)).order_by(courses.c.id)
 _DUE = _ALL_DUE.where(among(courses.c.id, course_ids))
-_FREE = lock_courses(courses.c.capacity, courses.c.seats_taken)
+_FREE = lock_courses(courses.c.capacity, courses.c.seats_taken, courses.c.last_event_at)
 _HEAD = (
     select(enrollments.c.student_id)
     .where(enrollments.c.course_id == bindparam("course", type_=Id), enrollments.c.queue_number.is_not(None))
@@ -148,6 +148,8 @@ def _promote_batch(course_id: int, context: Context) -> list[int]:
             return []
         (course,) = found
         free = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
-        values = {"course": course_id, "seats": free, "at": utcnow(), "request": context.request_id}
+        now = utcnow()
+        at = max(now, course.last_event_at or now)  # as `no_earlier_than_the_ledger`
+        values = {"course": course_id, "seats": free, "at": at, "request": context.request_id}
         promoted = run(connection, _PROMOTE, values)
         return [row.student_id for row in promoted]

@@ -66,6 +66,15 @@ def parameters(student: int, course_list: Sequence[int], context: Context, *, wa
     }
 
 
+def no_earlier_than_the_ledger(course: FromClause) -> ColumnElement[Any]:
+    """The time of a change: now, or the time of the course's last ledger line if the clock that wrote it was ahead.
+
+    For a course that the statement has locked. `now` is of before it waited for that lock, and of one server's clock
+    among others; so dated, the lines of one course are in the order in which its changes were made.
+    """
+    return case((course.c.last_event_at > now, course.c.last_event_at), else_=now)
+
+
 def seat_free(course: FromClause) -> ColumnElement[bool]:
     """A seat exists that nobody holds, whoever may be waiting for it."""
     return or_(course.c.capacity.is_(None), course.c.seats_taken < course.c.capacity)
@@ -95,7 +104,12 @@ def _enroll(insert: Any) -> Executable:
         else_=literal(UNENROLLED, String),
     )
     claims = (
-        select(courses.c.id, offer.label("status"), (courses.c.last_queue_number + 1).label("queue_number"))
+        select(
+            courses.c.id,
+            offer.label("status"),
+            (courses.c.last_queue_number + 1).label("queue_number"),
+            no_earlier_than_the_ledger(courses).label("at"),
+        )
         .outerjoin(
             held,
             and_(
@@ -121,7 +135,7 @@ def _enroll(insert: Any) -> Executable:
         "student_id": student_id,
         "course_id": counted.c.id,
         "status": counted.c.status,
-        "status_since": now,
+        "status_since": counted.c.at,
         "previous_status": null(),
         "queue_number": case((counted.c.status == literal(WAITLISTED, String), counted.c.queue_number)),
         "revision": literal(1, Integer),
@@ -166,7 +180,8 @@ def _unenroll(backend: str) -> Executable:
     Returns `course_id, previous_status, waiting` of what changed: a seat (`enrolled`) or a place in a queue, and how
     many wait for the course. That is as true as the lock: who joins the queue later sees the seat that is free now.
     """
-    locked = lock_courses(courses.c.id, courses.c.waiting).subquery("locked")
+    at = no_earlier_than_the_ledger(courses).label("at")
+    locked = lock_courses(courses.c.id, courses.c.waiting, at).subquery("locked")
     counted = select(locked, func.count().over().label("known")).subquery("counted")
     # PostgreSQL's row is the one it has locked; a query in RETURNING would be as old as the statement. SQLite knows
     # no other tables there, and its one writer sees nothing old.
@@ -182,7 +197,7 @@ def _unenroll(backend: str) -> Executable:
         )
         .values(
             status=literal(UNENROLLED, String),
-            status_since=now,
+            status_since=counted.c.at,
             previous_status=enrollments.c.status,
             queue_number=null(),
             revision=enrollments.c.revision + 1,
