@@ -227,3 +227,59 @@ def test_the_command_shows_the_rows_and_ends_with_1(
     assert unsound.exit_code == 1
     assert "BROKEN  seats counted are rows enrolled" in unsound.output
     assert "course_id 1, seats_taken 7, rows_enrolled 2" in unsound.output
+
+
+# --- notes: what can be right ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notes(app: Flask) -> Callable[[], dict[str, Any]]:
+    """What is reported although nothing is broken."""
+
+    def find() -> dict[str, Any]:
+        with app.app_context():
+            return {each.name: list(each.evidence) for each in verify.verify() if each.verdict == "note"}
+
+    return find
+
+
+@pytest.mark.usefixtures("school")
+def test_lines_that_go_back_in_time_are_a_note(broken: Any, notes: Any, sql: Any) -> None:
+    assert notes() == {}
+    sql(
+        "INSERT INTO student_courses (student_id, course_id, status, status_since)"
+        " VALUES (6, 3, 'enrolled', '2020-01-01 00:00:00.000000')"
+    )
+
+    ((name, (line,)),) = notes().items()
+
+    assert name == "the lines of the ledger are in order of time in each course"
+    assert (line["student_id"], line["course_id"]) == (6, 3)
+    assert str(line["at"])[:4] == "2020"
+    assert broken() == {name: [line]}
+
+
+@pytest.mark.parametrize(
+    ("email", "form"),
+    [("Ada@Example.edu", "another one"), ("a@xn--bcher-kva.example", "another one"), ("-", "no e-mail address")],
+)
+def test_an_address_that_the_service_would_write_in_another_way_is_a_note(
+    notes: Any, sql: Any, email: str, form: str
+) -> None:
+    sql("INSERT INTO students (id, name, email) VALUES (1, 'Ada', :email)", email=email)
+
+    found = notes()["e-mail addresses are stored in their canonical form"]
+
+    assert found == [{"student_id": 1, "form": form}]  # and never the address: this goes to logs
+
+
+@pytest.mark.usefixtures("school")
+def test_a_note_is_shown_and_ends_with_0(database: URL, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
+    sql("UPDATE students SET email = 'Ada@Example.edu' WHERE id = 1")
+
+    result = CliRunner().invoke(cli.cli, ["verify"])
+
+    assert result.exit_code == 0
+    assert "note    e-mail addresses are stored in their canonical form" in result.output
+    assert "student_id 1, form another one" in result.output

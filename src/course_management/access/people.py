@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from ..database import AnyRow, autocommit, broken_constraint, transaction
+from ..database import AnyRow, autocommit, broken_constraint, sequences, transaction
 from .callers import Person
 from .tables import accounts, advisees
 
@@ -59,6 +59,8 @@ def _add(issuer: str, subject: str, role: str, student_id: int | None) -> None:
     except IntegrityError as error:
         if broken_constraint(error) == "uq_accounts_issuer_subject":
             raise NotPossible("This subject has an account already; remove it first.") from None
+        if sequences.without_ids(error):
+            raise
         raise NotPossible(f"There is no student {student_id}.") from None
 
 

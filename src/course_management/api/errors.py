@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from ..database import SCHEMA_REVISION, Raced, Unavailable, is_missing, is_unavailable, kind_of, schema_state
+from ..database import SCHEMA_REVISION, Raced, Unavailable, is_missing, is_unavailable, kind_of, schema_state, sequences
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
@@ -84,6 +84,9 @@ def as_problem(error: BaseException) -> Problem:
     if isinstance(error, SQLAlchemyError) and is_missing(error) and _has_another_schema():
         log.error("database.schema", needed=SCHEMA_REVISION)
         return DatabaseUnavailable("The database has another schema than this version of the service needs.")
+    if table := sequences.without_ids(error):
+        log.error("database.sequence_behind", table=table)
+        return DatabaseUnavailable(sequences.sentence(table))
     log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames_of(error))
     return InternalError()
 

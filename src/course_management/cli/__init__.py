@@ -13,7 +13,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import __version__, background, checks, demo, listening, log_output, logs, server
-from .. import verify as verification
 from ..__main__ import INTERRUPTED
 from ..addresses import without_password
 from ..config import ConfigurationError, Settings
@@ -25,7 +24,9 @@ from . import streams
 from .keys import keys
 from .migrate import migrate
 from .people import people
+from .repair import repair
 from .service import service
+from .verify import verify
 
 EXIT_CODES = """
 \b
@@ -50,6 +51,8 @@ def cli(context: click.Context) -> None:
 cli.add_command(keys)
 cli.add_command(migrate)
 cli.add_command(people)
+cli.add_command(repair)
+cli.add_command(verify)
 
 
 @cli.command()
@@ -125,26 +128,6 @@ def worker() -> None:
     settings = Settings.load()
     logs.configure(settings)
     background.run_until_stopped(settings)
-
-
-@cli.command()
-def verify() -> None:
-    """Check that the whole database agrees with itself, also while in use. Exit 1 and the rows when it does not."""
-    broken = 0
-
-    def announce(name: str) -> None:
-        if sys.stdout.isatty():
-            click.echo(f"        {name} ...\r", nl=False)
-
-    with service():
-        for finding in verification.verify(announce):
-            verdict = "BROKEN" if finding.evidence else "ok"
-            click.echo(f"{verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
-            for row in finding.evidence:
-                click.echo("          " + ", ".join(f"{name} {value}" for name, value in row.items()))
-            broken += bool(finding.evidence)
-    if broken:
-        raise SystemExit(1)
 
 
 @cli.command()

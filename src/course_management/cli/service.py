@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import checks, create_app
-from ..database import db, why
+from ..database import db, sequences, why
 
 
 @contextmanager
@@ -25,7 +25,8 @@ def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
                 raise click.ClickException(problem)
             yield
         except SQLAlchemyError as error:
-            if sentence := why(error):
+            table = sequences.without_ids(error)
+            if sentence := sequences.sentence(table) if table else why(error):
                 raise click.ClickException(sentence) from None
             raise
         finally:

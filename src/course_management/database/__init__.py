@@ -7,7 +7,7 @@ and the enroll); `transaction` holds several together, which `run` sends; `db.se
 from flask import Flask
 
 from ..config import Settings
-from . import connections, deadlines
+from . import connections, deadlines, sequences
 from .base import SCHEMA_REVISION, Base, db
 from .connections import install_rules, migration_engine
 from .deadlines import time_limit
@@ -44,6 +44,7 @@ __all__ = [
     "retry",
     "run",
     "schema_state",
+    "sequences",
     "time_limit",
     "transaction",
     "why",

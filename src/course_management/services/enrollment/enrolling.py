@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flask import current_app
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from ...database import Raced, autocommit, db, retried
+from ...database import Raced, autocommit, db, retried, sequences
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .. import Context
@@ -67,6 +67,8 @@ def _apply(
         if rows:
             return {row.course_id: row.status for row in rows}
     except IntegrityError as error:
+        if sequences.without_ids(error):
+            raise  # the ledger got no id for its line; trying again would not help
         # A student or course that is not there, or a race that a constraint decided: look what is true.
         clash = error
     decisions = _look(student_id, course_ids, waitlist, context)

@@ -1,0 +1,90 @@
+"""`course-management verify`: whether the database agrees with itself, and its ledger with a seal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from .. import ledger_seal
+from .. import verify as verification
+from .service import service
+
+AS_SEALED = "the ledger is as it was sealed"
+
+
+@click.command()
+@click.option(
+    "--seal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a digest of the ledger to a new file.",
+)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare the ledger with a file that --seal wrote.",
+)
+def verify(seal: Path | None, against: Path | None) -> None:
+    """Check that the whole database agrees with itself, also while in use.
+
+    Exit 1 and the rows when it does not (BROKEN). A note is reported and can be right.
+    """
+    if seal and seal.exists():
+        raise click.BadParameter(f"{seal} exists; a seal is never overwritten", param_hint="--seal")
+    sealed = _read(against) if against else None
+    broken = 0
+    with service():
+        for finding in verification.verify(_announce):
+            broken += _show(finding)
+        if sealed:
+            _announce(AS_SEALED)
+            broken += _show(_compare(sealed))
+        if seal:
+            _announce("the seal")
+            _write(seal)
+    if broken:
+        raise SystemExit(1)
+
+
+def _announce(name: str) -> None:
+    if sys.stdout.isatty():
+        click.echo(f"        {name} ...\r", nl=False)
+
+
+def _show(finding: verification.Finding) -> bool:
+    """Print a finding; whether it is broken."""
+    click.echo(f"{finding.verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
+    for row in finding.evidence:
+        click.echo("          " + ", ".join(f"{name} {value}" for name, value in row.items()))
+    return finding.verdict == "BROKEN"
+
+
+def _read(file: Path) -> ledger_seal.Seal:
+    try:
+        return ledger_seal.read(file.read_bytes())
+    except ledger_seal.NotASeal as error:
+        raise click.BadParameter(str(error), param_hint="--against") from None
+    except OSError as error:
+        raise click.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="--against") from None
+
+
+def _compare(sealed: ledger_seal.Seal) -> verification.Finding:
+    started = time.perf_counter()
+    with verification.snapshot() as connection:
+        found = ledger_seal.make(connection, sealed.last_line)
+    evidence = ledger_seal.differences(sealed, found)[: verification.EVIDENCE]
+    return verification.Finding(AS_SEALED, found.lines, evidence, time.perf_counter() - started)
+
+
+def _write(file: Path) -> None:
+    last_line = ledger_seal.last_settled_line()
+    with verification.snapshot() as connection:
+        made = ledger_seal.make(connection, last_line)
+    try:
+        with file.open("x") as target:
+            target.write(made.as_json())
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+    click.echo(f"Sealed {made.lines:,} lines, up to number {made.last_line}. Keep {file} away from the database.")

@@ -1,0 +1,127 @@
+"""Generated ids: whether the database will give out one that is taken already, and the repair.
+
+Rows that are inserted with ids of their own (an import, a restore of the data alone) leave the sequence of PostgreSQL
+where it was, so the next ids are taken, and each insert fails until the sequence has passed them. SQLite compares with
+the largest row, but without its own record (`sqlite_sequence`) it gives the id of a deleted row again. The ids of
+students and courses that only the ledger knows count, too: nobody may inherit the ledger lines of somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, text
+from sqlalchemy.exc import IntegrityError
+
+from .base import Base, db
+from .failures import broken_constraint, kind_of
+from .types import MAX_ID
+
+_ELSEWHERE = {"students": "student_id", "courses": "course_id"}
+"""Tables whose ids the ledger knows as well, with its column."""
+_LIMIT_REACHED = "2200H"
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A sequence whose next id is not above the largest one; `fix` is the statement that sets it, or what to do."""
+
+    table: str
+    sequence: str
+    next_id: int
+    largest_id: int
+    fix: str
+
+    @property
+    def can_be_set(self) -> bool:
+        """Whether there are ids above the largest one."""
+        return self.largest_id < MAX_ID
+
+
+def tables() -> list[str]:
+    """The tables whose ids the database generates, by name."""
+    return sorted(table.name for table in Base.metadata.sorted_tables if _is_generated(table))
+
+
+def _is_generated(table: Table) -> bool:
+    return any(column.identity is not None for column in table.c)
+
+
+def behind(connection: Connection) -> list[Behind]:
+    """Find the sequences that are behind their tables."""
+    return [found for table in tables() for found in _look(connection, table)]
+
+
+def repair() -> tuple[list[Behind], list[Behind]]:
+    """Set every sequence that is behind to the largest id of its table; also while the service is in use.
+
+    Returns what was set, and what cannot be: a row with the largest id that there is.
+    """
+    done: list[Behind] = []
+    left: list[Behind] = []
+    for table in tables():
+        with db.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Nobody inserts meanwhile, and so nobody takes an id: setting the sequence cannot move it back.
+                connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+            for found in _look(connection, table):
+                if found.can_be_set:
+                    connection.execute(text(found.fix))
+                    done.append(found)
+                else:
+                    left.append(found)
+    return done, left
+
+
+def without_ids(error: BaseException) -> str | None:
+    """The table in which an insert of the service failed because its new id was taken or too large; else None.
+
+    The service never chooses an id, so that can only be the sequence.
+    """
+    if not isinstance(error, IntegrityError):
+        return "a table" if kind_of(error) == _LIMIT_REACHED else None
+    name = broken_constraint(error)
+    for table in tables():
+        # SQLite names a primary key by its column.
+        if name in {f"pk_{table}", f"uq_{table}_id", f"ck_{table}_id_in_range"}:
+            return table
+    return None
+
+
+def sentence(table: str) -> str:
+    """What to do about `without_ids`."""
+    return (
+        f"The database cannot give a new id in {table}: rows were inserted there with ids of their own. The operator "
+        "of this service can find the cause with `course-management verify`, and fix it with `course-management repair "
+        "sequences`."
+    )
+
+
+def _look(connection: Connection, table: str) -> Iterator[Behind]:
+    parts = [f"SELECT max(id) AS id FROM {table}"]
+    if table in _ELSEWHERE:
+        parts.append(f"SELECT max({_ELSEWHERE[table]}) FROM enrollment_events")
+    largest = connection.execute(text(f"SELECT max(id) FROM ({' UNION ALL '.join(parts)}) AS ids")).scalar() or 0
+    position = _postgresql if connection.dialect.name == "postgresql" else _sqlite
+    sequence, next_id, fix = position(connection, table, largest)
+    if next_id <= largest:
+        if largest >= MAX_ID:
+            fix = f"give the row with id {largest} another id: there is none above it"
+        yield Behind(table, sequence, next_id, largest, fix)
+
+
+def _postgresql(connection: Connection, table: str, largest: int) -> tuple[str, int, str]:
+    """The name of the sequence, its next id, and the statement that sets it."""
+    sequence = connection.execute(text("SELECT pg_get_serial_sequence(:table, 'id')"), {"table": table}).scalar_one()
+    if sequence is None:
+        return "none", 0, f"ALTER TABLE {table} ALTER id ADD GENERATED BY DEFAULT AS IDENTITY (START {largest + 1})"
+    last, is_called = connection.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()
+    return sequence, last + 1 if is_called else last, f"SELECT setval('{sequence}', {largest})"
+
+
+def _sqlite(connection: Connection, table: str, largest: int) -> tuple[str, int, str]:
+    last = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table}).scalar()
+    if last is None:
+        return "sqlite_sequence", 1, f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {largest})"
+    return "sqlite_sequence", last + 1, f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = '{table}'"

@@ -1,0 +1,155 @@
+"""A digest of the ledger up to a line, to find out later whether a line was changed, removed or added behind it.
+
+Triggers keep the ledger from being rewritten by mistake. The owner of the database can switch them off; a seal that is
+kept elsewhere shows that. It is the SHA-256 of each block of 10,000 ids and of all lines, in a form that is the same on
+both databases:
+
+    [id,"2026-09-01T08:00:00.123456Z",student_id,course_id,from,to,actor,request_id]
+
+as compact JSON, one line each. Read in parts, so in bounded memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Integer, bindparam, func, select, text
+
+from .database import SCHEMA_REVISION, db
+from .models import Id, events, utcnow
+
+FORMAT = "ledger seal 1: sha256 of compact JSON lines"
+BLOCK = 10_000
+"""Ids of one block: the finest answer to where two ledgers differ."""
+
+_COLUMNS = (
+    events.c.id,
+    events.c.at,
+    events.c.student_id,
+    events.c.course_id,
+    events.c.from_status,
+    events.c.to_status,
+    events.c.actor,
+    events.c.request_id,
+)
+_PART = (
+    select(*_COLUMNS)
+    .where(events.c.id > bindparam("after", type_=Id), events.c.id <= bindparam("last", type_=Id))
+    .order_by(events.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+class NotASeal(ValueError):
+    """A file that is no seal, or none of this version. The text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The lines with ids from `first` to `last`; blocks without lines are left out."""
+
+    first: int
+    last: int
+    lines: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the ledger was, up to the line `last_line`."""
+
+    format: str
+    made_at: str
+    schema: str
+    last_line: int
+    lines: int
+    sha256: str
+    blocks: list[Block]
+
+    def as_json(self) -> str:
+        """The content of the file."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def read(content: bytes) -> Seal:
+    """Read a file's content. Raises `NotASeal`."""
+    try:
+        found = json.loads(content)
+        seal = Seal(**{**found, "blocks": [Block(**block) for block in found["blocks"]]})
+        if seal.format != FORMAT:
+            raise NotASeal(f"The seal has the format {seal.format!r}, and this version reads {FORMAT!r} only.")
+        # This finds a damaged file, and not one that was changed with care: a seal is kept where others cannot write.
+        whole = isinstance(seal.last_line, int) and sum(block.lines for block in seal.blocks) == seal.lines
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, NotASeal):
+            raise
+        raise NotASeal("The file is not a seal of the ledger.") from None
+    if not whole:
+        raise NotASeal("The seal is damaged: its blocks are not all there.")
+    return seal
+
+
+def make(connection: Connection, last_line: int) -> Seal:
+    """Digest the ledger up to `last_line`, in the present transaction."""
+    digest = hashlib.sha256()
+    blocks: list[Block] = []
+    number, lines, block = 0, 0, hashlib.sha256()
+
+    def close() -> None:
+        if lines:
+            blocks.append(Block(number * BLOCK + 1, (number + 1) * BLOCK, lines, block.hexdigest()))
+
+    for line_id, line in _lines(connection, last_line):
+        if (line_id - 1) // BLOCK != number:
+            close()
+            number, lines, block = (line_id - 1) // BLOCK, 0, hashlib.sha256()
+        digest.update(line)
+        block.update(line)
+        lines += 1
+    close()
+    total = sum(each.lines for each in blocks)
+    made_at = utcnow().isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Seal(FORMAT, made_at, SCHEMA_REVISION, last_line, total, digest.hexdigest(), blocks)
+
+
+def differences(sealed: Seal, found: Seal) -> list[dict[str, Any]]:
+    """The blocks in which the ledger is not what was sealed, in order of their ids; none if it is the same."""
+    then, now = ({block.first: block for block in seal.blocks} for seal in (sealed, found))
+    return [
+        {
+            "lines_from": first,
+            "to": first + BLOCK - 1,
+            "sealed": then[first].lines if first in then else 0,
+            "found": now[first].lines if first in now else 0,
+        }
+        for first in sorted(then.keys() | now.keys())
+        if then.get(first) != now.get(first)
+    ]
+
+
+def last_settled_line() -> int:
+    """The id of the last line; no line with an id below it can still appear. 0 for an empty ledger.
+
+    PostgreSQL gives out ids before it commits. The lock is granted when every transaction that has written a line has
+    ended, and is released at once; requests wait for it as long. Raises SQLAlchemy's errors when it cannot be had.
+    """
+    with db.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("LOCK TABLE enrollment_events IN SHARE MODE"))
+        return connection.execute(select(func.max(events.c.id))).scalar() or 0
+
+
+def _lines(connection: Connection, last: int) -> Iterator[tuple[int, bytes]]:
+    after = 0
+    while rows := connection.execute(_PART, {"after": after, "last": last, "limit": BLOCK}).all():
+        for row in rows:
+            moment: datetime = row.at.astimezone(UTC).replace(tzinfo=None)
+            fields = [row.id, moment.isoformat(timespec="microseconds") + "Z", *row[2:]]
+            yield row.id, orjson.dumps(fields) + b"\n"
+        after = rows[-1].id

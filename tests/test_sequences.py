@@ -1,0 +1,206 @@
+"""Rows that were inserted with ids of their own, and what the service then does about new ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import URL
+
+from course_management import cli, verify
+from course_management.database import sequences
+from course_management.models import MAX_ID
+
+Run = Callable[..., Result]
+NAME = "new ids are above all that were given"
+INSERTS = {
+    "students": "INSERT INTO students (id, name, email) VALUES ({}, 'Ada', 'import{}@example.edu')",
+    "courses": "INSERT INTO courses (id, code, title) VALUES ({}, 'IMPORT{}', 'Programming')",
+    "enrollment_events": (
+        "INSERT INTO enrollment_events (id, at, student_id, course_id, to_status, actor)"
+        " VALUES ({}, '2026-01-01 00:00:00.000000', 1, 1, 'enrolled', 'import{}')"
+    ),
+    "api_keys": "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p{}', 'd', 'admin')",
+    "accounts": "INSERT INTO accounts (id, issuer, subject, role) VALUES ({}, 'i', 's{}', 'advisor')",
+}
+
+
+@pytest.fixture
+def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
+    return lambda *arguments: CliRunner().invoke(cli.cli, arguments)
+
+
+@pytest.fixture
+def imported(backend: str, sql: Any) -> Callable[[str, int], None]:
+    """Inserts rows with the ids up to `last`, as an import does, and leaves the sequence where it was."""
+
+    def insert(table: str, last: int) -> None:
+        with_ids = sql(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0]
+        for number in range(with_ids + 1, last + 1):
+            sql(INSERTS[table].format(number, number))
+        if backend == "sqlite":
+            sql(f"DELETE FROM sqlite_sequence WHERE name = '{table}'")
+
+    return insert
+
+
+def behind(app: Flask) -> list[dict[str, Any]]:
+    with app.app_context():
+        return next(list(each.evidence) for each in verify.verify() if each.name == NAME)
+
+
+def test_every_table_with_generated_ids_is_looked_at() -> None:
+    assert sequences.tables() == sorted(INSERTS)
+
+
+@pytest.mark.parametrize("table", INSERTS)
+def test_verify_names_the_sequence_and_the_statement_that_sets_it(
+    app: Flask, sql: Any, imported: Callable[[str, int], None], table: str
+) -> None:
+    assert behind(app) == []
+    imported(table, 5)
+
+    (found,) = [each for each in behind(app) if each["table"] == table]
+
+    assert (found["largest_id"], found["next_id"]) == (5, 1)
+    sql(found["fix"])
+    assert [each for each in behind(app) if each["table"] == table] == []
+
+
+@pytest.mark.parametrize("table", INSERTS)
+def test_the_command_repairs_every_table(
+    app: Flask, run: Run, imported: Callable[[str, int], None], sql: Any, table: str
+) -> None:
+    imported(table, 5)
+    before = sql(f"SELECT * FROM {table} ORDER BY id")
+
+    repaired, again = run("repair", "sequences"), run("repair", "sequences")
+
+    assert (repaired.exit_code, again.exit_code) == (0, 0)
+    assert f"{table}: the next id is 6, and was 1.\n" in repaired.output
+    assert again.output == "Every table gives ids above all that were given.\n"
+    assert sql(f"SELECT * FROM {table} ORDER BY id") == before
+    assert behind(app) == []
+
+
+def is_503_for_the_operator(answer: Any, table: str) -> bool:
+    found = answer.get_json()
+    assert (answer.status_code, found["code"]) == (503, "database_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    return f"cannot give a new id in {table}" in found["detail"] and "repair sequences" in found["detail"]
+
+
+def test_a_new_student_or_course_without_an_id_is_503_until_the_repair(
+    backend: str, client: FlaskClient, run: Run, imported: Callable[[str, int], None]
+) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite compares with the largest row, so nothing is refused")
+    imported("students", 5)
+    imported("courses", 5)
+    student, course = {"name": "Ada", "email": "ada@example.edu"}, {"code": "NEW", "title": "New"}
+
+    assert is_503_for_the_operator(client.post("/students", json=student), "students")
+    assert is_503_for_the_operator(client.post("/courses", json=course), "courses")
+    assert run("verify").exit_code == 1
+    assert run("repair", "sequences").exit_code == 0
+    assert client.post("/students", json=student).get_json()["id"] == 6
+    assert client.post("/courses", json=course).get_json()["id"] == 6
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "enroll"), ("PUT", "enroll"), ("DELETE", "unenroll")])
+def test_a_change_whose_ledger_line_gets_no_id_is_503_and_not_applied(
+    backend: str,
+    client: FlaskClient,
+    student: Callable[..., int],
+    course: Callable[..., int],
+    held: Callable[[int], dict[int, str]],
+    enroll: Any,
+    sql: Any,
+    method: str,
+    path: str,
+) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite compares with the largest row, so nothing is refused")
+    ada, wanted, left = student(), course(), course()
+    enroll(ada, left)
+    for number in range(2, 40):
+        sql(INSERTS["enrollment_events"].format(number, number))
+    before = held(ada)
+
+    asked = [left if method == "DELETE" else wanted]
+    answer = client.open(f"/students/{ada}/{path}", method=method, json={"course_ids": asked})
+
+    assert is_503_for_the_operator(answer, "enrollment_events")
+    assert held(ada) == before
+
+
+def test_a_key_or_an_account_without_an_id_is_a_sentence(
+    backend: str, run: Run, imported: Callable[[str, int], None]
+) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite compares with the largest row, so nothing is refused")
+    imported("api_keys", 5)
+    imported("accounts", 5)
+
+    key = run("keys", "create", "--name", "portal", "--scope", "admin")
+    account = run("people", "staff", "--issuer", "i", "--subject", "new", "--role", "advisor")
+
+    assert (key.exit_code, account.exit_code) == (1, 1)
+    assert "cannot give a new id in api_keys" in key.output
+    assert "cannot give a new id in accounts" in account.output
+
+
+@pytest.mark.parametrize("table", ["students", "courses"])
+def test_nobody_inherits_the_ledger_of_a_deleted_student_or_course(
+    app: Flask, client: FlaskClient, run: Run, sql: Any, imported: Callable[[str, int], None], table: str
+) -> None:
+    """A restore without the sequences: the ledger knows ids whose rows are gone."""
+    column = {"students": "student_id", "courses": "course_id"}[table]
+    imported(table, 2)
+    sql(
+        f"INSERT INTO enrollment_events (at, {column}, to_status, actor,"
+        f" {'course_id' if table == 'students' else 'student_id'})"
+        " VALUES ('2026-01-01 00:00:00.000000', 7, 'unenrolled', 'import', 1)"
+    )
+
+    (found,) = [each for each in behind(app) if each["table"] == table]
+    assert found["largest_id"] == 7
+    run("repair", "sequences")
+
+    new = {"students": {"name": "Ada", "email": "ada@example.edu"}, "courses": {"code": "NEW", "title": "New"}}
+    assert client.post(f"/{table}", json=new[table]).get_json()["id"] == 8
+
+
+@pytest.mark.parametrize("table", ["students", "courses"])
+def test_a_row_with_the_largest_id_is_named_and_not_repaired(
+    app: Flask, backend: str, client: FlaskClient, run: Run, sql: Any, table: str
+) -> None:
+    sql(INSERTS[table].format(MAX_ID, 1))
+
+    result = run("repair", "sequences")
+
+    if backend == "sqlite":  # whose next id is above the largest row in any case
+        new = {"students": {"name": "Ada", "email": "ada@example.edu"}, "courses": {"code": "NEW", "title": "New"}}
+        assert is_503_for_the_operator(client.post(f"/{table}", json=new[table]), table)
+        sql(f"UPDATE sqlite_sequence SET seq = 1 WHERE name = '{table}'")
+        result = run("repair", "sequences")
+    assert result.exit_code == 1
+    assert f"{table}: give the row with id {MAX_ID} another id" in result.output
+    (found,) = [each for each in behind(app) if each["table"] == table]
+    assert f"id {MAX_ID}" in found["fix"]
+
+
+def test_the_repair_does_not_move_a_sequence_that_is_ahead(
+    client: FlaskClient, run: Run, student: Callable[..., int]
+) -> None:
+    first = student()
+    client.delete(f"/students/{first}")
+
+    run("repair", "sequences")
+
+    assert student() == first + 1
