@@ -26,9 +26,9 @@ from course_management.database import (
     kind_of,
     migration_engine,
     reason,
-    why,
 )
 from course_management.database.migrations import ANNOUNCE, MigrationRefused
+from course_management.database.remedies import remedy
 
 BUSY_TIMEOUT_MS = 60_000
 LOCK_NOT_AVAILABLE = "55P03"
@@ -106,8 +106,8 @@ def offline(settings: Settings) -> None:
 
 
 if ANNOUNCE not in context.config.attributes:  # else `course-management` has said it
-    for sentence in Settings.misspelled():
-        sys.stderr.write(f"Warning: {sentence}\n")
+    for problem in Settings.misspelled():
+        sys.stderr.write(f"Warning: {problem}\n")
 try:
     if context.is_offline_mode():
         offline(Settings.load())
@@ -122,14 +122,13 @@ except MigrationRefused as error:
 except DBAPIError as error:
     if kind_of(error) == LOCK_NOT_AVAILABLE:
         sys.stderr.write("Another session has kept a table locked, perhaps a backup. Nothing was changed; try again.\n")
-        sys.exit(1)
-    if is_unavailable(error):
+    elif sentence := remedy(kind_of(error)):
+        sys.stderr.write(f"{sentence}\n")
+    elif is_unavailable(error):
         sys.stderr.write(f"The database cannot be reached: {reason(error, Settings.load().database_url)}\n")
-        sys.exit(1)
-    if remedy := why(error):
-        sys.stderr.write(f"{remedy}\n")
-        sys.exit(1)
-    raise
+    else:
+        raise
+    sys.exit(1)
 except Unavailable as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(1)

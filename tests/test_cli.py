@@ -21,6 +21,8 @@ from sqlalchemy.pool import NullPool
 
 from course_management import cli, create_app
 from course_management.__main__ import INTERRUPTED, main
+from course_management.cli.service import service
+from course_management.database import db
 from course_management.demo import COURSES, PEOPLE
 
 from .databases import ROOT, Databases, migrate
@@ -41,6 +43,14 @@ def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Run:
 def execute(database: URL, statement: str) -> None:
     with create_engine(database, poolclass=NullPool).begin() as connection:
         connection.execute(text(statement))
+
+
+@pytest.mark.usefixtures("run")
+def test_statements_of_commands_may_take_longer_than_those_of_requests(backend: str) -> None:
+    asked = {"postgresql": ["SHOW statement_timeout", "SHOW lock_timeout"], "sqlite": ["PRAGMA busy_timeout"]}
+    with service(), db.engine.connect() as connection:
+        limits = [connection.scalar(text(question)) for question in asked[backend]]
+    assert limits == {"postgresql": ["10min", "10s"], "sqlite": [10_000]}[backend]
 
 
 def test_demo_data_is_made_once(run: Run) -> None:

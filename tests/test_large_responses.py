@@ -64,3 +64,19 @@ def test_only_a_few_are_sent_at_once_and_a_client_that_goes_makes_room() -> None
         each.may.set()
         assert each.ended.wait(PATIENCE_S)
         assert b"".join(each.pieces) == BODY
+
+
+def test_a_thread_that_cannot_be_started_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot_start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    responses = LargeResponses(at_once=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot_start)
+        assert not send(responses, Reader())
+    reader = Reader()
+    reader.may.set()
+
+    assert send(responses, reader)
+
+    assert reader.ended.wait(PATIENCE_S)

@@ -61,9 +61,10 @@ def storage_uri(text: str) -> str:
 
 
 def without_password(url: URL) -> str:
-    """Return the address of the database as it may be shown."""
+    """Return the address of the database as it may be shown, and as a person writes it."""
     secret = [name for name in url.query if "password" in name]
-    return url.difference_update_query(secret).render_as_string(hide_password=True)
+    shown = url.difference_update_query(secret).set(drivername=url.get_backend_name())
+    return shown.render_as_string(hide_password=True)
 
 
 def _split(text: str) -> SplitResult:

@@ -18,6 +18,7 @@ from structlog.testing import CapturingLogger
 from course_management.access import key_use, keys
 from course_management.access.key_use import KeyUse
 from course_management.api import gate
+from course_management.database.deadlines import deadline
 from course_management.models import utcnow
 
 from ..databases import PATIENCE_S
@@ -212,3 +213,22 @@ def test_after_a_request_the_note_holds_no_connection(
             text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         ).scalar_one()
     assert connected == 1
+
+
+def test_a_note_has_a_time_limit(
+    app: Flask, notes: KeyUse, key: str, monkeypatch: pytest.MonkeyPatch, last_used: Callable[[], list[Any]]
+) -> None:
+    limits: list[float | None] = []
+    write = keys.write_use
+
+    def watched(*note: Any) -> None:
+        limits.append(deadline())
+        write(*note)
+
+    monkeypatch.setattr(keys, "write_use", watched)
+    assert read(app, key) == 200
+    assert notes.idle.wait(PATIENCE_S)
+
+    assert last_used() != [None]
+    assert limits
+    assert None not in limits

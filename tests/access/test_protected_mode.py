@@ -249,6 +249,23 @@ def test_while_it_is_unknown_whether_there_are_keys_nothing_is_served(
     assert [client.get("/healthz", environ_base=base).status_code for base in ({}, elsewhere)] == [200, 200]
 
 
+def test_liveness_asks_the_database_once_at_most(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def exist() -> bool:
+        nonlocal asked
+        asked += 1
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(gate, "FRESH_S", 0)
+    monkeypatch.setattr(keys, "exist", exist)
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+
+    assert [client.get("/healthz", environ_base=elsewhere).status_code for _ in range(3)] == [200, 200, 200]
+
+    assert asked == 1
+
+
 def test_health_needs_no_database_to_know_where_it_is() -> None:
     client = create_app({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "LOG_LEVEL": "error"}).test_client()
 

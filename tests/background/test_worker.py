@@ -205,6 +205,19 @@ def test_an_outage_is_logged_once_and_the_work_goes_on_after_it(start: Any, even
     assert "secret" not in repr(events)
 
 
+def test_a_process_that_does_not_lead_logs_each_outage_and_its_end(start: Any, events: Events) -> None:
+    lease = Told(held=False)
+    acquire, unavailable = lease.acquire, lambda: (_ for _ in ()).throw(PermissionError())
+    outage = ["background.unavailable", "background.recovered"]
+    lease.acquire = unavailable  # type: ignore[method-assign]
+    start(Job("a", endless([], "a"), 0.0), lease=lease)
+    for count in (1, 2):
+        until(lambda count=count: named(events) == [*outage * (count - 1), outage[0]], "the outage")  # type: ignore[misc]
+        lease.acquire = acquire  # type: ignore[method-assign]
+        until(lambda count=count: named(events) == outage * count, "its end")  # type: ignore[misc]
+        lease.acquire = unavailable  # type: ignore[method-assign]
+
+
 def test_a_lease_that_cannot_be_asked_for_is_an_outage(start: Any, events: Events) -> None:
     lease, done = Told(), list[str]()
     acquire, lease.acquire = lease.acquire, lambda: (_ for _ in ()).throw(PermissionError())  # type: ignore[method-assign]

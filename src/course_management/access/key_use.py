@@ -66,7 +66,8 @@ class KeyUse:
                 with self._app.app_context():
                     try:
                         for prefix, at in notes.items():
-                            keys.write_use(prefix, at)
+                            with database.time_limit(self._settings.database_deadline_ms / 1000):
+                                keys.write_use(prefix, at)
                     finally:
                         database.db.engine.dispose()
             except Exception as error:  # noqa: BLE001 - nothing depends on a note

@@ -32,6 +32,7 @@ FRESH_S = 5
 REMEMBERED = 10_000
 """Callers that a process remembers at once."""
 MAX_CREDENTIAL = 8192
+LIVENESS = "health.get_liveness"
 OTHER_SITE = (
     "A web page of another site sent this request. While no authentication is configured, only programs on this "
     "machine may change anything, and pages of the origins in CORS_ORIGINS."
@@ -55,6 +56,7 @@ class Gate:
         self.configured = self.issuer is not None
         """Whether callers must say who they are; once true, for good."""
         self._looked = -math.inf
+        self._has_looked = self._was_protected = False
         self._callers: TTLCache[bytes, Caller | Forbidden] = TTLCache(REMEMBERED, FRESH_S)
         self._lock = threading.Lock()
 
@@ -72,8 +74,8 @@ class Gate:
         set_caller(None)
         if not self.configured:
             local = protected_mode.is_direct_and_local(environ)
-            # What is public is so for local clients in either case, database or not: /healthz looks at nothing.
-            if (local and public) or self._is_protected(public):
+            # What is public is so for local clients in either case, database or not.
+            if (local and public) or self._is_protected(public, may_look=route != LIVENESS):
                 if not local:
                     raise ProtectedMode
                 if protected_mode.is_from_another_site(environ, self._origins):
@@ -86,16 +88,24 @@ class Gate:
                 self.limits.count(caller, environ["REQUEST_METHOD"])
             policy.check(route, caller, (asked.view_args or {}).get("student_id"))
 
-    def _is_protected(self, public: bool) -> bool:
-        """Whether nobody has configured authentication, as far as that can be known."""
+    def _is_protected(self, public: bool, *, may_look: bool) -> bool:
+        """Whether nobody has configured authentication, as far as that can be known.
+
+        A liveness check must not wait for the database: after the first look, it goes by what is known.
+        """
+        if self._has_looked and not may_look:
+            return self._was_protected
         if time.monotonic() - self._looked > FRESH_S:
+            self._has_looked, self._was_protected = True, False
             try:
-                self.configured = keys.exist()
+                if keys.exist():  # never back to False: another thread may have found the first key meanwhile
+                    self.configured = True
             except (SQLAlchemyError, DatabaseUnavailable):
                 if not public:
                     raise
                 return False  # a load balancer that asks for /healthz learns that the process is up
             self._looked = time.monotonic()
+            self._was_protected = not self.configured
         return not self.configured
 
     def _caller(self, header: str | None) -> Caller | None:

@@ -78,6 +78,7 @@ class Worker:
         began = time.monotonic()
         try:
             if not self._is_leader():
+                self._recovered()
                 return TRY_S
             worked = [self._step(job) for job in self._jobs if not self._stopping.is_set()]
         except Exception as error:  # noqa: BLE001 - whatever it was, the thread goes on
@@ -112,7 +113,8 @@ class Worker:
     def _failed(self, error: Exception) -> float:
         """Say so once per outage. Returns how long to wait."""
         if not self._failures:
-            with database.time_limit(self._limit_s):
+            reason = None
+            with suppress(Exception), database.time_limit(self._limit_s):  # to look for the reason may fail as well
                 reason = _reason(error)
             log.warning("background.unavailable", kind=database.kind_of(error), reason=reason)
         pause = min(FIRST_PAUSE_S * 2.0**self._failures, LONGEST_PAUSE_S)

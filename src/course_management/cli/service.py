@@ -11,6 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import checks, create_app
 from ..database import db, sequences, why
 
+TIME_LIMITS = {"DATABASE_STATEMENT_TIMEOUT_MS": 600_000, "DATABASE_LOCK_TIMEOUT_MS": 10_000}
+"""A command may count a large table, and wait for a lock: nobody else waits for it."""
+
 
 @contextmanager
 def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
@@ -19,7 +22,7 @@ def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
     With `ready`, that is found out first: the database must exist and have the schema of this version. Afterwards no
     connection is open: the workers of a server must not inherit one.
     """
-    with create_app({"LOG_LEVEL": log_level}).app_context():
+    with create_app({"LOG_LEVEL": log_level, **TIME_LIMITS}).app_context():
         try:
             if ready and (problem := checks.not_ready()):
                 raise click.ClickException(problem)

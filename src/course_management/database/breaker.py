@@ -38,7 +38,7 @@ class Breaker:
 
     def ended(self, use: Use) -> None:
         """Learn from a use that is over. One that had nothing to write in the end proves nothing."""
-        if not use.writes or (self._stopped_until is None and not use.is_cut_off):
+        if not use.writes or not (use.is_probe or use.is_cut_off or self._stopped_until is not None):
             return
         with self._lock:
             if use.is_probe:

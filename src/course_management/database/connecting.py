@@ -58,7 +58,10 @@ def _begin(connect: Open) -> Future[Connection]:
         except BaseException as error:  # noqa: BLE001 - it is raised where the connection is waited for
             attempt.set_exception(error)
 
-    threading.Thread(target=run, name="database-connect", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="database-connect", daemon=True).start()
+    except RuntimeError:
+        raise psycopg.OperationalError("no thread can be started to connect") from None
     return attempt
 
 

@@ -37,7 +37,11 @@ class Connection(psycopg.Connection[Any]):
 
     def __init__(self, pgconn: PGconn, row_factory: RowFactory[Any] = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
-        self.socket = socket.socket(fileno=os.dup(pgconn.socket))
+        try:
+            self.socket = socket.socket(fileno=os.dup(pgconn.socket))
+        except OSError as error:  # no descriptor is left
+            pgconn.finish()
+            raise psycopg.OperationalError(str(error)) from None
         _start()
 
     def close(self) -> None:

@@ -29,10 +29,14 @@ class LargeResponses:
         self._places = threading.BoundedSemaphore(at_once)
 
     def send(self, transport: Transport, response: Response) -> bool:
-        """Send a response in a thread of its own; False when too many are being sent."""
+        """Send a response in a thread of its own; False when too many are being sent, or no thread can be started."""
         if not self._places.acquire(blocking=False):
             return False
-        threading.Thread(target=self._send, args=(transport, response), daemon=True).start()
+        try:
+            threading.Thread(target=self._send, args=(transport, response), daemon=True).start()
+        except RuntimeError:
+            self._places.release()
+            return False
         return True
 
     def _send(self, transport: Transport, response: Response) -> None:
