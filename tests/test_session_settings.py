@@ -80,7 +80,7 @@ def only_postgresql(backend: str) -> None:
 
 @pytest.fixture
 def role(databases: Databases, database: URL) -> Iterator[str]:
-    """A role that owns everything in the test's database, as the README makes it, and is no superuser."""
+    """A role that may do everything in the test's database, and is no superuser."""
     name = f"role_{database.database}"
     databases.run(f'CREATE ROLE "{name}" LOGIN')
     databases.run(f'ALTER DATABASE "{database.database}" OWNER TO "{name}"')
@@ -88,6 +88,7 @@ def role(databases: Databases, database: URL) -> Iterator[str]:
     with engine.begin() as connection:
         connection.execute(text(f'GRANT ALL ON SCHEMA public TO "{name}"'))
         connection.execute(text(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{name}"'))
+        connection.execute(text(f'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "{name}"'))
     yield name
     with engine.begin() as connection:
         connection.execute(text(f'REASSIGN OWNED BY "{name}" TO CURRENT_USER'))
@@ -216,13 +217,14 @@ def test_options_of_the_address_are_respected_where_they_are_safe(
     make_app: Callable[..., Flask], database: URL
 ) -> None:
     """A schema of one's own, and a stronger COMMIT; what the statements depend on stays."""
-    given = "-c search_path=school -c synchronous_commit=remote_apply -c timezone=Asia/Tokyo"
+    given = "-c search_path=school -c synchronous_commit=remote_apply -c timezone=Asia/Tokyo -c lock_timeout=7s"
     app = make_app(database_url=database.update_query_dict({"options": given}).render_as_string(hide_password=False))
     assert not is_up(app.test_client())  # the schema is empty
     with app.app_context(), db.engine.connect() as connection:
         found = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("search_path", "synchronous_commit")]
         assert found == ["school", "remote_apply"]
         assert connection.execute(text("SHOW timezone")).scalar() == "UTC"
+        assert connection.execute(text("SHOW lock_timeout")).scalar() == "1200ms"
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])

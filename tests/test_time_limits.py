@@ -142,9 +142,12 @@ def without_standby(admin: Callable[[str], Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def at_once(*calls: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
-    """Make calls in a thread each."""
-    with ThreadPoolExecutor(len(calls)) as pool:
+    """Make calls in a thread each. They are not waited for at the end: a server may have to go on first."""
+    pool = ThreadPoolExecutor(len(calls))
+    try:
         yield [pool.submit(each) for each in calls]
+    finally:
+        pool.shutdown(wait=False)
 
 
 def answers(*calls: Callable[[], Any]) -> list[Any]:
