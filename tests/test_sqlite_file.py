@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from course_management.database import db, is_unavailable, sqlite, time_limit, why
 from course_management.verify import verify
 
-from .real_server import until
+from .real_server import Server, until
 from .test_outages import is_503, is_up
 
 Make = Callable[..., Any]
@@ -105,6 +105,50 @@ def test_a_file_that_is_not_the_open_one_any_more_is_503_until_restart(
     if happens in UNLINKED:  # what was in the -wal was moved to the file when it was closed
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT name FROM students").fetchall() == [("ada",)]
+
+
+def test_a_process_that_has_not_worked_yet_does_not_open_another_file(
+    make_app: Callable[..., Flask], path: Path
+) -> None:
+    busy, idle = make_app().test_client(), make_app().test_client()
+    copy = copy_of(path)
+    assert busy.post("/students", json=ADA).status_code == 201  # it is in the -wal, which stays beside the new file
+    copy.replace(path)
+    before = path.read_bytes()
+
+    assert is_503(idle.get("/students"))
+    assert is_503(idle.post("/students", json=BOB))
+
+    assert path.read_bytes() == before
+
+
+def test_a_worker_that_is_started_later_serves_no_other_file(
+    make_app: Callable[..., Flask], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(sqlite.SERVED_FILE, "")
+    sqlite.name_for_workers(str(path))
+    assert make_app().test_client().get("/students").status_code == 200
+
+    replace(path)
+
+    assert is_503(make_app().test_client().get("/students"))
+
+
+def test_no_worker_of_a_server_writes_the_old_log_into_a_new_file(database: URL, path: Path, tmp_path: Path) -> None:
+    server = Server(tmp_path, database, WORKERS="3", BACKGROUND="off")
+    try:
+        server.wait()
+        copy = copy_of(path)
+        assert server.ask("POST", "/students", ADA)[0] == 201  # one worker has the file open
+        copy.replace(path)
+        before = path.read_bytes()
+        statuses = {server.ask("GET", "/students")[0] for _ in range(30)}
+    finally:
+        server.end()
+
+    assert path.read_bytes() == before
+    assert statuses <= {200, 503}  # 200: the worker that has the old file, until it looks
+    assert 503 in statuses
 
 
 @pytest.mark.parametrize("happens", REPLACED)

@@ -114,7 +114,7 @@ def _serve_sqlite(engine: Engine, settings: Settings) -> None:
 
     @event.listens_for(engine, "do_connect")
     def connect(_: Any, __: Any, ___: Any, how: dict[str, Any]) -> None:
-        file.check()
+        file.check_before_open()
         how["factory"] = sqlite.Connection
 
     @event.listens_for(engine, "connect")

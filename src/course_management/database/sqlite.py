@@ -19,7 +19,11 @@ OPERATIONS = 500_000
 LOOK_S = 0.1
 """How often the files are looked at while they are read, at most. It is 3 stat calls: 4 % of an enroll."""
 
-Identity = tuple[tuple[int, int] | None, ...]
+SERVED_FILE = "COURSE_MANAGEMENT_SQLITE_FILE"
+"""The environment variable in which `serve` names the file for its workers, also those that it starts later."""
+
+Identity = tuple[int, int]
+"""Device and number of a file."""
 
 
 class Connection(sqlite3.Connection):
@@ -54,24 +58,40 @@ class Connection(sqlite3.Connection):
 class File:
     """The database file that the connections of one process have open, with its -wal and -shm.
 
-    When the path leads to another file, what is written is lost, and what is read may be. When only the -wal is gone,
-    the next one who opens the file would not see what is in it, and the two would destroy each other's work. So from
-    then on nobody is served, until the service is started again.
+    When the path leads to another file, what is written is lost, and what is read may be. A new file must not even be
+    opened: SQLite would write the -wal of the old one into it. When only the -wal is gone, the next one who opens the
+    file would not see what is in it, and the two would destroy each other's work. So from then on nobody is served,
+    until the service is started again.
     """
 
     def __init__(self, path: str) -> None:
         self._paths = (path, f"{path}-wal", f"{path}-shm")
         self._lock = threading.Lock()
         self._open = 0
-        self._identity: Identity = ()
+        self._served = _named_by_parent() or _identity(path)
+        """The database file itself; None until there is one."""
+        self._identities: tuple[Identity | None, ...] = ()
+        """All three files, while a connection is open."""
         self._is_replaced = False
         self._look_at = 0.0
+
+    def check_before_open(self) -> None:
+        """Raise `FileReplaced` when the path leads to another file than the one that this service began with."""
+        self.check()
+        found = _identity(self._paths[0])
+        with self._lock:
+            if self._served is None:  # it was made after this process started
+                self._served = found
+            elif found != self._served:
+                self._is_replaced = True
+        if self._is_replaced:
+            raise FileReplaced
 
     def is_open(self, connection: Connection) -> None:
         """Count a connection that has the file open."""
         with self._lock:
             if not self._open:
-                self._identity = self._found()
+                self._identities = self._found()
             self._open += 1
         connection.file = self
 
@@ -88,9 +108,9 @@ class File:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
-            if self._open and self._found() != self._identity:
+            if self._open and self._found() != self._identities:
                 with self._lock:  # the first connection may have been opened meanwhile
-                    self._is_replaced |= bool(self._open) and self._found() != self._identity
+                    self._is_replaced |= bool(self._open) and self._found() != self._identities
         if self._is_replaced:
             raise FileReplaced
 
@@ -99,7 +119,7 @@ class File:
 
         A change that goes into a -wal that was just removed is not lost: it is moved to the file in the end.
         """
-        if _identity(self._paths[0]) != self._identity[0]:
+        if _identity(self._paths[0]) != self._served:
             self._look_at = 0.0
             self.check()
 
@@ -109,11 +129,22 @@ class File:
     def take_back(self, _: ConnectionPoolEntry) -> None:
         """Nothing to do."""
 
-    def _found(self) -> Identity:
+    def _found(self) -> tuple[Identity | None, ...]:
         return tuple(map(_identity, self._paths))
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def name_for_workers(path: str) -> None:
+    """Have all worker processes, also later ones, serve the file that is at this path now, and no other."""
+    if found := _identity(path):
+        os.environ[SERVED_FILE] = f"{found[0]}:{found[1]}"
+
+
+def _named_by_parent() -> Identity | None:
+    device, _, number = os.environ.get(SERVED_FILE, "").partition(":")
+    return (int(device), int(number)) if number else None
+
+
+def _identity(path: str) -> Identity | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - for each request; a Path costs more than the look
     except OSError:
