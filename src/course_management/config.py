@@ -78,10 +78,8 @@ def _check_postgresql(url: URL) -> None:
     known = [each.keyword.decode() for each in Conninfo.get_defaults()]
     for name in url.query:
         if name not in known:
-            closest = get_close_matches(name, known, 1)
-            raise ValueError(
-                " or ".join([f"has the parameter {name!r}, which PostgreSQL does not know; use", *closest])
-            )
+            closest = "".join(f"; use {each}" for each in get_close_matches(name, known, 1))
+            raise ValueError(f"has the parameter {name!r}, which PostgreSQL does not know{closest}")
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:

@@ -63,8 +63,14 @@ def resolve(host: str, port: int) -> list[Address]:
         why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise ValueError(f"HOST is {host!r}, a name that cannot be resolved{why}. Write an IP address.") from None
     by_family = sorted(answers, key=lambda answer: answer[0] != socket.AF_INET)
-    unique = dict.fromkeys(str(answer[4][0]) for answer in by_family)
-    return [Address(ip, port) for ip in unique if "%" not in ip]
+    unique = dict.fromkeys(_plain(str(answer[4][0])) for answer in by_family if "%" not in str(answer[4][0]))
+    return [Address(ip, port) for ip in unique]
+
+
+def _plain(ip: str) -> str:
+    """Write an IPv4 address that is mapped to IPv6 as IPv4: clients then connect, and are judged, as IPv4."""
+    address = ipaddress.ip_address(ip)
+    return str(getattr(address, "ipv4_mapped", None) or ip)
 
 
 def is_open(host: str, port: int) -> bool:

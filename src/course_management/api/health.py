@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import Unavailable, schema_state
+from ..database import Unavailable, is_missing, schema_state
 from ..errors import DatabaseUnavailable
 from ..schemas import outgoing
 from .blueprint import Blueprint
@@ -29,8 +29,12 @@ def get_readiness() -> Response:
         problem = schema_state().problem
     except Unavailable as error:
         raise DatabaseUnavailable(str(error)) from None
-    except SQLAlchemyError:
-        raise DatabaseUnavailable("The database does not answer, or was never migrated.") from None
+    except SQLAlchemyError as error:
+        raise DatabaseUnavailable(
+            "The database was never migrated: run `course-management migrate`."
+            if is_missing(error)
+            else "The database does not respond, or refuses the service."
+        ) from None
     if problem:
         raise DatabaseUnavailable(problem)
     return reply({"status": "ok"})
