@@ -6,7 +6,6 @@ would keep the processors busy with refusing, and little else would be served (d
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from queue import SimpleQueue
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ..errors import Overloaded
+from .threads import run_forever
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -36,7 +36,7 @@ class LoadShedder:
         self._application = application
         self._queue: SimpleQueue[tuple[Transport, WSGIEnvironment]] = SimpleQueue()
         self._count, self._logged = 0, 0.0
-        threading.Thread(target=self._work, name="load-shedder", daemon=True).start()
+        run_forever("load-shedder", self._refuse_next)
 
     def put(self, transport: Transport, environ: WSGIEnvironment) -> None:
         """Have a request refused soon."""
@@ -54,8 +54,6 @@ class LoadShedder:
             with suppress(Exception):
                 log.warning("overloaded", refused=count)
 
-    def _work(self) -> None:
-        while True:
-            with suppress(BaseException):
-                self.refuse(*self._queue.get())
-                time.sleep(PAUSE_S)
+    def _refuse_next(self) -> None:
+        self.refuse(*self._queue.get())
+        time.sleep(PAUSE_S)

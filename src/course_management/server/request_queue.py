@@ -6,14 +6,15 @@ can be estimated, and one that has waited that long is refused then, whether a t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from .threads import run_forever
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -65,8 +66,8 @@ class RequestQueue:
         self._begun: list[float | None] = [None] * threads
         """For each thread, when it began the request that it works on."""
         for slot in range(threads):
-            threading.Thread(target=self._work, args=(slot,), name=f"request-{slot}", daemon=True).start()
-        threading.Thread(target=self._watch_time, name="request-queue-clock", daemon=True).start()
+            run_forever(f"request-{slot}", functools.partial(self._take_one, slot))
+        run_forever("request-queue-clock", lambda: time.sleep(self.refuse_overdue()))
 
     def put(self, transport: Transport, environ: WSGIEnvironment, then: Then = None) -> None:
         """Have a request answered or refused, and call `then` after that."""
@@ -116,16 +117,6 @@ class RequestQueue:
         # Without the pause between refusals: these clients have waited, and so cannot retry fast.
         self._load_shedder.refuse(request.transport, request.environ)
         _call(request.then)
-
-    def _watch_time(self) -> None:
-        while True:
-            with suppress(BaseException):
-                time.sleep(self.refuse_overdue())
-
-    def _work(self, slot: int) -> None:
-        while True:  # whatever a request does, its thread goes on
-            with suppress(BaseException):
-                self._take_one(slot)
 
     def _take_one(self, slot: int) -> None:
         request = self._waiting.pop(self._numbers.get(), None)
