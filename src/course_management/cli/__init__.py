@@ -16,7 +16,7 @@ from .. import __version__, background, checks, demo, listening, log_output, log
 from ..__main__ import INTERRUPTED
 from ..addresses import without_password
 from ..config import ConfigurationError, Settings
-from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state, sqlite
+from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
@@ -86,8 +86,6 @@ def serve() -> None:
         out(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
     log_output.drain_all()  # before the sentence of an address that cannot be used
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
-    if settings.database_url.get_backend_name() == "sqlite":
-        sqlite.name_for_workers(str(settings.database_url.database))
     server.serve(settings)
 
 

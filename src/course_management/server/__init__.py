@@ -10,6 +10,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from ..config import Settings
+from ..database import sqlite
 from .receiving import MAX_RECEIVING
 from .supervisor import Supervisor, check_granian
 from .worker import make_worker
@@ -48,6 +49,8 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels(settings.log_level),
         log_dictconfig=_LOGGING,
     )
+    if settings.database_url.get_backend_name() == "sqlite":
+        sqlite.name_for_workers(str(settings.database_url.database))
     # granian's own loader imports from the working directory first, and so any file that is called like a module.
     supervisor.serve(target_loader=make_worker, wrap_loader=False)
 
