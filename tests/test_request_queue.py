@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import random
 import threading
@@ -424,17 +423,6 @@ def test_an_exception_while_responding_ends_no_thread(app: App) -> None:
         put(gone, {"PATH_INFO": "/students", "wsgi.input": BytesIO()})
         gone.wait()
     assert service.ask().wait().status == 201
-
-
-def test_an_exception_from_another_thread_ends_no_thread(app: App) -> None:
-    before = set(threading.enumerate())
-    service = Service(app, THREADS="1", MAX_WAIT_MS="300")
-    app.may.set()
-    for thread in set(threading.enumerate()) - before:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-    until(lambda: service.ask().wait().status == 201, "an answer")
-    assert service.ask("/readyz").wait().status in {201, 503}
-    assert service.ask("/readyz").wait().status == 201
 
 
 # --- bodies -----------------------------------------------------------------------------------------------
