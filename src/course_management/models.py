@@ -33,7 +33,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from . import triggers
 from .database import Base
-from .database.types import MAX_ID, Code, Id, IdList, UtcDateTime, among, in_range, utcnow
+from .database.types import MAX_ID, NOW, Code, Id, IdList, UtcDateTime, among, in_range, utcnow
 
 __all__ = [
     "ENROLLED",
@@ -64,7 +64,6 @@ __all__ = [
 ENROLLED, WAITLISTED, UNENROLLED = "enrolled", "waitlisted", "unenrolled"
 STATUSES = (ENROLLED, WAITLISTED, UNENROLLED)
 _STATUS_LIST = ", ".join(f"'{status}'" for status in STATUSES)
-_NOW = text("CURRENT_TIMESTAMP")
 """Rows written by hand need not say when they were made."""
 
 
@@ -76,7 +75,7 @@ class Student(Base):
     id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
 
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="student", passive_deletes="all")
 
@@ -98,7 +97,7 @@ class Course(Base):
     title: Mapped[str] = mapped_column(String(200))
     capacity: Mapped[int | None]
     waitlist_capacity: Mapped[int | None] = mapped_column(server_default=text("0"))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
@@ -138,7 +137,7 @@ class StudentCourses(Base):
         Id, ForeignKey("courses.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     status: Mapped[str] = mapped_column(String(20))
-    status_since: Mapped[datetime] = mapped_column(UtcDateTime, server_default=_NOW)
+    status_since: Mapped[datetime] = mapped_column(UtcDateTime, server_default=NOW)
     previous_status: Mapped[str | None] = mapped_column(String(20))
     queue_number: Mapped[int | None] = mapped_column(BigInteger)
     revision: Mapped[int] = mapped_column(server_default=text("1"))

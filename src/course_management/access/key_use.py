@@ -6,7 +6,6 @@ together, and ends. On a read-only database, or while SQLite's writer is busy, t
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -32,7 +31,7 @@ class KeyUse:
     """The notes of one process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = dataclasses.replace(settings, threads=1)
+        self._settings = settings
         self._app: Flask | None = None
         self._tried: TTLCache[str, bool] = TTLCache(REMEMBERED, EVERY.total_seconds())
         """So that a note that cannot be written is not tried for each request either."""
@@ -62,7 +61,7 @@ class KeyUse:
         """Write all notes; the connection is closed after the last one."""
         while notes := self._take():
             try:
-                self._app = self._app or _app_of(self._settings)
+                self._app = self._app or database.app_with_one_connection(self._settings)
                 with self._app.app_context():
                     try:
                         for prefix, at in notes.items():
@@ -83,10 +82,3 @@ class KeyUse:
             if not notes:
                 self.idle.set()
             return notes
-
-
-def _app_of(settings: Settings) -> Flask:
-    """An app of nothing but the database, so that no request waits for a connection that a note has taken."""
-    app = Flask(__name__, static_folder=None)
-    database.init_app(app, settings)
-    return app

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, String, Table, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, String, Table, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
-from ..database.types import Id, UtcDateTime, in_range, utcnow
-
-_NOW = text("CURRENT_TIMESTAMP")
+from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow
 
 
 class ApiKey(Base):
@@ -24,7 +22,7 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(String(20))
     digest: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[str] = mapped_column(String(200))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -42,7 +40,7 @@ class Account(Base):
     subject: Mapped[str] = mapped_column(String(255))
     role: Mapped[str] = mapped_column(String(20))
     student_id: Mapped[int | None] = mapped_column(Id, ForeignKey("students.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
 
     __table_args__ = (
         UniqueConstraint("issuer", "subject"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import threading
@@ -12,7 +11,6 @@ from contextlib import suppress
 from multiprocessing.util import Finalize
 
 import structlog
-from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import checks, database
@@ -36,8 +34,7 @@ class Worker:
     """Does the background work of one database while it is the leader, with one connection of its own."""
 
     def __init__(self, settings: Settings, jobs: Sequence[Job] | None = None, lease: Lease | None = None) -> None:
-        self._app = Flask(__name__, static_folder=None)  # an app of nothing but the database
-        database.init_app(self._app, dataclasses.replace(settings, threads=1))
+        self._app = database.app_with_one_connection(settings)
         self._jobs = [Running(job) for job in (all_jobs() if jobs is None else jobs)]
         self._lease = lease or lease_of(settings.database_url)
         self._stopping = threading.Event()

@@ -4,6 +4,8 @@ Three ways to the data, and no other: `autocommit` runs one statement that is it
 and the enroll); `transaction` holds several together, which `run` sends; `db.session` is there for shells and tests.
 """
 
+from dataclasses import replace
+
 from flask import Flask
 
 from ..config import Settings
@@ -23,6 +25,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     deadlines.init_app(app, settings.database_deadline_ms)
 
 
+def app_with_one_connection(settings: Settings) -> Flask:
+    """Return an app with nothing but the database, and a connection beside those of the requests."""
+    app = Flask(__name__, static_folder=None)
+    init_app(app, replace(settings, threads=1))
+    return app
+
+
 __all__ = [
     "SCHEMA_REVISION",
     "AnyRow",
@@ -30,6 +39,7 @@ __all__ = [
     "Raced",
     "SchemaState",
     "Unavailable",
+    "app_with_one_connection",
     "autocommit",
     "broken_constraint",
     "db",

@@ -92,7 +92,7 @@ def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = 
 
 
 def _begin_with(engine: Engine, statement: str) -> None:
-    """Begin transactions by a statement of ours; the driver leaves each statement alone otherwise."""
+    """Begin transactions with `statement`; the driver itself begins none."""
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

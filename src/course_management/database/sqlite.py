@@ -153,7 +153,7 @@ def _identity(path: str) -> Identity | None:
 
 
 def settle(connection: sqlite3.Connection, busy_timeout_ms: int, *, foreign_keys: bool) -> None:
-    """Make a connection fit: as it comes, it loses updates and ignores foreign keys, silently."""
+    """Set up a connection: with its defaults, SQLite loses updates and ignores foreign keys, without an error."""
     connection.isolation_level = None  # the driver must not start transactions behind our back
     for pragma in (
         f"busy_timeout={busy_timeout_ms}",

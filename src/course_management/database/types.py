@@ -7,12 +7,25 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, DateTime, Dialect, Integer, String, TypeDecorator
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Integer,
+    String,
+    TypeDecorator,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
+NOW = text("CURRENT_TIMESTAMP")
+"""The default of a time in rows that are written by hand."""
 MAX_ID = 2**53 - 1
 """The largest id: JavaScript, and so JSON in many clients, knows no larger integers exactly."""
 
