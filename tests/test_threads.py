@@ -43,5 +43,6 @@ def test_a_thread_that_ends_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None
     threads.run_forever("steps", step)
 
     until(lambda: len(seen) == 2, "a second step")
+    seen[0].join()  # pytest reports its exception here, where it is expected, and not in the next test
     assert len(set(seen)) == 2
     assert {each.name for each in seen} == {"steps"}
