@@ -80,6 +80,7 @@ class TestASiteThatMay:
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
         assert "POST" in answer.headers["Access-Control-Allow-Methods"]
         assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+        assert answer.headers["Access-Control-Max-Age"] == "600"
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
     def test_may_read_what_it_needs(self, client: FlaskClient) -> None:
@@ -91,6 +92,22 @@ class TestASiteThatMay:
     def test_errors_can_be_read_as_well(self, client: FlaskClient) -> None:
         answer = client.get("/students/999", headers={"Origin": PAGE})
         assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (404, PAGE)
+
+    def test_an_error_outside_the_handlers_can_be_read_as_well(
+        self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("course_management.repositories.courses.autocommit", lambda *_: 1 / 0)
+        answer = client.get("/courses", headers={"Origin": PAGE})
+        assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (500, PAGE)
+
+    def test_a_shared_cache_keeps_the_responses_apart(self, client: FlaskClient) -> None:
+        assert "Origin" in client.get("/courses").headers["Vary"]
+
+    @pytest.mark.parametrize("origin", ["http://[::1]:3000", "http://[fe80::1]:3000"])
+    def test_an_ipv6_address_is_an_origin_and_no_pattern(self, make_app: Callable[..., Flask], origin: str) -> None:
+        client = make_app(cors_origins="http://[::1]:3000").test_client()
+        permitted = client.get("/courses", headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
+        assert permitted == (origin if origin == "http://[::1]:3000" else None)
 
     @pytest.mark.parametrize(
         "origin", ["https://evil.example", f"{PAGE}.evil.example", "http://portal.example.edu", "null", f"{PAGE}:444"]
