@@ -21,7 +21,7 @@ from course_management import create_app
 from course_management.background.jobs import Job
 from course_management.background.worker import Worker
 from course_management.config import Settings
-from course_management.database import autocommit, breaker, db, is_unavailable, time_limit, watchdog
+from course_management.database import autocommit, db, is_unavailable, time_limit, watchdog, write_breaker
 from course_management.verify import verify
 
 from .contract import ContractClient
@@ -231,7 +231,7 @@ def test_after_a_write_was_cut_off_the_next_ones_are_not_begun_for_a_while(
     campus: Campus, admin: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, statements: list[str]
 ) -> None:
     with without_standby(admin):
-        monkeypatch.setattr(breaker, "PAUSE_S", 10 * PATIENCE_S)
+        monkeypatch.setattr(write_breaker, "PAUSE_S", 10 * PATIENCE_S)
         assert is_503(campus.enroll(1))
         statements.clear()
         assert is_503(campus.enroll(2))
@@ -243,7 +243,7 @@ def test_after_that_one_write_at_a_time_finds_out_whether_writes_are_possible(
     campus: Campus, admin: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, statements: list[str]
 ) -> None:
     with without_standby(admin):
-        monkeypatch.setattr(breaker, "PAUSE_S", 0)
+        monkeypatch.setattr(write_breaker, "PAUSE_S", 0)
         assert is_503(campus.enroll(1))
         statements.clear()
         assert all(map(is_503, answers(*(partial(campus.enroll, number) for number in range(2, 6)))))
@@ -255,7 +255,7 @@ def test_a_write_that_changes_nothing_does_not_prove_that_writes_are_possible(
     campus: Campus, admin: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, statements: list[str]
 ) -> None:
     with without_standby(admin):
-        monkeypatch.setattr(breaker, "PAUSE_S", 0)
+        monkeypatch.setattr(write_breaker, "PAUSE_S", 0)
         assert is_503(campus.enroll(2))
         assert campus.client.post("/students/2/enroll", json={"course_id": 99}).status_code == 404
         statements.clear()

@@ -1,4 +1,4 @@
-"""Writes pause after one was cut off, then one at a time finds out; see `database/breaker.py`."""
+"""Writes pause after one was cut off, then one at a time finds out; see `database/write_breaker.py`."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Any, cast
 
 import pytest
 
-from course_management.database import breaker as module
-from course_management.database.breaker import Breaker, Use
+from course_management.database import write_breaker
 from course_management.database.failures import WritesStopped
+from course_management.database.write_breaker import Use, WriteBreaker
 
 
 @pytest.fixture
-def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
+def breaker(monkeypatch: pytest.MonkeyPatch) -> WriteBreaker:
     """One that pauses for no time, so that the next write is the probe."""
-    monkeypatch.setattr(module, "PAUSE_S", 0.0)
-    return Breaker()
+    monkeypatch.setattr(write_breaker, "PAUSE_S", 0.0)
+    return WriteBreaker()
 
 
-def use(breaker: Breaker) -> Use:
+def use(breaker: WriteBreaker) -> Use:
     return Use(connection=cast("Any", None), ends=0.0, breaker=breaker)
 
 
-def admitted(breaker: Breaker) -> Use:
+def admitted(breaker: WriteBreaker) -> Use:
     begun = use(breaker)
     breaker.admit(begun)
     return begun
 
 
-def cut_off(breaker: Breaker, write: Use) -> None:
+def cut_off(breaker: WriteBreaker, write: Use) -> None:
     write.is_cut_off = True
     breaker.ended(write)
 
 
-def committed(breaker: Breaker, write: Use) -> None:
+def committed(breaker: WriteBreaker, write: Use) -> None:
     write.has_written = True
     breaker.ended(write)
 
 
-def test_after_a_cut_one_write_at_a_time_is_admitted(breaker: Breaker) -> None:
+def test_after_a_cut_one_write_at_a_time_is_admitted(breaker: WriteBreaker) -> None:
     cut_off(breaker, admitted(breaker))
     probe = admitted(breaker)
     assert probe.is_probe
@@ -52,7 +52,9 @@ def test_after_a_cut_one_write_at_a_time_is_admitted(breaker: Breaker) -> None:
 
 
 @pytest.mark.parametrize("order", [("probe", "older"), ("older", "probe")])
-def test_in_whatever_order_a_probe_and_an_older_write_end_writes_go_on(breaker: Breaker, order: Sequence[str]) -> None:
+def test_in_whatever_order_a_probe_and_an_older_write_end_writes_go_on(
+    breaker: WriteBreaker, order: Sequence[str]
+) -> None:
     for _ in range(2):  # a second outage as well
         lost, older = admitted(breaker), admitted(breaker)
         cut_off(breaker, lost)
@@ -63,17 +65,17 @@ def test_in_whatever_order_a_probe_and_an_older_write_end_writes_go_on(breaker: 
     assert not admitted(breaker).is_probe
 
 
-def test_a_probe_that_is_cut_off_or_writes_nothing_is_followed_by_another(breaker: Breaker) -> None:
+def test_a_probe_that_is_cut_off_or_writes_nothing_is_followed_by_another(breaker: WriteBreaker) -> None:
     cut_off(breaker, admitted(breaker))
-    for end in (cut_off, Breaker.ended, cut_off):
+    for end in (cut_off, WriteBreaker.ended, cut_off):
         probe = admitted(breaker)
         assert probe.is_probe
         end(breaker, probe)
     assert admitted(breaker).is_probe
 
 
-def test_while_writes_pause_none_is_begun(breaker: Breaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE_S", float("inf"))
+def test_while_writes_pause_none_is_begun(breaker: WriteBreaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_breaker, "PAUSE_S", float("inf"))
     cut_off(breaker, admitted(breaker))
     for _ in range(3):
         with pytest.raises(WritesStopped):

@@ -1,8 +1,8 @@
-"""Rate limits: how often a caller may send requests, reads and writes apart.
+"""Rate limits: how many reads and writes a caller may send per period.
 
-The counters are where RATELIMIT_STORAGE_URI says. In memory, each worker counts alone, so that a caller may have as
-many times the limit as there are workers; in Redis, all count together. While Redis is unavailable, nobody is refused.
-This is flask-limiter's engine without its hook, which costs more calls than all of Flask (decision 13).
+RATELIMIT_STORAGE_URI says where the counters are. In memory, each worker process counts separately, so a caller gets
+the limit once per worker; Redis counts for all of them. While Redis is unavailable, no request is refused.
+`limits` is the library behind flask-limiter, whose hook makes more calls per request than all of Flask (decision 13).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from ..access.callers import Caller, Service
+from ..circuit_breaker import CallFailed, CircuitBreaker
 from ..config import Settings
 from ..errors import TooManyRequests
-from .circuit_breaker import CircuitBreaker, Unavailable
 
 if TYPE_CHECKING:
     from limits.storage import Storage
 
 READS = {"GET", "HEAD", "OPTIONS"}
 SOCKET_S = 0.5
-"""Seconds for one operation on a connection to Redis, so that a thread returns from one that is lost. Requests wait
-less (`circuit_breaker.WAIT_S`). A first TLS handshake may take longer than that; the next request finds it done."""
+"""Time limit for one operation on a connection to Redis, in seconds, so that no thread waits for a lost connection.
+Requests wait less (`circuit_breaker.WAIT_S`); a first TLS handshake that takes longer is complete for the next one."""
 
 
 class Limits:
-    """The limits of one app."""
+    """The rate limits of one application."""
 
     def __init__(self, settings: Settings) -> None:
         uri = settings.ratelimit_storage_uri
@@ -42,9 +42,9 @@ class Limits:
         self._services = {True: settings.ratelimit_service_reads, False: settings.ratelimit_service_writes}
 
     def start(self) -> None:
-        """Prepare to serve: connect to Redis before the first request needs it."""
+        """Connect to Redis before the first request needs it."""
         if self._breaker:
-            with suppress(Unavailable):
+            with suppress(CallFailed):
                 self._breaker.call(self._limiter.storage.check)
 
     def count(self, caller: Caller, method: str) -> None:
@@ -53,30 +53,32 @@ class Limits:
         limit = (self._services if isinstance(caller, Service) else self._people)[reads]
         if limit is None:
             return
-        ends = self._hit(limit, "reads" if reads else "writes", caller.actor)
-        if ends is not None:
+        allowed_at = self._hit(limit, "reads" if reads else "writes", caller.actor)
+        if allowed_at is not None:
             raise TooManyRequests(
                 f"You have sent more requests than {limit}.",
-                headers={"Retry-After": str(max(1, math.ceil(ends - time.time())))},
+                headers={"Retry-After": str(max(1, math.ceil(allowed_at - time.time())))},
             )
 
-    def _hit(self, limit: RateLimitItem, *what: str) -> float | None:
-        """Count one request; return None if it is within the limit, else the time at which the next one may be."""
+    def _hit(self, limit: RateLimitItem, *counter: str) -> float | None:
+        """Count one request. Return None if it is within the limit, else when the next one is (in `time.time()`)."""
 
-        def work() -> float | None:
-            return None if self._limiter.hit(limit, *what) else self._limiter.get_window_stats(limit, *what).reset_time
+        def hit() -> float | None:
+            if self._limiter.hit(limit, *counter):
+                return None
+            return self._limiter.get_window_stats(limit, *counter).reset_time
 
         if self._breaker is None:
-            return work()
+            return hit()
         try:
-            return self._breaker.call(work)
-        except Unavailable:
+            return self._breaker.call(hit)
+        except CallFailed:
             return None
 
 
 def redis_storage(uri: str) -> Storage:
-    """Return the counters in a Redis, without connecting: no retries, no pings, and a time limit per operation."""
-    from limits.storage import RedisStorage  # noqa: PLC0415 - redis-py is some MB in each worker, for those who use it
+    """Return counters in Redis, not connected yet: no retries, no pings, and a time limit per operation."""
+    from limits.storage import RedisStorage  # noqa: PLC0415 - redis-py takes some MB of memory in each worker that imports it
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
@@ -85,6 +87,6 @@ def redis_storage(uri: str) -> Storage:
         "socket_connect_timeout": SOCKET_S,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
-        "driver_info": None,  # else each connection begins with two commands about the name of the library
+        "driver_info": None,  # otherwise each connection starts with two commands that report the name of the library
     }
     return RedisStorage(uri, **options)

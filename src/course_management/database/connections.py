@@ -16,10 +16,10 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from ..config import Settings
 from . import sessions, sqlite, watchdog
 from .base import db
-from .breaker import Breaker, Use, begin_to_write, has_written, is_cut_off
 from .connecting import Connector
 from .deadlines import GRACE_S, deadline
 from .pool import Pool
+from .write_breaker import Use, WriteBreaker, begin_to_write, has_written, is_cut_off
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +128,7 @@ class _Watching:
     """Lends connections that are cut off when the request that uses them has taken too long."""
 
     def __init__(self) -> None:
-        self._breaker = Breaker()
+        self._breaker = WriteBreaker()
 
     def check(self) -> None:
         """Any may be lent."""

@@ -25,8 +25,8 @@ from sqlalchemy.sql.visitors import iterate
 
 from . import postgresql
 from .base import db
-from .breaker import begin_to_write, has_written, is_cut_off
 from .retrying import retry
+from .write_breaker import begin_to_write, has_written, is_cut_off
 
 AnyRow: TypeAlias = Any
 """A row, whose columns are its attributes: a named tuple of `autocommit`'s, or SQLAlchemy's in a transaction."""

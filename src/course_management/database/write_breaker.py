@@ -1,4 +1,4 @@
-"""Stops writes for a moment after one of them was cut off, so that reads go on while writes cannot be committed.
+"""Pauses writes after one was cut off, so that reads continue while writes cannot be committed.
 
 A COMMIT that waits for a lost standby ends only when the watchdog cuts it off. Without this, every thread would soon
 wait in one. One write at a time finds out whether writes are possible again.
@@ -17,7 +17,7 @@ from .watchdog import Call
 PAUSE_S = 1.0
 
 
-class Breaker:
+class WriteBreaker:
     """What one process knows about the writes on one database."""
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ class Breaker:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Use(Call):
-    """A use of a connection by a request, as the breaker needs to know it."""
+    """A use of a connection by a request: whether it writes, and what became of the write."""
 
-    breaker: Breaker
+    breaker: WriteBreaker
     writes: bool = False
     has_written: bool = False
     is_probe: bool = False
