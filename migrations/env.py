@@ -16,7 +16,6 @@ from sqlalchemy import Column, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from course_management import models  # noqa: F401 - fills Base.metadata
-from course_management.access import tables  # noqa: F401 - likewise
 from course_management.config import ConfigurationError, Settings
 from course_management.database import (
     Base,

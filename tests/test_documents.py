@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 
 from course_management import create_app
 from course_management.api import assets, documents
+from course_management.database.types import MAX_ID
 from course_management.errors import Problem, catalogue
-from course_management.models import MAX_ID
 
 from .databases import migrate
 

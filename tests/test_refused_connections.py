@@ -21,7 +21,7 @@ from sqlalchemy import URL
 
 from course_management import checks, cli, create_app
 from course_management.config import Settings
-from course_management.models import utcnow
+from course_management.database.types import utcnow
 
 NAME = "db.example.edu"
 COMMANDS = (["status"], ["check"], ["migrate"], ["verify"], ["keys", "list"])

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from course_management import cli, verify
 from course_management.database import sequences
-from course_management.models import MAX_ID
+from course_management.database.types import MAX_ID
 
 Run = Callable[..., Result]
 NAME = "new ids are above all that were given"

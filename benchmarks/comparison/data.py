@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from course_management import triggers
 from course_management.database import install_rules
+from course_management.models import triggers
 
 EACH = 5
 """Courses a student is in."""

@@ -2,7 +2,7 @@
 
 Revision: 0001, the first
 
-The triggers are a frozen copy: `course_management.triggers` says what the tables have now, this says what
+The triggers are a frozen copy: `course_management.models.triggers` says what the tables have now, this says what
 this migration made.
 """
 

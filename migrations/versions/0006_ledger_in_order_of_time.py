@@ -5,7 +5,7 @@
   that in one course its lines are in order of time, whatever the clocks of its servers say.
 - SQLite: REPLACE of a ledger line is refused, and `at` is always written in one form, so that it sorts by time.
 
-The triggers are a frozen copy: `course_management.triggers` says what the tables have now.
+The triggers are a frozen copy: `course_management.models.triggers` says what the tables have now.
 
 On PostgreSQL the indexes are built while the ledger is locked for writing: some seconds for five million lines.
 

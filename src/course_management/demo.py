@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
-from .access.tables import accounts, advisees, keys
 from .config import Settings
 from .database import AnyRow, autocommit, retried, transaction
+from .database.types import utcnow
 from .models import (
     UNENROLLED,
     Course,
     Student,
     StudentCourses,
+    accounts,
+    advisees,
     courses,
     enrollments,
     events,
+    keys,
     students,
-    utcnow,
 )
 from .services import Context, enrollment
 from .services import courses as course_service

@@ -22,7 +22,8 @@ import orjson
 from sqlalchemy import Connection, Integer, bindparam, func, select, text
 
 from .database import SCHEMA_REVISION, db
-from .models import Id, events, utcnow
+from .database.types import Id, utcnow
+from .models import events
 
 FORMAT = "ledger seal 1: sha256 of compact JSON lines"
 BLOCK = 10_000

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from .access import tables  # noqa: F401 - whose ids are generated, too
+from . import models  # noqa: F401 - whose ids are generated
 from .database import db, sequences
 from .models import students
 from .schemas.addresses import canonical_address

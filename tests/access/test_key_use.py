@@ -19,7 +19,7 @@ from course_management.access import key_use, keys
 from course_management.access.key_use import KeyUse
 from course_management.api import gate
 from course_management.database.deadlines import deadline
-from course_management.models import utcnow
+from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
 

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from course_management import cli
 from course_management.access import keys
 from course_management.api import gate
-from course_management.models import utcnow
+from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
 

@@ -19,7 +19,8 @@ from course_management.background import promotion as module
 from course_management.background.promotion import PromotionJob
 from course_management.config import Settings
 from course_management.database import db
-from course_management.models import among, courses
+from course_management.database.types import among
+from course_management.models import courses
 from course_management.services import Context
 from course_management.services.enrollment import promotion as service
 from course_management.services.enrollment.statements import course_ids

@@ -15,7 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from course_management import create_app, verify
 from course_management.database import db
-from course_management.models import Course, Student, courses, students, utcnow
+from course_management.database.types import utcnow
+from course_management.models import Course, Student, courses, students
 from course_management.services import Context, enrollment
 
 from ..databases import Databases, PostgreSQL

@@ -16,7 +16,7 @@ from flask import Flask
 
 from .. import database
 from ..config import Settings
-from ..models import utcnow
+from ..database.types import utcnow
 from . import keys
 
 EVERY = timedelta(minutes=1)

@@ -18,9 +18,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, bindparam, exists, insert, or_, select, update
 
 from ..database import AnyRow, autocommit, transaction
-from ..models import UtcDateTime, utcnow
+from ..database.types import UtcDateTime, utcnow
+from ..models import keys
 from .callers import Service
-from .tables import keys
 
 ALPHABET = string.digits + string.ascii_letters
 MARK, PREFIX, SECRET, CHECKSUM = "cmk_", 8, 40, 6

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, sel
 from sqlalchemy.exc import IntegrityError
 
 from ..database import AnyRow, autocommit, broken_constraint, sequences, transaction
+from ..models import accounts, advisees
 from .callers import Person
-from .tables import accounts, advisees
 
 
 class NotPossible(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from ..database import AnyRow
+from ..database.types import MAX_ID
 from ..errors import (
     CapacityBelowEnrollment,
     CodeTaken,
@@ -16,7 +17,6 @@ from ..errors import (
     PreconditionFailed,
     WaitlistCapacityBelowWaiting,
 )
-from ..models import MAX_ID
 from ..repositories import courses as questions
 from ..repositories import enrollments
 from ..repositories.past_rosters import past_roster

@@ -10,8 +10,8 @@ from flask import Blueprint, Flask, Response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import __version__
+from ..database.types import MAX_ID
 from ..errors import NotFound, Problem, catalogue
-from ..models import MAX_ID
 from . import assets, courses, enrollment, health, students
 from .openapi import Api
 

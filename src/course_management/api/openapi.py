@@ -11,7 +11,7 @@ import flask_smorest
 from apispec import BasePlugin
 from flask import Flask, Response
 
-from ..models import MAX_ID
+from ..database.types import MAX_ID
 from ..schemas.incoming import OneOrMoreCourses
 from ..schemas.outgoing import EXAMPLE_IDS, MOMENT
 from .assets import Asset

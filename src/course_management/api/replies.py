@@ -17,8 +17,8 @@ from flask import Response, request
 from ..access import policy
 from ..access.callers import caller
 from ..database import AnyRow
+from ..database.types import MAX_ID
 from ..errors import CodeTaken, EmailTaken, MalformedPrecondition, PreconditionFailed
-from ..models import MAX_ID
 from ..schemas.outgoing import MOMENT
 from ..services import Precondition
 from .requests import validation_failed

@@ -20,6 +20,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.routing import BaseConverter
 
 from ..access.callers import actor
+from ..database.types import MAX_ID
 from ..errors import (
     BadRequest,
     HeadersTooLarge,
@@ -33,7 +34,6 @@ from ..errors import (
     ValidationFailed,
 )
 from ..logs import request_id, this_request
-from ..models import MAX_ID
 from ..schemas.fields import MAX_ERRORS
 from ..services import Context
 

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from ..database import AnyRow
+from ..database.types import MAX_ID
 from ..errors import (
     EmailTaken,
     MalformedPrecondition,
@@ -14,7 +15,6 @@ from ..errors import (
     StudentHasEnrollments,
     StudentNotFound,
 )
-from ..models import MAX_ID
 from ..repositories import enrollments
 from ..repositories import students as questions
 from ..schemas import incoming, outgoing

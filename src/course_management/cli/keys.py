@@ -11,7 +11,7 @@ import click
 from ..access import keys as api_keys
 from ..access.policy import SCOPES
 from ..database import AnyRow
-from ..models import utcnow
+from ..database.types import utcnow
 from .service import service
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Integer, Select, bindparam, func, null, select, true
 
 from ..database import AnyRow, autocommit
+from ..database.types import Code, Id
 from ..errors import CourseNotFound
-from ..models import ENROLLED, WAITLISTED, Code, Id, courses, enrollments, students
+from ..models import ENROLLED, WAITLISTED, courses, enrollments, students
 
 _ID, _AFTER, _LIMIT = bindparam("id", type_=Id), bindparam("after", type_=Id), bindparam("limit", type_=Integer)
 _ONE = select(courses).where(courses.c.id == _ID)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, literal, or_, select, true
 
 from ..database import AnyRow, autocommit
+from ..database.types import Id
 from ..errors import CourseNotFound, StudentNotFound
-from ..models import UNENROLLED, WAITLISTED, Id, courses, enrollments, events, queue_position, students
+from ..models import UNENROLLED, WAITLISTED, courses, enrollments, events, queue_position, students
 
 HELD = (
     select(

@@ -33,8 +33,9 @@ from sqlalchemy import (
 )
 
 from ..database import AnyRow, autocommit, db
+from ..database.types import Id, UtcDateTime
 from ..errors import CourseNotFound
-from ..models import ENROLLED, WAITLISTED, Id, UtcDateTime, courses, events, students
+from ..models import ENROLLED, WAITLISTED, courses, events, students
 
 LOOK = 5_000
 """Students who were not in the course that one page passes over at most; then it ends early, and `next` goes on."""

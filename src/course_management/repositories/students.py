@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Integer, String, bindparam, select
 
 from ..database import AnyRow, autocommit
+from ..database.types import Id
 from ..errors import StudentNotFound
-from ..models import Id, students
+from ..models import students
 
 _ONE = select(students).where(students.c.id == bindparam("id", type_=Id))
 _PAGE = (

@@ -13,7 +13,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from ..models import MAX_ID
+from ..database.types import MAX_ID
 from .addresses import canonical_address
 from .characters import clean
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from ..models import ENROLLED, MAX_ID, WAITLISTED
+from ..database.types import MAX_ID
+from ..models import ENROLLED, WAITLISTED
 from .fields import (
     MAX_COURSES,
     CourseIds,

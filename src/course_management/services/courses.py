@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import AnyRow, autocommit, retried, transaction
+from ..database.types import Id, utcnow
 from ..errors import (
     CapacityBelowEnrollment,
     CodeTaken,
@@ -17,7 +18,7 @@ from ..errors import (
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
-from ..models import Id, courses, utcnow
+from ..models import courses
 from . import Context, Precondition, refusing
 from .enrollment import Promotion, is_due, promote
 

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ..database import AnyRow, autocommit, retried, transaction
+from ..database.types import utcnow
 from ..errors import EmailTaken, StudentHasEnrollments, StudentNotFound
-from ..models import students, utcnow
+from ..models import students
 from . import Precondition, refusing
 
 REFUSALS = {"uq_students_email": EmailTaken, "student_courses_held_rows_stay": StudentHasEnrollments}

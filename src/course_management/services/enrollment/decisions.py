@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Executable, and_, case, literal, select, true
 
 from ...database import AnyRow
+from ...database.types import among
 from ...errors import (
     CourseFull,
     CourseNotFound,
@@ -22,7 +23,7 @@ from ...errors import (
     UnknownCourse,
     WaitlistFull,
 )
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, among, courses, enrollments, queue_position, students
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, queue_position, students
 from .statements import course_ids, student_id
 
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]

@@ -19,8 +19,9 @@ from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
+from ...database.types import Id, UtcDateTime, among, utcnow
 from ...logs import milliseconds_since
-from ...models import ENROLLED, WAITLISTED, Id, UtcDateTime, among, courses, enrollments, utcnow
+from ...models import ENROLLED, WAITLISTED, courses, enrollments
 from .. import Context
 from .statements import course_ids, lock_courses, seat_free
 

@@ -29,19 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...models import (
-    ENROLLED,
-    UNENROLLED,
-    WAITLISTED,
-    Id,
-    IdList,
-    UtcDateTime,
-    among,
-    courses,
-    enrollments,
-    students,
-    utcnow,
-)
+from ...database.types import Id, IdList, UtcDateTime, among, utcnow
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, students
 from .. import Context
 
 student_id = bindparam("student", type_=Id)

@@ -1,0 +1,52 @@
+"""The tables, one module per subject. The database judges last: every rule it can hold is a named constraint here.
+
+Two groups of columns are never written by the service but by triggers (`triggers.py`): the counters of a course
+and the ledger, `enrollment_events`. Migrations are history; these models say what is true now, and a test
+compares the two. What columns are made of is in `database/types.py`.
+"""
+
+from sqlalchemy import event
+
+from ..database import Base
+from . import triggers
+from .access import Account, Advisee, ApiKey, accounts, advisees, keys
+from .courses import Course, courses
+from .enrollments import (
+    ENROLLED,
+    STATUSES,
+    UNENROLLED,
+    WAITLISTED,
+    StudentCourses,
+    enrollments,
+    queue_position,
+)
+from .ledger import EnrollmentEvent, events
+from .operations import Lease, SchemaCompatibility, leases
+from .students import Student, students
+
+__all__ = [
+    "ENROLLED",
+    "STATUSES",
+    "UNENROLLED",
+    "WAITLISTED",
+    "Account",
+    "Advisee",
+    "ApiKey",
+    "Course",
+    "EnrollmentEvent",
+    "Lease",
+    "SchemaCompatibility",
+    "Student",
+    "StudentCourses",
+    "accounts",
+    "advisees",
+    "courses",
+    "enrollments",
+    "events",
+    "keys",
+    "leases",
+    "queue_position",
+    "students",
+]
+
+event.listen(Base.metadata, "after_create", triggers.create)

@@ -1,0 +1,54 @@
+"""Courses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Identity, String, Table, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..database import Base
+from ..database.types import NOW, Code, Id, UtcDateTime, in_range, utcnow
+
+if TYPE_CHECKING:
+    from .enrollments import StudentCourses
+
+
+class Course(Base):
+    """What students enroll in.
+
+    `capacity` counts seats, `waitlist_capacity` places in the queue; null means no limit. The counters
+    `seats_taken`, `waiting` and `last_queue_number` are kept by triggers and only ever read here.
+    """
+
+    __tablename__ = "courses"
+
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    code: Mapped[str] = mapped_column(Code)
+    title: Mapped[str] = mapped_column(String(200))
+    capacity: Mapped[int | None]
+    waitlist_capacity: Mapped[int | None] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
+    seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
+    waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
+    last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
+    last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime, server_onupdate=FetchedValue())
+
+    enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="course", passive_deletes="all")
+
+    __table_args__ = (
+        UniqueConstraint("code"),
+        CheckConstraint(
+            "seats_taken >= 0 AND (capacity IS NULL OR seats_taken <= capacity)", name="seats_within_capacity"
+        ),
+        CheckConstraint(
+            "waiting >= 0 AND (waitlist_capacity IS NULL OR waiting <= waitlist_capacity)",
+            name="waiting_within_waitlist",
+        ),
+        in_range("id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+courses = cast("Table", Course.__table__)

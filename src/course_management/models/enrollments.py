@@ -1,0 +1,107 @@
+"""Enrollments: who is in which course, and what that means."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    FromClause,
+    Index,
+    ScalarSelect,
+    String,
+    Table,
+    case,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..database import Base
+from ..database.types import NOW, Id, UtcDateTime, in_range
+
+if TYPE_CHECKING:
+    from .courses import Course
+    from .students import Student
+
+ENROLLED, WAITLISTED, UNENROLLED = "enrolled", "waitlisted", "unenrolled"
+STATUSES = (ENROLLED, WAITLISTED, UNENROLLED)
+
+
+def _listed(*statuses: str) -> str:
+    return ", ".join(f"'{status}'" for status in statuses)
+
+
+class StudentCourses(Base):
+    """An enrollment: one student, one course, and the status of the student in that course.
+
+    A pair has one row for ever: a student who leaves keeps it as `unenrolled`, and gets it back by enrolling again.
+    `queue_number` orders the waitlist; `revision` rises with every change by the service, so that the ledger can tell
+    the service's changes from changes by hand. Written by hand, a row needs only the pair and the status.
+    """
+
+    __tablename__ = "student_courses"
+
+    student_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("students.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    course_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("courses.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    status: Mapped[str] = mapped_column(String(20))
+    status_since: Mapped[datetime] = mapped_column(UtcDateTime, server_default=NOW)
+    previous_status: Mapped[str | None] = mapped_column(String(20))
+    queue_number: Mapped[int | None] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    actor: Mapped[str] = mapped_column(String(200), server_default=text("'database'"))
+    request_id: Mapped[str | None] = mapped_column(String(128))
+
+    student: Mapped[Student] = relationship(back_populates="enrollments")
+    course: Mapped[Course] = relationship(back_populates="enrollments")
+
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_listed(*STATUSES)})", name="status_known"),
+        CheckConstraint(f"(status = '{WAITLISTED}') = (queue_number IS NOT NULL)", name="queue_number_iff_waiting"),
+        *map(in_range, ("student_id", "course_id")),
+        in_range("queue_number", 0),
+        # Partial, so that the many rows of students who do not wait cost nothing in it.
+        Index(
+            "uq_student_courses_course_id_queue_number",
+            "course_id",
+            "queue_number",
+            unique=True,
+            postgresql_where=text("queue_number IS NOT NULL"),
+            sqlite_where=text("queue_number IS NOT NULL"),
+        ),
+        # The roster in its order, and the foreign key's way from a course to its rows.
+        Index("ix_student_courses_course_id_status_student_id", "course_id", "status", "student_id"),
+        {"sqlite_with_rowid": False},  # the rows themselves lie in the order of the key: a student's list is one read
+    )
+
+
+enrollments = cast("Table", StudentCourses.__table__)
+
+
+def queue_position(enrollment: FromClause, course: FromClause) -> ColumnElement[int]:
+    """Return the position of a waiting `enrollment` on the waitlist of its `course`, from 1; for a select over both.
+
+    It is counted from the nearer end of the waitlist: half of a long one at most, and next to nothing for a student
+    who has just joined. The counter `waiting` is as true as the rows: they change together.
+    """
+    queued = enrollments.alias("queued")
+    mine = enrollment.c.queue_number
+
+    def ask(what: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
+        of_course = queued.c.course_id == enrollment.c.course_id
+        return select(what).where(of_course, *conditions).correlate(enrollment).scalar_subquery()
+
+    first = ask(func.min(queued.c.queue_number), queued.c.queue_number.is_not(None))
+    ahead = ask(func.count(), queued.c.queue_number <= mine)
+    behind = ask(func.count(), queued.c.queue_number > mine)
+    near_the_head = mine - first < course.c.last_queue_number - mine
+    return case((near_the_head, ahead), else_=course.c.waiting - behind)

@@ -1,0 +1,34 @@
+"""Students."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import Identity, String, Table, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..database import Base
+from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow
+
+if TYPE_CHECKING:
+    from .enrollments import StudentCourses
+
+
+class Student(Base):
+    """A person who takes courses. The service stores `email` in its canonical form (`schemas.addresses`)."""
+
+    __tablename__ = "students"
+
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
+
+    enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="student", passive_deletes="all")
+
+    # Without AUTOINCREMENT, SQLite would give a deleted student's id, and so its ledger, to the next one.
+    __table_args__ = (UniqueConstraint("email"), in_range("id"), {"sqlite_autoincrement": True})
+
+
+students = cast("Table", Student.__table__)
