@@ -65,3 +65,12 @@ def test_the_build_backend_is_locked_at_the_version_that_pyproject_names(name: s
         required = Requirement(line)
         assert pins[required.name].specifier == required.specifier
         assert line in stated(ROOT / "requirements.in")
+
+
+def test_every_dependency_of_production_is_justified_in_one_line() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    justified = re.findall(r"^\| ([a-z0-9-]+) \| \S", page[page.index("## Dependencies") :], re.MULTILINE)
+
+    names = [Requirement(line).name for line in PROJECT["project"]["dependencies"]]
+
+    assert sorted(name for name in justified if name != "package") == sorted(names)
