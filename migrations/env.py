@@ -26,8 +26,8 @@ from course_management.database import (
     migration_engine,
     reason,
 )
+from course_management.database.failures import remedy
 from course_management.database.migrations import ANNOUNCE, MigrationRefused
-from course_management.database.remedies import remedy
 
 BUSY_TIMEOUT_MS = 60_000
 LOCK_NOT_AVAILABLE = "55P03"

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.pool.base import _ConnectionFairy
 
-from course_management.database import postgresql
+from course_management.database import execute as statements
 
 Note = Callable[[Any, str, Any], None]
 """Called with the driver's cursor (or something else with a `connection`), the statement and its parameters."""
@@ -43,7 +43,7 @@ def watched(*, before: Note = _nothing, after: Note = _nothing) -> Iterator[None
     """While this lasts, call `before` and `after` each statement of this process."""
     # SQLAlchemy has events only for what it sends itself. Every cursor comes from a connection of the pool, and
     # PostgreSQL's single statements go without one.
-    make_cursor, execute = _ConnectionFairy.cursor, postgresql.execute
+    make_cursor, execute = _ConnectionFairy.cursor, statements.execute_prepared
 
     def watched_cursor(self: _ConnectionFairy, *args: Any, **kwargs: Any) -> Any:
         return Cursor(make_cursor(self, *args, **kwargs), before, after)
@@ -57,6 +57,6 @@ def watched(*, before: Note = _nothing, after: Note = _nothing) -> Iterator[None
 
     with (
         patch.object(_ConnectionFairy, "cursor", watched_cursor),
-        patch.object(postgresql, "execute", watched_execute),
+        patch.object(statements, "execute_prepared", watched_execute),
     ):
         yield

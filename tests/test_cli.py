@@ -207,8 +207,8 @@ def test_a_database_that_is_down_ends_with_exit_code_1(
         ("25006", "The database is read-only."),
         ("SQLITE_READONLY_DBMOVED", "The database is read-only."),
         ("42501", "The database role lacks a permission."),
-        ("55P03", "Another session holds a lock for too long."),
-        ("SQLITE_BUSY_SNAPSHOT", "Another session holds a lock for too long."),
+        ("55P03", "Another session has held a lock for too long."),
+        ("SQLITE_BUSY_SNAPSHOT", "Another session has held a lock for too long."),
         ("SQLITE_CORRUPT", "The database is damaged or not a database."),
     ],
 )

@@ -229,8 +229,8 @@ def test_the_example_file_lists_every_setting_at_its_default() -> None:
 
 
 def test_an_options_parameter_of_the_url_is_kept() -> None:
-    from course_management.database.sessions import postgresql_arguments  # noqa: PLC0415
+    from course_management.database.session_settings import service_arguments  # noqa: PLC0415
 
     settings = Settings.load(environ={"DATABASE_URL": "postgresql://db/s?options=-csearch_path%3Dschool"})
 
-    assert " -csearch_path=school -c " in postgresql_arguments(settings)["options"]
+    assert " -csearch_path=school -c " in service_arguments(settings)["options"]

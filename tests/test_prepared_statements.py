@@ -9,8 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from course_management.database.postgresql import _name
-from course_management.database.running import prepare
+from course_management.database.execute import _name, prepare
 from course_management.repositories.enrollments import HELD
 
 Make = Callable[..., int]

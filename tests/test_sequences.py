@@ -92,7 +92,7 @@ def is_503_for_the_operator(answer: Any, table: str) -> bool:
     found = answer.get_json()
     assert (answer.status_code, found["code"]) == (503, "database_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
-    return f"cannot give a new id in {table}" in found["detail"] and "repair sequences" in found["detail"]
+    return f"cannot generate an id in {table}" in found["detail"] and "repair sequences" in found["detail"]
 
 
 def test_a_new_student_or_course_without_an_id_is_503_until_the_repair(
@@ -151,8 +151,8 @@ def test_a_key_or_an_account_without_an_id_is_a_sentence(
     account = run("people", "staff", "--issuer", "i", "--subject", "new", "--role", "advisor")
 
     assert (key.exit_code, account.exit_code) == (1, 1)
-    assert "cannot give a new id in api_keys" in key.output
-    assert "cannot give a new id in accounts" in account.output
+    assert "cannot generate an id in api_keys" in key.output
+    assert "cannot generate an id in accounts" in account.output
 
 
 @pytest.mark.parametrize("table", ["students", "courses"])

@@ -202,9 +202,9 @@ def test_variables_of_libpq_do_not_matter(
 def test_a_pooler_that_drops_the_options_does_not_matter(
     make_app: Callable[..., Flask], databases: Databases, database: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from course_management.database import sessions  # noqa: PLC0415
+    from course_management.database import session_settings  # noqa: PLC0415
 
-    monkeypatch.setattr(sessions, "_options", lambda _: "")
+    monkeypatch.setattr(session_settings, "_options", lambda _: "")
     databases.run(f"ALTER DATABASE \"{database.database}\" SET default_transaction_isolation = 'serializable'")
     databases.run(f"ALTER DATABASE \"{database.database}\" SET TimeZone = 'America/St_Johns'")
     app = make_app()

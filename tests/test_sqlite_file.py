@@ -85,7 +85,7 @@ UNLINKED = [remove_wal, remove_shm]
 def test_a_file_that_is_not_the_open_one_any_more_is_503_until_restart(
     make_app: Callable[..., Flask], path: Path, happens: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "LOOK_S", 0.0)
+    monkeypatch.setattr(sqlite, "CHECK_INTERVAL_S", 0.0)
     client = make_app().test_client()
     assert client.post("/students", json=ADA).status_code == 201
     assert is_up(client)
@@ -167,7 +167,7 @@ def test_not_even_the_first_write_goes_into_a_file_without_a_name(
     write: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sqlite, "LOOK_S", 3600.0)
+    monkeypatch.setattr(sqlite, "CHECK_INTERVAL_S", 3600.0)
     client = make_app().test_client()
     assert client.post("/students", json=ADA).status_code == 201
     happens(path)
@@ -311,7 +311,7 @@ def test_a_file_that_is_no_database_is_503(make_app: Callable[..., Flask], path:
 def test_what_a_file_says_about_itself_does_not_matter(
     make_app: Callable[..., Flask], path: Path, pragma: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "LOOK_S", 0.0)
+    monkeypatch.setattr(sqlite, "CHECK_INTERVAL_S", 0.0)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA {pragma}")
         connection.execute("VACUUM")

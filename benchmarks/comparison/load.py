@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
 
 from course_management.config import Settings
-from course_management.database.running import prepare
-from course_management.database.sessions import postgresql_arguments
+from course_management.database.execute import prepare
+from course_management.database.session_settings import service_arguments
 from course_management.repositories.enrollments import HELD
 from course_management.services import Context
 from course_management.services.enrollment.statements import ENROLL, parameters
@@ -127,7 +127,7 @@ def run_floor(url: URL, statement: str, size: Size, seconds: int, folder: Path) 
         url.database,
     ]
     settings = Settings.load({"DATABASE_URL": url.render_as_string(hide_password=False)}, environ={})
-    environment = {"PGOPTIONS": postgresql_arguments(settings)["options"]}
+    environment = {"PGOPTIONS": service_arguments(settings)["options"]}
     done = subprocess.run(  # noqa: S603 - our own command
         [str(each) for each in command], capture_output=True, text=True, check=True, env=environment
     )

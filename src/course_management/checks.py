@@ -15,7 +15,7 @@ from .access import keys
 from .addresses import LOOPBACK
 from .config import Settings
 from .database import db, kind_of, schema_state, why
-from .database.schema import NEWER
+from .database.migrations import NEWER
 from .environment import ENV_FILE
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}

@@ -187,7 +187,7 @@ class TestTheCommands:
         for arguments in (["verify"], ["status"], ["check"]):
             result = command(*arguments)
             assert result.exit_code == 1
-            assert "does not answer, or does not let us in" in result.output
+            assert "The database cannot be reached" in result.output
 
     def test_serve_does_not_open_itself(self, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOST", "0.0.0.0")  # noqa: S104 - to be refused

@@ -24,8 +24,8 @@ from .report import Outcome
 
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
-STATEMENTS, CONNECTIONS = "services/enrollment/statements.py", "database/connections.py"
-RETRYING, FAILURES, SESSIONS = "database/retrying.py", "database/failures.py", "database/sessions.py"
+STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
+RETRYING, FAILURES, SESSIONS = "database/retrying.py", "database/failures.py", "database/session_settings.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
     "sqlite": [
@@ -132,7 +132,7 @@ MUTANTS = {
         "random operations",
         {"operations": 1500},
         CONFLICTS,
-        ((CONNECTIONS, '"BEGIN IMMEDIATE"', '"BEGIN"'),),
+        ((SQLITE, '"BEGIN IMMEDIATE"', '"BEGIN"'),),
         databases=("sqlite",),
     ),
     "the retry": Mutant(
@@ -159,7 +159,7 @@ MUTANTS = {
         "kill",
         {"kills": 4},
         "students who do not hold what they were told",
-        ((CONNECTIONS, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
+        ((SQLITE, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
         databases=("sqlite",),
     ),
     "a full disk is an outage": Mutant(

@@ -1,7 +1,21 @@
-"""The one database: its base class, the rules of each connection, and the rule of trying again.
+"""The database: how the service connects to it, executes statements, and judges its errors.
 
-Three ways to the data, and no other: `autocommit` runs one statement that is its own transaction (every read,
-and the enroll); `transaction` holds several together, which `run` sends; `db.session` is there for shells and tests.
+The hot path reaches the data in two ways: `autocommit` executes one statement as its own transaction (every read, and
+the enroll); `transaction` holds several statements, which `run` executes. `db.session` is the ORM's.
+
+The modules, in reading order:
+
+    base, types                 what models are made of
+    execute                     `autocommit`, `transaction`, `run`; compiled and prepared statements
+    retrying, deadlines         trying a transaction again, within the time of a request
+    failures                    kinds of errors, and what an operator can do about each
+    engine                      the engines of the service and of migrations; the pool
+    sqlite                      connections to SQLite; a file that is replaced
+    postgresql                  connections to PostgreSQL; opening them within a time limit
+    session_settings            what every PostgreSQL session must have set
+    watchdog, write_breaker     cutting off calls to PostgreSQL, and pausing writes afterwards
+    migrations, rebuilding      the state of the schema, migrating it, rebuilding SQLite tables
+    sequences                   generated ids that are taken already, and their repair
 """
 
 from dataclasses import replace
@@ -9,24 +23,25 @@ from dataclasses import replace
 from flask import Flask
 
 from ..config import Settings
-from . import connections, deadlines, sequences
+from . import deadlines, engine, sequences
 from .base import SCHEMA_REVISION, Base, db
-from .connections import install_rules, migration_engine
 from .deadlines import time_limit
+from .engine import migration_engine
+from .execute import AnyRow, autocommit, run, transaction
 from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
+from .migrations import SchemaState, schema_state
 from .retrying import retried, retry
-from .running import AnyRow, autocommit, run, transaction
-from .schema import SchemaState, schema_state
+from .sqlite import install_rules
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give the app its engine, and each of its requests a time for the database."""
-    connections.init_app(app, settings)
+    """Give the app its engine, and each of its requests a time limit for database work."""
+    engine.init_app(app, settings)
     deadlines.init_app(app, settings.database_deadline_ms)
 
 
 def app_with_one_connection(settings: Settings) -> Flask:
-    """Return an app with nothing but the database, and a connection beside those of the requests."""
+    """Make an app that has only the database, with one connection in addition to those of the requests."""
     app = Flask(__name__, static_folder=None)
     init_app(app, replace(settings, threads=1))
     return app

@@ -1,4 +1,4 @@
-"""How long the database work of one request may take, all of it together: waiting, connecting, statements, retries.
+"""The deadline of a request's database work: waiting, connecting, statements and retries together.
 
 Commands have no deadline. Background work sets its own with `time_limit`.
 """
@@ -13,14 +13,14 @@ from contextvars import ContextVar
 from flask import Flask
 
 GRACE_S = 0.5
-"""Nothing is begun after the deadline. What is running then is cut off this much later, so that the server's own time
-limits, after which the connection can still be used, come first."""
+"""No work begins after the deadline. Running work is cut off this much later, so that the server's own time limits come
+first: after them the connection can still be used."""
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def init_app(app: Flask, deadline_ms: int) -> None:
-    """Give each request its time for all its work with the database."""
+    """Give each request a deadline for its database work."""
     app.extensions["database_deadline"] = deadline_ms / 1000
 
     @app.before_request
@@ -34,7 +34,7 @@ def init_app(app: Flask, deadline_ms: int) -> None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Limit the database work of the block: what takes longer fails as it does in a request."""
+    """Limit the database work of the block: longer work fails as it does in a request."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -43,5 +43,5 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def deadline() -> float | None:
-    """When the present work must be done, on the clock of `time.monotonic`; None for work without a limit."""
+    """Return when the current work must be done, on the clock of `time.monotonic`; None without a limit."""
     return _deadline.get()

@@ -1,4 +1,4 @@
-"""What the database says when it does not do as told, and what that means."""
+"""Errors of the database: which kind they are, and what an operator can do about them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, Operat
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .base import db
-from .remedies import remedy
 
 TRY_AGAIN = {"40001", "40P01", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY"}
-"""What the database says when the same transaction can succeed a moment later: serialization, deadlock, busy."""
+"""Errors after which the same transaction can succeed a moment later: serialization failure, deadlock, busy."""
 UNAVAILABLE = re.compile(r"^(08|53|57|58)|^55P03$|^25006$|^40001$|^40P01$|^XX00[12]$")
-"""SQLSTATEs of a PostgreSQL that cannot serve now: connection, resources, intervention, system, lock, read-only, and
-damaged data."""
+"""SQLSTATEs of a PostgreSQL server that cannot serve now: connection, resources, operator intervention, system error,
+lock, read-only, damaged data."""
 SQLITE_UNAVAILABLE = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -30,15 +29,36 @@ SQLITE_UNAVAILABLE = (
     "SQLITE_NOTADB",
 )
 SECRETS = ("password", "sslpassword")
-"""Parameters of DATABASE_URL, besides its password, that are shown to nobody."""
+"""Parameters of DATABASE_URL, besides its password, that are never shown."""
+REMEDIES = {
+    ("53100", "SQLITE_FULL"): "The disk of the database is full. Free some space.",
+    (
+        "25006",
+        "SQLITE_READONLY",
+    ): "The database is read-only. Set DATABASE_URL to the primary server, or to a writable file.",
+    ("53300",): "The database server has no connection left. Raise its max_connections, or lower WORKERS or THREADS.",
+    ("42501", "SQLITE_PERM", "SQLITE_AUTH"): "The database role lacks a permission. Make it the owner of the database.",
+    (
+        "55P03",
+        "SQLITE_BUSY",
+        "SQLITE_LOCKED",
+    ): "Another session has held a lock for too long. Try again, or end that session.",
+    (
+        "SQLITE_NOTADB",
+        "SQLITE_CORRUPT",
+        "XX001",
+        "XX002",
+    ): "The database is damaged or not a database. Restore a backup.",
+}
+"""By SQLSTATE or SQLite's symbol: what happened and what to do."""
 
 
 class Unavailable(SQLAlchemyError):
-    """The database cannot serve, as the service itself found out; the message says what to do about it."""
+    """The service itself has found that it cannot use the database; the message says what to do."""
 
 
 class UnusableDatabase(Unavailable):
-    """The database or its role is configured in a way that the service cannot work with."""
+    """The service cannot work with the configuration of the database or its role."""
 
 
 class FileReplaced(Unavailable):
@@ -59,11 +79,11 @@ class WritesStopped(Unavailable):
 
 
 class Raced(Exception):
-    """Somebody else changed what this transaction had read; it is rolled back and tried again, whole."""
+    """Another transaction changed what this one had read; this one is rolled back and tried again."""
 
 
 def kind_of(error: BaseException) -> str:
-    """The database's own short name for an error: a SQLSTATE, or SQLite's symbol. Never its text."""
+    """Return the SQLSTATE or SQLite's symbol of an error, else the name of its class; never its text."""
     original = getattr(error, "orig", None)
     return str(
         getattr(original, "sqlstate", None)
@@ -73,7 +93,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def is_unavailable(error: SQLAlchemyError) -> bool:
-    """Whether the database could not serve (so that 503 is the truth), as opposed to a mistake of ours."""
+    """Return whether the database could not serve (HTTP 503), as opposed to an error in this code."""
     if isinstance(error, PoolTimeout | Unavailable):
         return True
     original: Any = getattr(error, "orig", None)
@@ -82,7 +102,7 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
     if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return False
     sqlstate = getattr(original, "sqlstate", None)
-    # Without a SQLSTATE, psycopg speaks of the connection itself: refused, closed, not resolved.
+    # Errors of psycopg without a SQLSTATE concern the connection: refused, closed, name not resolved.
     return error.connection_invalidated or sqlstate is None or bool(UNAVAILABLE.match(sqlstate))
 
 
@@ -95,7 +115,7 @@ def is_missing(error: SQLAlchemyError) -> bool:
 
 
 def why(error: SQLAlchemyError) -> str | None:
-    """What an operator can do about it, as a sentence; None for a mistake of ours."""
+    """Return what happened and what an operator can do, in a sentence; None for an error in this code."""
     original = getattr(error, "orig", None)
     if isinstance(error, Unavailable):
         return str(error)
@@ -104,16 +124,23 @@ def why(error: SQLAlchemyError) -> str | None:
     if sentence := remedy(kind_of(error)):
         return sentence
     if is_unavailable(error):
-        said = reason(error, db.engine.url)
-        return f"The database does not answer, or does not let us in ({said}): see DATABASE_URL."
+        return f"The database cannot be reached ({reason(error, db.engine.url)}). Check DATABASE_URL and the server."
+    return None
+
+
+def remedy(kind: str) -> str | None:
+    """Return what happened and what to do for an error of this `kind_of`; None for other kinds."""
+    for kinds, sentence in REMEDIES.items():
+        if kind.startswith(kinds):  # SQLite appends details, as in SQLITE_READONLY_DBMOVED
+            return f"{sentence} ({kind})"
     return None
 
 
 def reason(error: SQLAlchemyError, url: URL) -> str:
-    """Return what the driver says about a connection that failed, in one line and without a secret of the URL.
+    """Return the driver's message about a failed connection, in one line and without the secrets of the URL.
 
-    It is for operators, since it may name hosts and users. Of a statement that failed, only the kind of error is
-    returned: its text may contain what a client sent.
+    It is for operators, since it may name hosts and users. For a failed statement, only the kind of error is returned:
+    the message may contain a client's data.
     """
     original = getattr(error, "orig", None)
     if original is None or getattr(original, "sqlstate", None) or getattr(error, "statement", None) is not None:
@@ -126,10 +153,10 @@ def reason(error: SQLAlchemyError, url: URL) -> str:
 
 
 def broken_constraint(error: IntegrityError) -> str:
-    """The name of the constraint that refused, as the models call it ("" when the database gives none).
+    """Return the name of the violated constraint as in the models, "" when the database gives none.
 
-    SQLite names the columns of a unique constraint instead; the naming convention leads back to the name.
-    Citus leaves `constraint_name` empty and writes `<name>_<number>` into the message.
+    For a unique constraint, SQLite gives the columns, from which the naming convention makes the name. Citus leaves
+    `constraint_name` empty and writes `<name>_<number>` into the message.
     """
     original: Any = error.orig
     named = getattr(getattr(original, "diag", None), "constraint_name", None)

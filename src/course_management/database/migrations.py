@@ -1,50 +1,103 @@
-"""The migrations: where they are, and running them.
+"""The schema of the database: whether this version can work with it, and migrating it.
 
-A checkout has them at its top level, a wheel inside the package. Alembic is imported when it is needed, because a
-server never needs it.
+Migrations are at the top level of a checkout and inside the package in a wheel. Alembic is imported only where it is
+needed, because a server never needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .schema import SchemaState
+from sqlalchemy import Select, column, select, table
+
+from .base import SCHEMA_REVISION
+from .execute import autocommit
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+NEWER = "The database is newer than this version"
+"""Beginning of the sentence about a schema of a later version."""
 PACKAGE = Path(__file__).parent.parent
 ANNOUNCE = "announce"
 """The attribute of Alembic's configuration in which `migrations/env.py` finds the function to call per migration."""
 
 
+_REVISION: Select[Any] = select(column("version_num")).select_from(table("alembic_version"))
+_OLDEST: Select[Any] = select(column("oldest_revision")).select_from(table("schema_compatibility"))
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The migration of a database (None: never migrated), and the oldest version that its schema still serves.
+
+    Revisions are numbers of four digits, so their order is that of text.
+    """
+
+    revision: str | None
+    oldest_revision: str | None = None
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a later version than this one made the schema."""
+        return self.revision is not None and self.revision > SCHEMA_REVISION
+
+    @property
+    def problem(self) -> str | None:
+        """Why this version cannot work with the schema and what to do, in a sentence; None if it can."""
+        if self.is_newer:
+            if self.oldest_revision is not None and self.oldest_revision <= SCHEMA_REVISION:
+                return None
+            return (
+                f"{NEWER}: its schema is {self.revision}, and this version is for "
+                f"{SCHEMA_REVISION}. Use the version of the service that migrated it, or a later one."
+            )
+        if self.revision == SCHEMA_REVISION:
+            return None
+        return (
+            f"The database is at migration {self.revision or 'none'}, and this version needs {SCHEMA_REVISION}: run "
+            "`course-management migrate`."
+        )
+
+
+def schema_state() -> SchemaState:
+    """Read the state of the schema: one statement, two if the schema is newer than this version."""
+    rows = autocommit(_REVISION)
+    state = SchemaState(rows[0].version_num if len(rows) == 1 else None)
+    if state.is_newer:
+        oldest = autocommit(_OLDEST)
+        return SchemaState(state.revision, oldest[0].oldest_revision if len(oldest) == 1 else None)
+    return state
+
+
 class MigrationRefused(Exception):
-    """The schema is as it was. The message is a sentence that says why."""
+    """The schema was not changed. The message is a sentence that says why."""
 
 
 def folder(package: Path = PACKAGE) -> Path:
-    """Return the folder of the migrations: inside the installed `package`, or in the checkout that it is part of."""
-    packed = package / "migrations"
-    return packed if packed.is_dir() else package.parent.parent / "migrations"
+    """Return the folder of the migrations: inside the installed `package`, or in its checkout."""
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent.parent / "migrations"
 
 
 def config(announce: Callable[[str, str], None] | None = None) -> Config:
     """Return a configuration for Alembic that needs no `alembic.ini`; `announce` as in `upgrade`."""
     from alembic.config import Config  # noqa: PLC0415 - see above
 
-    made = Config()
-    made.set_main_option("script_location", str(folder()).replace("%", "%%"))
-    made.attributes[ANNOUNCE] = announce
-    return made
+    configuration = Config()
+    configuration.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    configuration.attributes[ANNOUNCE] = announce
+    return configuration
 
 
 def upgrade(announce: Callable[[str, str], None] | None = None) -> None:
-    """Migrate the database of DATABASE_URL to the newest schema, whole or not at all.
+    """Migrate the database of DATABASE_URL to the newest schema, all migrations or none.
 
-    `announce` gets the revision and the title of each migration as soon as it ran; they are committed together when
-    this function returns. Raises `MigrationRefused`.
+    `announce` is called with the revision and the title of each migration after it ran; they are committed together
+    when this function returns. Raises `MigrationRefused`.
     """
     from alembic import command  # noqa: PLC0415 - see above
     from alembic.script.revision import ResolutionError  # noqa: PLC0415

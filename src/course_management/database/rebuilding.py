@@ -1,7 +1,7 @@
-"""Rebuilding SQLite tables in a migration, because SQLite cannot add a constraint or a default to a table.
+"""Rebuild SQLite tables in a migration, because SQLite cannot add a constraint or a default to a table.
 
-The definition is changed as text, so that whatever else it says stays as it is: WITHOUT ROWID, AUTOINCREMENT, names.
-Triggers, partial indexes and the last ids given are kept.
+The definition is changed as text, so that everything else in it is kept: WITHOUT ROWID, AUTOINCREMENT, names. Triggers,
+partial indexes and the last generated ids are kept, too.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Change = Callable[[str], str]
 
 
 def rebuild(connection: Connection, changes: Mapping[str, Change]) -> None:
-    """Give tables new definitions and copy their rows, in the present transaction.
+    """Give tables new definitions and copy their rows, in the current transaction.
 
     The columns that the old and the new definition share are copied. Foreign keys must be off (they cannot be switched
     within a transaction), or dropping the old table would delete rows of others. Raises `RuntimeError` when they are
-    on, or when a foreign key points nowhere afterwards.
+    on, or when a foreign key is violated afterwards.
     """
     ask = connection.exec_driver_sql
     if ask("PRAGMA foreign_keys").scalar_one():
@@ -35,7 +35,7 @@ def rebuild(connection: Connection, changes: Mapping[str, Change]) -> None:
     for _, statement in triggers:
         ask(statement)
     if lost := ask("PRAGMA foreign_key_check").first():
-        raise RuntimeError(f"A row of {lost[0]} points at no row of {lost[2]}.")
+        raise RuntimeError(f"A row of {lost[0]} refers to no row of {lost[2]}.")
 
 
 def _rebuild_one(connection: Connection, table: str, change: Change) -> None:
@@ -51,7 +51,7 @@ def _rebuild_one(connection: Connection, table: str, change: Change) -> None:
     ask(change(definition))
     kept = set(_columns(connection, old)) & set(_columns(connection, table))
     names = ", ".join(f'"{name}"' for name in _columns(connection, table) if name in kept)
-    ask(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{old}"')  # noqa: S608 - names of our own
+    ask(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{old}"')  # noqa: S608 - names from the schema
     ask(f'DROP TABLE "{old}"')
     for (statement,) in indexes:
         ask(statement)
@@ -65,7 +65,7 @@ def _columns(connection: Connection, table: str) -> list[str]:
 
 
 def with_lines(*lines: str, before: str = "") -> Change:
-    """Return a change that adds lines to a definition: before the first one with the text `before`, or last."""
+    """Return a change that adds lines to a definition: before the first line with the text `before`, or last."""
 
     def change(definition: str) -> str:
         body, end, rest = definition.rpartition("\n)")
@@ -78,7 +78,7 @@ def with_lines(*lines: str, before: str = "") -> Change:
 
 
 def without_lines(*beginnings: str) -> Change:
-    """Return a change that removes the lines that begin so."""
+    """Return a change that removes the lines with these beginnings."""
 
     def change(definition: str) -> str:
         body, end, rest = definition.rpartition("\n)")
@@ -89,7 +89,7 @@ def without_lines(*beginnings: str) -> Change:
 
 
 def replacing(old: str, new: str) -> Change:
-    """Return a change of one text, which must be there."""
+    """Return a change that replaces a text, which must exist."""
 
     def change(definition: str) -> str:
         if old not in definition:
@@ -100,7 +100,7 @@ def replacing(old: str, new: str) -> Change:
 
 
 def together(*changes: Change) -> Change:
-    """Return a change that makes several, one after another."""
+    """Return a change that makes several changes in order."""
 
     def change(definition: str) -> str:
         for each in changes:

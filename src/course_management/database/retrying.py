@@ -1,4 +1,4 @@
-"""The rule of trying again, and the time one request has for it."""
+"""Try a transaction again after errors that do not last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _retrying: ContextVar[bool] = ContextVar("retrying", default=False)
 
 
 def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Run a function that is a whole transaction again when the database says that this helps; see `retry`."""
+    """Decorate a function that is a whole transaction, so that it is tried again; see `retry`."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(function)
@@ -40,12 +40,12 @@ def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def retry(work: Callable[[], T], *, repeatable: bool) -> T:
-    """Do `work`, a whole transaction; try again when the database says that trying again helps.
+    """Do `work`, a whole transaction; try again after errors that do not last.
 
-    Serialization failures, deadlocks, SQLite's busy and `Raced` are tried up to 5 times more, with jitter; a
-    lost connection once, and only if `repeatable`, since it may have been lost after the commit. A try that would
-    take as long as the one before must still fit before the deadline of the request; else the error goes on, and
-    the door answers 503. Inside of another `retry`, the outer one does the trying again.
+    After a serialization failure, deadlock, SQLITE_BUSY or `Raced`, try up to 5 times more, with jitter; after a lost
+    connection once, and only if `repeatable`, since it may have been lost after the commit. There must be time for
+    another try as long as the last one before the deadline of the request; otherwise the error is raised, which becomes
+    HTTP 503. Inside another `retry`, only the outer one tries again.
     """
     if _retrying.get():
         return work()

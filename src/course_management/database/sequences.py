@@ -1,9 +1,9 @@
-"""Generated ids: whether the database will give out one that is taken already, and the repair.
+"""Generated ids: find sequences that will generate an id that is taken already, and repair them.
 
-Rows that are inserted with ids of their own (an import, a restore of the data alone) leave the sequence of PostgreSQL
-where it was, so the next ids are taken, and each insert fails until the sequence has passed them. SQLite compares with
-the largest row, but without its own record (`sqlite_sequence`) it gives the id of a deleted row again. The ids of
-students and courses that only the ledger knows count, too: nobody may inherit the ledger lines of somebody else.
+Rows inserted with explicit ids (an import, a restore of the data alone) do not advance the sequence of PostgreSQL, so
+each insert fails until the sequence has passed them. SQLite compares with the largest row, but without its own record
+(`sqlite_sequence`) it generates the id of a deleted row again. Ids of students and courses that only the ledger knows
+count as taken: a new student must not inherit the ledger lines of another.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from .base import Base, db
 from .failures import broken_constraint, kind_of
 from .types import MAX_ID
 
-_ELSEWHERE = {"students": "student_id", "courses": "course_id"}
-"""Tables whose ids the ledger knows as well, with its column."""
+_LEDGER_COLUMNS = {"students": "student_id", "courses": "course_id"}
+"""The column of the ledger with the ids of a table."""
 _LIMIT_REACHED = "2200H"
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A sequence whose next id is not above the largest one; `fix` is the statement that sets it, or what to do."""
+    """A sequence whose next id is not above the largest id; `fix` is the statement that sets it, or what to do."""
 
     table: str
     sequence: str
@@ -35,37 +35,35 @@ class Behind:
 
     @property
     def can_be_set(self) -> bool:
-        """Whether there are ids above the largest one."""
+        """Whether any id is left above the largest one."""
         return self.largest_id < MAX_ID
 
 
 def tables() -> list[str]:
-    """The tables whose ids the database generates, by name."""
-    return sorted(table.name for table in Base.metadata.sorted_tables if _is_generated(table))
-
-
-def _is_generated(table: Table) -> bool:
-    return any(column.identity is not None for column in table.c)
+    """List the tables whose ids the database generates, by name."""
+    return sorted(
+        table.name for table in Base.metadata.sorted_tables if any(column.identity is not None for column in table.c)
+    )
 
 
 def behind(connection: Connection) -> list[Behind]:
     """Find the sequences that are behind their tables."""
-    return [found for table in tables() for found in _look(connection, table)]
+    return [found for table in tables() for found in _behind(connection, table)]
 
 
 def repair() -> tuple[list[Behind], list[Behind]]:
-    """Set every sequence that is behind to the largest id of its table; also while the service is in use.
+    """Set every sequence that is behind to the largest id of its table. Safe while the service is in use.
 
-    Returns what was set, and what cannot be: a row with the largest id that there is.
+    Returns those that were set, and those that cannot be set because a row has the largest id that exists.
     """
     done: list[Behind] = []
     left: list[Behind] = []
     for table in tables():
         with db.engine.begin() as connection:
             if connection.dialect.name == "postgresql":
-                # Nobody inserts meanwhile, and so nobody takes an id: setting the sequence cannot move it back.
+                # The lock stops inserts, which would take ids: setting the sequence could move it back.
                 connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
-            for found in _look(connection, table):
+            for found in _behind(connection, table):
                 if found.can_be_set:
                     connection.execute(text(found.fix))
                     done.append(found)
@@ -75,9 +73,9 @@ def repair() -> tuple[list[Behind], list[Behind]]:
 
 
 def without_ids(error: BaseException) -> str | None:
-    """The table in which an insert of the service failed because its new id was taken or too large; else None.
+    """Return the table in which an insert failed because the generated id was taken or too large, else None.
 
-    The service never chooses an id, so that can only be the sequence.
+    The service never chooses an id, so the cause can only be the sequence.
     """
     if not isinstance(error, IntegrityError):
         return "a table" if kind_of(error) == _LIMIT_REACHED else None
@@ -90,18 +88,18 @@ def without_ids(error: BaseException) -> str | None:
 
 
 def sentence(table: str) -> str:
-    """What to do about `without_ids`."""
+    """Return what happened and what to do when `without_ids` has found a table."""
     return (
-        f"The database cannot give a new id in {table}: rows were inserted there with ids of their own. The operator "
-        "of this service can find the cause with `course-management verify`, and fix it with `course-management repair "
+        f"The database cannot generate an id in {table}: rows were inserted there with explicit ids. The operator of "
+        "this service can find the cause with `course-management verify`, and fix it with `course-management repair "
         "sequences`."
     )
 
 
-def _look(connection: Connection, table: str) -> Iterator[Behind]:
+def _behind(connection: Connection, table: str) -> Iterator[Behind]:
     parts = [f"SELECT max(id) AS id FROM {table}"]
-    if table in _ELSEWHERE:
-        parts.append(f"SELECT max({_ELSEWHERE[table]}) FROM enrollment_events")
+    if table in _LEDGER_COLUMNS:
+        parts.append(f"SELECT max({_LEDGER_COLUMNS[table]}) FROM enrollment_events")
     largest = connection.execute(text(f"SELECT max(id) FROM ({' UNION ALL '.join(parts)}) AS ids")).scalar() or 0
     position = _postgresql if connection.dialect.name == "postgresql" else _sqlite
     sequence, next_id, fix = position(connection, table, largest)
@@ -112,7 +110,7 @@ def _look(connection: Connection, table: str) -> Iterator[Behind]:
 
 
 def _postgresql(connection: Connection, table: str, largest: int) -> tuple[str, int, str]:
-    """The name of the sequence, its next id, and the statement that sets it."""
+    """Return the name of the sequence, its next id, and the statement that sets it."""
     sequence = connection.execute(text("SELECT pg_get_serial_sequence(:table, 'id')"), {"table": table}).scalar_one()
     if sequence is None:
         return "none", 0, f"ALTER TABLE {table} ALTER id ADD GENERATED BY DEFAULT AS IDENTITY (START {largest + 1})"

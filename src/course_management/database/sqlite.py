@@ -1,4 +1,4 @@
-"""Connections to SQLite: how each is made fit for this work, and whether its file is still the one of DATABASE_URL."""
+"""Connections to SQLite: how they are set up, their time limit, and whether their file was replaced."""
 
 from __future__ import annotations
 
@@ -6,47 +6,115 @@ import os
 import sqlite3
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ..config import Settings
 from .deadlines import deadline
 from .failures import FileReplaced, UnusableDatabase
+from .write_breaker import begin_to_write
 
-OPERATIONS = 500_000
-"""SQLite's own instructions between two looks at the clock; most statements here need a hundredth of that."""
-
-LOOK_S = 0.1
-"""How often the files are looked at while they are read, at most. It is 3 stat calls: 4 % of an enroll."""
-
+INSTRUCTIONS = 500_000
+"""Instructions of SQLite's virtual machine between two time checks; most statements here need a hundredth of that."""
+CHECK_INTERVAL_S = 0.1
+"""How often reads check the files, at most. A check is 3 stat calls: 4 % of an enroll."""
 SERVED_FILE = "COURSE_MANAGEMENT_SQLITE_FILE"
-"""The environment variable in which `serve` names the file for its workers, also those that it starts later."""
+"""Environment variable in which `serve` identifies the file to its workers, also to those that it starts later."""
 
 Identity = tuple[int, int]
-"""Device and number of a file."""
+"""Device and inode of a file."""
 
 
-class Connection(sqlite3.Connection):
+def serve(engine: Engine, settings: Settings) -> DatabaseFile:
+    """Give an engine connections to the one file that exists now, with a time limit for statements."""
+    file = DatabaseFile(str(settings.database_url.database))
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("autocommit"):
+            begin_to_write(connection.info)
+
+    install_rules(engine, settings.database_lock_timeout_ms)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: Any, __: Any, ___: Any, how: dict[str, Any]) -> None:
+        file.check_before_open()
+        how["factory"] = TimedConnection
+
+    @event.listens_for(engine, "connect")
+    def opened(connection: TimedConnection, entry: ConnectionPoolEntry) -> None:
+        connection.limit_statements(settings.database_statement_timeout_ms / 1000)
+        file.opened(connection)
+        entry.info["file"] = file
+
+    return file
+
+
+def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
+    """Set up the connections and transactions of an engine on SQLite; does nothing for another database."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "do_connect")
+    def never_create(_: Any, __: Any, where: list[Any], how: dict[str, Any]) -> None:
+        # SQLite would create a missing file as the umask allows; only migrations create it, with mode 600.
+        where[0], how["uri"] = Path(where[0]).as_uri() + "?mode=rw", True
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _: Any) -> None:
+        _set_up(connection, busy_timeout_ms, foreign_keys=foreign_keys)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("autocommit"):
+            # A deferred transaction that reads first would write on the basis of what others have changed since.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _set_up(connection: sqlite3.Connection, busy_timeout_ms: int, *, foreign_keys: bool) -> None:
+    """Set up a connection: with its defaults, SQLite loses updates and ignores foreign keys, without an error."""
+    connection.isolation_level = None  # the driver must not begin transactions itself
+    for pragma in (
+        f"busy_timeout={busy_timeout_ms}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        "recursive_triggers=ON",  # else INSERT OR REPLACE would not fire the delete triggers
+        "schema_version",  # reads the file, which creates a missing -wal: see `DatabaseFile`
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+    if encoding != "UTF-8":
+        raise UnusableDatabase(
+            f"The encoding of the SQLite file is {encoding}, but must be UTF-8. Create a new file with "
+            "`course-management migrate`, and copy the rows."
+        )
+
+
+class TimedConnection(sqlite3.Connection):
     """A connection whose statements have a time limit in requests, as they have on PostgreSQL."""
 
-    file: File | None = None
+    file: DatabaseFile | None = None
     statement_timeout_s = 0.0
     _started = 0.0
 
     def close(self) -> None:
         """Close the connection."""
         if self.file:
-            self.file.is_closed()
+            self.file.closed()
             self.file = None
         super().close()
 
     def limit_statements(self, seconds: float) -> None:
-        """End each statement after so many seconds, or at the deadline of the request; without a deadline, never."""
+        """End each statement after this time or at the deadline of the request; without a deadline, never."""
         self.statement_timeout_s = seconds
-        self.set_progress_handler(self._is_over, OPERATIONS)
+        self.set_progress_handler(self._is_over, INSTRUCTIONS)
 
     def cursor(self, *args: Any) -> Any:
-        """Make a cursor. A statement starts with it: each has one of its own."""
+        """Make a cursor. Each statement has its own, so a statement starts here."""
         self._started = time.monotonic()
         return super().cursor(*args)
 
@@ -55,13 +123,13 @@ class Connection(sqlite3.Connection):
         return limit is not None and time.monotonic() > min(limit, self._started + self.statement_timeout_s)
 
 
-class File:
-    """The database file that the connections of one process have open, with its -wal and -shm.
+class DatabaseFile:
+    """The database file that the connections of one process have open, with its -wal and -shm files.
 
-    When the path leads to another file, what is written is lost, and what is read may be. A new file must not even be
-    opened: SQLite would write the -wal of the old one into it. When only the -wal is gone, the next one who opens the
-    file would not see what is in it, and the two would destroy each other's work. So from then on nobody is served,
-    until the service is started again.
+    When the path leads to another file, writes are lost, and reads may be outdated. The new file must not even be
+    opened: SQLite would write the -wal of the old one into it. When only the -wal is missing, the next process that
+    opens the file does not see its content, and both damage the database. So from then on every request is refused,
+    until the service is restarted.
     """
 
     def __init__(self, path: str) -> None:
@@ -69,25 +137,25 @@ class File:
         self._lock = threading.Lock()
         self._open = 0
         self._served = _named_by_parent() or _identity(path)
-        """The database file itself; None until there is one."""
+        """The database file itself; None until it exists."""
         self._identities: tuple[Identity | None, ...] = ()
         """All three files, while a connection is open."""
         self._is_replaced = False
-        self._look_at = 0.0
+        self._check_at = 0.0
 
     def check_before_open(self) -> None:
-        """Raise `FileReplaced` when the path leads to another file than the one that this service began with."""
+        """Raise `FileReplaced` when the path leads to another file than at the start of this service."""
         self.check()
         found = _identity(self._paths[0])
         with self._lock:
-            if self._served is None:  # it was made after this process started
+            if self._served is None:  # the file was created after this process started
                 self._served = found
             elif found != self._served:
                 self._is_replaced = True
         if self._is_replaced:
             raise FileReplaced
 
-    def is_open(self, connection: Connection) -> None:
+    def opened(self, connection: TimedConnection) -> None:
         """Count a connection that has the file open."""
         with self._lock:
             if not self._open:
@@ -95,46 +163,46 @@ class File:
             self._open += 1
         connection.file = self
 
-    def is_closed(self) -> None:
-        """Count one less. With the last one, SQLite removes the -wal, and the next one makes another."""
+    def closed(self) -> None:
+        """Count one connection less. The last one removes the -wal, and the next one creates another."""
         with self._lock:
             self._open -= 1
 
     def check(self) -> None:
         """Raise `FileReplaced` when the paths lead to other files than those open, or did so before.
 
-        Looks ten times a second at most; `check_for_write` looks at once.
+        Checks every `CHECK_INTERVAL_S` at most; `check_for_write` checks each time.
         """
         now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
+        if now >= self._check_at:
+            self._check_at = now + CHECK_INTERVAL_S
             if self._open and self._found() != self._identities:
-                with self._lock:  # the first connection may have been opened meanwhile
+                with self._lock:  # meanwhile the first connection may have been opened
                     self._is_replaced |= bool(self._open) and self._found() != self._identities
         if self._is_replaced:
             raise FileReplaced
 
     def check_for_write(self) -> None:
-        """Raise `FileReplaced` when the file itself is another one, at this moment.
+        """Raise `FileReplaced` when the database file itself is another one at this moment.
 
-        A change that goes into a -wal that was just removed is not lost: it is moved to the file in the end.
+        A change written to a -wal that was just removed is not lost: the last connection moves it to the file.
         """
         if _identity(self._paths[0]) != self._served:
-            self._look_at = 0.0
+            self._check_at = 0.0
             self.check()
 
     def lend(self, _: ConnectionPoolEntry, __: float) -> None:
-        """Nothing to do: SQLite ends its statements itself, see `Connection`."""
+        """Do nothing: SQLite ends its statements itself, see `TimedConnection`."""
 
     def take_back(self, _: ConnectionPoolEntry) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def _found(self) -> tuple[Identity | None, ...]:
         return tuple(map(_identity, self._paths))
 
 
 def name_for_workers(path: str) -> None:
-    """Have all worker processes, also later ones, serve the file that is at this path now, and no other."""
+    """Make all worker processes, also later ones, serve the file that is at this path now, and no other."""
     if found := _identity(path):
         os.environ[SERVED_FILE] = f"{found[0]}:{found[1]}"
 
@@ -146,27 +214,7 @@ def _named_by_parent() -> Identity | None:
 
 def _identity(path: str) -> Identity | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - for each request; a Path costs more than the look
+        found = os.stat(path)  # noqa: PTH116 - for each request; a Path costs more than the call
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def settle(connection: sqlite3.Connection, busy_timeout_ms: int, *, foreign_keys: bool) -> None:
-    """Set up a connection: with its defaults, SQLite loses updates and ignores foreign keys, without an error."""
-    connection.isolation_level = None  # the driver must not start transactions behind our back
-    for pragma in (
-        f"busy_timeout={busy_timeout_ms}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-        "recursive_triggers=ON",  # else INSERT OR REPLACE would slip by the triggers
-        "schema_version",  # reads the file, which makes a -wal that is missing: see `File`
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    (encoding,) = connection.execute("PRAGMA encoding").fetchone()
-    if encoding != "UTF-8":
-        raise UnusableDatabase(
-            f"The encoding of the SQLite file is {encoding}, but must be UTF-8. Make a new file with "
-            "`course-management migrate`, and copy the rows."
-        )

@@ -1,7 +1,7 @@
-"""Ends calls of the PostgreSQL driver that take too long: a thread that shuts their sockets down.
+"""End calls of the PostgreSQL driver that take too long: a thread shuts their sockets down.
 
-libpq waits for a server without a limit: a server that is frozen, a network path that is lost, or a COMMIT that waits
-for a lost standby would hold a request, and its thread, for ever.
+libpq waits without a limit: a frozen server, a lost network path, or a COMMIT that waits for a lost standby would block
+a request and its thread forever.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ CANCEL_TIMEOUT_S = 2.0
 
 _calls: set[Call] = set()
 _cutting = threading.Lock()
-"""Held while a socket is shut down, and while one is closed: nobody is cut off in another's place."""
+"""Held while a socket is shut down or closed, so that no other connection is cut off instead."""
 _thread = threading.Thread()
 
 
-class Connection(psycopg.Connection[Any]):
+class WatchedConnection(psycopg.Connection[Any]):
     """A connection that the watchdog can cut off.
 
-    `socket` is a second descriptor of the connection's socket. libpq closes its own whenever the connection is lost,
-    and its number may be another file's a moment later.
+    `socket` is a second descriptor of the connection's socket. libpq closes its own descriptor when the connection is
+    lost, and its number may belong to another file a moment later.
     """
 
     def __init__(self, pgconn: PGconn, row_factory: RowFactory[Any] = tuple_row) -> None:
@@ -45,7 +45,7 @@ class Connection(psycopg.Connection[Any]):
         _start()
 
     def close(self) -> None:
-        """Close the connection, not while it is being cut off."""
+        """Close the connection, but not while it is being cut off."""
         with _cutting:
             self.socket.close()
             for call in list(_calls):
@@ -58,7 +58,7 @@ class Connection(psycopg.Connection[Any]):
 class Call:
     """One use of a connection, which must end at `ends` on the clock of `time.monotonic`."""
 
-    connection: Connection
+    connection: WatchedConnection
     ends: float
     is_cut_off: bool = False
 
@@ -69,16 +69,16 @@ def begin(call: Call) -> None:
 
 
 def end(call: Call) -> None:
-    """Watch it no more. Afterwards it is cut off, or will not be."""
+    """Stop watching a call. Afterwards it is cut off, or will not be."""
     try:
         _calls.remove(call)
-    except KeyError:  # the watchdog was first, and may not be done with it
+    except KeyError:  # the watchdog is cutting it off, and may not have finished
         with _cutting:
             pass
 
 
 def _start() -> None:
-    global _thread  # noqa: PLW0603 - one for each process, also after a fork, which leaves threads behind
+    global _thread  # noqa: PLW0603 - one per process, also after a fork, which does not copy threads
     with _cutting:
         if not _thread.is_alive():
             _thread = threading.Thread(target=_watch, name="database-watchdog", daemon=True)
@@ -91,7 +91,7 @@ def _watch() -> None:
         now = time.monotonic()
         for call in list(_calls):
             if call.ends <= now:
-                with suppress(Exception):  # the watch goes on
+                with suppress(Exception):  # the thread must go on
                     _cut(call)
 
 
@@ -103,7 +103,7 @@ def _cut(call: Call) -> None:
             return
         call.is_cut_off = True
         cancellation = None
-        with suppress(psycopg.Error):  # libpq before 17 cannot
+        with suppress(psycopg.Error):  # libpq before 17 has no such call
             cancellation = call.connection.pgconn.cancel_conn()
         with suppress(OSError):
             call.connection.socket.shutdown(socket.SHUT_RDWR)
@@ -112,11 +112,11 @@ def _cut(call: Call) -> None:
 
 
 def _cancel(cancellation: PGcancelConn) -> None:
-    """Ask the server to end what nobody waits for any more.
+    """Ask the server to cancel the abandoned statement.
 
-    A COMMIT that waits for a standby does not notice that its client has gone: it would keep its locks, and its
-    place among the server's connections. Only after the cut: a COMMIT that is canceled says that it is done, though no
-    standby has it, and that must not be passed on.
+    A COMMIT that waits for a standby does not notice that its client is gone: it would keep its locks and its
+    connection slot. This must happen after the cut: a canceled COMMIT reports success though no standby has the data,
+    and that result must not reach the client.
     """
     with suppress(psycopg.Error, OSError):
         cancellation.start()

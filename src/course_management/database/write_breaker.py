@@ -1,7 +1,7 @@
-"""Pauses writes after one was cut off, so that reads continue while writes cannot be committed.
+"""Pause writes after one of them was cut off, so that reads go on while writes cannot be committed.
 
-A COMMIT that waits for a lost standby ends only when the watchdog cuts it off. Without this, every thread would soon
-wait in one. One write at a time finds out whether writes are possible again.
+A COMMIT that waits for a lost standby ends only when the watchdog cuts it off. Without the pause, every thread would
+soon wait in one. Afterwards one write at a time probes whether writes are possible again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAUSE_S = 1.0
 
 
 class WriteBreaker:
-    """What one process knows about the writes on one database."""
+    """What one process knows about writes to one database."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class WriteBreaker:
         use.writes = True
 
     def ended(self, use: Use) -> None:
-        """Learn from a use that is over. One that had nothing to write in the end proves nothing."""
+        """Learn from a use that has ended. One that had nothing to write in the end proves nothing."""
         if not use.writes or not (use.is_probe or use.is_cut_off or self._stopped_until is not None):
             return
         with self._lock:
@@ -51,7 +51,7 @@ class WriteBreaker:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Use(Call):
-    """A use of a connection by a request: whether it writes, and what became of the write."""
+    """A request's use of a connection, with what the breaker needs to know."""
 
     breaker: WriteBreaker
     writes: bool = False
@@ -60,7 +60,7 @@ class Use(Call):
 
 
 def begin_to_write(info: dict[Any, Any]) -> None:
-    """Say that what is done next with the connection of this `info` changes data.
+    """Announce that the connection with this `info` is about to change data.
 
     Raises `WritesStopped` (PostgreSQL) and `FileReplaced` (SQLite).
     """
@@ -71,12 +71,12 @@ def begin_to_write(info: dict[Any, Any]) -> None:
 
 
 def has_written(info: dict[Any, Any]) -> None:
-    """Say that it does indeed, and is being committed."""
+    """Record that the connection has changed data, and is committing."""
     if use := info.get("use"):
         use.has_written = True
 
 
 def is_cut_off(info: dict[Any, Any]) -> bool:
-    """Whether the watchdog has cut the connection of this `info` off."""
+    """Return whether the watchdog has cut the connection with this `info` off."""
     use = info.get("use")
     return use is not None and use.is_cut_off

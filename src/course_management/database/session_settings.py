@@ -1,7 +1,7 @@
-"""What a session on PostgreSQL must be like, whatever the server, the database, the role or the environment say.
+"""Settings of every session on PostgreSQL, whatever the server, the database, the role or the environment set.
 
-A setting stands here when a statement, the driver or a promise of the service depends on it (docs/postgresql.md has the
-list with the reasons). It is given with the start of the session, so that RESET and DISCARD ALL lead back to it.
+A setting is here if a statement, the driver or a guarantee of the service depends on it (docs/postgresql.md has the
+list with the reasons). It is sent with the start of the session, so that RESET and DISCARD ALL restore it.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ EXACT = {
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "standard_conforming_strings": "on",
-    # The statements are written for it: PostgreSQL looks at a row again once it has its lock.
+    # The statements need it: PostgreSQL evaluates a row again once it has its lock.
     "default_transaction_isolation": "read committed",
-    "exit_on_error": "off",  # else a constraint that refuses would end the session
-    "default_table_access_method": "heap",  # migrations; others have no foreign keys, or no updates
+    "exit_on_error": "off",  # else a violated constraint would end the session
+    "default_table_access_method": "heap",  # for migrations; others lack foreign keys or updates
 }
-"""Settings that any role may change on any version, as `current_setting` spells them."""
+"""Settings that any role may change in any version, as `current_setting` spells them."""
 AT_CONNECT = {
     "session_replication_role": "origin",  # with `replica`, no trigger counts seats or writes the ledger
     "idle_session_timeout": "0",  # of PostgreSQL 14: the pool keeps idle connections
-    "transaction_timeout": "0",  # of 17: the limits of the service are enough, and `verify` takes long
+    "transaction_timeout": "0",  # of PostgreSQL 17: the service has its own limits, and `verify` takes long
 }
-"""Settings that not every role may change, or that not every version has: they are looked at first."""
+"""Settings that some roles may not change or some versions lack: changed only where they differ."""
 FAST = {
-    # All statements find a few rows by keys: one plan does for all values, and the rows are in memory.
+    # All statements find a few rows by keys: one plan suits all values, and the rows are in memory.
     "plan_cache_mode": "force_generic_plan",
     "random_page_cost": "1.1",
     "jit": "off",
 }
 DURABLE = {"synchronous_commit": "on"}
-"""Nothing acknowledged is lost. The only one that `options` of DATABASE_URL can change, as to remote_apply."""
+"""Nothing acknowledged is lost. Only this setting can be changed by `options` of DATABASE_URL, as to remote_apply."""
 
 _DIFFERING = """
     SELECT wanted.name, wanted.value, current_setting(wanted.name, true) AS found
@@ -50,8 +50,8 @@ _DIFFERING = """
 """
 
 
-def postgresql_arguments(settings: Settings) -> dict[str, Any]:
-    """What a connection of the service is opened with: settings and time limits."""
+def service_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the arguments with which the service opens connections: settings and time limits."""
     return {
         **_arguments(
             settings.database_url,
@@ -63,24 +63,24 @@ def postgresql_arguments(settings: Settings) -> dict[str, Any]:
             },
         ),
         "autocommit": True,
-        "prepare_threshold": None,  # `postgresql.execute` prepares; psycopg would throw its statements away as well
-        "connect_timeout": 2,  # seconds, for each host; libpq knows no less. See `connecting` for the whole.
+        "prepare_threshold": None,  # `execute` prepares; psycopg's rollback would DEALLOCATE those statements too
+        "connect_timeout": 2,  # seconds per host, libpq's minimum; see `postgresql.Connector`
         "tcp_user_timeout": settings.database_deadline_ms,
     }
 
 
 def migration_arguments(url: URL) -> dict[str, Any]:
-    """What a migration's connection is opened with: it may take as long as it takes, whatever the role says."""
+    """Return the arguments with which migrations open connections: without time limits, whatever the role has."""
     no_limits = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     return _arguments(url, dict.fromkeys(no_limits, 0))
 
 
 def _arguments(url: URL, more: Mapping[str, Any]) -> dict[str, Any]:
-    ours = _options({**EXACT, **more})
+    required = _options({**EXACT, **more})
     return {
-        "client_encoding": ENCODING,  # beside the option: libpq sends what PGCLIENTENCODING says otherwise
+        "client_encoding": ENCODING,  # in addition to the option, because libpq would send PGCLIENTENCODING
         "application_name": "course-management",
-        "options": " ".join(filter(None, [_options(DURABLE), str(url.query.get("options", "")), ours])),
+        "options": " ".join(filter(None, [_options(DURABLE), str(url.query.get("options", "")), required])),
     }
 
 
@@ -89,17 +89,17 @@ def _options(settings: Mapping[str, Any]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in escaped.items())
 
 
-def settle(connection: psycopg.Connection[Any]) -> None:
-    """Make sure that a new session is as it must be. Raises `UnusableDatabase` when it cannot be made so.
+def set_up(connection: psycopg.Connection[Any]) -> None:
+    """Correct the settings of a new session. Raises `UnusableDatabase` where they cannot be changed.
 
-    A difference is rare: PGTZ or PGDATESTYLE in the environment, a pooler that drops `options`, a role for which a
-    superuser has set something.
+    A difference is rare: PGTZ or PGDATESTYLE in the environment, a pooler that drops `options`, a role with settings of
+    a superuser.
     """
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != ENCODING:
         raise UnusableDatabase(
-            f"The encoding of the database is {encoding}, but must be {ENCODING}. Create another one with ENCODING "
-            "'UTF8' TEMPLATE template0, and move the data there."
+            f"The encoding of the database is {encoding}, but must be {ENCODING}. Create another database with "
+            "ENCODING 'UTF8' TEMPLATE template0, and move the data there."
         )
     wanted = {**EXACT, **AT_CONNECT}
     for name, value, found in connection.execute(_DIFFERING, [list(wanted), list(wanted.values())]).fetchall():

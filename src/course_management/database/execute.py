@@ -1,44 +1,55 @@
-"""Running statements: each by itself, or several in one transaction."""
+"""Execute statements: one as its own transaction, or several in one.
+
+A constant statement is compiled once and goes to the driver directly; on PostgreSQL as a prepared statement of libpq,
+because psycopg's cursor (which never blocks, counts what is worth preparing and guesses types from values) is half of a
+statement's cost (docs/decisions/0009-statements-go-to-the-driver.md).
+"""
 
 from __future__ import annotations
 
 import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import psycopg
-from sqlalchemy import (
-    ClauseElement,
-    Connection,
-    Dialect,
-    Engine,
-    Executable,
-    PoolProxiedConnection,
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import (
+    DuplicatePreparedStatement,
+    FeatureNotSupported,
+    InvalidSqlStatementName,
+    error_from_result,
 )
+from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
+from sqlalchemy import ClauseElement, Connection, Dialect, Engine, Executable, PoolProxiedConnection
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.visitors import iterate
 
-from . import postgresql
 from .base import db
 from .retrying import retry
 from .write_breaker import begin_to_write, has_written, is_cut_off
 
+STATEMENT_LOST = (InvalidSqlStatementName, FeatureNotSupported)
+"""Errors of a session that has lost a prepared statement, or after a migration changed its result.
+
+They are raised before anything is done, and a new connection fixes them.
+"""
 AnyRow: TypeAlias = Any
-"""A row, whose columns are its attributes: a named tuple of `autocommit`'s, or SQLAlchemy's in a transaction."""
+"""A row with its columns as attributes: a named tuple, or SQLAlchemy's own row."""
 
 
 def autocommit(
     statement: Executable, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = True
 ) -> Sequence[AnyRow]:
-    """Run one statement as its own transaction; all its rows.
+    """Execute one constant statement as its own transaction, and return all its rows.
 
-    It is compiled once, so it should be a constant, and goes to the driver directly: SQLAlchemy's own way there takes
-    as long again as all the rest (decision 9). Its errors are SQLAlchemy's all the same.
+    It is tried again as `retry` does, after a lost connection only if `repeatable`. Raises SQLAlchemy's errors.
     """
     engine = db.engine
     prepared = prepare(statement, engine.dialect, tuple(parameters or ()))
@@ -53,7 +64,7 @@ def autocommit(
             begin_to_write(connection.info)
             if rows := _send(connection, prepared, values):
                 has_written(connection.info)
-            return rows  # noqa: TRY300 - it reads best in one piece
+            return rows  # noqa: TRY300 - an `else` would be further away
         except engine.dialect.loaded_dbapi.Error as error:
             raise _translated(error, engine, connection, prepared.text) from error
         finally:
@@ -64,7 +75,7 @@ def autocommit(
 
 
 def run(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[AnyRow]:
-    """Run one constant statement of a transaction the way `autocommit` does; all its rows."""
+    """Execute one constant statement in the transaction of `connection`, and return all its rows."""
     prepared = prepare(statement, connection.dialect, tuple(parameters))
     try:
         return _send(connection.connection, prepared, prepared.values(parameters))
@@ -73,28 +84,28 @@ def run(connection: Connection, statement: Executable, parameters: Mapping[str, 
 
 
 class Prepared(NamedTuple):
-    """A statement as the driver takes it, and what its values must go through on the way there and back."""
+    """A statement as the driver takes it, with the conversions of its parameters and columns."""
 
     text: str
     names: Sequence[str]
     inward: Mapping[int, Callable[[Any], Any]]
     make_row: Callable[[Sequence[Any]], AnyRow]
-    """The driver's row with names, and with values as the columns' types have them."""
+    """Makes a named row, with values converted by the column types, from the driver's row."""
     writes: bool
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The parameters for the driver, in the order of the statement."""
+        """Return the parameters for the driver, in the order of the statement."""
         values = [parameters[name] for name in self.names]
         for index, process in self.inward.items():
             values[index] = process(values[index])
         return values
 
 
-class _ConstantsInside(SQLCompiler):
-    """Writes the values that stand in a statement into its text: less to send, to bind and to plan."""
+class _LiteralConstants(SQLCompiler):
+    """Writes a statement's constants into its text: less to send, to bind and to plan."""
 
     def visit_bindparam(self, bindparam: Any, *args: Any, **kwargs: Any) -> Any:
-        """Compile a parameter, or a value."""
+        """Compile a parameter, or a constant."""
         if bindparam.key not in (self.column_keys or ()):
             kwargs["literal_binds"] = True
         return super().visit_bindparam(bindparam, *args, **kwargs)  # type: ignore[no-untyped-call]
@@ -102,10 +113,10 @@ class _ConstantsInside(SQLCompiler):
 
 @functools.lru_cache(maxsize=256)
 def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> Prepared:
-    """Compile a statement that gets parameters of these names."""
+    """Compile a statement whose parameters have these names."""
     if dialect.name == "postgresql":
         dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-    compiler = type("Compiler", (_ConstantsInside, dialect.statement_compiler), {})
+    compiler = type("Compiler", (_LiteralConstants, dialect.statement_compiler), {})
     compiled: SQLCompiler = compiler(dialect, statement, column_keys=list(names))
     order = compiled.positiontup or ()
     inward = {
@@ -120,7 +131,7 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
         if (process := each.type.dialect_impl(dialect).result_processor(dialect, None))
     }
     row = namedtuple("row", [each.key for each in columns], rename=True)  # type: ignore[misc]
-    plain = functools.partial(tuple.__new__, row)  # `row._make` without counting the columns: the database did
+    plain = functools.partial(tuple.__new__, row)  # `row._make` without its check of the number of columns
 
     def converted(found: Sequence[Any]) -> AnyRow:
         values = list(found)
@@ -134,24 +145,59 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
 
 def _send(connection: PoolProxiedConnection, prepared: Prepared, values: Sequence[Any]) -> Sequence[AnyRow]:
     if isinstance(connection.driver_connection, psycopg.Connection):
-        return postgresql.execute(connection, prepared.text, values, prepared.make_row)
+        return execute_prepared(connection, prepared.text, values, prepared.make_row)
     with closing(connection.cursor()) as cursor:
         cursor.execute(prepared.text, values)
         return [prepared.make_row(each) for each in cursor.fetchall()]
 
 
+def execute_prepared(
+    connection: PoolProxiedConnection, text: str, values: Sequence[Any], make_row: Callable[[Sequence[Any]], Any]
+) -> list[Any]:
+    """Execute a statement with `$1`, `$2` … for `values` on PostgreSQL; its rows. Raises psycopg's errors.
+
+    The statement gives the types of its values, as in `$1::BIGINT`.
+    """
+    driver: psycopg.Connection[Any] = connection.driver_connection  # type: ignore[assignment]
+    transformer = Transformer(driver)
+    given = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+    prepared: set[bytes] = connection.info.setdefault("prepared", set())
+    name = _name(text)
+    if name not in prepared:
+        with suppress(DuplicatePreparedStatement):  # the same statement, by another client of a pooler
+            _successful(driver.pgconn.prepare(name, text.encode()))
+        prepared.add(name)
+    result = _successful(driver.pgconn.exec_prepared(name, given))  # type: ignore[arg-type]  # None is NULL
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, make_row)
+
+
+@functools.cache
+def _name(text: str) -> bytes:
+    """Name a statement after its text: behind a pooler, clients that share a session must mean the same one."""
+    return blake2b(text.encode(), digest_size=16).hexdigest().encode()
+
+
+def _successful(result: PGresult) -> PGresult:
+    if result.status in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
+        return result
+    if result.error_field(DiagnosticField.SQLSTATE):
+        raise error_from_result(result)
+    raise psycopg.OperationalError(result.get_error_message())  # of libpq itself: the connection is lost
+
+
 def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:
-    """The driver's error as SQLAlchemy's; a connection that is lost leaves the pool, and all as old as it."""
+    """Return the driver's error as SQLAlchemy's; a lost connection leaves the pool with all that are as old."""
     driver = connection.dbapi_connection if connection else None
-    lost = engine.dialect.is_disconnect(error, driver, None) or postgresql.has_forgotten(error)
+    lost = engine.dialect.is_disconnect(error, driver, None) or isinstance(error, STATEMENT_LOST)
     if lost and connection:
         if is_cut_off(connection.info):
             connection.invalidate(error)
         else:
-            # What SQLAlchemy's own connections do; there is no public name for it.
+            # SQLAlchemy's own connections do the same; it has no public name.
             engine.pool._invalidate(connection, error)  # noqa: SLF001
     translated: BaseException = DBAPIError.instance(
-        statement if connection else None,  # without a connection, it was not the statement that failed
+        statement if connection else None,  # without a connection, the statement has not failed
         None,
         error,
         engine.dialect.loaded_dbapi.Error,
@@ -164,6 +210,6 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """Several statements, applied whole at the end of the block or, on any exception, not at all."""
+    """Hold several statements in one transaction: committed at the end of the block, rolled back on any exception."""
     with db.engine.begin() as connection:
         yield connection
