@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import struct
@@ -13,15 +12,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import URL
 
 from course_management import checks, cli, create_app
 from course_management.config import Settings
-from course_management.database.types import utcnow
+
+from .certificates import certificate
 
 NAME = "db.example.edu"
 COMMANDS = (["status"], ["check"], ["migrate"], ["verify"], ["keys", "list"])
@@ -69,28 +65,6 @@ class Endpoint:
         if length > 8:
             client.recv(length - 8)
         return int(code)
-
-
-def certificate(folder: Path, name: str, days: int) -> Path:
-    """A self-signed certificate for `name` with its key, in one file; it ends `days` from now."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(utcnow() - datetime.timedelta(days=30))
-        .not_valid_after(utcnow() + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = folder / f"{name}.pem"
-    file.write_bytes(private + made.public_bytes(pem))
-    return file
 
 
 Start = Callable[..., Endpoint]

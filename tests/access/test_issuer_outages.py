@@ -1,13 +1,15 @@
-"""Whatever the issuer's address does, only tokens that need it are refused, and nothing waits for it."""
+"""However the issuer's address behaves, only tokens that need it are refused, and no request waits for it."""
 
 from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from course_management.access.issuer_keys import KeySet
 from course_management.api import gate
 from course_management.errors import IssuerUnavailable
 
+from .. import certificates
 from ..databases import PATIENCE_S
 from ..real_server import free_port, until
 from .hostile import Behavior, HostileServer, drips, hangs_up, hostile_server, never_responds, says
@@ -68,7 +71,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(("scheme", "behavior"), (ENDLESS | WRONG).values(), ids=ENDLESS | WRONG)
-def test_a_fetch_ends_whatever_the_address_does(
+def test_a_fetch_ends_however_the_issuer_behaves(
     serve: Callable[[Behavior], HostileServer], scheme: str, behavior: Behavior
 ) -> None:
     server = serve(behavior)
@@ -83,14 +86,14 @@ def test_a_fetch_ends_whatever_the_address_does(
     assert server.connections == 1
 
 
-def test_an_address_where_nobody_listens_is_an_outage() -> None:
+def test_an_address_without_a_server_is_an_outage() -> None:
     service = KeySet(f"http://127.0.0.1:{free_port()}/jwks")
     with pytest.raises(IssuerUnavailable):
         service.find("first")
     assert "refused" in service.problem()
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+def test_an_address_that_does_not_respond_leaves_time_for_the_next(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name with two addresses, of which the first drops every packet."""
@@ -98,7 +101,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     with socket.socket() as full, socket.socket() as waiting:
         full.bind(("127.0.0.2", 0))
         full.listen(0)
-        waiting.connect(full.getsockname())  # takes the only place: the kernel drops whatever comes next
+        waiting.connect(full.getsockname())  # fills the backlog: the kernel drops further connections
         until(lambda: _is_dropped(full.getsockname()), "a full queue")
         real = socket.getaddrinfo(*issuer.address, type=socket.SOCK_STREAM)
         first = (*real[0][:4], full.getsockname())
@@ -118,7 +121,7 @@ def _is_dropped(address: Any) -> bool:
 
 
 @pytest.mark.usefixtures("short")
-def test_a_slow_name_delays_no_request_and_its_keys_are_used(
+def test_a_slow_name_lookup_delays_no_request_and_its_result_is_used(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The resolver cannot be interrupted, so what it finds in the end is used if there is time for the rest."""
@@ -162,7 +165,7 @@ class TestInTheService:
         return make
 
     @pytest.mark.parametrize(("scheme", "behavior"), ENDLESS.values(), ids=ENDLESS)
-    def test_services_go_on_while_the_issuer_hangs(
+    def test_services_with_keys_are_served_while_the_issuer_hangs(
         self,
         secured: Any,
         scheme: str,
@@ -170,7 +173,9 @@ class TestInTheService:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(issuer_keys, "WAIT_S", 0.05)
-        monkeypatch.setattr(issuer_keys, "DEADLINE_S", 10 * PATIENCE_S)  # who waits for the fetch does not come back
+        monkeypatch.setattr(
+            issuer_keys, "DEADLINE_S", 10 * PATIENCE_S
+        )  # a request that waited for the fetch would not return
 
         def ask(number: int) -> tuple[int, str | None]:
             token = unsigned({"alg": "RS256", "typ": "JWT", "kid": f"key-{number}"}, {}, b"signature")
@@ -186,7 +191,7 @@ class TestInTheService:
         assert found[::2] == [(200, None)] * 20
         assert found[1::2] == [(503, "issuer_unavailable")] * 20
 
-    def test_with_keys_at_hand_an_unknown_one_is_401(
+    def test_an_unknown_key_is_401_once_keys_were_fetched(
         self, secured: Any, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client, watched, _ = secured(issuer.jwks_url)
@@ -210,11 +215,11 @@ class TestInTheService:
 
         until(lambda: issuer.asked == 1, "a fetch")
 
-    def test_without_an_issuer_there_is_nothing_to_fetch(self, make_app: Callable[..., Flask]) -> None:
+    def test_without_an_issuer_nothing_is_fetched(self, make_app: Callable[..., Flask]) -> None:
         make_app().extensions["gate"].start()
 
 
-def test_a_check_does_not_wait_for_ever(
+def test_a_check_waits_for_a_bounded_time(
     serve: Callable[[Behavior], HostileServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(issuer_keys, "CHECK_S", 0.05)
@@ -222,13 +227,13 @@ def test_a_check_does_not_wait_for_ever(
     assert KeySet(f"http://127.0.0.1:{server.port}/jwks").problem() == "no response within 0.05 s"
 
 
-def test_a_fetch_whose_time_is_over_does_not_begin(issuer: LocalIssuer) -> None:
+def test_a_fetch_fails_when_its_time_is_over_before_the_connection(issuer: LocalIssuer) -> None:
     """As after a name that took too long to resolve."""
     with pytest.raises(OSError, match="deadline"):
         fetching.fetch(issuer.jwks_url, issuer_keys.MAX_KEYS_BYTES, 0)
 
 
-def test_an_outage_is_one_line_in_the_log(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_is_logged_once(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     log = CapturingLogger()
     monkeypatch.setattr(issuer_keys, "log", log)
     monkeypatch.setattr(issuer_keys, "COOLDOWN_S", -1)
@@ -248,7 +253,7 @@ def test_an_outage_is_one_line_in_the_log(issuer: LocalIssuer, monkeypatch: pyte
         fetch()
 
     assert [call.args for call in log.calls] == [("issuer.unavailable",), ("issuer.available",)]
-    assert log.calls[0].kwargs["why"].startswith("HTTPError: HTTP Error 500")
+    assert log.calls[0].kwargs["why"].startswith("HTTPException: the response has the status 500")
 
 
 def test_a_thread_that_cannot_be_started_is_an_outage(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +270,63 @@ def _cannot_start(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_a_document_has_all_the_time_it_is_given(issuer: LocalIssuer) -> None:
-    """The control of the endless ones: the same fetch, of a server that does what it should."""
+def test_a_fetch_may_use_all_of_its_time(issuer: LocalIssuer) -> None:
+    """The control for the endless responses: the same fetch from a server that works."""
     found = json.loads(fetching.fetch(issuer.jwks_url, issuer_keys.MAX_KEYS_BYTES, PATIENCE_S))
     assert [each["kid"] for each in found["keys"]] == ["first"]
+
+
+def test_no_proxy_of_the_environment_is_used(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    assert KeySet(issuer.jwks_url).find("first")
+
+
+class TestTLS:
+    """An issuer with a certificate for `localhost`."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        return certificates.certificate(tmp_path, "localhost", 30)
+
+    @pytest.fixture
+    def serve_tls(
+        self, certificate: Path, serve: Callable[[Behavior], HostileServer]
+    ) -> Callable[[Behavior], HostileServer]:
+        """Start a server that encrypts what a behavior sends."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+
+        def start(behavior: Behavior) -> HostileServer:
+            def encrypted(client: socket.socket, over: threading.Event) -> None:
+                with context.wrap_socket(client, server_side=True) as tls:
+                    behavior(tls, over)
+
+            return serve(encrypted)
+
+        return start
+
+    def test_a_document_is_fetched_with_a_trusted_certificate_only(
+        self, certificate: Path, serve_tls: Callable[[Behavior], HostileServer], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = serve_tls(says(HEAD + b"Content-Length: 2\r\n\r\n{}"))
+        url = f"https://localhost:{server.port}/jwks"
+        with pytest.raises(ssl.SSLCertVerificationError):
+            fetching.fetch(url, 100, PATIENCE_S)
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert fetching.fetch(url, 100, PATIENCE_S) == b"{}"
+        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+            fetching.fetch(url.replace("localhost", "127.0.0.1"), 100, PATIENCE_S)
+
+    @pytest.mark.parametrize("length", [b"Content-Length: 100000\r\n", b""], ids=["length", "no length"])
+    def test_a_body_that_does_not_end_is_abandoned_at_the_deadline(
+        self,
+        certificate: Path,
+        serve_tls: Callable[[Behavior], HostileServer],
+        monkeypatch: pytest.MonkeyPatch,
+        length: bytes,
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        server = serve_tls(drips(HEAD, length + b"\r\n"))
+        with pytest.raises(TimeoutError, match="deadline"):
+            fetching.fetch(f"https://localhost:{server.port}/jwks", 100_000, 0.5)

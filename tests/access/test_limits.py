@@ -1,4 +1,4 @@
-"""How often a caller may ask."""
+"""Rate limits per caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ada(sql: Any, person: Any) -> dict[str, str]:
     return dict(person("student", 1))
 
 
-def test_reads_and_writes_are_counted_apart(stranger: FlaskClient, ada: dict[str, str]) -> None:
+def test_reads_and_writes_are_counted_separately(stranger: FlaskClient, ada: dict[str, str]) -> None:
     leave = {"course_ids": [1]}
 
     assert [stranger.get("/courses", headers=ada).status_code for _ in range(5)] == [200] * 3 + [429] * 2
@@ -38,7 +38,7 @@ def test_reads_and_writes_are_counted_apart(stranger: FlaskClient, ada: dict[str
     assert stranger.delete("/students/1/unenroll", json=leave, headers=ada).status_code == 429
 
 
-def test_a_refusal_says_how_long_to_wait(stranger: FlaskClient, ada: dict[str, str]) -> None:
+def test_a_response_429_says_how_long_to_wait(stranger: FlaskClient, ada: dict[str, str]) -> None:
     for _ in range(4):
         answer = stranger.get("/courses", headers=ada)
 
@@ -47,14 +47,14 @@ def test_a_refusal_says_how_long_to_wait(stranger: FlaskClient, ada: dict[str, s
     assert 0 < int(answer.headers["Retry-After"]) <= 3600
 
 
-def test_each_caller_is_counted_alone(stranger: FlaskClient, ada: dict[str, str], person: Any) -> None:
+def test_each_caller_is_counted_separately(stranger: FlaskClient, ada: dict[str, str], person: Any) -> None:
     for _ in range(4):
         stranger.get("/courses", headers=ada)
 
     assert stranger.get("/courses", headers=person("registrar")).status_code == 200
 
 
-def test_both_keys_of_a_service_are_one_caller(app: Flask, stranger: FlaskClient) -> None:
+def test_all_keys_of_a_service_share_one_limit(app: Flask, stranger: FlaskClient) -> None:
     with app.app_context():
         both = [keys.create("portal", ["courses:write"]) for _ in range(2)]
     found = [
@@ -64,7 +64,7 @@ def test_both_keys_of_a_service_are_one_caller(app: Flask, stranger: FlaskClient
     assert found == [422, 422, 429, 429]
 
 
-def test_health_and_what_is_public_have_no_limit(stranger: FlaskClient, ada: dict[str, str]) -> None:
+def test_public_routes_have_no_limit(stranger: FlaskClient, ada: dict[str, str]) -> None:
     assert {stranger.get("/healthz", headers=ada).status_code for _ in range(10)} == {200}
 
 

@@ -1,4 +1,4 @@
-"""Rate limits in Redis: counted together while it is there, and without any effect on requests while it is not."""
+"""Rate limits in Redis: shared by all workers, and not applied during an outage of Redis."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine, a Redis that responds is waited for."""
+    """Wait for a Redis that responds, however slow the machine is."""
     monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
     monkeypatch.setattr("course_management.api.limits.SOCKET_S", PATIENCE_S)
 
@@ -86,7 +86,7 @@ class TestARedisThatWorks:
             return f"redis://:secret@127.0.0.1:{stack.enter_context(fake_redis('secret')).port}/0"
         return f"redis://:secret@127.0.0.1:{real_redis(stack, tmp_path, '--requirepass', 'secret')}/0"
 
-    def test_two_workers_count_together(self, client_of: Callable[..., FlaskClient], uri: str) -> None:
+    def test_two_workers_share_their_counters(self, client_of: Callable[..., FlaskClient], uri: str) -> None:
         one, other = client_of(uri), client_of(uri)
 
         assert statuses(one, 2) + statuses(other, 1) == [200] * 3
@@ -96,7 +96,7 @@ class TestARedisThatWorks:
         assert 3500 < int(answer.headers["Retry-After"]) <= 3600
         assert one.get("/courses").status_code == 429
 
-    def test_a_wrong_password_refuses_nobody(
+    def test_with_a_wrong_password_no_request_is_refused(
         self, client_of: Callable[..., FlaskClient], uri: str, log: CapturingLogger
     ) -> None:
         assert statuses(client_of(uri.replace("secret", "wrong")), 20) == [200] * 20
@@ -130,14 +130,14 @@ def _listens(port: int) -> bool:
 
 
 @pytest.mark.parametrize("behavior", HOSTILE.values(), ids=HOSTILE)
-def test_a_redis_that_does_not_respond_delays_and_refuses_nobody(
+def test_a_redis_that_does_not_respond_neither_delays_nor_refuses_requests(
     client_of: Callable[..., FlaskClient],
     log: CapturingLogger,
     monkeypatch: pytest.MonkeyPatch,
     behavior: Behavior,
 ) -> None:
     monkeypatch.setattr(circuit_breaker, "PAUSE_S", 10 * PATIENCE_S)
-    # Whoever waits for an operation on the socket does not come back in time.
+    # A request that waited for an operation on the socket would not return in time.
     monkeypatch.setattr("course_management.api.limits.SOCKET_S", 10 * PATIENCE_S)
     with ThreadPoolExecutor(2) as threads, hostile_server(behavior) as server:
         client = client_of(f"redis://127.0.0.1:{server.port}")
@@ -153,14 +153,14 @@ def test_a_redis_that_does_not_respond_delays_and_refuses_nobody(
     assert [call.args for call in log.calls] == [("ratelimit_storage.unavailable",)]
 
 
-def test_a_redis_that_refuses_connections_refuses_nobody(
+def test_while_redis_refuses_connections_no_request_is_refused(
     client_of: Callable[..., FlaskClient], log: CapturingLogger
 ) -> None:
     assert statuses(client_of(f"redis://127.0.0.1:{free_port()}"), 20) == [200] * 20
     assert log.calls[0].kwargs["error"] == "ConnectionError"
 
 
-def test_a_redis_whose_name_takes_long_to_resolve_delays_nobody(
+def test_a_slow_name_lookup_of_redis_delays_no_request(
     client_of: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, resolves = client_of("redis://redis.example.edu"), threading.Event()
@@ -169,7 +169,7 @@ def test_a_redis_whose_name_takes_long_to_resolve_delays_nobody(
     resolves.set()
 
 
-def test_a_replica_that_is_read_only_refuses_nobody(
+def test_with_a_read_only_replica_no_request_is_refused(
     client_of: Callable[..., FlaskClient], stack: ExitStack, log: CapturingLogger
 ) -> None:
     redis: FakeRedis = stack.enter_context(fake_redis())
@@ -180,7 +180,7 @@ def test_a_replica_that_is_read_only_refuses_nobody(
 
 
 @pytest.mark.usefixtures("patient")
-def test_limits_hold_again_after_an_outage(
+def test_limits_apply_again_after_an_outage(
     client_of: Callable[..., FlaskClient],
     stack: ExitStack,
     log: CapturingLogger,
@@ -191,7 +191,7 @@ def test_limits_hold_again_after_an_outage(
         assert statuses(client, 4) == [200] * 3 + [429]
     assert statuses(client, 20) == [200] * 20
     stack.enter_context(fake_redis(port=redis.port))
-    assert statuses(client, 20) == [200] * 20  # nobody has tried again yet
+    assert statuses(client, 20) == [200] * 20  # no trial call was made yet
 
     monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
     client.application.extensions["gate"].limits._breaker._open_until = 0  # noqa: SLF001 - the pause is over
@@ -201,7 +201,7 @@ def test_limits_hold_again_after_an_outage(
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_connection_that_redis_has_closed_is_an_outage_of_one_request(
+def test_a_connection_closed_by_redis_leaves_one_request_uncounted(
     client_of: Callable[..., FlaskClient], stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
@@ -226,7 +226,7 @@ def test_a_worker_connects_before_its_first_request(
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_new_connection_sends_nothing_that_it_need_not(
+def test_a_new_connection_sends_only_the_commands_it_needs(
     client_of: Callable[..., FlaskClient], stack: ExitStack
 ) -> None:
     redis: FakeRedis = stack.enter_context(fake_redis())

@@ -1,4 +1,4 @@
-"""Tokens of people: the good ones, a corpus of forgeries, and an issuer that changes its keys or fails."""
+"""Tokens of people: valid ones, a corpus of forgeries, and an issuer that changes its keys or fails."""
 
 from __future__ import annotations
 
@@ -135,9 +135,11 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("ada")
-class TestAtTheDoor:
+class TestAuthentication:
     @pytest.mark.parametrize("headers", [{}, {"typ": "JWT"}, {"typ": "application/at+jwt"}])
-    def test_a_good_token(self, stranger: FlaskClient, session_issuer: LocalIssuer, headers: dict[str, str]) -> None:
+    def test_a_valid_token_is_accepted(
+        self, stranger: FlaskClient, session_issuer: LocalIssuer, headers: dict[str, str]
+    ) -> None:
         token = session_issuer.token(headers=headers)
         assert stranger.get("/students", headers=bearer(token)).status_code == 200
 
@@ -162,7 +164,7 @@ class TestAtTheDoor:
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="course-management"'
 
 
-def test_there_are_forgeries_enough() -> None:
+def test_the_corpus_of_forgeries_is_large_enough() -> None:
     assert len(FORGERIES) >= 24
 
 
@@ -187,14 +189,16 @@ def of(issuer: LocalIssuer) -> Issuer:
     return Issuer(issuer.name, AUDIENCE, KeySet(issuer.jwks_url))
 
 
-def test_both_kinds_of_keys_are_known(issuer: LocalIssuer) -> None:
+def test_rsa_and_elliptic_curve_keys_are_supported(issuer: LocalIssuer) -> None:
     service = of(issuer)
     assert service.subject_of(issuer.token()) == "ada"
     issuer.make_key("second", "ES256")
     assert of(issuer).subject_of(issuer.token()) == "ada"
 
 
-def test_the_issuer_changes_its_keys(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
+def test_tokens_are_accepted_while_the_issuer_rotates_its_keys(
+    issuer: LocalIssuer, clock: Callable[[float], None]
+) -> None:
     service = of(issuer)
     old = issuer.token()
     service.subject_of(old)
@@ -212,7 +216,7 @@ def test_the_issuer_changes_its_keys(issuer: LocalIssuer, clock: Callable[[float
         service.subject_of(old)
 
 
-def test_a_thousand_unknown_keys_are_one_fetch(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
+def test_a_thousand_unknown_key_ids_cause_one_fetch(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
     service = of(issuer)
     service.subject_of(issuer.token())
     clock(COOLDOWN_S + 1)
@@ -224,7 +228,7 @@ def test_a_thousand_unknown_keys_are_one_fetch(issuer: LocalIssuer, clock: Calla
     assert issuer.asked == 2
 
 
-def test_fifty_first_tokens_at_once_are_one_fetch(issuer: LocalIssuer) -> None:
+def test_fifty_simultaneous_first_tokens_cause_one_fetch(issuer: LocalIssuer) -> None:
     service, token, start = of(issuer), issuer.token(), threading.Barrier(50)
     found = []
 
@@ -241,7 +245,7 @@ def test_fifty_first_tokens_at_once_are_one_fetch(issuer: LocalIssuer) -> None:
     assert (found, issuer.asked) == (["ada"] * 50, 1)
 
 
-def test_an_outage_of_the_issuer_is_not_ours(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
+def test_known_keys_remain_in_use_during_an_outage(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
     service = of(issuer)
     service.subject_of(issuer.token())
     issuer.fails = True
@@ -251,7 +255,7 @@ def test_an_outage_of_the_issuer_is_not_ours(issuer: LocalIssuer, clock: Callabl
         assert service.subject_of(issuer.token()) == "ada"
 
 
-def test_stale_keys_are_fetched_while_nobody_waits(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
+def test_stale_keys_are_refreshed_in_the_background(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
     service = of(issuer)
     service.subject_of(issuer.token())
     clock(STALE_S + 1)
@@ -264,7 +268,7 @@ def test_stale_keys_are_fetched_while_nobody_waits(issuer: LocalIssuer, clock: C
         time.sleep(0.01)
 
 
-def test_without_any_key_it_is_503_until_there_is_one(
+def test_tokens_get_503_until_keys_were_fetched(
     make_app: Callable[..., Flask], issuer: LocalIssuer, clock: Callable[[float], None]
 ) -> None:
     issuer.fails = True
@@ -297,19 +301,19 @@ def test_without_any_key_it_is_503_until_there_is_one(
         b"\xff" * 100,
     ],
 )
-def test_a_document_without_a_usable_key_is_none(document: bytes) -> None:
+def test_a_document_without_a_usable_key_is_an_outage(document: bytes) -> None:
     with pytest.raises(IssuerUnavailable):
         KeySet("http://127.0.0.1", lambda _: document).find("first")
 
 
-def test_a_key_that_cannot_be_read_takes_nothing_from_the_others(issuer: LocalIssuer) -> None:
+def test_an_unreadable_key_does_not_affect_the_others(issuer: LocalIssuer) -> None:
     document = json.loads(urlopen(issuer.settings["oidc_jwks_url"]).read())  # noqa: S310 - our own
     document["keys"].insert(0, {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "\N{SNOWMAN}"})
     assert KeySet("http://127.0.0.1", lambda _: json.dumps(document).encode()).find(issuer.key_id)
 
 
 @pytest.mark.parametrize("error", [BadStatusLine("?"), RecursionError(), TimeoutError()])
-def test_whatever_the_issuer_does_is_an_outage(error: Exception) -> None:
+def test_every_exception_of_a_fetch_is_an_outage(error: Exception) -> None:
     def fetch(_: str) -> bytes:
         raise error
 
@@ -317,7 +321,7 @@ def test_whatever_the_issuer_does_is_an_outage(error: Exception) -> None:
         KeySet("http://127.0.0.1", fetch).find("first")
 
 
-def test_who_is_linked_to_nobody_is_asked_for_once(
+def test_a_subject_without_an_account_is_looked_up_once(
     make_app: Callable[..., Flask], issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -329,7 +333,7 @@ def test_who_is_linked_to_nobody_is_asked_for_once(
     assert asked == ["who?"]
 
 
-def test_a_document_without_end_is_none(issuer: LocalIssuer) -> None:
+def test_a_document_over_the_size_limit_is_an_outage(issuer: LocalIssuer) -> None:
     issuer.keys.append({"padding": "x" * MAX_KEYS_BYTES})
     with pytest.raises(IssuerUnavailable):
         of(issuer).subject_of(issuer.token())
@@ -355,7 +359,7 @@ def test_a_redirect_is_not_followed(issuer: LocalIssuer) -> None:
     assert issuer.asked == 1
 
 
-def test_without_an_id_it_is_the_only_key(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
+def test_a_token_without_a_key_id_uses_the_only_key(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
     service = of(issuer)
     assert service.subject_of(issuer.token(headers={"kid": None})) == "ada"
 
@@ -366,8 +370,8 @@ def test_without_an_id_it_is_the_only_key(issuer: LocalIssuer, clock: Callable[[
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_provider_that_others_have_written(make_app: Callable[..., Flask]) -> None:
-    """From its discovery document to an answer of ours, as an institution's login would have it."""
+def test_a_third_party_provider_works(make_app: Callable[..., Flask]) -> None:
+    """The flow of an institution, from the discovery document to a response of this service."""
     oidc_provider_mock: Any = pytest.importorskip("oidc_provider_mock")  # here, as it warns when it is imported
 
     with oidc_provider_mock.run_server_in_thread() as server:

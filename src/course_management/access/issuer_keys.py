@@ -1,7 +1,7 @@
-"""The public keys of the issuer: fetched in a thread of their own, kept through outages.
+"""The public keys of the issuer: fetched in a separate thread, and kept during outages.
 
-No request ever waits for the network longer than `WAIT_S`, and only while a fetch has just begun. PyJWT's `PyJWKClient`
-does not serve here (decision 15): it fetches in the thread that asks.
+A request waits at most until `WAIT_S` seconds after the start of a fetch. PyJWT's `PyJWKClient` has no total time limit
+and fetches in the thread of the request (decision 15).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ..errors import IssuerUnavailable
 from .fetching import fetch
 
 ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
-"""By the type of the key. A token's `alg` must be that of its key: it does not choose."""
+"""The algorithm of each key type. The `alg` of a token must be that of its key."""
 MIN_RSA_BITS = 2048
 
 WAIT_S = 0.3
-"""Seconds after the begin of a fetch during which requests wait for it; later ones are refused at once."""
+"""Seconds after the start of a fetch until which requests wait for it; later ones get 503 at once."""
 DEADLINE_S = 20
-"""Seconds for one fetch, name lookup and TLS included. It costs nobody anything: a resolver may take 12 s of them."""
+"""Time limit for one fetch in seconds. No request waits for it; a name lookup alone may take 12 s."""
 COOLDOWN_S = 10
-"""Seconds between the end of a fetch and the begin of the next, whatever key ids arrive and whether it succeeded."""
+"""Seconds between the end of a fetch and the start of the next, whatever key ids arrive and whether it succeeded."""
 STALE_S = 600
 """Seconds after which the keys are fetched again; until that succeeds, the old ones remain in use."""
 CHECK_S = 5
@@ -41,16 +41,16 @@ log = structlog.get_logger(__name__)
 
 
 class Key(NamedTuple):
-    """A public key of the issuer, and the one algorithm it is used with."""
+    """A public key of the issuer, and the only algorithm it is used with."""
 
     algorithm: str
     material: Any
 
 
 class Fetch(NamedTuple):
-    """A fetch that is under way."""
+    """A fetch in progress."""
 
-    began: float
+    started: float
     """A reading of `time.monotonic`."""
     done: threading.Event
 
@@ -68,15 +68,15 @@ class KeySet:
         self._lock = threading.Lock()
 
     def find(self, key_id: str | None) -> Key | None:
-        """Return the key of this id (without one: the only key), or None.
+        """Return the key with this id, or None if it is unknown. Without an id: the key, if there is only one.
 
-        Raises `IssuerUnavailable` while there are no keys at all.
+        Raises `IssuerUnavailable` until keys were fetched once.
         """
-        found = self._at_hand(key_id)
+        found = self._known(key_id)
         if found is None:
             if running := self.refresh():
-                running.done.wait(running.began + WAIT_S - time.monotonic())
-            found = self._at_hand(key_id)
+                running.done.wait(running.started + WAIT_S - time.monotonic())
+            found = self._known(key_id)
             if not self._keys:
                 raise IssuerUnavailable(headers={"Retry-After": str(self._retry_after())})
         elif time.monotonic() - self._fetched > STALE_S:
@@ -84,23 +84,23 @@ class KeySet:
         return found
 
     def refresh(self) -> Fetch | None:
-        """Begin to fetch the keys, unless that is under way or has just been done; return what is under way."""
+        """Start a fetch, unless one is running or has just ended. Return the running one."""
         with self._lock:
             if self._running is None and time.monotonic() - self._ended > COOLDOWN_S:
-                begun = Fetch(time.monotonic(), threading.Event())
-                with suppress(RuntimeError):  # no thread can be started now: the next token tries again
-                    threading.Thread(target=self._run, args=(begun,), name="issuer-keys", daemon=True).start()
-                    self._running = begun
+                started = Fetch(time.monotonic(), threading.Event())
+                with suppress(RuntimeError):  # no thread can be started now; the next token tries again
+                    threading.Thread(target=self._run, args=(started,), name="issuer-keys", daemon=True).start()
+                    self._running = started
             return self._running
 
     def problem(self) -> str:
-        """Fetch the keys and return why there are none, or "" if there are: for `course-management check`."""
+        """Fetch the keys for `course-management check`. Return why that failed, or ""."""
         running = self.refresh()
         if running and not running.done.wait(CHECK_S):
             return f"no response within {CHECK_S} s"
         return self._failure
 
-    def _at_hand(self, key_id: str | None) -> Key | None:
+    def _known(self, key_id: str | None) -> Key | None:
         keys = self._keys
         if key_id is None:
             return next(iter(keys.values())) if len(keys) == 1 else None
@@ -110,10 +110,10 @@ class KeySet:
         next_fetch_s = self._ended + COOLDOWN_S - time.monotonic()
         return 1 if self._running else math.ceil(max(1, next_fetch_s))
 
-    def _run(self, begun: Fetch) -> None:
+    def _run(self, running: Fetch) -> None:
         try:
             keys = usable(json.loads(self._get(self._url)))
-        except Exception as error:  # noqa: BLE001 - whatever the issuer answers, the keys at hand remain in use
+        except Exception as error:  # noqa: BLE001 - whatever the response was, the known keys remain in use
             failure = f"{type(error).__name__}: {error}"[:200]
         else:
             failure, self._keys, self._fetched = "", keys, time.monotonic()
@@ -121,9 +121,9 @@ class KeySet:
         self._failure = failure
         with self._lock:
             self._ended, self._running = time.monotonic(), None
-        begun.done.set()
+        running.done.set()
         if changed and failure:  # one line per outage
-            log.warning("issuer.unavailable", why=failure, keys_at_hand=len(self._keys))
+            log.warning("issuer.unavailable", why=failure, known_keys=len(self._keys))
         elif changed:
             log.info("issuer.available")
 
@@ -133,7 +133,7 @@ def _get(url: str) -> bytes:
 
 
 def usable(document: Any) -> dict[str, Key]:
-    """Return the keys of a JWKS that can sign what we accept, by their ids. Raises `ValueError` if there are none."""
+    """Return the keys of a JWKS that tokens may be signed with, by key id. Raises `ValueError` if there are none."""
     found: dict[str, Key] = {}
     for each in document["keys"]:
         algorithm = ALGORITHMS.get(each.get("kty"))
@@ -144,7 +144,7 @@ def usable(document: Any) -> dict[str, Key]:
         try:
             material = jwt.PyJWK(each, algorithm=algorithm).key
         except (PyJWTError, ValueError, TypeError):
-            continue  # one that cannot be read takes nothing from the others
+            continue  # the other keys may be readable
         if algorithm == "ES256" or material.key_size >= MIN_RSA_BITS:
             found[str(each.get("kid"))] = Key(algorithm, material)
     if not found:

@@ -1,7 +1,7 @@
-"""Tokens of people: made by an OpenID Connect issuer, checked here, without asking anybody.
+"""Access tokens of people: issued by an OpenID Connect issuer, verified here, without a request to it.
 
-What decides is fixed here or in the settings, never in the token: the algorithms, the issuer, the audience, and where
-the keys come from. RFC 7519 (JWT), 7517 (JWKS), 8725 (what goes wrong), 9068 (access tokens).
+Algorithms, issuer, audience and the address of the keys are fixed here or in the settings; a token chooses none of
+them. RFC 7519 (JWT), 7517 (JWKS), 8725 (best current practices), 9068 (access tokens).
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from .callers import InvalidToken
 from .issuer_keys import KeySet
 
 TYPES = {"jwt", "at+jwt", "application/at+jwt"}
-ELSEWHERE = {"jku", "jwk", "x5u", "x5c", "crit"}
-"""Headers by which a token would bring its own key, or ask for rules that nobody here knows."""
+FORBIDDEN_HEADERS = {"jku", "jwk", "x5u", "x5c", "crit"}
+"""Headers that contain or locate a key, or name extensions that must be understood."""
 REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 LEEWAY_S = 60
 MAX_SUBJECT = 255
 
 
 class Issuer:
-    """An issuer of tokens, and the audience we are to it."""
+    """An issuer of tokens, and the audience that its tokens for this service have."""
 
     def __init__(self, name: str, audience: str, keys: KeySet) -> None:
         self.name, self.audience, self.keys = name, audience, keys
 
     @classmethod
     def of(cls, settings: Settings) -> Issuer:
-        """The issuer of the settings."""
+        """Return the issuer that the settings name."""
         return cls(settings.oidc_issuer, settings.oidc_audience, KeySet(settings.oidc_jwks_url))
 
     def subject_of(self, token: str) -> str:
-        """Whom the token speaks of. Raises `InvalidToken`, or `IssuerUnavailable` while there are no keys."""
+        """Return the `sub` of a valid token. Raises `InvalidToken`, or `IssuerUnavailable` while there are no keys."""
         try:
             return self._subject_of(token)
         except PyJWTError as error:
@@ -50,13 +50,13 @@ class Issuer:
 
     def _subject_of(self, token: str) -> str:
         header = jwt.get_unverified_header(token)
-        if not ELSEWHERE.isdisjoint(header):
-            raise InvalidToken("It must not bring its own key or extensions.")
+        if not FORBIDDEN_HEADERS.isdisjoint(header):
+            raise InvalidToken("It must not contain a key, the address of a key, or critical extensions.")
         if str(header.get("typ")).lower() not in TYPES:
-            raise InvalidToken("Its type is not that of an access token.")
+            raise InvalidToken("Its type is not an access token.")
         key = self.keys.find(header.get("kid"))
         if key is None or key.algorithm != header.get("alg"):
-            raise InvalidToken("It is not signed with a key and algorithm of the issuer's.")
+            raise InvalidToken("It is not signed with a key and algorithm of the issuer.")
         claims = jwt.decode(
             token,
             key.material,
@@ -67,10 +67,10 @@ class Issuer:
             options={"require": REQUIRED},
         )
         if claims["aud"] not in (self.audience, [self.audience]):
-            raise InvalidToken("It is for others as well.")  # and so in their hands
+            raise InvalidToken("It has other audiences, too.")  # which could use it here
         subject: str = claims["sub"]
         if not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
-            raise InvalidToken("Its subject cannot be one.")
+            raise InvalidToken("Its subject is not valid.")
         return subject
 
 
@@ -78,8 +78,8 @@ def _sentence(error: PyJWTError) -> str:
     for kind, sentence in (
         (ExpiredSignatureError, "It has expired."),
         (ImmatureSignatureError, "It is not valid yet."),
-        (InvalidIssuedAtError, "Its time of issue cannot be one."),
-        (InvalidIssuerError, "It is from another issuer."),
+        (InvalidIssuedAtError, "Its time of issue is not valid."),
+        (InvalidIssuerError, "It was issued by another issuer."),
         (InvalidAudienceError, "It is for another audience."),
         (InvalidSignatureError, "Its signature is wrong."),
     ):
