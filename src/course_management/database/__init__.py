@@ -1,12 +1,14 @@
 """The database: how the service connects to it, executes statements, and judges its errors.
 
 The hot path reaches the data in two ways: `autocommit` executes one statement as its own transaction (every read, and
-the enroll); `transaction` holds several statements, which `run` executes. `db.session` is the ORM's.
+the enroll); `transaction` holds several statements, which `run` executes. Everything else uses sessions of the ORM:
+`reading` and `writing`.
 
 The modules, in reading order:
 
     base, types                 what models are made of
     execute                     `autocommit`, `transaction`, `run`; compiled and prepared statements
+    orm                         `reading`, `writing`
     retrying, deadlines         trying a transaction again, within the time of a request
     failures                    kinds of errors, and what an operator can do about each
     engine                      the engines of the service and of migrations; the pool
@@ -30,6 +32,7 @@ from .engine import migration_engine
 from .execute import AnyRow, autocommit, run, transaction
 from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .migrations import SchemaState, schema_state
+from .orm import reading, writing
 from .retrying import retried, retry
 from .sqlite import install_rules
 
@@ -64,6 +67,7 @@ __all__ = [
     "is_unavailable",
     "kind_of",
     "migration_engine",
+    "reading",
     "reason",
     "retried",
     "retry",
@@ -73,4 +77,5 @@ __all__ = [
     "time_limit",
     "transaction",
     "why",
+    "writing",
 ]

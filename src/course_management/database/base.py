@@ -34,4 +34,5 @@ class Database(SQLAlchemy):
         return create_engine(**options)
 
 
-db = Database(model_class=Base)
+# Objects are read after the commit: without this, each would be loaded again.
+db = Database(model_class=Base, session_options={"expire_on_commit": False})

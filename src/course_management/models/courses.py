@@ -49,6 +49,7 @@ class Course(Base):
         in_range("id"),
         {"sqlite_autoincrement": True},
     )
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - the counters come with the UPDATE, by RETURNING
 
 
 courses = cast("Table", Course.__table__)
