@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from course_management.addresses import without_password
 from course_management.config import ConfigurationError, Settings, database_url
+from course_management.urls import without_password
 
 from .databases import ROOT
 
@@ -159,9 +159,9 @@ def test_rate_limits_are_counted_only_where_this_service_can(value: str) -> None
         ("redis://h?foo=1", "has a parameter that Redis does not know"),
         ("redis://h?socket_timeout=soon", "with a wrong value"),
         ("rediss://h?ssl_cert_reqs=perhaps", "with a wrong value"),
-        ("redis://h:6379x", "is not a well-formed address"),
-        ("redis://h:0", "is not a well-formed address"),
-        ("redis://[::1", "is not a well-formed address"),
+        ("redis://h:6379x", "is not a well-formed URL"),
+        ("redis://h:0", "is not a well-formed URL"),
+        ("redis://[::1", "is not a well-formed URL"),
         ("redis://u:p@ss@h", "%40 for @"),
         ("redis://u:p ss@h", "has a space"),
         ("redis://bücher.example", "not ASCII"),
@@ -191,18 +191,18 @@ def test_an_address_where_rate_limits_can_be_counted(value: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("OIDC_ISSUER", "login.example.edu", "is not a web address"),
-        ("OIDC_ISSUER", "file:///etc/passwd", "is not a web address"),
-        ("OIDC_ISSUER", "https://", "is not a web address"),
+        ("OIDC_ISSUER", "login.example.edu", "is not a URL"),
+        ("OIDC_ISSUER", "file:///etc/passwd", "is not a URL"),
+        ("OIDC_ISSUER", "https://", "is not a URL"),
         ("OIDC_ISSUER", "http://login.example.edu", "must begin with https"),
         ("OIDC_ISSUER", "https://u@login.example.edu", "has a user name or password"),
-        ("OIDC_JWKS_URL", "https://login.example.edu:port/keys", "is not a well-formed address"),
+        ("OIDC_JWKS_URL", "https://login.example.edu:port/keys", "is not a well-formed URL"),
         ("OIDC_JWKS_URL", "https://bücher.example/keys", "xn--"),
         ("CORS_ORIGINS", "https://a.example, https://b.example/path", "not an origin (number 2)"),
         ("CORS_ORIGINS", "https://a.example?x", "not an origin (number 1)"),
         ("CORS_ORIGINS", "https://*.example", "not an origin"),
         ("CORS_ORIGINS", "https://u@a.example", "not an origin"),
-        ("CORS_ORIGINS", "https://a.example:port", "is not a well-formed address"),
+        ("CORS_ORIGINS", "https://a.example:port", "is not a well-formed URL"),
         ("DATABASE_URL", "postgresql://h:99999/db", "names a port"),
         ("DATABASE_URL", "postgresql://h:port/db", "percent-encoded"),
     ],

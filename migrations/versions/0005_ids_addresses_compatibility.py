@@ -26,7 +26,7 @@ from course_management.database.migrations import MigrationRefused
 from course_management.database.rebuilding import rebuild, replacing, together, with_lines, without_lines
 
 # Not a frozen copy: the stored form must be the one that the running version computes.
-from course_management.schemas.addresses import canonical_address
+from course_management.schemas.email_addresses import canonical_address
 
 revision = "0005"
 down_revision = "0004"

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import listening
+from . import network_addresses
 from .access import keys
-from .addresses import LOOPBACK
 from .config import Settings
 from .database import db, kind_of, schema_state, why
 from .database.migrations import NEWER
@@ -61,7 +60,7 @@ def _callers(settings: Settings) -> Iterator[Finding]:
             return
     except SQLAlchemyError:
         return  # said of the database below; until it answers, nobody is let in
-    if not listening.is_open(settings.host, settings.port):
+    if not network_addresses.accepts_other_machines(settings.host, settings.port):
         yield Finding(
             "No authentication is configured, so only programs on this machine are served, and all of them (protected "
             "mode). Create a key with `course-management keys create`, or set OIDC_ISSUER."
@@ -76,10 +75,10 @@ def _callers(settings: Settings) -> Iterator[Finding]:
 
 def _network(settings: Settings) -> Iterator[Finding]:
     try:
-        listening.resolve(settings.host, settings.port)
+        network_addresses.resolve(settings.host, settings.port)
     except ValueError as error:
         yield Finding(str(error), dangerous=True)
-    if listening.is_open(settings.host, settings.port):
+    if network_addresses.accepts_other_machines(settings.host, settings.port):
         yield Finding(
             f"HOST={settings.host} takes connections from other machines, and this server speaks no TLS: keys and "
             "tokens can be read on the way. Leave HOST at 127.0.0.1 behind a proxy that does, or keep that network "
@@ -87,7 +86,7 @@ def _network(settings: Settings) -> Iterator[Finding]:
         )
     url = settings.database_url
     host = str(url.host or url.query.get("host") or "")
-    local = not host or host in LOOPBACK or host.startswith("/")
+    local = not host or host.startswith("/") or network_addresses.is_this_machine(host)
     if url.get_backend_name() == "postgresql" and not local and url.query.get("sslmode") not in ENCRYPTED:
         yield Finding(
             "DATABASE_URL names another machine without sslmode=verify-full: its traffic can be read and changed."

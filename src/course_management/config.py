@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from . import environment
-from .addresses import origins, storage_uri, web_address
+from .urls import origins, storage_uri, web_address
 
 MIB = 1024 * 1024
 MAX_PORT = 65_535

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select, text
 from . import models  # noqa: F401 - whose ids are generated
 from .database import db, sequences
 from .models import students
-from .schemas.addresses import canonical_address
+from .schemas.email_addresses import canonical_address
 
 EVIDENCE = 20
 """Rows that are shown for a broken invariant."""

@@ -116,6 +116,8 @@ ELSEWHERE: list[dict[str, Any]] = [
     {"headers": {"Host": "localhost.example.edu"}},
     {"headers": {"Host": "127.0.0.1.example.edu"}},
     {"headers": {"Host": "127.0.0.1@example.edu"}},
+    {"headers": {"Host": "[::1%25example.edu]"}},
+    {"headers": {"Host": "[::1]example.edu"}},
     {"headers": {"Host": ""}},
     {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}},
     {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/0.9"}},

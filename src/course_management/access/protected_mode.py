@@ -11,8 +11,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-ADDRESS = re.compile(r"127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3}")
-HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+from ..network_addresses import is_loopback, is_this_machine
+
+HOST = re.compile(r"(\[(?P<ipv6>[^]]+)\]|(?P<name>[^:]+))(:\d{1,5})?")
+"""A Host header: a bracketed IPv6 address, an IPv4 address or a name; perhaps a port."""
 PROTOCOLS = {"HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"}
 """nginx before 1.29.7 speaks HTTP/1.0 to the server behind it unless told otherwise; hardly any client does."""
 
@@ -51,8 +53,9 @@ def is_direct_and_local(environ: Mapping[str, Any]) -> bool:
     The Host keeps out pages of strangers in a browser on this machine whose name was made to mean 127.0.0.1.
     """
     return (
-        ADDRESS.fullmatch(environ.get("REMOTE_ADDR") or "") is not None
-        and HOST.fullmatch(environ.get("HTTP_HOST") or "") is not None
+        is_loopback(environ.get("REMOTE_ADDR") or "")
+        and (host := HOST.fullmatch(environ.get("HTTP_HOST") or "")) is not None
+        and is_this_machine(host["ipv6"] or host["name"])
         and environ.get("SERVER_PROTOCOL") in PROTOCOLS
         and not _tell_of_a_proxy(tuple(environ))
     )

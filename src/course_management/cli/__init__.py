@@ -12,14 +12,14 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import __version__, background, checks, demo, listening, log_output, logs, server
+from .. import __version__, background, checks, demo, log_output, logs, network_addresses, server
 from ..__main__ import INTERRUPTED
-from ..addresses import without_password
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..services import Context, enrollment
+from ..urls import without_password
 from . import streams
 from .keys import keys
 from .migrate import migrate
@@ -61,7 +61,7 @@ def serve() -> None:
     settings = Settings.load()
     logs.configure(settings)
     try:
-        listen = listening.choose(settings.host, settings.port)
+        listen = network_addresses.choose(settings.host, settings.port)
     except ValueError as error:
         raise ConfigurationError([str(error)]) from None
     settings, address = replace(settings, host=listen.ip), listen.url

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Student(Base):
-    """A person who takes courses. The service stores `email` in its canonical form (`schemas.addresses`)."""
+    """A person who takes courses. The service stores `email` in its canonical form (`schemas.email_addresses`)."""
 
     __tablename__ = "students"
 

@@ -14,8 +14,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from ..database.types import MAX_ID
-from .addresses import canonical_address
 from .characters import clean
+from .email_addresses import canonical_address
 
 MAX_COURSES = 100
 MAX_ERRORS = 100

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_management.schemas.addresses import canonical_address
 from course_management.schemas.characters import clean
+from course_management.schemas.email_addresses import canonical_address
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Checks of settings that are addresses of other services.
+"""Settings that are URLs of other services: their checks, and how they are shown.
 
-Such an address may carry a password, also where it does not belong, so no sentence here repeats any part of it.
+A URL may contain a password, also by mistake, so no message here repeats any part of it.
 """
 
 from __future__ import annotations
@@ -9,27 +9,28 @@ from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy.engine import URL
 
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+from .network_addresses import is_this_machine
+
 STORAGES = ("memory", "redis", "rediss", "redis+unix")
-"""Schemes of `limits` that work with the packages of this service."""
+"""Schemes of `limits` that work with the installed packages."""
 
 
 def web_address(text: str) -> str:
-    """Check an address with https, or with http on this machine; empty is allowed."""
+    """Check a URL with https, or with http on this machine; it may be empty."""
     if not text:
         return text
     parts = _split(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is not a web address; write https://host/path")
+        raise ValueError("is not a URL; write https://host/path")
     if "@" in parts.netloc:
         raise ValueError("has a user name or password, which is not supported; write https://host/path")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("must begin with https: whoever can change the response can make tokens")
+    if parts.scheme == "http" and not is_this_machine(parts.hostname):
+        raise ValueError("must begin with https, or the response could be changed on the way to accept forged tokens")
     return text
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Check a list of origins, separated by commas: scheme, host and port, and nothing behind them."""
+    """Check a list of origins, separated by commas: scheme, host and port only."""
     found = tuple(each.strip().rstrip("/") for each in text.split(",") if each.strip())
     for number, each in enumerate(found, 1):
         parts = _split(each)
@@ -40,7 +41,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def storage_uri(text: str) -> str:
-    """Check where rate limits are counted: in memory, or in a Redis; nothing connects."""
+    """Check where rate limits are counted, in memory or in Redis, without connecting."""
     text = text.strip()
     parts = _split(text)
     if parts.scheme not in STORAGES:
@@ -51,36 +52,36 @@ def storage_uri(text: str) -> str:
         raise ValueError("names no host; write redis://host:6379")
     if parts.scheme != "redis+unix" and not (parts.path.strip("/") or "0").isdigit():
         raise ValueError("names a database of Redis that is not a number; write redis://host:6379/0")
-    from redis import ConnectionPool  # noqa: PLC0415 - some MB in each worker, for services that use it
+    from redis import ConnectionPool  # noqa: PLC0415 - several MB per worker, only where it is used
 
     try:
         ConnectionPool.from_url(text.replace("redis+unix:", "unix:", 1)).make_connection()
-    except Exception:  # noqa: BLE001 - its text may repeat the address
+    except Exception:  # noqa: BLE001 - its message may repeat the URL
         raise ValueError("has a parameter that Redis does not know, or with a wrong value") from None
     return text
 
 
 def without_password(url: URL) -> str:
-    """Return the address of the database as it may be shown, and as a person writes it."""
+    """Return the URL of the database without its driver and secrets, to be shown."""
     secret = [name for name in url.query if "password" in name]
     shown = url.difference_update_query(secret).set(drivername=url.get_backend_name())
     return shown.render_as_string(hide_password=True)
 
 
 def _split(text: str) -> SplitResult:
-    """Take an address apart. Raises `ValueError` with a sentence if any part of it cannot be read."""
+    """Split a URL. Raises `ValueError` with a sentence if any part of it is not valid."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(
             "has a space or a character that is not ASCII; write a host name as xn--..., anything else percent-encoded"
         )
     try:
         parts = urlsplit(text)
-        well_formed = parts.port != 0 and parts.netloc.count("@") < 2  # noqa: PLR2004 - or of two, one is not encoded
-    except ValueError:  # its text repeats the address
+        well_formed = parts.port != 0 and parts.netloc.count("@") < 2  # noqa: PLR2004 - a second @ is not encoded
+    except ValueError:  # its message repeats the URL
         well_formed = False
     if not well_formed:
         raise ValueError(
-            "is not a well-formed address; check the port and the brackets, and write special characters of a password "
+            "is not a well-formed URL; check the port and the brackets, and write special characters of a password "
             "percent-encoded: %40 for @, %2F for /, %3A for :, %23 for #"
         )
     return parts

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from course_management import listening
-from course_management.listening import Address
+from course_management import network_addresses
+from course_management.network_addresses import Address
 
 KNOWN = {
     "localhost": ["::1", "127.0.0.1"],
@@ -66,13 +66,13 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_host_is_resolved_printed_and_judged(host: str, ip: str, url: str, is_loopback: bool) -> None:
-    address = listening.resolve(host, 8000)[0]
-    assert (address.ip, address.url, address.is_loopback) == (ip, url, is_loopback)
-    assert listening.is_open(host, 8000) == (not is_loopback)
+    address = network_addresses.resolve(host, 8000)[0]
+    assert (address.ip, address.url, network_addresses.is_loopback(address.ip)) == (ip, url, is_loopback)
+    assert network_addresses.accepts_other_machines(host, 8000) == (not is_loopback)
 
 
 def test_a_name_that_may_mean_another_machine_is_not_local() -> None:
-    assert listening.is_open("elsewhere", 8000)
+    assert network_addresses.accepts_other_machines("elsewhere", 8000)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_name_that_may_mean_another_machine_is_not_local() -> None:
 )
 def test_a_host_that_is_no_address_is_explained(host: str, hint: str) -> None:
     with pytest.raises(ValueError, match=r"HOST is .*\.$") as caught:
-        listening.resolve(host, 8000)
+        network_addresses.resolve(host, 8000)
     assert hint in str(caught.value)
     assert host in str(caught.value)
-    assert not listening.is_open(host, 8000)
+    assert not network_addresses.accepts_other_machines(host, 8000)
 
 
 @pytest.mark.parametrize(
@@ -116,26 +116,26 @@ def test_a_host_that_is_no_address_is_explained(host: str, hint: str) -> None:
 def test_an_address_that_cannot_be_used_is_explained(
     monkeypatch: pytest.MonkeyPatch, number: int, sentence: str
 ) -> None:
-    monkeypatch.setattr(listening, "RETRY_S", 0)
-    monkeypatch.setattr(listening, "_why_not", lambda _: OSError(number, os.strerror(number)))
+    monkeypatch.setattr(network_addresses, "RETRY_S", 0)
+    monkeypatch.setattr(network_addresses, "_listen_error", lambda _: OSError(number, os.strerror(number)))
     with pytest.raises(ValueError, match=sentence):
-        listening.choose("campus", 80)
+        network_addresses.choose("campus", 80)
 
 
 def test_a_port_that_becomes_free_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     busy = [OSError(errno.EADDRINUSE, "in use")] * 3
-    monkeypatch.setattr(listening, "_why_not", lambda _: busy.pop() if busy else None)
-    assert listening.choose("campus", 80) == Address("192.0.2.7", 80)
+    monkeypatch.setattr(network_addresses, "_listen_error", lambda _: busy.pop() if busy else None)
+    assert network_addresses.choose("campus", 80) == Address("192.0.2.7", 80)
 
 
 def test_where_ipv4_cannot_be_used_the_next_address_of_a_name_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def why_not(address: Address) -> OSError | None:
         return None if ":" in address.ip else OSError(errno.EADDRNOTAVAIL, "not available")
 
-    monkeypatch.setattr(listening, "_why_not", why_not)
-    assert listening.choose("localhost", 8000) == Address("::1", 8000)
+    monkeypatch.setattr(network_addresses, "_listen_error", why_not)
+    assert network_addresses.choose("localhost", 8000) == Address("::1", 8000)
 
 
 def test_a_port_in_use_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        assert listening._why_not(Address("127.0.0.1", other.getsockname()[1])) is not None  # noqa: SLF001
+        assert network_addresses._listen_error(Address("127.0.0.1", other.getsockname()[1])) is not None  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""The canonical form of an e-mail address: addresses that mean the same mailbox are the same text.
+"""The canonical form of e-mail addresses: two addresses of one mailbox have the same form.
 
 The domain is in lower case, in Unicode, as IDNA 2008 maps it (UTS 46, non-transitional): `xn--bcher-kva.example` is
 `bücher.example`. The standard library's `idna` codec is IDNA 2003, in which `straße.example` is `strasse.example`: two
@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[a-z0-9._+-]+@(?!.*xn--)[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def canonical_address(text: str) -> str:
-    """Return the canonical form of an e-mail address. Raises `ValueError` when it is none."""
+    """Return the canonical form of an e-mail address. Raises `ValueError` if it is not valid."""
     if not _PLAIN.fullmatch(text):
         local, at, domain = unicodedata.normalize("NFKC", text.strip()).rpartition("@")
         if not at:
@@ -41,7 +41,7 @@ def _local(text: str) -> str:
     if quoted := _QUOTED.fullmatch(text):
         text = re.sub(r"\\(.)", r"\1", quoted[1])
     folded = unicodedata.normalize("NFKC", text.casefold())
-    while folded != text:  # folding can make what composes, and composing what folds
+    while folded != text:  # folding can produce what NFKC composes, and the reverse
         text, folded = folded, unicodedata.normalize("NFKC", folded.casefold())
     if quoted and not _ATOM.fullmatch(text):
         text = '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
@@ -49,10 +49,10 @@ def _local(text: str) -> str:
 
 
 def _domain(text: str) -> tuple[str, str]:
-    """The domain in ASCII and in Unicode; a dot at the end, which names the root, is dropped."""
+    """Return the domain in ASCII and in Unicode, without the final dot that names the root."""
     text = text.lower()
     if text.startswith("["):
-        return text, text  # an address of the internet protocol
+        return text, text  # an IP address
     try:
         if not text.isascii():
             text = idna.uts46_remap(text, std3_rules=True, transitional=False)
@@ -63,7 +63,7 @@ def _domain(text: str) -> tuple[str, str]:
 
 
 def _label(text: str) -> tuple[str, str]:
-    """One part of a domain in ASCII and in Unicode."""
+    """Return one label of a domain in ASCII and in Unicode."""
     if not text.isascii():
         return idna.alabel(text).decode(), text
     if text.startswith("xn--"):
@@ -72,5 +72,5 @@ def _label(text: str) -> tuple[str, str]:
             if idna.alabel(unicode).decode() == text:
                 return text, unicode
         except (idna.IDNAError, UnicodeError):
-            pass  # no name of IDNA 2008, as of emoji; its ASCII form is then the only one
+            pass  # not valid in IDNA 2008 (an emoji, for example): it has an ASCII form only
     return text, text

@@ -1,8 +1,9 @@
-"""The address that the server listens on, from whatever HOST names: a name, an IPv4 or IPv6 address, or all of them."""
+"""Addresses of this machine: the one that the server listens on, as HOST names it, and which ones are loopback."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import ipaddress
 import re
 import socket
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 ALL = "*"
 NAME_WITH_PORT = re.compile(r"(?P<host>\[[^]]*\]|[^:\[\]]+):(?P<port>\d+)")
 RETRY_S = 2.0
-"""How long to wait for a port in use: workers whose parent has just been killed free it within a second."""
+"""How long to wait for a port in use: workers whose parent was just killed free it within a second."""
 PAUSE_S = 0.1
 
 
@@ -31,20 +32,21 @@ class Address:
             ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")  # noqa: PLR2004 - IPv4
         return f"http://{ip}:{self.port}" if ip.version == 4 else f"http://[{ip}]:{self.port}"  # noqa: PLR2004
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only programs on this machine can connect."""
-        return is_loopback(self.ip)
 
-
+@functools.lru_cache(maxsize=256)
 def is_loopback(ip: str) -> bool:
-    """Return whether an IP address is a loopback address; false for a name."""
+    """Return whether an IP address is a loopback address, also mapped to IPv6; false for a name or a zone."""
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    return "%" not in ip and bool((mapped or address).is_loopback)
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host (without port and brackets) is `localhost` or a loopback address."""
+    return host.lower() == "localhost" or is_loopback(host)
 
 
 def resolve(host: str, port: int) -> list[Address]:
@@ -55,28 +57,27 @@ def resolve(host: str, port: int) -> list[Address]:
     if found := NAME_WITH_PORT.fullmatch(text):
         raise ValueError(f"HOST is {host!r}, with a port. Write HOST={found['host']} and PORT={found['port']}.")
     if "%" in text:
-        raise ValueError(f"HOST is {host!r}, with a zone. The server cannot use it. Write HOST=:: for all.")
+        raise ValueError(f"HOST is {host!r}, with a zone, which is not supported. Write HOST=:: for all addresses.")
     name = "0.0.0.0" if text == ALL else text.removeprefix("[").removesuffix("]")  # noqa: S104 - the operator's choice
     try:
-        answers = socket.getaddrinfo(name.removesuffix("."), port, type=socket.SOCK_STREAM)
+        found_addresses = socket.getaddrinfo(name.removesuffix("."), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise ValueError(f"HOST is {host!r}, a name that cannot be resolved{why}. Write an IP address.") from None
-    by_family = sorted(answers, key=lambda answer: answer[0] != socket.AF_INET)
-    unique = dict.fromkeys(_plain(str(answer[4][0])) for answer in by_family if "%" not in str(answer[4][0]))
+    by_family = sorted(found_addresses, key=lambda each: each[0] != socket.AF_INET)
+    unique = dict.fromkeys(_unmapped(str(each[4][0])) for each in by_family if "%" not in str(each[4][0]))
     return [Address(ip, port) for ip in unique]
 
 
-def _plain(ip: str) -> str:
-    """Write an IPv4 address that is mapped to IPv6 as IPv4: clients then connect, and are judged, as IPv4."""
-    address = ipaddress.ip_address(ip)
-    return str(getattr(address, "ipv4_mapped", None) or ip)
+def _unmapped(ip: str) -> str:
+    """Write an IPv4 address that is mapped to IPv6 as IPv4, which is how its clients connect."""
+    return str(getattr(ipaddress.ip_address(ip), "ipv4_mapped", None) or ip)
 
 
-def is_open(host: str, port: int) -> bool:
-    """Return whether a server on HOST can be reached from other machines; false if HOST cannot be resolved."""
+def accepts_other_machines(host: str, port: int) -> bool:
+    """Return whether other machines can reach a server on HOST; false if HOST cannot be resolved."""
     try:
-        return not all(address.is_loopback for address in resolve(host, port))
+        return not all(is_loopback(address.ip) for address in resolve(host, port))
     except ValueError:
         return False
 
@@ -84,13 +85,13 @@ def is_open(host: str, port: int) -> bool:
 def choose(host: str, port: int) -> Address:
     """Return the first address that HOST names and a server can listen on. Raises `ValueError` with a sentence.
 
-    Workers share a port, so a second server would take half of the requests, and nobody would notice: a port in use is
-    an error.
+    A port in use is an error: worker processes share a port, so a second server would silently get half of the
+    requests.
     """
     addresses = resolve(host, port)
     deadline = time.monotonic() + RETRY_S
     while True:
-        errors = [_why_not(each) for each in addresses]
+        errors = [_listen_error(each) for each in addresses]
         if None in errors:
             return addresses[errors.index(None)]
         if errno.EADDRINUSE not in {error.errno for error in errors if error} or time.monotonic() > deadline:
@@ -98,8 +99,8 @@ def choose(host: str, port: int) -> Address:
         time.sleep(PAUSE_S)
 
 
-def _why_not(address: Address) -> OSError | None:
-    """Try to listen on an address; the error if that is not possible."""
+def _listen_error(address: Address) -> OSError | None:
+    """Try to bind an address; return the error if that fails."""
     try:
         family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
