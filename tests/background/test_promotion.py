@@ -88,7 +88,7 @@ def run(app: Flask) -> Callable[[PromotionJob], list[int]]:
 @pytest.fixture
 def background(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The background work of the test's database, with short pauses."""
-    for name in ("LOOK_S", "TRY_S", "LONGEST_REST_S"):
+    for name in ("IDLE_S", "TRY_S", "LONGEST_REST_S"):
         monkeypatch.setattr(worker, name, 0.01)
     running = Worker(Settings.load({"DATABASE_URL": database.render_as_string(hide_password=False)}, {}))
     running.start()

@@ -69,7 +69,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
 @pytest.fixture
 def start(nowhere: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Worker]]:
     """Starts workers whose pauses are short; they are stopped at the end."""
-    for name in ("LOOK_S", "TRY_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "LONGEST_REST_S"):
+    for name in ("IDLE_S", "TRY_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "LONGEST_REST_S"):
         monkeypatch.setattr(module, name, 0.01)
     started: list[Worker] = []
 

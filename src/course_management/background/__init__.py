@@ -1,16 +1,17 @@
-"""Background work: what the service does when no request asks for it.
+"""Background work: jobs that no request triggers, done by one process per database.
 
-One list of jobs (`jobs.py`), and one leader per database that works on them while it holds the lease (`lease.py`).
+`jobs` has the list of jobs and runs one, `promotion` is the first; `worker` is the thread that runs them while it holds
+the lease (`lease`); `backoff` gives the pauses after failures.
 
 - **Jobs find their work from the state of the database.** No message can be lost, and a crash needs no recovery.
-- **The lease saves work; correctness never depends on it.** A leader that was frozen may come back after its lease has
-  expired and do one more step beside its successor. Every step is one transaction that is safe whoever runs it, and
-  however many do at the same time.
-- **The database's time limits are those of a request.** A step ends when they are over, is tried again later, and never
-  delays a shutdown. The background work has a connection of its own, beside those of the requests.
+- **The lease only saves work; correctness never depends on it.** A frozen leader may resume after its lease has expired
+  and do one more step beside its successor. Every step is one transaction that is safe in any process, and in several
+  at the same time.
+- **The time limits of the database are those of a request.** A step that exceeds them fails, is tried again later, and
+  never delays a shutdown. Background work has its own connection, in addition to those of the requests.
 
-`serve` does background work in its worker processes unless `BACKGROUND=off`. Under another WSGI server nothing does:
-run `course-management worker` beside that server.
+`serve` does background work in its worker processes unless `BACKGROUND=off`. Under another WSGI server, run
+`course-management worker` beside it.
 """
 
 from __future__ import annotations

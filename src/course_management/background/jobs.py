@@ -1,7 +1,7 @@
-"""The list of jobs, and how one of them runs.
+"""The list of jobs, and running one of them.
 
 A job is a generator function: each `next` does one short step, which is one transaction, and the generator ends when
-nothing is left to do. So one thread can renew its lease, stop, and be fair to all jobs between any two steps.
+nothing is left to do. So a thread can renew its lease, stop, or turn to another job between any two steps.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import is_missing, is_unavailable, kind_of
 from ..logs import frames_of
+from .backoff import Backoff
 from .promotion import PromotionJob
 
 LONGEST_PAUSE_S = 60.0
-"""Longest pause of a job that fails again and again."""
+"""Longest pause of a job that keeps failing."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that is looked for every `every_s` seconds; `steps` begins a run."""
+    """Work that may be due every `every_s` seconds; `steps` begins a run."""
 
     name: str
     steps: Callable[[], Iterator[object]]
@@ -33,23 +34,23 @@ class Job:
 
 
 def all_jobs() -> list[Job]:
-    """Every job of the service. Each list has state of its own: which work was postponed, and until when."""
+    """Make the list of all jobs. Each list has its own state: which work is postponed, and until when."""
     return [Job("promotion", PromotionJob().steps, every_s=1.0)]
 
 
-class Running:
-    """One job of one worker: its present run, and when the next one begins."""
+class JobRunner:
+    """One job of one worker: its current run, and when the next one begins."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._steps: Iterator[object] | None = None
         self._due_at = 0.0
-        self._failures = 0
+        self._backoff = Backoff(job.every_s, LONGEST_PAUSE_S)
 
     def step(self) -> bool:
-        """Do one step if the job is due. Returns whether there was one.
+        """Do one step if the job is due. Returns whether a step was done.
 
-        A failed job pauses, longer each time, and the others go on. Raises only what concerns them all: that the
+        A job that fails pauses, longer each time, while the others continue. Raises only what concerns all jobs: the
         database is unavailable, or was not migrated.
         """
         if self._steps is None:
@@ -60,7 +61,7 @@ class Running:
             next(self._steps)
         except StopIteration:
             self._end_run(self._job.every_s)
-            self._failures = 0
+            self._backoff.reset()
             return False
         except Exception as error:
             if isinstance(error, SQLAlchemyError) and (is_unavailable(error) or is_missing(error)):
@@ -71,12 +72,11 @@ class Running:
         return True
 
     def end(self) -> None:
-        """Abandon the present run; the next one finds what is left."""
+        """Abandon the current run; the next one finds the remaining work."""
         self._end_run(0.0)
 
     def _failed(self, error: Exception) -> None:
-        self._end_run(min(self._job.every_s * 2.0**self._failures, LONGEST_PAUSE_S))
-        self._failures = min(self._failures + 1, 10)
+        self._end_run(self._backoff.fail())
         facts = {"error": type(error).__name__, "kind": kind_of(error), "frames": frames_of(error)}
         log.error("background.job_failed", job=self._job.name, **facts)
 

@@ -1,11 +1,11 @@
 """The lease: which process does the background work of a database.
 
 PostgreSQL: a row of the table `leases`, by the database's clock alone, so that the clocks of machines may differ. It is
-no advisory lock, because behind PgBouncer a session belongs to nobody.
+not an advisory lock, because behind PgBouncer a client does not keep its session.
 
-SQLite: a lock on a file beside the database, which the kernel releases when the process ends, so that an idle school
-writes nothing. The file is a separate one: closing any descriptor of a file drops all POSIX locks that the process has
-on it, and SQLite's locks on its own files are such locks.
+SQLite: a lock on a file beside the database, which the kernel releases when the process ends, so that an idle service
+writes nothing. The file is a separate one, because closing any descriptor of a file releases all POSIX locks that the
+process has on it, and SQLite uses such locks on its own files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..models import leases
 
 NAME = "background"
 LEASE_S = 12.0
-"""How long a lease is good for once it is taken or renewed."""
+"""How long a lease is valid after it was taken or renewed."""
 RENEW_S = 5.0
 """How often the leader renews it."""
 TRY_S = 3.0
@@ -38,12 +38,12 @@ _holder = bindparam("by", type_=String)
 _until = func.now() + bindparam("lasts", type_=Interval)
 _new = insert(leases).from_select(
     ["name", "holder", "expires_at"],
-    # While somebody else holds it, not even a row is locked: trying writes nothing.
+    # While another process holds the lease, not even a row is locked: trying writes nothing.
     select(_name, _holder, _until).where(
         ~exists().where(leases.c.name == _name, leases.c.holder != _holder, leases.c.expires_at > func.now())
     ),
 )
-# Of several who find it free at once, the first one gets it: the others look again under the lock of the row.
+# When several find it free at the same time, the first one gets it: the others check again under the row lock.
 _TAKE = _new.on_conflict_do_update(
     index_elements=["name"],
     set_={"holder": _new.excluded.holder, "expires_at": _new.excluded.expires_at},
@@ -53,40 +53,40 @@ _RELEASE = delete(leases).where(leases.c.name == _name, leases.c.holder == _hold
 
 
 class Lease(Protocol):
-    """What a leader holds."""
+    """The right to do the background work."""
 
     def acquire(self) -> bool:
-        """Take the lease, or renew it. Returns whether this process holds it now."""
+        """Take or renew the lease. Returns whether this process holds it now."""
 
     def release(self) -> None:
-        """Give it back, so that another process can take it at once."""
+        """Return the lease, so that another process can take it at once."""
 
 
 class RowLease:
-    """A lease in the table `leases`; for use in the app's context. Raises SQLAlchemy's errors."""
+    """A lease in the table `leases`, for use in an application context. Raises SQLAlchemy's errors."""
 
     def __init__(self) -> None:
         self.holder = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(8)}"
 
     def acquire(self) -> bool:
-        """Take the lease if it is free or has expired, or renew it: one statement, safe to repeat."""
+        """Take or renew the lease if no other process holds a valid one: one statement, safe to repeat."""
         values = {"lease": NAME, "by": self.holder, "lasts": timedelta(seconds=LEASE_S)}
         return bool(autocommit(_TAKE, values))
 
     def release(self) -> None:
-        """Remove the row, if it is still ours."""
+        """Remove the row, if this process still holds the lease."""
         autocommit(_RELEASE, {"lease": NAME, "by": self.holder})
 
 
 class FileLease:
-    """A lock on a file, made with mode 600 if it is not there. Raises `OSError`."""
+    """A lock on a file, which is created with mode 600. Raises `OSError`."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Lock the file, or find that it is locked by this very object already."""
+        """Lock the file, unless this object has locked it already."""
         if self._descriptor is not None:
             return True
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -101,12 +101,12 @@ class FileLease:
         return True
 
     def release(self) -> None:
-        """Unlock the file; it stays where it is, since another process may just be opening it."""
+        """Unlock the file. It is not removed, because another process may be opening it at this moment."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def lease_of(database: URL) -> RowLease | FileLease:
-    """The lease of the background work of a database."""
+    """Make the lease for the background work of a database."""
     return FileLease(f"{database.database}-leader") if database.get_backend_name() == "sqlite" else RowLease()

@@ -1,4 +1,4 @@
-"""The job that promotes wherever a seat is free while students wait for it."""
+"""The job that promotes students from waitlists where seats are free."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from collections.abc import Iterator
 
 from ..services import Context
 from ..services.enrollment import due_courses, promote_batch
+from .backoff import Backoff
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""How long a course is left alone after a batch that promoted nobody: doubled each time, up to the longest."""
+"""Pauses of a course after batches that promoted no student."""
 
 
 class PromotionJob:
-    """Promotes batch by batch, the courses in turn, until no student waits beside a free seat.
+    """Promotes in batches, one course after another, until no student waits for a free seat.
 
-    A course where nobody could be promoted (another transaction holds it, or its counters were tampered with) is left
-    alone for a while, so that it neither stops the others nor fills the log.
+    A course in which no student could be promoted (another transaction has locked it, or its counters are wrong) is
+    postponed, so that it neither blocks the others nor fills the log.
     """
 
     def __init__(self) -> None:
-        self._postponed: dict[int, tuple[float, float]] = {}
-        """By course: until when, as of `time.monotonic`, and the pause that led there."""
+        self._postponed: dict[int, tuple[float, Backoff]] = {}
+        """By course: until when, on the clock of `time.monotonic`, and the pauses."""
 
     def steps(self) -> Iterator[int]:
-        """One run; yields after each transaction how many it promoted. Raises SQLAlchemy's errors."""
+        """Do one run; yield the number of promoted students after each transaction. Raises SQLAlchemy's errors."""
         while courses := self._due():
             for course_id in courses:
                 promoted = promote_batch(course_id, Context())
-                self._note(course_id, promoted)
+                if promoted:
+                    self._postponed.pop(course_id, None)
+                else:
+                    self._postpone(course_id)
                 yield promoted
                 if not promoted:
-                    break  # look again: if the database is down, this is how the worker is told
+                    break  # query again: if the database is unavailable, that raises its error to the worker
 
     def _due(self) -> list[int]:
         due = due_courses()
-        # Whoever is not due any more starts afresh the next time.
+        # A course that is no longer due starts with the first pause next time.
         self._postponed = {each: self._postponed[each] for each in due if each in self._postponed}
         now = time.monotonic()
         return [each for each in due if each not in self._postponed or self._postponed[each][0] <= now]
 
-    def _note(self, course_id: int, promoted: int) -> None:
-        if promoted:
-            self._postponed.pop(course_id, None)
-            return
-        _, last = self._postponed.get(course_id, (0.0, 0.0))
-        pause = min(max(2 * last, FIRST_PAUSE_S), LONGEST_PAUSE_S)
-        self._postponed[course_id] = (time.monotonic() + pause, pause)
+    def _postpone(self, course_id: int) -> None:
+        _, backoff = self._postponed.get(course_id, (0.0, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)))
+        self._postponed[course_id] = (time.monotonic() + backoff.fail(), backoff)

@@ -1,4 +1,4 @@
-"""The worker: a thread that holds the lease, or waits for it, and then does a step of each job in turn."""
+"""The worker: a thread that waits for the lease, and while it holds it, does a step of each job in turn."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import checks, database
 from ..config import Settings
-from .jobs import Job, Running, all_jobs
+from .backoff import Backoff
+from .jobs import Job, JobRunner, all_jobs
 from .lease import RENEW_S, TRY_S, Lease, lease_of
 
-LOOK_S = 0.25
-"""How long an idle leader sleeps at most before it looks which job is due, and whether it was stopped."""
+IDLE_S = 0.25
+"""How long an idle leader sleeps before it checks again which jobs are due."""
 LONGEST_REST_S = 0.25
 """Longest pause between two steps."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
-"""How long to wait for a database that is unavailable before the next try: doubled each time."""
+"""Pauses before the next try while the database is unavailable."""
 STOP_S = 3.0
-"""How long the end of a process waits for the present step to end; a database that is frozen may hold it."""
+"""How long an ending process waits for the current step, which a frozen database may block."""
 
 log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Does the background work of one database while it is the leader, with one connection of its own."""
+    """Does the background work of one database while it is the leader, with its own connection."""
 
     def __init__(self, settings: Settings, jobs: Sequence[Job] | None = None, lease: Lease | None = None) -> None:
         self._app = database.app_with_one_connection(settings)
-        self._jobs = [Running(job) for job in (all_jobs() if jobs is None else jobs)]
+        self._jobs = [JobRunner(job) for job in (all_jobs() if jobs is None else jobs)]
         self._lease = lease or lease_of(settings.database_url)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="background", daemon=True)
         self._limit_s = settings.database_deadline_ms / 1000
         self._leads = False
         self._renew_at = 0.0
-        self._failures = 0
+        self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
 
     def start(self) -> None:
-        """Start the thread. The end of the process stops it and gives the lease back, if its step ends in time."""
+        """Start the thread. The end of the process stops it and returns the lease, if the step ends in time."""
         self._thread.start()
-        # Worker processes end without the functions of `atexit`. The last log lines are written after this.
+        # Worker processes of `serve` do not run `atexit` functions. The last log lines are written after this.
         Finalize(None, self._finish, exitpriority=2)
 
     def stop(self) -> None:
-        """Ask the thread to end after its present step, which is one transaction. Returns at once."""
+        """Tell the thread to end after its current step, which is one transaction. Returns at once."""
         self._stopping.set()
 
     def join(self, timeout_s: float) -> bool:
@@ -71,27 +72,27 @@ class Worker:
             self._end()
 
     def _turn(self) -> float:
-        """Look after the lease, and do a step of each job that is due. Returns seconds to wait before the next turn."""
+        """Renew the lease, and do a step of each job that is due. Returns the seconds to wait before the next turn."""
         began = time.monotonic()
         try:
             if not self._is_leader():
                 self._recovered()
                 return TRY_S
             worked = [self._step(job) for job in self._jobs if not self._stopping.is_set()]
-        except Exception as error:  # noqa: BLE001 - whatever it was, the thread goes on
+        except Exception as error:  # noqa: BLE001 - the thread must survive any error
             return self._failed(error)
         self._recovered()
-        # As long as the step took, others have the courses (and SQLite's one writer) to themselves.
-        return min(time.monotonic() - began, LONGEST_REST_S) if any(worked) else LOOK_S
+        # Rest for as long as the step took: requests get the courses (and SQLite's one writer) half of the time.
+        return min(time.monotonic() - began, LONGEST_REST_S) if any(worked) else IDLE_S
 
-    def _step(self, job: Running) -> bool:
+    def _step(self, job: JobRunner) -> bool:
         with database.time_limit(self._limit_s):
             return job.step()
 
     def _is_leader(self) -> bool:
-        """Whether this process holds the lease; renews it when that is due.
+        """Return whether this process holds the lease, after renewing it when that is due.
 
-        By the clock of this process since before it asked: a process that was frozen renews before its next step.
+        The time is measured from before the last renewal, so a process that was frozen renews before its next step.
         """
         now = time.monotonic()
         if self._leads and now < self._renew_at:
@@ -108,19 +109,18 @@ class Worker:
         return leads
 
     def _failed(self, error: Exception) -> float:
-        """Say so once per outage. Returns how long to wait."""
-        if not self._failures:
+        """Log the reason once per outage. Returns the seconds to wait."""
+        if not self._backoff.failures:
             reason = None
-            with suppress(Exception), database.time_limit(self._limit_s):  # to look for the reason may fail as well
-                reason = _reason(error)
+            if isinstance(error, SQLAlchemyError):
+                with suppress(Exception), database.time_limit(self._limit_s):  # finding the reason may fail, too
+                    reason = checks.not_ready() or database.why(error)  # never the text of the error
             log.warning("background.unavailable", kind=database.kind_of(error), reason=reason)
-        pause = min(FIRST_PAUSE_S * 2.0**self._failures, LONGEST_PAUSE_S)
-        self._failures = min(self._failures + 1, 10)
-        return pause
+        return self._backoff.fail()
 
     def _recovered(self) -> None:
-        if self._failures:
-            self._failures = 0
+        if self._backoff.failures:
+            self._backoff.reset()
             log.info("background.recovered")
 
     def _abandon(self) -> None:
@@ -129,7 +129,7 @@ class Worker:
 
     def _end(self) -> None:
         self._abandon()
-        with suppress(Exception), database.time_limit(self._limit_s):  # else it expires
+        with suppress(Exception), database.time_limit(self._limit_s):  # if that fails, the lease expires
             if self._leads:
                 self._lease.release()
         with suppress(Exception):
@@ -137,17 +137,10 @@ class Worker:
         log.info("background.stopped", pid=os.getpid())
 
 
-def _reason(error: Exception) -> str | None:
-    """What an operator can do about it; never the text of the error."""
-    if not isinstance(error, SQLAlchemyError):
-        return None
-    return checks.not_ready() or database.why(error)
-
-
 def run_until_stopped(settings: Settings) -> None:
     """Do the background work in this process until SIGTERM or SIGINT; for `course-management worker`."""
     stop = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # in the thread as well: it begins with the mask of this one
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # new threads inherit the mask
     worker = Worker(settings)
     worker.start()
     signal.sigwait(stop)
