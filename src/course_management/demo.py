@@ -19,6 +19,7 @@ from .models import (
     courses,
     enrollments,
     events,
+    is_held,
     keys,
     students,
 )
@@ -88,7 +89,7 @@ def remove() -> str | None:
         _stop_if_in_use(connection, offered, people)
         held = connection.execute(
             update(enrollments)
-            .where(enrollments.c.student_id.in_(people), enrollments.c.status != UNENROLLED)
+            .where(enrollments.c.student_id.in_(people), is_held(enrollments))
             .values(
                 status=UNENROLLED,
                 previous_status=enrollments.c.status,

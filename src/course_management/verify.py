@@ -141,8 +141,9 @@ INVARIANTS = (
         "the ledger alone rebuilds the present",
         "SELECT count(*) FROM student_courses",
         f"SELECT student_id, course_id, {_WORD.format('present')} AS status, {_WORD.format('ledger')} AS ledger"
-        # Of a row that was deleted with its student or course, the lines stay; the last one says unenrolled.
-        f" FROM ({_PAIRS}) AS pairs WHERE coalesce(ledger, -1) <> coalesce(present, 0)",
+        # Of a row that was deleted with its student or course, the lines stay; by the last one, it was not held.
+        f" FROM ({_PAIRS}) AS pairs"
+        " WHERE CASE WHEN present IS NULL THEN ledger IN (1, 2) ELSE coalesce(ledger, -1) <> present END",
     ),
     Invariant(
         "no enrollment is an orphan",

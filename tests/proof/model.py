@@ -226,7 +226,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             first = self.courses[0]
             rows = stage.sql(
                 "SELECT course_id, student_id, queue_number FROM student_courses"
-                " WHERE course_id >= :first AND status <> 'unenrolled' ORDER BY queue_number",
+                " WHERE course_id >= :first AND status IN ('enrolled', 'waitlisted') ORDER BY queue_number",
                 first=first,
             )
             for number, course in enumerate(self.model):

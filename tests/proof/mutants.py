@@ -116,7 +116,7 @@ MUTANTS = {
         (
             (
                 STATEMENTS,
-                "where=enrollments.c.status == literal(UNENROLLED, String),\n    ).returning",
+                "where=not_(is_held(enrollments)),\n    ).returning",
                 "where=enrollments.c.status.is_not(None),\n    ).returning",
             ),
         ),

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from course_management.models import HELD
+
 from .clients import Claim, agrees
 from .load import Load
 from .report import Check
@@ -19,7 +21,7 @@ def settled(load: Load) -> list[Check]:
     capacities = dict(map(tuple, load.stage.sql("SELECT id, capacity FROM courses")))
     held: dict[int, dict[int, str]] = defaultdict(dict)
     for row in rows:
-        if row.status != "unenrolled":
+        if row.status in HELD:
             held[row.student_id][row.course_id] = row.status
     claims, unsure, refused = (load.union(name) for name in ("claims", "unsure", "refused"))
     following: dict[tuple[int, int], str] = {}

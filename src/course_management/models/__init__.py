@@ -13,11 +13,13 @@ from .access import Account, Advisee, ApiKey, accounts, advisees, keys
 from .courses import Course, courses
 from .enrollments import (
     ENROLLED,
+    HELD,
     STATUSES,
     UNENROLLED,
     WAITLISTED,
     StudentCourses,
     enrollments,
+    is_held,
     queue_position,
 )
 from .ledger import EnrollmentEvent, events
@@ -26,6 +28,7 @@ from .students import Student, students
 
 __all__ = [
     "ENROLLED",
+    "HELD",
     "STATUSES",
     "UNENROLLED",
     "WAITLISTED",
@@ -43,6 +46,7 @@ __all__ = [
     "courses",
     "enrollments",
     "events",
+    "is_held",
     "keys",
     "leases",
     "queue_position",

@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 ENROLLED, WAITLISTED, UNENROLLED = "enrolled", "waitlisted", "unenrolled"
 STATUSES = (ENROLLED, WAITLISTED, UNENROLLED)
+HELD = (ENROLLED, WAITLISTED)
+"""The statuses of a student who has a seat or a place on the waitlist; see `is_held`."""
 
 
 def _listed(*statuses: str) -> str:
@@ -64,6 +67,16 @@ class StudentCourses(Base):
     student: Mapped[Student] = relationship(back_populates="enrollments")
     course: Mapped[Course] = relationship(back_populates="enrollments")
 
+    @hybrid_property
+    def is_held(self) -> bool:
+        """Whether the student is enrolled or waitlisted; in a query, `is_held` of the table."""
+        return self.status in HELD
+
+    @is_held.inplace.expression
+    @classmethod
+    def _is_held(cls) -> ColumnElement[bool]:
+        return cls.status.in_(HELD)
+
     __table_args__ = (
         CheckConstraint(f"status IN ({_listed(*STATUSES)})", name="status_known"),
         CheckConstraint(f"(status = '{WAITLISTED}') = (queue_number IS NOT NULL)", name="queue_number_iff_waiting"),
@@ -85,6 +98,14 @@ class StudentCourses(Base):
 
 
 enrollments = cast("Table", StudentCourses.__table__)
+
+
+def is_held(enrollment: FromClause = enrollments) -> ColumnElement[bool]:
+    """Return the condition that a row of `enrollment`, or of an alias of it, is enrolled or waitlisted.
+
+    It names the statuses that are held, so that a new status is not held until it is added to `HELD`.
+    """
+    return enrollment.c.status.in_(HELD)
 
 
 def queue_position(enrollment: FromClause, course: FromClause) -> ColumnElement[int]:

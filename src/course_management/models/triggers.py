@@ -114,7 +114,7 @@ POSTGRESQL = (
     """,
     """
     CREATE TRIGGER student_courses_held_rows_stay BEFORE DELETE ON student_courses
-    FOR EACH ROW WHEN (OLD.status <> 'unenrolled')
+    FOR EACH ROW WHEN (OLD.status IN ('enrolled', 'waitlisted'))
     EXECUTE FUNCTION refuse_change('student_courses_held_rows_stay', 'unenroll before deleting')
     """,
     """
@@ -189,7 +189,7 @@ SQLITE = (
     """,
     """
     CREATE TRIGGER student_courses_held_rows_stay BEFORE DELETE ON student_courses
-    WHEN OLD.status <> 'unenrolled' BEGIN
+    WHEN OLD.status IN ('enrolled', 'waitlisted') BEGIN
         SELECT RAISE(ABORT, 'student_courses_held_rows_stay: unenroll before deleting');
     END
     """,

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, c
 from ..database import AnyRow, autocommit
 from ..database.types import Id
 from ..errors import CourseNotFound, StudentNotFound
-from ..models import UNENROLLED, WAITLISTED, courses, enrollments, events, queue_position, students
+from ..models import WAITLISTED, courses, enrollments, events, is_held, queue_position, students
 
 HELD = (
     select(
@@ -25,7 +25,7 @@ HELD = (
     .select_from(
         # Flat, not a join inside a join: SQLite computes that whole, on every call (0.02 ms against 150 ms).
         students.outerjoin(
-            enrollments, and_(enrollments.c.student_id == students.c.id, enrollments.c.status != UNENROLLED)
+            enrollments, and_(enrollments.c.student_id == students.c.id, is_held(enrollments))
         ).outerjoin(courses, courses.c.id == enrollments.c.course_id)
     )
     .where(students.c.id == bindparam("id", type_=Id))
@@ -36,7 +36,7 @@ HELD = (
 _COUNT_HELD = (
     select(func.count().label("held"))
     .select_from(enrollments)
-    .where(enrollments.c.student_id == bindparam("id", type_=Id), enrollments.c.status != UNENROLLED)
+    .where(enrollments.c.student_id == bindparam("id", type_=Id), is_held(enrollments))
 )
 
 

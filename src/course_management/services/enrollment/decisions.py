@@ -23,7 +23,7 @@ from ...errors import (
     UnknownCourse,
     WaitlistFull,
 )
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, queue_position, students
+from ...models import ENROLLED, WAITLISTED, courses, enrollments, is_held, queue_position, students
 from .statements import course_ids, student_id
 
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
@@ -47,7 +47,7 @@ _STANDING = (
             and_(
                 enrollments.c.student_id == students.c.id,
                 enrollments.c.course_id == courses.c.id,
-                enrollments.c.status != literal(UNENROLLED),
+                is_held(enrollments),
             ),
         )
     )

@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    not_,
     null,
     or_,
     select,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...database.types import Id, IdList, UtcDateTime, among, utcnow
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, students
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
 from .. import Context
 
 student_id = bindparam("student", type_=Id)
@@ -99,18 +100,11 @@ def _enroll(insert: Any) -> Executable:
             (courses.c.last_queue_number + 1).label("queue_number"),
             no_earlier_than_the_ledger(courses).label("at"),
         )
-        .outerjoin(
-            held,
-            and_(
-                held.c.student_id == student_id,
-                held.c.course_id == courses.c.id,
-                held.c.status != literal(UNENROLLED, String),
-            ),
-        )
+        .outerjoin(held, and_(held.c.student_id == student_id, held.c.course_id == courses.c.id))
         .where(
             among(courses.c.id, course_ids),
             or_(
-                held.c.student_id.is_not(None),
+                is_held(held),  # not a condition of the join: SQLite would leave the primary key for it
                 and_(courses.c.waiting == 0, seat_free(courses)),
                 and_(waitlist, place_free(courses)),
             ),
@@ -146,7 +140,7 @@ def _enroll(insert: Any) -> Executable:
             "actor": new.actor,
             "request_id": new.request_id,
         },
-        where=enrollments.c.status == literal(UNENROLLED, String),
+        where=not_(is_held(enrollments)),
     ).returning(enrollments.c.course_id, enrollments.c.status)
 
 
@@ -182,7 +176,7 @@ def _unenroll(backend: str) -> Executable:
             enrollments.c.student_id == student_id,
             enrollments.c.course_id == counted.c.id,
             counted.c.known == asked,
-            enrollments.c.status != literal(UNENROLLED, String),
+            is_held(enrollments),
         )
         .values(
             status=literal(UNENROLLED, String),
@@ -204,6 +198,6 @@ LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for
 
 HOLDINGS = (
     select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision)
-    .where(enrollments.c.student_id == student_id, enrollments.c.status != literal(UNENROLLED, String))
+    .where(enrollments.c.student_id == student_id, is_held(enrollments))
     .order_by(enrollments.c.course_id)
 )

@@ -1,0 +1,129 @@
+"""Held is enrolled or waitlisted: a status that a later version adds is held nowhere until it is added to `HELD`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from course_management.repositories import enrollments
+from course_management.verify import verify
+
+KNOWN = "ck_student_courses_status_known"
+Make = Callable[..., int]
+Sql = Callable[..., list[Any]]
+Held = Callable[[int], dict[int, str]]
+
+
+@pytest.fixture
+def withdraw(engine: Engine) -> Callable[[int, int], None]:
+    """Gives an enrollment the status `withdrawn`, which this version does not know."""
+
+    def change(student_id: int, course_id: int) -> None:
+        with engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
+            else:
+                connection.exec_driver_sql(
+                    "ALTER TABLE student_courses DROP CONSTRAINT ck_student_courses_status_known"
+                )
+            connection.exec_driver_sql(
+                "UPDATE student_courses SET status = 'withdrawn', queue_number = NULL"
+                f" WHERE student_id = {student_id} AND course_id = {course_id}"
+            )
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA ignore_check_constraints = OFF")
+
+    return change
+
+
+@pytest.fixture
+def withdrawn(student: Make, course: Make, enroll: Any, withdraw: Callable[[int, int], None]) -> tuple[int, int]:
+    """A student and the only course of it, with that status."""
+    ada, programming = student(), course(capacity=1, waitlist_capacity=5)
+    enroll(ada, programming)
+    withdraw(ada, programming)
+    return ada, programming
+
+
+def test_it_is_in_no_list_and_no_count(
+    app: Flask, client: FlaskClient, withdrawn: tuple[int, int], held: Held, counters: Any
+) -> None:
+    ada, programming = withdrawn
+
+    assert held(ada) == {}
+    assert counters(programming) == (0, 0)
+    for status in ("enrolled", "waitlisted"):
+        assert client.get(f"/courses/{programming}/students?status={status}").get_json()["items"] == []
+    with app.app_context():
+        assert enrollments.count_held(ada) == 0
+
+
+def test_there_is_nothing_to_leave(client: FlaskClient, withdrawn: tuple[int, int]) -> None:
+    ada, programming = withdrawn
+
+    left = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
+
+    assert [each["outcome"] for each in left.get_json()["results"]] == ["not_enrolled"]
+
+
+def test_the_student_may_enroll_again(withdrawn: tuple[int, int], enroll: Any, held: Held, sql: Sql) -> None:
+    ada, programming = withdrawn
+
+    assert enroll(ada, programming).status_code == 201
+    assert held(ada) == {programming: "enrolled"}
+    assert sql("SELECT previous_status FROM student_courses") == [("withdrawn",)]
+
+
+def test_a_replacement_neither_keeps_nor_leaves_it(
+    client: FlaskClient, withdrawn: tuple[int, int], course: Make
+) -> None:
+    ada, programming = withdrawn
+    other = course()
+
+    changed = client.put(f"/students/{ada}/enroll", json={"course_ids": [other]}).get_json()
+    assert (changed["enrolled"], changed["unenrolled"], changed["kept"]) == ([other], [], [])
+
+    changed = client.put(f"/students/{ada}/enroll", json={"course_ids": [programming]}).get_json()
+    assert (changed["enrolled"], changed["unenrolled"], changed["kept"]) == ([programming], [other], [])
+
+
+def test_the_first_on_the_waitlist_gets_the_seat(
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    held: Held,
+    withdraw: Callable[[int, int], None],
+) -> None:
+    ada, ben, programming = student(), student(), course(capacity=1, waitlist_capacity=5)
+    enroll(ada, programming)
+    enroll(ben, programming, waitlist=True)
+
+    withdraw(ada, programming)
+    client.patch(f"/courses/{programming}", json={"title": "Programming"})  # a change is followed by promotion
+
+    assert (held(ada), held(ben)) == ({}, {programming: "enrolled"})
+
+
+@pytest.mark.parametrize("what", ["students", "courses"])
+def test_it_does_not_keep_the_student_or_the_course_from_being_deleted(
+    app: Flask, client: FlaskClient, withdrawn: tuple[int, int], sql: Sql, what: str
+) -> None:
+    number = withdrawn[what == "courses"]
+
+    assert client.delete(f"/{what}/{number}").status_code == 204
+
+    assert sql("SELECT count(*) FROM student_courses") == [(0,)]
+    with app.app_context():
+        assert [finding.name for finding in verify() if finding.verdict == "BROKEN"] == []
+
+
+def test_the_whole_database_agrees_with_itself(app: Flask, withdrawn: tuple[int, int]) -> None:
+    with app.app_context():
+        assert withdrawn
+        assert [finding.name for finding in verify() if finding.verdict == "BROKEN"] == []
