@@ -12,13 +12,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
-from .databases import PATIENCE_S
+from course_management import create_app
+from course_management.database import db
+
+from .databases import PATIENCE_S, migrate
 
 COMMAND = [str(Path(sys.executable).parent / "course-management"), "serve"]
 MIB = 1024 * 1024
@@ -167,3 +171,27 @@ class Connection:
             return int(status.split()[1]), self.file.read(int(headers["Content-Length"] or 0))
         except ConnectionError:
             return 0, b""
+
+
+@contextmanager
+def serving(folder: Path, kind: type[Server] = Server, **settings: str) -> Iterator[Server]:
+    """Start a server on a new SQLite database with student 1 and course 1."""
+    url = sqlite(folder)
+    migrate(url)
+    app = create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"})
+    client = app.test_client()
+    client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
+    client.post("/courses", json={"code": "CS101", "title": "Programming"})
+    with app.app_context():
+        db.engine.dispose()
+    server = kind(folder, url, **settings)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.end()
+
+
+def sqlite(folder: Path) -> URL:
+    """Return the address of the SQLite database in a folder."""
+    return make_url(f"sqlite:///{folder / 'enrollment.db'}")

@@ -24,8 +24,7 @@ from course_management.log_output import ThreadedOutput
 from course_management.logs import configure
 
 from .databases import PATIENCE_S
-from .real_server import COMMAND, Server, until
-from .test_server import serving
+from .real_server import COMMAND, Server, serving, until
 
 
 class Broken(StringIO):

@@ -10,10 +10,11 @@ from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
-from . import database, logs
+from . import background, database, logs
 from .access import policy
 from .api import browsers, documents, errors, gate, requests
 from .config import Settings
+from .server.application import Application
 
 log = structlog.get_logger(__name__)
 
@@ -74,3 +75,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     errors.init_app(app)
     policy.stop_unless_complete(rule.endpoint for rule in app.url_map.iter_rules())
     return app
+
+
+def create_worker_application(settings: Settings) -> Application:
+    """Make the application for a worker process of the server, and start its background work."""
+    app = create_app()
+    app.extensions["gate"].start()
+    worker = background.start(settings)
+    return Application(
+        app, "/healthz", "/readyz", errors.problem_response, errors.as_problem, on_stop=worker.stop if worker else None
+    )

@@ -1,4 +1,4 @@
-"""The processes of the server, where a test has to wait for seconds."""
+"""The processes of the server: tests that take seconds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import pytest
 
 from course_management.server import supervisor
 
-from ..real_server import Server, until
-from ..test_processes import is_alive, server, stops_gracefully, wait_for_the_end
-from ..test_server import serving
+from ..real_server import Server, serving, until
+from ..server.test_processes import is_alive, server, stops_gracefully, wait_for_the_end
 
 __all__ = ["server"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_a_signal_to_all_processes_ends_without_a_failure(server: Server, number: signal.Signals) -> None:
+def test_a_signal_to_all_processes_ends_the_server_with_0(server: Server, number: signal.Signals) -> None:
     """As systemd sends it."""
     stops_gracefully(server, number)
 
@@ -43,7 +42,7 @@ def test_a_worker_that_dies_twice_within_seconds_ends_the_server_and_frees_the_p
     server.wait()
 
 
-def test_a_request_that_does_not_end_keeps_no_orphan(tmp_path: Path) -> None:
+def test_a_request_that_does_not_end_keeps_no_worker_without_a_parent(tmp_path: Path) -> None:
     with serving(tmp_path, WORKERS="1", STOP_TIMEOUT_S="1") as server, server.connect() as connection:
         connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
         assert connection.read()[0] == 100
@@ -52,7 +51,7 @@ def test_a_request_that_does_not_end_keeps_no_orphan(tmp_path: Path) -> None:
         until(lambda: not any(is_alive(pid) for pid in server.workers()), "the end of the worker")
 
 
-def test_a_server_can_be_restarted_while_the_orphans_of_the_last_one_end(server: Server) -> None:
+def test_a_server_can_be_restarted_while_the_workers_of_the_last_one_end(server: Server) -> None:
     server.process.kill()
     server.process.wait()
     server.start()

@@ -12,12 +12,13 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import __version__, background, checks, demo, log_output, logs, network_addresses, server
+from .. import __version__, background, checks, demo, log_output, logs, network_addresses
 from ..__main__ import INTERRUPTED
 from ..config import ConfigurationError, Settings
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
+from ..server import serving
 from ..services import Context, enrollment
 from ..urls import without_password
 from . import streams
@@ -86,7 +87,9 @@ def serve() -> None:
         out(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
     log_output.drain_all()  # before the sentence of an address that cannot be used
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
-    server.serve(settings)
+    from ..app import create_worker_application  # noqa: PLC0415 - see `course_management.__getattr__`
+
+    serving.serve(settings, create_worker_application)
 
 
 @cli.command("demo")

@@ -1,8 +1,8 @@
-"""Sends large responses as the client reads them, and only a few at once.
+"""Send large responses at the speed of the client, and only a few at once.
 
-granian copies a response when it takes it, and keeps the copy until the client has read it. 1,000 clients that ask for
-the documentation and do not read would hold a gigabyte. A large response is therefore handed over piece by piece, in a
-thread of its own that waits for the client; `slow_clients.py` ends a client that does not read.
+granian copies a response when it takes it, and keeps the copy until the client has read it. 1,000 clients that request
+the documentation and do not read it would occupy a gigabyte. So a large response is passed on in pieces, by a separate
+thread that waits for the client; `slow_clients.py` ends the connection of a client that does not read.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .responding import Response, Transport
+    from .application import Response, Transport
 
 LARGE = 128 * 1024
-"""Bytes from which a response is large. Lists are smaller: only the documentation is not."""
+"""Size in bytes from which a response is large. Only the documentation is; lists are smaller."""
 PIECE = 16 * 1024
-"""Bytes that are handed over at once; granian keeps four of them."""
+"""Size of a piece in bytes; granian keeps four of them."""
 MAX_SENDING = 32
-"""Large responses that one process sends at once."""
+"""Maximum number of large responses that one process sends at once."""
 
 
 class LargeResponses:
-    """The large responses that a process is sending."""
+    """Sends the large responses of a process, each in a thread, up to a maximum number at once."""
 
     def __init__(self, at_once: int = MAX_SENDING) -> None:
-        self._places = threading.BoundedSemaphore(at_once)
+        self._free = threading.BoundedSemaphore(at_once)
 
     def send(self, transport: Transport, response: Response) -> bool:
-        """Send a response in a thread of its own; False when too many are being sent, or no thread can be started."""
-        if not self._places.acquire(blocking=False):
+        """Send a response in a new thread. Return False if too many are being sent or no thread can be started."""
+        if not self._free.acquire(blocking=False):
             return False
         try:
             threading.Thread(target=self._send, args=(transport, response), daemon=True).start()
         except RuntimeError:
-            self._places.release()
+            self._free.release()
             return False
         return True
 
@@ -44,11 +44,11 @@ class LargeResponses:
         try:
             transport.response_iter(status, headers, _Pieces(body))
         finally:
-            self._places.release()
+            self._free.release()
 
 
 class _Pieces(Iterator[bytes]):
-    """A body in pieces, with the `close` that granian calls when the client is gone or has everything."""
+    """The pieces of a body, with the `close` that granian calls after the last one or when the connection ended."""
 
     def __init__(self, body: bytes) -> None:
         self._body, self._at = memoryview(body), 0
@@ -61,5 +61,5 @@ class _Pieces(Iterator[bytes]):
         return bytes(piece)
 
     def close(self) -> None:
-        """Forget the body."""
+        """Free the memory of the body."""
         self._body = memoryview(b"")

@@ -1,7 +1,7 @@
-"""Refuses requests when there are too many: 503 `overloaded`, from a thread of its own, at a limited rate.
+"""Load shedding: refuse requests with 503 `overloaded`, in one thread, at a limited rate.
 
-A client that retries at once is as fast as the refusal. Without a pause between refusals, thousands of such clients
-would keep the processors busy with refusing, and little else would be served (decision 14).
+Clients that retry immediately send as many requests as get a response. Without a pause between refusals, thousands of
+such clients would occupy the processors with refusals, and few requests would be served (decision 14).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .threads import run_forever
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from .responding import Application, Transport
+    from .application import Application, Transport
 
 PAUSE_S = 0.0005
-"""Between two refusals."""
+"""Seconds between two refusals."""
 LOG_INTERVAL_S = 1.0
-"""Refusals are logged as one line for each interval: a line for each refusal would be a load of its own."""
+"""Seconds between two log lines: one line per refusal would add load."""
 
 log = structlog.get_logger(__name__)
 
 
 class LoadShedder:
-    """Refuses the requests it is given, in order."""
+    """Refuses requests, in order of arrival."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -39,14 +39,14 @@ class LoadShedder:
         run_forever("load-shedder", self._refuse_next)
 
     def put(self, transport: Transport, environ: WSGIEnvironment) -> None:
-        """Have a request refused soon."""
+        """Refuse a request soon, in the thread of the load shedder."""
         self._queue.put((transport, environ))
 
     def refuse(self, transport: Transport, environ: WSGIEnvironment) -> None:
         """Refuse a request now, in the calling thread. Never raises."""
-        with suppress(BaseException):  # the client may be gone; the calling thread must live
+        with suppress(BaseException):  # the connection may have ended; the thread must go on
             self._application.respond_with(Overloaded, transport, environ)
-        # Two threads may count at once and lose one of their counts: the figure is for people.
+        # Threads may lose each other's increments: an approximate number is enough.
         self._count += 1
         now = time.monotonic()
         if now - self._logged >= LOG_INTERVAL_S:

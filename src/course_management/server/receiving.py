@@ -1,9 +1,9 @@
-"""Takes requests from granian: receives each one whole, and puts it into the request queue or refuses it.
+"""Take requests from granian: receive the body of each, then put it into the request queue or refuse it.
 
-granian would run the application in the thread that it hands a request to. A slow body would hold that thread, and a
-queue would grow inside granian where nobody can see or bound it. So granian's threads only receive here: there may be
-many, because they wait for bodies and do next to nothing. Few threads work, as many as the database and the
-interpreter lock can use, and a request that would wait too long for one is refused at once (decision 14).
+granian would run the application in the thread that receives the request. A slow body would occupy that thread, and a
+queue of unknown and unlimited length would grow inside granian. So the threads of granian only receive: they may be
+many, because they mostly wait. The application runs in few threads, as many as the database and the interpreter lock
+can use, and a request that would wait too long for one of them is refused at once (decision 14).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from .request_queue import RequestQueue
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from .responding import Application, Transport
+    from .application import Application, Transport
 
 SMALL = 16 * 1024
-"""Bytes of a body up to which it counts as small, as nearly all are. Large bodies have a limit of their own."""
+"""Maximum size of a small body in bytes; nearly all bodies are small. Large ones have a separate limit."""
 MAX_SMALL, MAX_LARGE = 448, 64
-"""Bodies that one process receives at once; a body without a declared length counts as large."""
+"""Maximum number of bodies that one process receives at once. A body without a declared length counts as large."""
 MAX_RECEIVING = MAX_SMALL + MAX_LARGE
-MAX_HELD = 64 * MIB
-"""Bytes of large bodies that one process may hold, received or in the queue; at least four of the largest fit."""
+MAX_LARGE_BYTES = 64 * MIB
+"""Maximum bytes of large bodies in the memory of one process, received or queued; at least four of maximum size."""
 MAX_PROBES = 4
-"""Readiness checks that may wait; each may take the time limit of the database."""
+"""Maximum number of waiting readiness checks; each may take as long as the time limit of the database."""
 
 CONSTANT = {
     "SCRIPT_NAME": "",
@@ -47,7 +47,7 @@ CONSTANT = {
 
 
 class Receiver:
-    """Takes every request of one worker process from granian."""
+    """Receives the requests of one worker process."""
 
     def __init__(
         self, application: Application, settings: Settings, clock: Callable[[], float] = time.monotonic
@@ -56,16 +56,16 @@ class Receiver:
         self._max_body_bytes = settings.max_body_bytes
         self._max_wait_s = settings.max_wait_ms / 1000
         self._small = BodyLimits(MAX_SMALL, MAX_SMALL * SMALL)
-        self._large = BodyLimits(MAX_LARGE, max(MAX_HELD, 4 * (settings.max_body_bytes + 1)))
+        self._large = BodyLimits(MAX_LARGE, max(MAX_LARGE_BYTES, 4 * (settings.max_body_bytes + 1)))
         self._load_shedder = LoadShedder(application)
         self.queue = RequestQueue(application, settings.threads, self._max_wait_s, self._load_shedder, clock)
         self._probes = RequestQueue(application, 1, self._max_wait_s, self._load_shedder, clock)
 
     def receive(self, transport: Transport, scope: WSGIEnvironment) -> None:
-        """Put a request into the queue once its body has arrived, or refuse it. Called by granian, in its threads."""
+        """Put a request into the queue when its body has arrived, or refuse it. granian calls this in its threads."""
         environ = CONSTANT | scope
         path = environ["PATH_INFO"]
-        if path == self._application.liveness_path:  # a busy service must not be taken for a dead one
+        if path == self._application.liveness_path:  # an overloaded service must not be restarted
             self._application.respond(transport, environ)
         elif path == self._application.readiness_path:
             ready = not self.queue.is_stuck() and self._probes.waiting() < MAX_PROBES
@@ -79,11 +79,11 @@ class Receiver:
 
     def _receive_body(self, transport: Transport, environ: WSGIEnvironment) -> None:
         length = environ.get("CONTENT_LENGTH")
-        # One byte more than is allowed tells the application that a chunked body is too large.
+        # One byte over the limit tells the application that a chunked body is too large.
         size = self._max_body_bytes + 1 if length is None else int(length)
         limits = self._small if size <= SMALL else self._large
         if size > self._max_body_bytes and length is not None:
-            self.queue.put(transport, environ)  # refused by its length alone: it is never read
+            self.queue.put(transport, environ)  # the application refuses it by its length; it is not read
         elif not limits.reserve(size):
             self._load_shedder.put(transport, environ)
         else:
@@ -91,10 +91,10 @@ class Receiver:
             try:
                 body = environ["wsgi.input"].read(size)
             finally:
-                limits.received(size, len(body))
+                limits.shrink(size, len(body))
             environ["wsgi.input"] = BytesIO(body)
-            # granian does not tell the end of a chunked body from a lost connection, so the application has to, once it
-            # knows the caller and what the body should be (`api/requests.py`).
+            # granian does not distinguish the end of a chunked body from a lost connection. The application does, when
+            # it knows the caller and the format of the body.
             if length is not None and len(body) < size:
                 limits.release(len(body))
                 self._application.respond_with(BadRequest, transport, environ)
@@ -103,14 +103,14 @@ class Receiver:
 
 
 class BodyLimits:
-    """How many bodies a process receives at once, and how many bytes of them it has in memory."""
+    """Limits how many bodies a process receives at once, and how many bytes of bodies it has in memory."""
 
     def __init__(self, bodies: int, size: int) -> None:
         self._bodies, self._size = bodies, size
         self._lock = threading.Lock()
 
     def reserve(self, size: int) -> bool:
-        """Reserve memory for a body of at most this size; whether that is possible."""
+        """Reserve memory for a body of at most this size. Return whether that is possible."""
         with self._lock:
             if not self._bodies or size > self._size:
                 return False
@@ -118,13 +118,13 @@ class BodyLimits:
             self._size -= size
             return True
 
-    def received(self, expected: int, size: int) -> None:
-        """Give back what a body that has arrived does not need: its reservation was for `expected` bytes."""
+    def shrink(self, reserved: int, size: int) -> None:
+        """Reduce the reservation of a body that has arrived to its size, and allow another body to be received."""
         with self._lock:
             self._bodies += 1
-            self._size += expected - size
+            self._size += reserved - size
 
     def release(self, size: int) -> None:
-        """Give back the memory of a body."""
+        """Release the memory of a body."""
         with self._lock:
             self._size += size

@@ -1,7 +1,7 @@
-"""A bounded queue of requests, and the threads that work on them.
+"""A bounded queue of requests, and the threads that run the application.
 
-The bound is a time: a request that would wait longer than `max_wait_s` is refused when it arrives, as far as the wait
-can be estimated, and one that has waited that long is refused then, whether a thread is free or not (decision 14).
+The bound is a time. A request that would probably wait longer than `max_wait_s` is refused when it arrives, and one
+that has waited that long is refused then, whether or not a thread becomes free (decisions 14 and 19).
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from .threads import run_forever
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+    from .application import Application, Transport
     from .load_shedding import LoadShedder
-    from .responding import Application, Transport
 
 WEIGHT = 1 / 128
-"""Weight of one request in the moving average of the time a request takes. Small: while hundreds arrive at once, the
-first ones wait long for the interpreter, and do not show how fast the queue will move when all have arrived."""
+"""Weight of one request in the moving average of the time a request takes. It is small because the first of hundreds
+of simultaneous requests compete with those that are received, and take longer than the others will."""
 OUTLIER = 8
-"""A request counts as at most this many times the average: one that was stuck says nothing about the others."""
+"""Maximum influence of one request, in multiples of the average: a stuck request says little about the others."""
 SHORTEST_OUTLIER_S = 0.05
-"""Shorter requests than this always count in full, so that the average can start from zero."""
+"""Requests shorter than this always count fully, so that the average can start at zero."""
 
-Then: TypeAlias = Callable[[], object] | None
-"""What to do once a request has its response."""
+OnDone: TypeAlias = Callable[[], object] | None
+"""Called when a request has its response."""
 
 
-class Waiting(NamedTuple):
+class QueuedRequest(NamedTuple):
     """A request in the queue."""
 
     transport: Transport
     environ: WSGIEnvironment
-    then: Then
+    on_done: OnDone
     arrived: float
-    """A reading of the queue's clock."""
+    """Time on the clock of the queue, in seconds."""
 
 
 class RequestQueue:
-    """Requests that wait, threads that work on them, and a thread that refuses those that have waited too long."""
+    """The waiting requests, the threads that serve them, and a thread that refuses those that have waited too long."""
 
     def __init__(
         self,
@@ -57,34 +57,34 @@ class RequestQueue:
     ) -> None:
         self._application, self._load_shedder = application, load_shedder
         self._max_wait_s, self._clock = max_wait_s, clock
-        # Whoever removes a request from the dictionary deals with it: a working thread, or the one that refuses.
-        # `dict.pop` is atomic, so no lock is needed. The queue has only the numbers, and wakes a thread for each.
-        self._waiting: dict[int, Waiting] = {}
+        # The thread that removes a request from the dictionary serves or refuses it. `dict.pop` is atomic, so no lock
+        # is needed. The queue contains only the numbers of the requests, and wakes one thread for each.
+        self._waiting: dict[int, QueuedRequest] = {}
         self._numbers: SimpleQueue[int] = SimpleQueue()
         self._next = itertools.count().__next__
         self._average_s = 0.0
-        self._begun: list[float | None] = [None] * threads
-        """For each thread, when it began the request that it works on."""
+        self._started: list[float | None] = [None] * threads
+        """For each thread: the start of its present request, or None."""
         for slot in range(threads):
-            run_forever(f"request-{slot}", functools.partial(self._take_one, slot))
+            run_forever(f"request-{slot}", functools.partial(self._serve_next, slot))
         run_forever("request-queue-clock", lambda: time.sleep(self.refuse_overdue()))
 
-    def put(self, transport: Transport, environ: WSGIEnvironment, then: Then = None) -> None:
-        """Have a request answered or refused, and call `then` after that."""
+    def put(self, transport: Transport, environ: WSGIEnvironment, on_done: OnDone = None) -> None:
+        """Serve or refuse a request later, and then call `on_done`."""
         number = self._next()
-        self._waiting[number] = Waiting(transport, environ, then, self._clock())
+        self._waiting[number] = QueuedRequest(transport, environ, on_done, self._clock())
         self._numbers.put(number)
 
     def waiting(self) -> int:
-        """Count the requests that wait."""
+        """Return the number of waiting requests."""
         return len(self._waiting)
 
     def wait_s(self) -> float:
-        """Estimate the seconds that a request would wait if it arrived now; infinite while every thread is stuck."""
+        """Estimate how many seconds a request that arrived now would wait; infinite while every thread is stuck."""
         now = self._clock()
-        busy = [now - begun for begun in self._begun if begun is not None]
-        free = len(self._begun) - len(busy)
-        # A thread whose request is older than the longest wait is no help to one that arrives now.
+        busy = [now - started for started in self._started if started is not None]
+        free = len(self._started) - len(busy)
+        # A thread that has been busy for longer than a request may wait does not count: it may be stuck.
         moving = [age for age in busy if age <= self._max_wait_s]
         if not free and not moving:
             return math.inf
@@ -92,16 +92,16 @@ class RequestQueue:
         return next_is_free_s + len(self._waiting) * self._average_s / (free + len(moving))
 
     def stuck_s(self) -> float:
-        """Return for how many seconds every thread has been working on the same request; 0 while one is free."""
+        """Return for how many seconds no thread has been free or has started a request."""
         now = self._clock()
-        return min(0.0 if begun is None else now - begun for begun in self._begun)
+        return min(0.0 if started is None else now - started for started in self._started)
 
     def is_stuck(self) -> bool:
-        """Return whether nothing has been taken from the queue for as long as a request may wait."""
+        """Return whether no thread has taken a request for as long as a request may wait."""
         return self.stuck_s() > self._max_wait_s
 
     def refuse_overdue(self) -> float:
-        """Refuse the requests whose waiting time is over; the seconds until the next one can be overdue."""
+        """Refuse the requests that have waited too long. Return the seconds until this is needed again."""
         for number in list(self._waiting):  # in the order of arrival
             oldest = self._waiting.get(number)
             if oldest is None:
@@ -113,33 +113,33 @@ class RequestQueue:
                 self._refuse(oldest)
         return self._max_wait_s
 
-    def _refuse(self, request: Waiting) -> None:
-        # Without the pause between refusals: these clients have waited, and so cannot retry fast.
+    def _refuse(self, request: QueuedRequest) -> None:
+        # No pause between refusals is needed: these clients have waited, so they do not retry at a high rate.
         self._load_shedder.refuse(request.transport, request.environ)
-        _call(request.then)
+        _call(request.on_done)
 
-    def _take_one(self, slot: int) -> None:
+    def _serve_next(self, slot: int) -> None:
         request = self._waiting.pop(self._numbers.get(), None)
         if request is None:
-            return  # its time was over, and it has been refused
-        begun = self._clock()
-        if begun - request.arrived > self._max_wait_s:
+            return  # it has waited too long and was refused
+        started = self._clock()
+        if started - request.arrived > self._max_wait_s:
             self._refuse(request)
             return
-        self._begun[slot] = begun
+        self._started[slot] = started
         try:
             self._application.respond(request.transport, request.environ)
         finally:
-            self._begun[slot] = None
-            self._learn(self._clock() - begun)
-            _call(request.then)
+            self._started[slot] = None
+            self._update_average(self._clock() - started)
+            _call(request.on_done)
 
-    def _learn(self, seconds: float) -> None:
-        # Threads may lose each other's figure here: it is an average of many.
+    def _update_average(self, seconds: float) -> None:
+        # Threads may lose each other's updates: an approximate average is enough.
         counted = min(seconds, max(OUTLIER * self._average_s, SHORTEST_OUTLIER_S), self._max_wait_s)
         self._average_s += (counted - self._average_s) * WEIGHT
 
 
-def _call(then: Then) -> None:
-    if then:
-        then()
+def _call(on_done: OnDone) -> None:
+    if on_done:
+        on_done()

@@ -1,9 +1,9 @@
-"""Ends connections that make no progress, and bounds what the kernel keeps for a client that does not read.
+"""End connections that make no progress, and limit the memory of the kernel for clients that do not read.
 
-granian limits the time of a header, and with it of an idle connection. It has no limit for a body that never ends, nor
-for a client that does not read its response: a thread, or memory, would be held until the client goes. The kernel knows
-how many bytes of each connection were received and acknowledged. A connection lives as long as these numbers rise, or
-responses are delivered; how old it is does not matter.
+granian limits the time for a header, and thereby for an idle connection, but neither that for a body nor that for the
+client to read the response: a thread or memory would be occupied until the client disconnects. The kernel counts the
+bytes of each connection that were received and acknowledged. A connection stays open as long as these numbers rise or
+responses are delivered, however old it is (decision 18).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import structlog
 
 DESCRIPTORS = Path("/proc/self/fd")
 LEAST_BYTES_PER_S = 512
-"""A body or a response that moves more slowly than this makes no progress."""
+"""Slowest transfer of a body or a response that counts as progress, in bytes per second."""
 SEND_BUFFER = 64 * 1024
-"""Bytes that the kernel keeps for a client to read; Linux doubles it. Without it, 1,000 clients
-that do not read hold 1.1 GiB."""
+"""Bytes that the kernel buffers for a client; Linux doubles it. Without it, 1,000 clients that do not read occupy
+1.1 GiB."""
 START_S = 0.1
-"""Between two looks for the listening socket, until it is there."""
+"""Seconds between two searches for the listening socket."""
 LISTENING = 10
 # `struct tcp_info` of Linux: the state; segments not acknowledged; bytes acknowledged, bytes received; bytes not sent.
 _INFO = struct.Struct("=B23xI92xQQ8xI")
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 def watch(port: int, client_timeout_s: float) -> None:
-    """Watch the connections to a port of this process, in a thread of its own. Only Linux has what that needs."""
+    """Start a thread that ends slow connections to a port of this process. Does nothing except on Linux."""
     if hasattr(socket, "TCP_INFO") and DESCRIPTORS.is_dir():
         threading.Thread(target=_watch, args=(SlowClients(port, client_timeout_s),), daemon=True).start()
 
@@ -46,40 +46,43 @@ def watch(port: int, client_timeout_s: float) -> None:
 def _watch(clients: SlowClients) -> None:
     while True:
         time.sleep(clients.client_timeout_s / 4 if clients.is_listening else START_S)
-        with contextlib.suppress(Exception):  # neither a full table of files nor a broken log may end the watch
+        with contextlib.suppress(
+            Exception
+        ):  # the thread must go on, also without free descriptors or with a broken log
             if ended := clients.end(time.monotonic()):
                 log.info("connections.ended", count=ended)
 
 
 class Progress(NamedTuple):
-    """How far a connection had come when it last made progress."""
+    """The state of a connection when it last made progress."""
 
     inode: int
     acknowledged: int
     received: int
     at: float
+    """Time in seconds, on the clock of the caller."""
 
 
 class SlowClients:
-    """The connections to one port, and what is known of their progress. Used by one thread."""
+    """The progress of the connections to one port. Used by one thread."""
 
     def __init__(self, port: int, client_timeout_s: float) -> None:
         self.client_timeout_s = client_timeout_s
         self.is_listening = False
-        """Whether the listening socket was found, and so new connections have the small send buffer."""
+        """Whether the listening socket was found and given the small send buffer, which new connections inherit."""
         self._port = port
         self._progress: dict[int, Progress] = {}
 
     def end(self, now: float) -> int:
-        """End the connections that made no progress until `now`, in seconds of any clock; how many those were.
+        """End the connections without progress until `now`, in seconds on any clock. Return their number.
 
-        With a response to read, `client_timeout_s` is enough; else it takes twice that, because a client may send a
-        request at the end of the time that it has for a header, and then has the same time for its body.
+        The limit is `client_timeout_s` while there is a response to read, and otherwise twice that: a client may use
+        all of its time for the header, and then has the same time for the body.
         """
         before, self._progress = self._progress, {}
         ended = 0
-        for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 - a Path for each of thousands costs more than the look
-            # Others are no sockets, or were closed meanwhile.
+        for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 - thousands of `Path` objects would cost more than the check
+            # Other descriptors are not sockets, or were closed meanwhile.
             with contextlib.suppress(OSError), _borrowed(int(name)) as found:
                 ended += self._end_if_slow(found, before.get(int(name)), now)
         return ended
@@ -100,14 +103,14 @@ class SlowClients:
         if (
             last is None
             or last.inode != inode  # another connection with the same number
-            # A client that has a response to read must read it, whatever it sends meanwhile.
+            # While there is a response to read, what the client sends is no progress.
             or acknowledged - last.acknowledged + (0 if is_reading else received - last.received)
             >= LEAST_BYTES_PER_S * limit_s
             or (acknowledged > last.acknowledged and not is_reading)  # a response was delivered
         ):
             last = Progress(inode, acknowledged, received, now)
         if now - last.at >= limit_s:
-            # Without this, the kernel would keep what the client has not read for minutes after the close.
+            # Otherwise the kernel would keep the unread bytes for minutes after the close.
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
             found.shutdown(socket.SHUT_RDWR)
             return True
@@ -117,10 +120,10 @@ class SlowClients:
 
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """The socket behind a descriptor, which stays its owner's.
+    """Return a descriptor as a socket for a moment, without owning it.
 
-    Nothing is closed here, not even a copy: closing any descriptor of a file takes away the locks that the whole
-    process has on it, and SQLite's file is one of those in the list.
+    Nothing is closed here, not even a duplicate: closing any descriptor of a file releases all locks that the process
+    has on it, and the descriptors include those of the SQLite file.
     """
     found = socket.socket(fileno=descriptor)
     try:

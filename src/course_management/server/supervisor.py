@@ -1,11 +1,10 @@
-"""The parent process: granian's server, which starts workers and respawns those that die, and what it lacks.
+"""The parent process: granian's server, extended by the replacement of workers that hang, and by signal handling.
 
-Workers that do not respond are replaced, and every signal that operators' tools send does something sensible.
+granian starts the workers and respawns those that end (docs/processes.md).
 """
 
 from __future__ import annotations
 
-import inspect
 import multiprocessing
 import os
 import signal
@@ -14,52 +13,38 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection as PipeEnd
 from typing import Any
 
-import granian
 import structlog
 from granian.server import mp
 
-from ..config import ConfigurationError
 from .worker import IGNORED
 
 CHECK_S = 1.0
 ABSENT_S = 5.0
-"""A longer pause between two checks means that this process did not run: stopped, suspended, or short of memory. The
-workers may not have run either, so all of them get their full time again."""
+"""After a longer time between two checks, this process was stopped, suspended or swapped out. The workers may not have
+run either, so each of them gets its full time again."""
 
 log = structlog.get_logger(__name__)
 
 
-def check_granian() -> None:
-    """Raise `ConfigurationError` unless granian has the private functions that are replaced here and in `worker`."""
-    spawn = inspect.unwrap(getattr(mp.MPServer, "_spawn_wsgi_worker", None) or (lambda: None))
-    is_hooked = "_wsgi_call_wrap" in spawn.__code__.co_names and hasattr(mp, "_wsgi_call_wrap")
-    if granian.Granian is not mp.MPServer or not is_hooked or not hasattr(mp.MPServer, "_spawn_worker"):
-        sentence = (
-            f"granian {granian.__version__} lacks functions that course-management replaces. Install the locked "
-            "packages with `pip install --require-hashes -r requirements.txt`."
-        )
-        raise ConfigurationError([sentence])
-
-
 class Watched:
-    """A worker, and when it last showed a sign of life."""
+    """A worker process, and the time of its last heartbeat."""
 
-    def __init__(self, worker: Any, heartbeat: Connection, now: float) -> None:
-        self.worker, self._heartbeat, self.seen = worker, heartbeat, now
+    def __init__(self, worker: Any, heartbeat: PipeEnd, now: float) -> None:
+        self.worker, self._heartbeat, self.last_beat = worker, heartbeat, now
         os.set_blocking(heartbeat.fileno(), False)
 
-    def beats(self) -> bool:
-        """Whether there was a sign of life since the last call."""
+    def has_beaten(self) -> bool:
+        """Return whether there was a heartbeat since the last call."""
         with suppress(OSError):
             return bool(os.read(self._heartbeat.fileno(), 4096))
         return False
 
 
 class Supervisor(mp.MPServer):
-    """granian's server, which replaces workers without a sign of life for `worker_timeout_s` seconds."""
+    """granian's server, which also replaces workers without a heartbeat for `worker_timeout_s` seconds."""
 
     def __init__(self, worker_timeout_s: float, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
         super().__init__("", **options)
@@ -71,7 +56,7 @@ class Supervisor(mp.MPServer):
         self.on_startup(threading.Thread(target=self._watch_workers, name="supervisor", daemon=True).start)
 
     def _set_signals(self) -> None:
-        """Extend granian's signals, which are: SIGTERM and SIGINT stop, SIGHUP replaces the workers one by one."""
+        """Add to the signals of granian: SIGTERM and SIGINT stop the server, SIGHUP replaces the workers one by one."""
         for number in IGNORED:
             if number != signal.SIGHUP or self._ignores_hangup:
                 signal.signal(number, signal.SIG_IGN)
@@ -90,28 +75,28 @@ class Supervisor(mp.MPServer):
                 self.check_workers()
 
     def check_workers(self) -> None:
-        """Kill the workers that have shown no sign of life for too long: granian respawns them."""
+        """Kill the workers without a heartbeat for too long, so that granian respawns them."""
         now = self._clock()
         was_absent, self._checked = now - self._checked > ABSENT_S, now
         for worker, watched in list(self._watched.items()):
-            if watched.beats() or was_absent:
-                watched.seen = now
-            elif worker not in self.wrks and now - watched.seen > CHECK_S * 2:
-                del self._watched[worker]  # it was replaced, and has ended
-            elif now - watched.seen > self._worker_timeout_s:
-                watched.seen = now
+            if watched.has_beaten() or was_absent:
+                watched.last_beat = now
+            elif worker not in self.wrks and now - watched.last_beat > CHECK_S * 2:
+                del self._watched[worker]  # it was replaced and has ended
+            elif now - watched.last_beat > self._worker_timeout_s:
+                watched.last_beat = now
                 self._replace(worker)
 
     def _replace(self, worker: Any) -> None:
         log.error("worker.unresponsive", pid=worker.inner.pid, seconds=self._worker_timeout_s)
         if worker.inner.is_alive():
-            worker.inner.kill()  # not by `worker.kill`, after which granian would not respawn it
-        else:  # its end was noticed while granian was busy with another one, and lost
+            worker.inner.kill()  # after `worker.kill`, granian would not respawn it
+        else:  # granian lost its end while it respawned another one
             self.interrupt_children.append(worker.idx)
             self.main_loop_interrupt.set()
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """Stop. When a signal to the whole group stopped workers before their parent, that is no failure."""
+        """Stop, without a failure if a signal to the whole process group ended workers before their parent."""
         try:
             super().shutdown(exit_code)  # type: ignore[no-untyped-call]
         except SystemExit:
@@ -120,7 +105,7 @@ class Supervisor(mp.MPServer):
 
 
 def _has_terminal() -> bool:
-    """Whether there is a terminal whose closing would send SIGHUP."""
+    """Return whether there is a terminal, which sends SIGHUP when it is closed."""
     with suppress(OSError):
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
         return True

@@ -1,4 +1,4 @@
-"""Threads that a worker process cannot do without."""
+"""Threads that a worker process depends on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import suppress
 
 
 def run_forever(name: str, step: Callable[[], object]) -> None:
-    """Call `step` again and again in a daemon thread, whatever it raises.
+    """Call `step` repeatedly in a daemon thread, whatever it raises.
 
-    Should the thread end all the same, by an exception that another thread sends while it is between two steps,
-    another thread takes over.
+    If the thread ends nevertheless, by an exception that another thread raises in it between two steps, a new thread
+    replaces it.
     """
 
     def run() -> None:

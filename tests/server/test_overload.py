@@ -1,4 +1,4 @@
-"""Slow, idle, vanishing and many clients on the real server: the others are served all the same."""
+"""Slow, idle, disconnecting and many clients of a real server: other requests are served nevertheless."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from course_management.server import slow_clients
 from course_management.server.large_responses import MAX_SENDING
 from course_management.server.slow_clients import SlowClients
 
-from .real_server import Connection, Server, until
-from .test_server import serving
+from ..real_server import Connection, Server, serving, until
 
 MANY = 100
 HEAD = b"POST /students HTTP/1.1\r\nHost: localhost\r\n"
@@ -31,27 +30,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that gives a client a second for a header, and another one for its body and its answer."""
+    """A server whose clients have one second for the header, and one for progress with body or response."""
     with serving(tmp_path_factory.mktemp("impatient"), CLIENT_TIMEOUT_S="1") as server:
         yield server
 
 
 def serves(server: Server) -> None:
-    """Fail unless it answers what needs a body, what needs the database, and what needs neither."""
+    """Assert that the server responds to requests with a body, with database work, and with neither."""
     assert server.answers()
     assert server.ask("GET", "/students/1/courses")[0] == 200
     assert server.ask("POST", "/students/1/enroll", {"course_id": 1})[0] in {200, 201}
 
 
-def test_granian_leaves_the_requests_to_us(server: Server) -> None:
-    """`make_worker` takes the place of a function of granian's that another version may not have."""
+def test_granian_passes_requests_to_the_receiver(server: Server) -> None:
+    """`granian_internals.call_with_requests` replaces a private function."""
     with server.connect() as connection:
         connection.send("POST /students/1/enroll", "Content-Length: 15", body=b'{"course_id":1}')
         assert connection.read()[0] in {200, 201}
         connection.send("POST /students/1/enroll", "Content-Length: 16", body=b'{"course_id":1}')
         connection.socket.shutdown(1)
         status, body = connection.read()
-    # Only our receiver knows that a body was shorter than its length.
+    # Only the receiver checks whether the body has the declared length.
     assert status == 0 or b"bad_request" in body
 
 
@@ -68,7 +67,7 @@ def test_granian_leaves_the_requests_to_us(server: Server) -> None:
         ("GET /healthz", "Content-Length: 15", b""),
     ],
 )
-def test_slow_bodies_do_not_keep_others_from_being_served(
+def test_other_requests_are_served_during_slow_bodies(
     server: Server, many: int, line: str, header: str, body: bytes
 ) -> None:
     with ExitStack() as stack:
@@ -78,7 +77,7 @@ def test_slow_bodies_do_not_keep_others_from_being_served(
     serves(server)
 
 
-def test_slow_bodies_are_answered_when_they_are_there(server: Server) -> None:
+def test_a_slow_body_gets_its_response_when_it_is_complete(server: Server) -> None:
     with ExitStack() as stack:
         slow = [stack.enter_context(server.connect()) for _ in range(MANY)]
         for each in slow:
@@ -92,14 +91,14 @@ def test_slow_bodies_are_answered_when_they_are_there(server: Server) -> None:
         assert {each.read()[0] for each in slow} == {200}
 
 
-def test_slow_headers_do_not_keep_others_from_being_served(server: Server) -> None:
+def test_other_requests_are_served_during_slow_headers(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(MANY):
             stack.enter_context(server.connect()).socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX")
         serves(server)
 
 
-def test_idle_connections_do_not_keep_others_from_being_served(server: Server) -> None:
+def test_other_requests_are_served_beside_idle_connections(server: Server) -> None:
     with ExitStack() as stack:
         idle = [stack.enter_context(server.connect()) for _ in range(2 * MANY)]
         for each in idle:
@@ -111,7 +110,7 @@ def test_idle_connections_do_not_keep_others_from_being_served(server: Server) -
         assert {each.read()[0] for each in idle} == {200}
 
 
-def test_readers_of_the_largest_asset_are_few_and_keep_nobody_from_being_served(server: Server) -> None:
+def test_the_largest_asset_is_sent_to_a_limited_number_of_clients_at_once(server: Server) -> None:
     size = len(get_asset(server))
     request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
@@ -122,7 +121,7 @@ def test_readers_of_the_largest_asset_are_few_and_keep_nobody_from_being_served(
         serves(server)
         assert statuses.count(b"200") == 2 * MAX_SENDING
         assert statuses.count(b"503") == MANY - 2 * MAX_SENDING
-        # who begins to read late gets all of it
+        # a client that starts to read late gets all of it
         found = [each.read() for each in readers]
     assert {(status, len(body)) for status, body in found if status == 200} == {(200, size)}
     until(lambda: len(get_asset(server)) == size, "room for another reader")
@@ -134,7 +133,7 @@ def get_asset(server: Server) -> bytes:
         return connection.read()[1]
 
 
-def test_slow_readers_do_not_keep_others_from_being_served(server: Server) -> None:
+def test_other_requests_are_served_beside_slow_readers(server: Server) -> None:
     request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(MANY):
@@ -142,7 +141,7 @@ def test_slow_readers_do_not_keep_others_from_being_served(server: Server) -> No
         serves(server)
 
 
-# --- vanishing --------------------------------------------------------------------------------------------
+# --- disconnecting ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sent", [b"", b'{"course_id"', b'{"course_id":1'])
@@ -151,9 +150,7 @@ def test_slow_readers_do_not_keep_others_from_being_served(server: Server) -> No
     ["POST /students/2/enroll", "PUT /students/1/enroll", "DELETE /students/1/unenroll", "DELETE /students/2"],
 )
 @pytest.mark.parametrize("header", ["Content-Length: 15", "Transfer-Encoding: chunked"])
-def test_whoever_goes_in_the_middle_of_a_body_has_asked_for_nothing(
-    server: Server, line: str, header: str, sent: bytes
-) -> None:
+def test_a_request_with_an_incomplete_body_changes_nothing(server: Server, line: str, header: str, sent: bytes) -> None:
     server.ask("POST", "/students", {"name": "Grace", "email": "grace@example.edu"})
     server.ask("POST", "/students/1/enroll", {"course_id": 1})
     asked = ["/students/1/courses", "/students/2/courses", "/students/1/history", "/students/2"]
@@ -168,9 +165,11 @@ def test_whoever_goes_in_the_middle_of_a_body_has_asked_for_nothing(
     assert [server.ask("GET", each) for each in asked] == before
 
 
-# --- no progress is ended -------------------------------------------------------------------------------------
+# --- connections without progress -------------------------------------------------------------------------
 
-linux_tells = pytest.mark.skipif(not slow_clients.DESCRIPTORS.is_dir(), reason="only Linux tells the progress")
+on_linux = pytest.mark.skipif(
+    not slow_clients.DESCRIPTORS.is_dir(), reason="only Linux reports the progress of a connection"
+)
 
 
 @pytest.mark.parametrize(
@@ -179,12 +178,12 @@ linux_tells = pytest.mark.skipif(not slow_clients.DESCRIPTORS.is_dir(), reason="
         b"",
         b"GET /hea",
         b"PRI * HTTP/2.0\r\n",
-        pytest.param(HEAD + b"Content-Length: 9\r\n\r\n{", marks=linux_tells),
-        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", marks=linux_tells),
+        pytest.param(HEAD + b"Content-Length: 9\r\n\r\n{", marks=on_linux),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", marks=on_linux),
     ],
     ids=["nothing", "half a header", "half of HTTP/2", "half a body", "half a chunked body"],
 )
-def test_a_connection_that_says_no_more_is_ended(impatient: Server, sent: bytes) -> None:
+def test_a_connection_without_progress_is_ended(impatient: Server, sent: bytes) -> None:
     with impatient.connect() as connection:
         connection.socket.sendall(sent)
         ended = connection.file.read()  # until the server ends it
@@ -192,8 +191,8 @@ def test_a_connection_that_says_no_more_is_ended(impatient: Server, sent: bytes)
     serves(impatient)
 
 
-@linux_tells
-def test_an_answer_that_nobody_reads_is_thrown_away(impatient: Server) -> None:
+@on_linux
+def test_a_connection_whose_response_is_not_read_is_ended(impatient: Server) -> None:
     request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with impatient.connect() as connection:
         connection.socket.settimeout(0.1)
@@ -201,10 +200,10 @@ def test_an_answer_that_nobody_reads_is_thrown_away(impatient: Server) -> None:
     serves(impatient)
 
 
-@linux_tells
+@on_linux
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_looking_for_silence_takes_no_lock_from_sqlite(tmp_path: Path, mode: str) -> None:
-    """Locks belong to the process: closing a copy of a descriptor of the file would take them away, and ruin it."""
+def test_checking_the_connections_releases_no_lock_of_sqlite(tmp_path: Path, mode: str) -> None:
+    """Locks belong to the process: closing a duplicate of a descriptor of the file would release them."""
     path = tmp_path / "locked.db"
     attempt = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -218,11 +217,11 @@ def test_looking_for_silence_takes_no_lock_from_sqlite(tmp_path: Path, mode: str
 
 
 def is_ended(connection: Connection, request: bytes) -> bool:
-    """Whether the server has ended the connection, on which we send and never read."""
+    """Return whether the server has ended the connection, on which the client sends and never reads."""
     try:
         connection.socket.sendall(request)
     except TimeoutError:
-        return False  # it does not read on, because we do not
+        return False  # the server reads no more because the client does not
     except OSError:
         return True
     return False
@@ -231,7 +230,7 @@ def is_ended(connection: Connection, request: bytes) -> bool:
 # --- many -------------------------------------------------------------------------------------------------
 
 
-def test_many_at_once_are_all_answered(server: Server) -> None:
+def test_many_simultaneous_requests_all_get_responses(server: Server) -> None:
     with ExitStack() as stack:
         many = [stack.enter_context(server.connect()) for _ in range(MANY)]
         for each in many:
@@ -240,12 +239,12 @@ def test_many_at_once_are_all_answered(server: Server) -> None:
     serves(server)
 
 
-def test_there_are_no_more_connections_than_files(tmp_path: Path) -> None:
+def test_the_limit_of_connections_is_adapted_to_the_limit_on_open_files(tmp_path: Path) -> None:
     with serving(tmp_path, CONNECTIONS="60000") as server:
         serves(server)
 
 
-def test_a_connection_too_many_waits_until_there_is_room(tmp_path: Path) -> None:
+def test_a_connection_over_the_limit_waits_until_another_one_ends(tmp_path: Path) -> None:
     with serving(tmp_path, CONNECTIONS="2", WORKERS="1") as server, ExitStack() as stack:
         first, second, third = (stack.enter_context(server.connect()) for _ in range(3))
         for each in (first, second, third):

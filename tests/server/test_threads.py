@@ -1,4 +1,4 @@
-"""The threads that a worker process cannot do without go on, whatever happens in them."""
+"""The threads that a worker process depends on continue after exceptions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from course_management.server import threads
 
-from .real_server import until
+from ..real_server import until
 
 
-def test_a_step_that_raises_is_followed_by_the_next_one_in_the_same_thread() -> None:
+def test_an_exception_in_a_step_does_not_end_the_thread() -> None:
     seen: list[threading.Thread] = []
     may_end = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The processes of the server: signals, workers that hang, and workers whose parent is gone."""
+"""The processes of the server: signals, workers that hang, and workers without a parent."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ import pytest
 from granian.server import mp
 
 import course_management
-from course_management.config import ConfigurationError, Settings
+from course_management.config import Settings
 from course_management.server import worker
-from course_management.server.supervisor import Supervisor, check_granian
+from course_management.server.supervisor import Supervisor
 
-from .databases import PATIENCE_S
-from .real_server import Server, until
+from ..databases import PATIENCE_S
+from ..real_server import Server, serving, until
 from .test_request_queue import Clock
-from .test_server import serving
 
 HARMLESS = [
     signal.SIGHUP,
@@ -46,12 +45,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def wait_for_the_end(server: Server) -> int:
-    """Its exit code, once it has ended."""
+    """Wait until the server has ended. Return its exit code."""
     return server.process.wait(PATIENCE_S)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs: a zombie, which nobody waits for in some containers, does not."""
+    """Return whether a process runs. Zombies, which remain in some containers, do not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -61,7 +60,7 @@ def is_alive(pid: int) -> bool:
 # --- signals ----------------------------------------------------------------------------------------------
 
 
-def test_signals_of_terminals_and_tools_stop_nothing(server: Server) -> None:
+def test_harmless_signals_stop_no_process(server: Server) -> None:
     for number in HARMLESS:
         if number != signal.SIGHUP:
             server.group(number)
@@ -74,7 +73,7 @@ def test_signals_of_terminals_and_tools_stop_nothing(server: Server) -> None:
     assert len(server.workers()) == 2, "no worker was replaced"
 
 
-def test_sighup_replaces_the_workers_and_service_goes_on(server: Server) -> None:
+def test_sighup_replaces_the_workers_without_an_interruption(server: Server) -> None:
     server.process.send_signal(signal.SIGHUP)
     until(lambda: server.log.read_text().count("Stopped old worker-") == 2, "new workers")
     assert not any(is_alive(pid) for pid in server.workers()[:2])
@@ -82,7 +81,7 @@ def test_sighup_replaces_the_workers_and_service_goes_on(server: Server) -> None
 
 
 def stops_gracefully(server: Server, number: signal.Signals) -> None:
-    """Fail unless the signal to all processes lets the request end, and then the server, without a failure."""
+    """Assert that after the signal to all processes the request is finished, and the exit code is 0."""
     with server.connect() as connection:
         connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
         assert connection.read()[0] == 100
@@ -93,15 +92,15 @@ def stops_gracefully(server: Server, number: signal.Signals) -> None:
     assert wait_for_the_end(server) == 0
 
 
-def test_ctrl_c_finishes_the_requests_and_ends_without_a_failure(server: Server) -> None:
+def test_ctrl_c_finishes_the_requests_and_exits_with_0(server: Server) -> None:
     stops_gracefully(server, signal.SIGINT)
     assert "Unexpected exit" not in server.log.read_text()
 
 
-# --- a worker that hangs ----------------------------------------------------------------------------------
+# --- workers that hang ------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_is_stopped_is_replaced(server: Server) -> None:
+def test_a_stopped_worker_is_replaced(server: Server) -> None:
     stopped = server.workers()[0]
     os.kill(stopped, signal.SIGSTOP)
     until(lambda: len(server.workers()) == 3, "a new worker")
@@ -122,8 +121,8 @@ class Worker:
         self.killed += 1
 
 
-class Workshop:
-    """A supervisor with a clock and one worker of the test's."""
+class SupervisedWorker:
+    """A supervisor with a clock that the test sets, and one worker that is not a process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.worker, self.clock = Worker(), Clock()
@@ -139,7 +138,7 @@ class Workshop:
         os.write(self.heartbeat.fileno(), b".")
 
     def checks(self, seconds: int) -> int:
-        """How often the worker has been killed after so many seconds, in each of which there is a check."""
+        """Check once per second for this time. Return how often the worker was killed so far."""
         for _ in range(seconds):
             self.clock.now += 1
             self.supervisor.check_workers()
@@ -147,53 +146,53 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    return Workshop(monkeypatch)
+def supervised(monkeypatch: pytest.MonkeyPatch) -> SupervisedWorker:
+    return SupervisedWorker(monkeypatch)
 
 
-def test_a_worker_without_a_sign_of_life_is_killed_after_the_timeout(workshop: Workshop) -> None:
-    assert workshop.parent == os.getpid()
-    workshop.beat()
-    assert workshop.checks(31) == 0
-    workshop.beat()
-    assert workshop.checks(31) == 0
-    assert workshop.checks(1) == 1
+def test_a_worker_without_a_heartbeat_is_killed_after_the_timeout(supervised: SupervisedWorker) -> None:
+    assert supervised.parent == os.getpid()
+    supervised.beat()
+    assert supervised.checks(31) == 0
+    supervised.beat()
+    assert supervised.checks(31) == 0
+    assert supervised.checks(1) == 1
 
 
-def test_a_parent_that_did_not_run_itself_kills_nobody(workshop: Workshop) -> None:
-    assert workshop.checks(30) == 0
-    workshop.clock.now += 3600  # suspended
-    assert workshop.checks(31) == 0
-    assert workshop.checks(1) == 1
+def test_a_parent_that_was_suspended_kills_no_worker(supervised: SupervisedWorker) -> None:
+    assert supervised.checks(30) == 0
+    supervised.clock.now += 3600  # suspended
+    assert supervised.checks(31) == 0
+    assert supervised.checks(1) == 1
 
 
-def test_a_worker_whose_end_was_missed_is_respawned(workshop: Workshop) -> None:
-    workshop.worker.is_dead = True
-    assert workshop.checks(32) == 0
-    assert workshop.supervisor.interrupt_children == [0]
-    assert workshop.supervisor.main_loop_interrupt.is_set()
+def test_a_worker_whose_end_granian_has_missed_is_respawned(supervised: SupervisedWorker) -> None:
+    supervised.worker.is_dead = True
+    assert supervised.checks(32) == 0
+    assert supervised.supervisor.interrupt_children == [0]
+    assert supervised.supervisor.main_loop_interrupt.is_set()
 
 
-def life(workshop: Workshop, stuck_s: float, parent: int) -> worker.Life:
+def heartbeat(supervised: SupervisedWorker, stuck_s: float, parent: int) -> worker.Heartbeat:
     queue: Any = SimpleNamespace(stuck_s=lambda: stuck_s)
-    return worker.Life(queue, workshop.heartbeat, parent, Settings.load(environ={}))
+    return worker.Heartbeat(queue, supervised.heartbeat, parent, Settings.load(environ={}))
 
 
 @pytest.mark.parametrize(("stuck_s", "killed"), [(0, 0), (59, 0), (61, 1)])
-def test_a_worker_whose_threads_are_all_stuck_for_a_minute_gives_no_sign_of_life(
-    workshop: Workshop, stuck_s: float, killed: int
+def test_a_worker_whose_threads_are_all_stuck_for_a_minute_sends_no_heartbeat(
+    supervised: SupervisedWorker, stuck_s: float, killed: int
 ) -> None:
-    alive = life(workshop, stuck_s, os.getppid())
+    beating = heartbeat(supervised, stuck_s, os.getppid())
     for _ in range(40):
-        alive.beat()
-        workshop.checks(1)
-    assert workshop.worker.killed == killed
+        beating.beat()
+        supervised.checks(1)
+    assert supervised.worker.killed == killed
 
 
-# --- a parent that is gone --------------------------------------------------------------------------------
+# --- workers without a parent -----------------------------------------------------------------------------
 
 
-def test_workers_whose_parent_is_gone_finish_their_requests_and_free_the_port(server: Server) -> None:
+def test_workers_without_a_parent_finish_their_requests_and_free_the_port(server: Server) -> None:
     with server.connect() as connection:
         connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
         assert connection.read()[0] == 100
@@ -209,10 +208,10 @@ def test_workers_whose_parent_is_gone_finish_their_requests_and_free_the_port(se
         assert database.execute("SELECT student_id, course_id FROM student_courses").fetchall() == [(1, 1)]
 
 
-# --- where it is started ----------------------------------------------------------------------------------
+# --- the working directory --------------------------------------------------------------------------------
 
 
-def test_it_serves_from_a_folder_whose_files_are_called_like_modules(tmp_path: Path) -> None:
+def test_files_named_like_modules_in_the_working_directory_are_not_imported(tmp_path: Path) -> None:
     package = Path(course_management.__file__).parent
     for name in (
         "__init__",
@@ -231,19 +230,3 @@ def test_it_serves_from_a_folder_whose_files_are_called_like_modules(tmp_path: P
     with serving(tmp_path) as server:
         until(lambda: server.log.read_text().count("Started worker-") == 2, "both workers")
         assert server.ask("POST", "/students/1/enroll", {"course_id": 1})[0] == 201
-
-
-# --- granian ----------------------------------------------------------------------------------------------
-
-
-def test_a_granian_without_the_function_that_is_replaced_is_refused_in_a_sentence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    check_granian()
-    for name, owner in (("_wsgi_call_wrap", mp), ("_spawn_worker", mp.MPServer), ("_spawn_wsgi_worker", mp.MPServer)):
-        with monkeypatch.context() as patch:
-            if name == "_spawn_worker":
-                patch.delattr(mp.MPServer.__base__, name)
-            patch.delattr(owner, name)
-            with pytest.raises(ConfigurationError, match="lacks functions that course-management replaces"):
-                check_granian()

@@ -1,4 +1,4 @@
-"""The real server, as a process of its own, on a real port: what no test client can show."""
+"""The server as a real process on a real port: what a test client cannot show."""
 
 from __future__ import annotations
 
@@ -9,43 +9,17 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from sqlalchemy.engine import URL, make_url
 
 from course_management import create_app
 from course_management.access import keys
 from course_management.database import db
 
-from .databases import PATIENCE_S, migrate
-from .real_server import COMMAND, MIB, Server, environment, until
-
-
-@contextmanager
-def serving(folder: Path, kind: type[Server] = Server, **settings: str) -> Iterator[Server]:
-    """A server on a SQLite database with student 1 and course 1."""
-    url = sqlite(folder)
-    migrate(url)
-    app = create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"})
-    client = app.test_client()
-    client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
-    client.post("/courses", json={"code": "CS101", "title": "Programming"})
-    with app.app_context():
-        db.engine.dispose()
-    server = kind(folder, url, **settings)
-    try:
-        server.wait()
-        yield server
-    finally:
-        server.end()
-
-
-def sqlite(folder: Path) -> URL:
-    """The address of the database in a folder."""
-    return make_url(f"sqlite:///{folder / 'enrollment.db'}")
+from ..databases import PATIENCE_S, migrate
+from ..real_server import COMMAND, MIB, Server, environment, serving, sqlite, until
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +30,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
-    """A server for a test that ends it."""
+    """A server that the test stops."""
     with serving(tmp_path) as server:
         yield server
 
 
-# --- it serves --------------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------
 
 
-def test_the_call_in_the_banner_enrolls_somebody(server: Server) -> None:
+def test_the_command_in_the_banner_enrolls_a_student(server: Server) -> None:
     banner = server.log.read_text()
     address = f"http://127.0.0.1:{server.port}"
     assert f"{address}\n" in banner
@@ -77,30 +51,30 @@ def test_the_call_in_the_banner_enrolls_somebody(server: Server) -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        # What nginx sends with `proxy_pass http://127.0.0.1:8000;` alone: nothing tells where the client is.
+        # What nginx sends with only `proxy_pass http://127.0.0.1:8000;`: no header contains the address of the client.
         ("GET /courses HTTP/1.0\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n", b"403"),
         ("GET /courses HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n", b"403"),
         ("GET /courses HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nX-Real-IP: 127.0.0.1\r\n\r\n", b"403"),
         ("GET /courses HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n", b"200"),
     ],
 )
-def test_without_authentication_a_plain_proxy_lets_nobody_in(server: Server, head: str, status: bytes) -> None:
+def test_protected_mode_refuses_requests_through_a_proxy(server: Server, head: str, status: bytes) -> None:
     with server.connect() as connection:
         connection.socket.sendall(head.encode())
         assert connection.file.readline().split()[1] == status
 
 
-# --- it keeps its limits ----------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------------------
 
 
-def test_a_body_that_is_declared_too_large_is_not_waited_for(server: Server) -> None:
+def test_a_body_with_too_large_a_length_is_refused_before_it_arrives(server: Server) -> None:
     with server.connect() as connection:
         connection.send("POST /students", f"Content-Length: {MIB + 1}", body=b"{")
         status, body = connection.read()
     assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
 
 
-def test_a_chunked_body_that_becomes_too_large_is_not_read_to_its_end(server: Server) -> None:
+def test_a_chunked_body_is_refused_when_it_exceeds_the_limit(server: Server) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with server.connect() as connection:
         connection.send("POST /students", "Transfer-Encoding: chunked", body=chunk * 16 + b"1\r\n \r\n")
@@ -108,7 +82,7 @@ def test_a_chunked_body_that_becomes_too_large_is_not_read_to_its_end(server: Se
     assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
 
 
-def test_a_chunked_body_of_a_good_size_is_read(server: Server) -> None:
+def test_a_chunked_body_within_the_limit_is_accepted(server: Server) -> None:
     with server.connect() as connection:
         connection.send(
             "POST /students/1/enroll", "Transfer-Encoding: chunked", body=b'f\r\n{"course_id":1}\r\n0\r\n\r\n'
@@ -121,7 +95,7 @@ def test_a_chunked_body_of_a_good_size_is_read(server: Server) -> None:
 
 
 @pytest.mark.parametrize("length", [9_000, 300_000])
-def test_a_header_over_8_kb_is_too_large(server: Server, length: int) -> None:
+def test_a_header_over_8_kb_is_431(server: Server, length: int) -> None:
     with server.connect() as connection:
         connection.send("GET /students", "X-Long: " + "x" * length)
         assert connection.read()[0] == 431
@@ -129,13 +103,13 @@ def test_a_header_over_8_kb_is_too_large(server: Server, length: int) -> None:
 
 @pytest.mark.parametrize("length", [9_000, 60_000])
 @pytest.mark.parametrize("path", ["/", "/students?"])
-def test_an_address_over_8_kb_is_too_long(server: Server, path: str, length: int) -> None:
+def test_a_target_over_8_kb_is_414(server: Server, path: str, length: int) -> None:
     with server.connect() as connection:
         connection.send("GET " + path + "x" * length)
         assert connection.read()[0] == 414
 
 
-def test_trace_gives_nothing_back(server: Server) -> None:
+def test_trace_reveals_no_headers(server: Server) -> None:
     with server.connect() as connection:
         connection.send("TRACE /students", "Cookie: secret")
         status, body = connection.read()
@@ -143,7 +117,7 @@ def test_trace_gives_nothing_back(server: Server) -> None:
     assert b"secret" not in body
 
 
-# --- two requests on one connection stay two --------------------------------------------------------------
+# --- requests on one connection do not mix ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,15 +131,13 @@ def test_trace_gives_nothing_back(server: Server) -> None:
         ("Transfer-Encoding: chunked, identity",),
     ],
 )
-def test_two_ways_to_tell_the_length_do_not_let_a_request_hide_in_another(
-    server: Server, headers: tuple[str, ...]
-) -> None:
+def test_conflicting_lengths_do_not_smuggle_a_request(server: Server, headers: tuple[str, ...]) -> None:
     with server.connect() as connection:
         connection.send("POST /students", *headers, body=b"2\r\n{}\r\n0\r\n\r\nGET /students/4242 HTTP/1.1\r\n")
         status, body = connection.read()
         assert status in {400, 422}
         assert b"4242" not in body
-        # Whatever it took for the body, it must not go on behind it.
+        # Wherever the server takes the body to end, it must not continue after it.
         assert connection.read() == (0, b"")
 
 
@@ -173,9 +145,7 @@ def test_two_ways_to_tell_the_length_do_not_let_a_request_hide_in_another(
 @pytest.mark.parametrize(
     ("length", "body"), [("Content-Length: 5", b"{bad}"), ("Transfer-Encoding: chunked", b"5\r\n{bad}\r\n0\r\n\r\n")]
 )
-def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(
-    server: Server, line: str, length: str, body: bytes
-) -> None:
+def test_an_unread_body_is_not_parsed_as_the_next_request(server: Server, line: str, length: str, body: bytes) -> None:
     with server.connect() as connection:
         connection.send(line, length, body=body)
         assert connection.read()[0] in {200, 400, 404, 405, 411}
@@ -183,22 +153,22 @@ def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(
         assert connection.read() in {(200, b'{"status":"ok"}'), (0, b"")}
 
 
-# --- it lives on ------------------------------------------------------------------------------------------
+# --- stopping and replacing -------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_replaced_and_service_goes_on(server: Server) -> None:
+def test_a_killed_worker_is_replaced_without_an_interruption(server: Server) -> None:
     first, second = server.workers()
     os.kill(first, signal.SIGKILL)
     until(lambda: len(server.workers()) == 3, "a new worker")
     until(lambda: server.log.read_text().count("Started worker-") == 3, "its start")
     assert all(server.answers() for _ in range(20))
-    os.kill(second, 0)  # the other one is still there
+    os.kill(second, 0)  # the other worker still runs
 
 
-def test_a_request_under_way_is_answered_before_the_server_ends(own_server: Server) -> None:
+def test_a_request_in_progress_gets_its_response_before_the_server_ends(own_server: Server) -> None:
     with own_server.connect() as connection:
         connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
-        assert connection.read()[0] == 100  # so the service is waiting for the body
+        assert connection.read()[0] == 100  # the server waits for the body
 
         own_server.process.terminate()
         until(lambda: not own_server.answers(), "the closing of the port")
@@ -211,11 +181,11 @@ def test_a_request_under_way_is_answered_before_the_server_ends(own_server: Serv
     database.close()
 
 
-# --- it says what is wrong --------------------------------------------------------------------------------
+# --- errors at the start ----------------------------------------------------------------------------------
 
 
-def serve_in_vain(folder: Path, port: int, **settings: str) -> list[str]:
-    """Start a server that cannot start; what it says."""
+def fail_to_serve(folder: Path, port: int, **settings: str) -> list[str]:
+    """Start a server with wrong settings. Return its error messages."""
     done = subprocess.run(  # noqa: S603 - our own command
         COMMAND,
         env=environment(sqlite(folder), port, **settings),
@@ -230,17 +200,17 @@ def serve_in_vain(folder: Path, port: int, **settings: str) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_every_wrong_setting_is_told_in_a_sentence(tmp_path: Path) -> None:
-    assert serve_in_vain(tmp_path, 8000, PORT="abc", DATABASE_URL="mysql://x") == [
+def test_the_message_names_every_wrong_setting(tmp_path: Path) -> None:
+    assert fail_to_serve(tmp_path, 8000, PORT="abc", DATABASE_URL="mysql://x") == [
         "DATABASE_URL names the unknown database 'mysql'; use sqlite or postgresql.",
         "PORT is 'abc', which is not a whole number.",
     ]
 
 
-def test_a_second_server_on_the_port_does_not_take_half_of_the_requests(server: Server, tmp_path: Path) -> None:
-    told = serve_in_vain(tmp_path, server.port)
-    assert told[-1].startswith(f"Port {server.port} of HOST=127.0.0.1 is in use by another program.")
-    assert told[-1].endswith(".")
+def test_a_second_server_on_the_same_port_does_not_start(server: Server, tmp_path: Path) -> None:
+    messages = fail_to_serve(tmp_path, server.port)
+    assert messages[-1].startswith(f"Port {server.port} of HOST=127.0.0.1 is in use by another program.")
+    assert messages[-1].endswith(".")
     assert server.answers()
 
 
@@ -248,8 +218,8 @@ has_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="t
 
 
 @pytest.mark.parametrize("host", ["LOCALHOST.", "*", pytest.param("[::1]", marks=has_ipv6)])
-def test_the_banner_names_an_address_that_works_whatever_form_host_has(tmp_path: Path, host: str) -> None:
-    """Open to other machines only with a key, so the database has one."""
+def test_the_address_in_the_banner_works_for_every_form_of_host(tmp_path: Path, host: str) -> None:
+    """A server that other machines can reach needs a key, so one is created."""
     url = sqlite(tmp_path)
     migrate(url)
     with create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"}).app_context():
@@ -266,6 +236,6 @@ def test_the_banner_names_an_address_that_works_whatever_form_host_has(tmp_path:
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "192.0.2.1"])
-def test_a_host_that_cannot_be_listened_on_is_told_in_a_sentence(tmp_path: Path, host: str) -> None:
-    (told,) = serve_in_vain(tmp_path, 8000, HOST=host)
-    assert told.startswith(f"HOST is '{host}', ")
+def test_the_message_names_a_host_that_cannot_be_used(tmp_path: Path, host: str) -> None:
+    (message,) = fail_to_serve(tmp_path, 8000, HOST=host)
+    assert message.startswith(f"HOST is '{host}', ")

@@ -1,4 +1,4 @@
-"""Large responses: handed over as the client reads them, a few at once, and never in a thread of the request queue."""
+"""Large responses: sent at the speed of the client, a few at once, and never in a thread of the request queue."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 
 from course_management.server.large_responses import LARGE, PIECE, LargeResponses
 
-from .databases import PATIENCE_S
-from .real_server import until
+from ..databases import PATIENCE_S
+from ..real_server import until
 
 BODY = bytes(range(256)) * (LARGE // 256) + b"end"
 
 
 class Reader:
-    """A transport whose client reads when it may, or goes."""
+    """A transport whose client starts to read, or disconnects, when the test says so."""
 
     def __init__(self) -> None:
         self.may, self.ended = threading.Event(), threading.Event()
-        self.goes = False
+        self.disconnects = False
         self.pieces: list[bytes] = []
 
     def response_bytes(self, *_: object) -> None:
@@ -29,7 +29,7 @@ class Reader:
     def response_iter(self, status: int, headers: list[tuple[str, str]], body: Iterator[bytes]) -> None:
         assert (status, headers) == (200, [("ETag", "x")])
         assert self.may.wait(PATIENCE_S)
-        if self.goes:
+        if self.disconnects:
             raise ConnectionError
         self.pieces.extend(body)
         self.ended.set()
@@ -39,7 +39,7 @@ def send(responses: LargeResponses, reader: Reader) -> bool:
     return responses.send(reader, (200, [("ETag", "x")], BODY))
 
 
-def test_a_large_response_arrives_whole_and_in_small_pieces() -> None:
+def test_a_large_response_is_sent_completely_in_small_pieces() -> None:
     reader = Reader()
     reader.may.set()
     assert send(LargeResponses(), reader)
@@ -48,11 +48,11 @@ def test_a_large_response_arrives_whole_and_in_small_pieces() -> None:
     assert {len(piece) for piece in reader.pieces[:-1]} == {PIECE}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the client that goes
-def test_only_a_few_are_sent_at_once_and_a_client_that_goes_makes_room() -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the client that disconnects
+def test_a_client_that_disconnects_makes_room_for_another_large_response() -> None:
     responses = LargeResponses(at_once=2)
     stuck, gone = Reader(), Reader()
-    gone.goes = True
+    gone.disconnects = True
     assert [send(responses, each) for each in (stuck, gone, Reader())] == [True, True, False]
 
     gone.may.set()
@@ -66,7 +66,7 @@ def test_only_a_few_are_sent_at_once_and_a_client_that_goes_makes_room() -> None
         assert b"".join(each.pieces) == BODY
 
 
-def test_a_thread_that_cannot_be_started_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_does_not_reduce_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot_start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -1,4 +1,4 @@
-"""Connections end by progress, not by age; the kernel is asked, and the clock is the test's."""
+"""Connections without progress are ended, however old they are; the time is that of the test."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 from course_management.server import slow_clients
 from course_management.server.slow_clients import LEAST_BYTES_PER_S, SEND_BUFFER, SlowClients
 
-from .real_server import until
+from ..real_server import until
 
-pytestmark = pytest.mark.skipif(not slow_clients.DESCRIPTORS.is_dir(), reason="only Linux tells the progress")
+pytestmark = pytest.mark.skipif(
+    not slow_clients.DESCRIPTORS.is_dir(), reason="only Linux reports the progress of a connection"
+)
 
 LIMIT_S = 10
 ENOUGH = LEAST_BYTES_PER_S * LIMIT_S
@@ -35,7 +37,7 @@ def clients(listener: socket.socket) -> SlowClients:
 
 @pytest.fixture
 def pair(clients: SlowClients, listener: socket.socket) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A client, and the server's side of its connection, as the watch has seen it at the time 0."""
+    """A client socket and the server socket of its connection, which was checked at time 0."""
     with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
         server.setblocking(False)
         assert clients.end(0) == 0
@@ -43,7 +45,7 @@ def pair(clients: SlowClients, listener: socket.socket) -> Iterator[tuple[socket
 
 
 def fill(server: socket.socket) -> int:
-    """Send until the kernel takes no more; how much that was."""
+    """Send until the kernel accepts no more. Return the number of bytes."""
     sent = 0
     with suppress(BlockingIOError):
         while True:
@@ -74,22 +76,22 @@ def acknowledged(server: socket.socket) -> int:
 
 
 def is_open(server: socket.socket) -> bool:
-    """Whether the server's side of a connection was not shut down."""
+    """Return whether the server socket was not shut down."""
     try:
         return server.recv(1, socket.MSG_PEEK) != b""
     except BlockingIOError:
         return True
 
 
-def test_a_client_that_does_not_read_is_ended_when_its_time_is_over(
+def test_a_connection_is_ended_when_the_client_does_not_read_for_the_time_limit(
     clients: SlowClients, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     client, server = pair
     until(lambda: fill(server) == 0 and is_settled(server), "the end of the client's buffer")
-    clients.end(1)  # what that has taken is progress, once
+    clients.end(1)  # what that buffer took counts as progress once
 
     for now in (2, 10, 10.9):
-        client.sendall(b" " * 2 * ENOUGH)  # asking for more is no progress
+        client.sendall(b" " * 2 * ENOUGH)  # further requests are no progress
         receive(server, 2 * ENOUGH)
         assert clients.end(now) == 0
     assert is_open(server)
@@ -97,7 +99,7 @@ def test_a_client_that_does_not_read_is_ended_when_its_time_is_over(
     assert not is_open(server)
 
 
-def test_a_client_that_reads_slowly_is_not_ended_however_old_its_connection_is(
+def test_a_client_that_reads_slowly_keeps_its_connection(
     clients: SlowClients, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     client, server = pair
@@ -110,7 +112,7 @@ def test_a_client_that_reads_slowly_is_not_ended_however_old_its_connection_is(
     assert clients.end(now + 2 * LIMIT_S) == 1
 
 
-def test_a_body_that_comes_slowly_is_received_and_one_that_dribbles_is_ended(
+def test_a_slow_body_keeps_its_connection_and_a_dribbling_one_does_not(
     clients: SlowClients, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     client, server = pair
@@ -125,7 +127,7 @@ def test_a_body_that_comes_slowly_is_received_and_one_that_dribbles_is_ended(
     assert clients.end(110) == 1
 
 
-def test_a_connection_that_gets_responses_lives_and_an_idle_one_is_ended(
+def test_a_connection_with_responses_stays_open_and_an_idle_one_does_not(
     clients: SlowClients, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     client, server = pair
@@ -143,7 +145,7 @@ def unacknowledged(server: socket.socket) -> int:
     return int.from_bytes(server.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)[24:28], "little")
 
 
-def test_another_connection_with_the_same_number_begins_anew(
+def test_a_new_connection_with_the_same_descriptor_gets_its_full_time(
     clients: SlowClients, pair: tuple[socket.socket, socket.socket], listener: socket.socket
 ) -> None:
     client, server = pair
@@ -155,7 +157,7 @@ def test_another_connection_with_the_same_number_begins_anew(
         assert clients.end(2 * LIMIT_S + 1) == 0
 
 
-def test_other_ports_are_left_alone(clients: SlowClients) -> None:
+def test_connections_to_other_ports_are_not_ended(clients: SlowClients) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         server = listener.accept()[0]
         with server:
@@ -164,7 +166,7 @@ def test_other_ports_are_left_alone(clients: SlowClients) -> None:
             assert server.recv(1) == b"x"
 
 
-def test_the_kernel_keeps_little_for_a_client_that_does_not_read(
+def test_the_send_buffer_of_a_connection_is_small(
     clients: SlowClients, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     _, server = pair

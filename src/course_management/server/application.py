@@ -1,4 +1,4 @@
-"""Runs the WSGI application for one request, and sends its response through granian's transport."""
+"""Run the WSGI application for one request, and send its response through the transport of granian."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Response: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Transport(Protocol):
-    """What granian passes with a request: it takes the response, from any thread, at any time."""
+    """Takes the response to a request, from any thread, at any time. granian passes one with each request."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Send the response."""
 
     def response_iter(self, status: int, headers: list[tuple[str, str]], body: Iterator[bytes]) -> None:
-        """Send the response piece by piece; returns when granian has taken the last one, or the client is gone."""
+        """Send the response in pieces. Returns when granian has taken the last one or the connection has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The application, and what the request queue has to know about it."""
+    """The WSGI application of a worker process, and what the server needs to know about it."""
 
     wsgi: WSGIApplication
     liveness_path: str
@@ -37,31 +37,33 @@ class Application:
     readiness_path: str
     """Requests for this path queue only behind each other."""
     problem_response: Callable[[type[Problem], WSGIEnvironment], Response]
-    """The response to a request that the application does not see. Must cost next to nothing."""
+    """Make the response to a request that does not reach the application, at little cost: the server is overloaded."""
     log_exception: Callable[[BaseException], object]
+    on_stop: Callable[[], object] | None = None
+    """Called when the worker is asked to stop, before it finishes its requests."""
     large_responses: LargeResponses = field(default_factory=LargeResponses)
 
     def respond(self, transport: Transport, environ: WSGIEnvironment) -> None:
-        """Send the application's response, or 500 if it raises anything. Never raises: the calling thread must live."""
+        """Send the response of the application, or 500 if that raises anything. Never raises: the thread must go on."""
         try:
             response = _run(self.wsgi, environ)
             if len(response[2]) < LARGE:
                 transport.response_bytes(*response)
             elif not self.large_responses.send(transport, response):
                 self.respond_with(Overloaded, transport, environ)
-        except BaseException as error:  # noqa: BLE001 - also SystemExit, and a panic of granian's, which is no Exception
+        except BaseException as error:  # noqa: BLE001 - SystemExit and panics of granian, too
             with suppress(BaseException):
                 self.respond_with(InternalError, transport, environ)
             with suppress(BaseException):
                 self.log_exception(error)
 
     def respond_with(self, problem: type[Problem], transport: Transport, environ: WSGIEnvironment) -> None:
-        """Send a problem without asking the application."""
+        """Send a problem response without running the application."""
         transport.response_bytes(*self.problem_response(problem, environ))
 
 
 def _run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
-    """The whole response, so that a client that reads slowly does not occupy the thread that made it."""
+    """Return the complete response, so that a slow client does not occupy the thread of the application."""
     status, headers, parts = 500, list[tuple[str, str]](), list[bytes]()
 
     def start(line: str, fields: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
