@@ -34,7 +34,7 @@ from .comparison.data import SMALL, fill
 from .comparison.load import CONNECTIONS, measure, wrk_program
 from .comparison.systems import Ours
 
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "performance.md"
 HEADINGS = [
     "what",
     "connections",
@@ -231,7 +231,7 @@ def run_load(system: Ours, load: str, seconds: int) -> Iterator[list[str]]:
 @click.command()
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="postgresql", show_default=True)
 @click.option("--seconds", default=12, show_default=True, help="How long each of them lasts.")
-@click.option("--record", is_flag=True, help="Write what was measured into docs/benchmarks.md.")
+@click.option("--record", is_flag=True, help="Write what was measured into docs/performance.md.")
 def main(database: str, seconds: int, record: bool) -> None:
     """Start the service with 10,000 students, and put on it what it must bear."""
     wrk_program()

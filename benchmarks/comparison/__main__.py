@@ -32,7 +32,7 @@ from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
 from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, KEYED, OURS, SQLITE, Results, chart, goals, tables
 from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, Ours
 
-PAGE, PICTURE = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
+PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 WARM_UP_S = 1
 PAUSE_S = 0.2
 # Room for all the data in memory, and checkpoints that do not fall into one system's turn more than into another's.
@@ -45,7 +45,7 @@ SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": 
 @click.option("--seconds", default=1, show_default=True, help="How long, each time.")
 @click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
-@click.option("--record", is_flag=True, help="Write what was measured into docs/benchmarks.md and its picture.")
+@click.option("--record", is_flag=True, help="Write what was measured into docs/performance.md and its picture.")
 def main(rounds: int, seconds: int, with_growth: bool, out: Path | None, record: bool) -> None:
     """Measure this service, its floor, and what people write, side by side. Exit 1 when a goal is missed."""
     wrk_program()

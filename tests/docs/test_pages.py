@@ -1,0 +1,188 @@
+"""The pages name only what exists, and everything that must be in them is in them."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from course_management import cli, environment
+from course_management.access import policy
+from course_management.config import Settings
+from course_management.errors import Problem, catalogue
+
+from ..databases import ROOT
+from .pages import PAGES, RUN, anchors, blocks, links, name
+
+SHOWN = {"ini", "nginx", "text"}
+"""Languages of files and drawings, which cannot be run."""
+SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
+NOT_OURS = {"TEST_DATABASE_URL", "PYTHON", "ARGS", "HTTPS_PROXY", "SCHEMA_REVISION"}
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+# --- every page -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in RUN | SHOWN, (
+            f"{block.place}: nothing runs a block of {block.language or 'no language'}"
+        )
+        assert block.language != "console" or block.commands() or block.reason_not_run, block.place
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
+    for path, anchor in links(page):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name(page)} links to {path}"
+        assert not anchor or anchor in anchors(target), f"{name(page)} links to {path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_command_of_a_page_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", text("Makefile"), re.MULTILINE))
+
+    assert set(re.findall(r"(?:`|\$ )(?:[A-Z_]+=\S+ )*make ([a-z-]+)", page.read_text())) <= targets
+    assert set(re.findall(r"course-management ([a-z]+)", page.read_text())) <= set(cli.cli.commands)
+
+
+def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is() -> None:
+    found = {ROOT / "README.md"}
+    waiting = list(found)
+    while waiting:
+        page = waiting.pop()
+        new = {(page.parent / path).resolve() for path, _ in links(page) if path.endswith(".md")} - found
+        found |= new
+        waiting += new
+
+    assert set(PAGES) - found == set()
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "src").rglob("*.py")), ids=name)
+def test_every_page_that_the_code_names_exists(source: Path) -> None:
+    for page in re.findall(r"docs/[\w/-]+\.md", source.read_text()):
+        assert (ROOT / page).exists(), f"{name(source)} names {page}"
+
+
+# --- the README -------------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text("README.md").splitlines()) <= 150
+
+
+# --- settings ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", *sorted(name(p) for p in (ROOT / "docs").glob("*.md"))])
+def test_every_setting_of_a_page_exists(page: str) -> None:
+    """PostgreSQL's own variables and the wildcards of settings are not settings."""
+    named = {each for each in SETTING.findall(text(page)) if not each.startswith("PG")} - NOT_OURS
+
+    assert named <= {each.upper() for each in Settings.__dataclass_fields__}
+
+
+def test_the_operations_page_names_every_setting() -> None:
+    table = text("docs/operations.md").partition("## Settings")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"`([A-Z_]+)`", table)) == {each.upper() for each in Settings.__dataclass_fields__}
+
+
+def test_the_settings_for_production_are_settings(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "installation.md"
+    (tmp_path / "env").write_text("".join(block.text for block in blocks(page) if block.language == "dotenv"))
+
+    file = environment.read(tmp_path / "env")
+    settings = Settings.load(environ=file.values)
+
+    assert file.problems == []
+    assert settings.database_url.query["sslmode"] == "verify-full"
+    assert settings.oidc_audience
+
+
+def test_the_unit_for_systemd_starts_the_service_and_gives_up_on_wrong_settings() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
+    page = ROOT / "docs" / "installation.md"
+    unit.read_string(next(block.text for block in blocks(page) if block.language == "ini"))
+
+    program, *arguments = unit["Service"]["ExecStart"].split()
+
+    assert (Path(program).name, arguments) == ("course-management", ["serve"])
+    assert program.startswith(unit["Service"]["WorkingDirectory"])
+    assert unit["Service"]["RestartPreventExitStatus"] == "2"  # as `course-management --help` says
+
+
+# --- the API guide, the commands, the logs ----------------------------------------------------------------
+
+
+def test_the_api_guide_names_every_route_and_no_other(app: Flask) -> None:
+    named = {
+        (method, path.replace("{code}", "{id}"))
+        for method, path in re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^\s`?]*)", text("docs/api.md"))
+    }
+    routes = {
+        (method, re.sub(r"<[^>]*>", "{id}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    assert named <= routes
+    assert routes - named <= {("GET", "/"), ("GET", "/docs/"), ("GET", "/docs/{id}"), ("GET", "/problems")}
+
+
+def test_the_api_guide_names_every_error_code_with_its_status() -> None:
+    section = text("docs/api.md").partition("\n## Errors\n")[2].partition("\n## ")[0]
+    named = {
+        (status, code)
+        for status, codes in re.findall(r"^\| (\d+) \| ([^|]*) \|", section, re.MULTILINE)
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+    problems = {(str(each.status), code) for code, each in catalogue().items() if issubclass(each, Problem)}
+
+    assert named == problems
+    assert [code for code in catalogue() if f"`{code}`" not in section] == []
+
+
+def test_the_operations_page_names_every_command() -> None:
+    section = text("docs/operations.md").partition("## Commands")[2].partition("\n### ")[0]
+    table = " ".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE))
+
+    assert {each.split()[0] for each in re.findall(r"`([^`]+)`", table)} == set(cli.cli.commands)
+
+
+def test_the_operations_page_names_every_log_event() -> None:
+    section = text("docs/operations.md").partition("## Logs")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_.]+)`", section))
+    logged = {
+        event
+        for source in (ROOT / "src").rglob("*.py")
+        for event in re.findall(r'\blog\.(?:info|warning|error)\(\s*"([a-z_.]+)"', source.read_text())
+    }
+
+    assert {each for each in logged if each not in named and f".{each.partition('.')[2]}" not in named} == set()
+
+
+def test_the_table_of_permissions_is_the_one_the_service_obeys() -> None:
+    assert policy.TABLE.strip() in text("docs/access.md")
+
+
+def test_the_map_names_only_files_that_exist() -> None:
+    block = next(block for block in blocks(ROOT / "docs" / "architecture.md") if block.language == "text")
+    folder = ""
+    for line in block.text.splitlines():
+        names = re.split(r"\s{2,}", line.strip())[0]
+        if not line.startswith(" "):
+            folder = names
+        for each in names.split(", "):
+            places = [ROOT / each, ROOT / folder / each, ROOT / folder / "services" / each]
+            assert any(place.exists() for place in places), each
