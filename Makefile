@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade test test-slow proof fuzz bench overload format lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz bench overload format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -20,16 +20,22 @@ install: $(VENV)/run.stamp ## Set up only: the service and what it needs, in .ve
 upgrade: migrate ## After new code: install what it needs, migrate and verify (first read docs/upgrading.md)
 	$(BIN)/course-management verify
 
-test: $(VENV)/test.stamp ## Set up and run every check: ruff, mypy, pytest on SQLite and PostgreSQL
-	@echo "Running every check: about six minutes on two idle cores, longer on a busy machine ..."
+quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and the tests on SQLite that start no process (a minute)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --quick --numprocesses=auto --maxprocesses=4 $(ARGS)
+
+test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and PostgreSQL
+	@echo "Running the checks: about five minutes on two idle cores, longer on a busy machine ..."
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py,*/api/gate.py,*/api/limits.py' --fail-under=100
 
-test-slow: $(VENV)/test.stamp ## Run the tests that need minutes or new environments (package index needed; ARGS=-k NAME chooses)
-	@echo "Running the slow tests one after the other: several minutes ..."
+test-slow: $(VENV)/test.stamp ## Run the tests that need minutes, processes or new environments (package index needed; ARGS=-k NAME)
+	@echo "Running the slow tests one after the other: about eight minutes on two idle cores ..."
 	$(BIN)/pytest tests/slow $(ARGS)
 
 proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (fifty minutes; ARGS=--help lists options)
@@ -51,12 +57,12 @@ format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the newest schema
 	@$(BIN)/course-management migrate
 
-lock: ## Lock the dependencies anew (needs uv)
-	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
+lock: ## Lock the dependencies again, at the locked versions (needs uv; ARGS=--upgrade takes newer ones)
+	uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    pyproject.toml requirements.in -o requirements.txt
-	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
-	cd benchmarks/reference && uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
+	cd benchmarks/reference && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 
 clean: ## Remove the virtual environment and caches; the database stays

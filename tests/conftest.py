@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="run on one database only")
+    parser.addoption("--quick", action="store_true", help="run on SQLite only, and skip tests that start a process")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -54,7 +56,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
-        only = metafunc.config.getoption("--database")
+        only = "sqlite" if metafunc.config.getoption("--quick") else metafunc.config.getoption("--database")
         metafunc.parametrize("backend", [only] if only else DATABASES, scope="session")
 
 
@@ -69,6 +71,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     }
     for backend in DATABASES:
         terminalreporter.write_line(f"database {backend}: {'ran' if backend in ran else 'DID NOT RUN'}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With `--quick`, skip a test where it starts a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("--quick"):
+            patch.setattr(subprocess.Popen, "__init__", lambda *_, **__: pytest.skip("--quick starts no process"))
+            patch.setattr(subprocess.Popen, "__del__", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import threading
 import time
@@ -43,13 +44,9 @@ class LocalIssuer:
 
     def make_key(self, key_id: str, algorithm: str = "RS256") -> None:
         """Sign with a new key from now on, and publish it."""
-        private: Any
-        if algorithm == "RS256":
-            private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            public = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
-        else:
-            private = ec.generate_private_key(ec.SECP256R1())
-            public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        private = _private_key(key_id, algorithm)
+        kind = RSAAlgorithm if algorithm == "RS256" else ECAlgorithm
+        public: dict[str, Any] = kind.to_jwk(private.public_key(), as_dict=True)
         self.private[key_id] = private
         self.keys.append({**public, "kid": key_id, "use": "sig", "alg": algorithm})
         self.key_id, self.algorithm = key_id, algorithm
@@ -69,6 +66,14 @@ class LocalIssuer:
             algorithm=self.algorithm,
             headers={name: value for name, value in whole.items() if value is not None or name == "typ"},
         )
+
+
+@functools.cache
+def _private_key(key_id: str, algorithm: str) -> Any:  # noqa: ARG001 - each id has a key of its own
+    """A private key. Issuers share those of one name: making an RSA key takes longer than most tests."""
+    if algorithm == "RS256":
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def unsigned(header: dict[str, Any], claims: Any, signature: bytes = b"") -> str:

@@ -20,9 +20,9 @@ from sqlalchemy import URL, Connection, inspect, text
 from course_management import cli, server
 from course_management.database import SCHEMA_REVISION, migrations
 
-from .contract import ContractClient
-from .databases import Databases, migrate
-from .test_migrations import anatomy, connect
+from ..contract import ContractClient
+from ..databases import Databases, migrate
+from ..test_migrations import anatomy, connect
 
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(migrations.config()).walk_revisions()][::-1]
 OLDER = REVISIONS[:-1]

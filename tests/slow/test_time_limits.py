@@ -24,10 +24,10 @@ from course_management.config import Settings
 from course_management.database import autocommit, db, is_unavailable, time_limit, watchdog, write_breaker
 from course_management.verify import verify
 
-from .contract import ContractClient
-from .databases import PATIENCE_S, Databases, PostgreSQL
-from .real_server import until
-from .test_outages import is_503, is_up
+from ..contract import ContractClient
+from ..databases import PATIENCE_S, Databases, PostgreSQL
+from ..real_server import until
+from ..test_outages import is_503, is_up
 
 DEADLINE_MS = 1000
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from ..access.issuer import running
-from .run import CALLERS, Campus
+from ..fuzz.run import CALLERS, Campus
 
 EXAMPLES, SEED = 5, 1
 

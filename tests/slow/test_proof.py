@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from .proof import __main__ as command
-from .proof.mutants import MUTANTS, OVERSOLD, mutate, run_without
-from .proof.parts import PARTS, run
-from .proof.settled import queue_faults
-from .proof.stage import Ground
+from ..proof import __main__ as command
+from ..proof.mutants import MUTANTS, OVERSOLD, mutate, run_without
+from ..proof.parts import PARTS, run
+from ..proof.settled import queue_faults
+from ..proof.stage import Ground
 
 SEED = 20261122
 
