@@ -2,7 +2,7 @@
 
 A constant statement is compiled once and goes to the driver directly; on PostgreSQL as a prepared statement of libpq,
 because psycopg's cursor (which never blocks, counts what is worth preparing and guesses types from values) is half of a
-statement's cost (docs/decisions/0009-statements-go-to-the-driver.md).
+statement's cost (docs/decisions/0009-constant-statements-go-to-the-driver.md).
 """
 
 from __future__ import annotations

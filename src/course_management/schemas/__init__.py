@@ -2,5 +2,5 @@
 
 What comes in is loaded by `incoming`, made of the strict `fields`. What goes out is documented by `outgoing`, and
 the suite validates every answer it gets against that document; at run time an answer is written from the rows
-directly (docs/decisions/0006-answers-are-written-from-rows.md has the measurement).
+directly (docs/decisions/0006-responses-are-written-from-rows.md has the measurement).
 """

@@ -1,6 +1,6 @@
 """The parent process: granian's server, extended by the replacement of workers that hang, and by signal handling.
 
-granian starts the workers and respawns those that end (docs/processes.md).
+granian starts the workers and respawns those that end (docs/operations.md).
 """
 
 from __future__ import annotations
