@@ -80,6 +80,14 @@ def test_the_readme_is_short() -> None:
     assert len(text("README.md").splitlines()) <= 150
 
 
+def test_the_changelog_says_each_change_once() -> None:
+    """Lines that were changed on two branches come back by a merge."""
+    unreleased = text("CHANGELOG.md").partition("\n## Unreleased\n")[2].partition("\n## ")[0]
+    begins = [line[:40] for line in unreleased.splitlines() if line.startswith(("- ", "#"))]
+
+    assert [each for each in set(begins) if begins.count(each) > 1] == []
+
+
 # --- settings ---------------------------------------------------------------------------------------------
 
 
