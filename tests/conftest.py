@@ -61,16 +61,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which databases ran, so that none is ever left out silently."""
+    """Say which databases ran, so that none is ever left out silently, and how many calls a request takes."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
     ran = {
         backend
-        for reports in terminalreporter.stats.values()
         for report in reports
         for backend in DATABASES
         if backend in re.split(r"[\[\]-]", getattr(report, "nodeid", ""))
     }
     for backend in DATABASES:
         terminalreporter.write_line(f"database {backend}: {'ran' if backend in ran else 'DID NOT RUN'}")
+    lines = {
+        f"{name} {report.nodeid.rpartition('[')[2].removesuffix(']')}: {value}"
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+    }
+    for line in sorted(lines):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

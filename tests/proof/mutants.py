@@ -22,6 +22,7 @@ from ..databases import ROOT
 from .parts import BACKENDS
 from .report import Outcome
 
+PACKAGE = Path(course_management.__file__).parent
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
 STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
@@ -197,9 +198,17 @@ def run_without(name: str, backend: str, seed: int) -> Outcome:
 def mutate(mutant: Mutant, folder: Path) -> None:
     """A copy of the package with the guard removed."""
     package = folder / "course_management"
-    shutil.copytree(Path(course_management.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, text in edited(mutant).items():
+        (package / file).write_text(text)
+
+
+def edited(mutant: Mutant) -> dict[str, str]:
+    """Return the text of each file that the mutant changes. Raises `LookupError` where the guard is not found."""
+    found: dict[str, str] = {}
     for file, old, new in mutant.edits:
-        text = (package / file).read_text()
+        text = found.get(file) or (PACKAGE / file).read_text()
         if old not in text:
-            raise LookupError(f"{file} has no {old!r} any more: say what the guard looks like now")
-        (package / file).write_text(text.replace(old, new))
+            raise LookupError(f"{file} does not contain {old!r} any more: write here what the guard looks like now")
+        found[file] = text.replace(old, new)
+    return found

@@ -1,7 +1,8 @@
-"""What one request costs, counted and not timed: SQL statements, and calls of functions, of Python and of C.
+"""What one request costs, counted and not timed: calls of functions, of Python and of C; and one SQL statement.
 
-A count is the same on a busy machine. Over the budget, something has been added to every request: take it out again,
-or raise the figure here in the same commit, and say in its message what the calls are for.
+The calls are a report, not a limit: `make test` ends with the table. A count is the same on a busy machine, so that two
+of them can be compared when something has been added to every request. On Python 3.11, an enroll took 740 calls and a
+list 620 in November 2026.
 """
 
 from __future__ import annotations
@@ -20,18 +21,6 @@ from course_management.access import keys
 
 Make = Callable[..., int]
 
-SLACK = 1.1
-BUDGET = {
-    ("postgresql", "enroll", "local"): 734,
-    ("postgresql", "list", "local"): 605,
-    ("postgresql", "enroll", "service"): 736,
-    ("postgresql", "list", "service"): 607,
-    ("sqlite", "enroll", "local"): 736,
-    ("sqlite", "list", "local"): 622,
-    ("sqlite", "enroll", "service"): 738,
-    ("sqlite", "list", "service"): 624,
-}
-"""Calls of one request, measured with Python 3.11; later ones need less."""
 WARM_UP, MEASURED = 5, 5
 
 
@@ -67,18 +56,18 @@ def counting(calls: list[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["enroll", "list"])
 @pytest.mark.parametrize("caller", ["local", "service"])
-def test_a_request_stays_within_its_budget(
+def test_a_request_sends_one_statement_and_its_calls_are_reported(
     app: Flask,
-    backend: str,
     requests: dict[str, Iterator[EnvironBuilder]],
     statements: list[str],
     name: str,
     caller: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     more = {"REMOTE_ADDR": "127.0.0.1"}
     if caller == "service":
         with app.app_context():
-            more["HTTP_AUTHORIZATION"] = f"Bearer {keys.create('budget', ['admin'])}"
+            more["HTTP_AUTHORIZATION"] = f"Bearer {keys.create('counted', ['admin'])}"
     counts: list[int] = []
     for number, builder in enumerate(requests[name]):
         environ = builder.get_environ() | more
@@ -90,6 +79,4 @@ def test_a_request_stays_within_its_budget(
         assert len(statements) == 1 or number < WARM_UP, statements
         counts.append(len(calls))
 
-    budget = BUDGET[backend, name, caller]
-    found = min(counts[WARM_UP:])
-    assert found <= budget * SLACK, f"{found} calls, {found / budget - 1:+.0%} of the budget of {budget}"
+    record_property("calls", min(counts[WARM_UP:]))
