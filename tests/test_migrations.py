@@ -132,6 +132,7 @@ FILL = (
 SEQUENCES = (
     "SELECT setval(pg_get_serial_sequence('students', 'id'), 7), setval(pg_get_serial_sequence('courses', 'id'), 5)"
 )
+NEW = ("external_id", "updated_at", "search_text")
 TABLES = ("students", "courses", "student_courses", "enrollment_events")
 
 
@@ -167,8 +168,8 @@ def test_a_filled_database_of_every_older_schema_keeps_its_data(filled: URL, dat
     after = {table: rows(filled, table) for table in TABLES}
     assert after["enrollment_events"] == before["enrollment_events"]
     assert after["student_courses"] == before["student_courses"]
-    assert without(after["courses"], "last_event_at") == before["courses"]
-    assert without(after["students"], "email") == without(before["students"], "email")
+    assert without(after["courses"], "last_event_at", *NEW) == before["courses"]
+    assert without(after["students"], "email", *NEW) == without(before["students"], "email")
     assert [row["email"] for row in after["students"]] == ["ada@example.edu", "ben@b\xfccher.example"]
     assert anatomy(filled) == anatomy(database)
 
@@ -327,3 +328,30 @@ def test_sql_to_read_before_it_runs(
             command.upgrade(config, "head", sql=True)
         assert "no SQL script" in capsys.readouterr().err
     assert anatomy(empty) == {}
+
+
+# --- columns of resources ---------------------------------------------------------------------------------------
+
+
+def test_words_of_existing_rows_are_found_after_the_migration(empty: URL) -> None:
+    migrate(empty, "0007")
+    for number in range(1, 6):
+        run(empty, f"INSERT INTO students (name, email) VALUES ('ÅSA {number}', 's{number}@example.edu')")
+    run(empty, "INSERT INTO courses (code, title) VALUES ('MA1', 'Größen')")
+
+    migrate(empty, "0008")
+
+    assert [row["search_text"] for row in rows(empty, "students")] == [
+        f"åsa {number} s{number}@example.edu" for number in range(1, 6)
+    ]
+    assert [row["search_text"] for row in rows(empty, "courses")] == ["ma1 grössen"]
+
+
+def test_students_without_an_address_get_one_that_cannot_exist_when_the_migration_is_taken_back(empty: URL) -> None:
+    migrate(empty, "0008")
+    run(empty, "INSERT INTO students (name) VALUES ('Ada')", "INSERT INTO students (name) VALUES ('Ben')")
+
+    downgrade(empty, "0007")
+
+    emails = [row["email"] for row in rows(empty, "students")]
+    assert emails == ["student-1@missing.invalid", "student-2@missing.invalid"]

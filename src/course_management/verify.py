@@ -80,7 +80,9 @@ _PAIRS = f"""
 def _addresses(connection: Connection) -> Iterator[dict[str, Any]]:
     """Students with an address that the service would write in another way; at most `EVIDENCE` of them."""
     found = 0
-    statement = select(students.c.id, students.c.email).execution_options(yield_per=10_000)
+    statement = (
+        select(students.c.id, students.c.email).where(students.c.email.is_not(None)).execution_options(yield_per=10_000)
+    )
     for student_id, email in connection.execute(statement):
         try:
             stored = canonical_address(email)

@@ -30,7 +30,11 @@ AT_ONCE = 2
 
 _ANY = select(exists(select(keys.c.id)).label("found"))
 _BY_PREFIX = select(keys).where(keys.c.prefix == bindparam("prefix"))
-_USED = update(keys).where(keys.c.prefix == bindparam("which")).values(last_used_at=bindparam("now", type_=UtcDateTime))
+_USED = (
+    update(keys)
+    .where(keys.c.prefix == bindparam("which"))
+    .values(last_used_at=bindparam("now", type_=UtcDateTime), updated_at=keys.c.updated_at)  # a use is no change
+)
 
 
 class TooManyKeys(Exception):

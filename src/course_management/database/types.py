@@ -36,6 +36,10 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Code = String(50, collation="C").with_variant(String(50), "sqlite")
 
 
+ExternalId = String(255)
+"""The id that a row has in the system it came from."""
+
+
 def in_range(column: str, least: int = 1) -> CheckConstraint:
     """Create the constraint `<column>_in_range`: an id, or the key of a page, is from `least` to `MAX_ID`."""
     return CheckConstraint(f"{column} BETWEEN {least} AND {MAX_ID}", name=f"{column}_in_range")

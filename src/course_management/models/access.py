@@ -26,6 +26,7 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
 
     __table_args__ = (UniqueConstraint("prefix"), in_range("id"), {"sqlite_autoincrement": True})
 

@@ -9,13 +9,14 @@ from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Identity, Stri
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, Code, Id, UtcDateTime, in_range, utcnow
+from ..database.types import NOW, Code, ExternalId, Id, UtcDateTime, in_range, utcnow
+from .search import Searchable, search_column
 
 if TYPE_CHECKING:
     from .enrollments import StudentCourses
 
 
-class Course(Base):
+class Course(Searchable, Base):
     """What students enroll in.
 
     `capacity` counts seats, `waitlist_capacity` places in the queue; null means no limit. The counters
@@ -34,11 +35,17 @@ class Course(Base):
     waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
     last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime, server_onupdate=FetchedValue())
+    external_id: Mapped[str | None] = mapped_column(ExternalId)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
+
+    searched = ("code", "title")
+    search_text: Mapped[str | None] = search_column(*searched)
 
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="course", passive_deletes="all")
 
     __table_args__ = (
         UniqueConstraint("code"),
+        UniqueConstraint("external_id"),
         CheckConstraint(
             "seats_taken >= 0 AND (capacity IS NULL OR seats_taken <= capacity)", name="seats_within_capacity"
         ),

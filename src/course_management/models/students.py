@@ -9,26 +9,37 @@ from sqlalchemy import Identity, String, Table, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow
+from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow
+from .search import Searchable, search_column
 
 if TYPE_CHECKING:
     from .enrollments import StudentCourses
 
 
-class Student(Base):
+class Student(Searchable, Base):
     """A person who takes courses. The service stores `email` in its canonical form (`schemas.email_addresses`)."""
 
     __tablename__ = "students"
 
     id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
-    email: Mapped[str] = mapped_column(String(254))
+    email: Mapped[str | None] = mapped_column(String(254))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
+    external_id: Mapped[str | None] = mapped_column(ExternalId)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
+
+    searched = ("name", "email")
+    search_text: Mapped[str | None] = search_column(*searched)
 
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="student", passive_deletes="all")
 
     # Without AUTOINCREMENT, SQLite would give a deleted student's id, and so its ledger, to the next one.
-    __table_args__ = (UniqueConstraint("email"), in_range("id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("email"),
+        UniqueConstraint("external_id"),
+        in_range("id"),
+        {"sqlite_autoincrement": True},
+    )
 
 
 students = cast("Table", Student.__table__)

@@ -13,8 +13,9 @@ from ..errors import CourseNotFound
 from ..models import ENROLLED, WAITLISTED, courses, enrollments, students
 
 _ID, _AFTER, _LIMIT = bindparam("id", type_=Id), bindparam("after", type_=Id), bindparam("limit", type_=Integer)
-_ONE = select(courses).where(courses.c.id == _ID)
-_SHOWN = [column for column in courses.c if column is not courses.c.last_event_at]  # a time more per row is not free
+_ONE = select(*(column for column in courses.c if column is not courses.c.search_text)).where(courses.c.id == _ID)
+_UNSEEN = {"last_event_at", "updated_at", "search_text"}
+_SHOWN = [column for column in courses.c if column.name not in _UNSEEN]  # a time more per row is not free
 _PAGE = select(*_SHOWN).where(courses.c.id > _AFTER).order_by(courses.c.id).limit(_LIMIT)
 _PAGE_BY_CODE = _PAGE.where(courses.c.code == bindparam("code", type_=Code))
 

@@ -11,9 +11,10 @@ from ..database.types import Id
 from ..errors import StudentNotFound
 from ..models import students
 
-_ONE = select(students).where(students.c.id == bindparam("id", type_=Id))
+_SHOWN = [column for column in students.c if column is not students.c.search_text]
+_ONE = select(*_SHOWN).where(students.c.id == bindparam("id", type_=Id))
 _PAGE = (
-    select(students)
+    select(*_SHOWN)
     .where(students.c.id > bindparam("after", type_=Id))
     .order_by(students.c.id)
     .limit(bindparam("limit", type_=Integer))

@@ -18,7 +18,8 @@ from ..errors import (
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
-from ..models import courses
+from ..models import Course, courses
+from ..models.search import search_text_of
 from . import Context, Precondition, refusing
 from .enrollment import Promotion, is_due, promote
 
@@ -35,7 +36,9 @@ _CREATE = insert(courses).returning(courses)
 def create(values: Mapping[str, Any]) -> AnyRow:
     """Create a course of `code`, `title`, `capacity` and `waitlist_capacity`. Raises `CodeTaken`."""
     with refusing(REFUSALS):
-        return autocommit(_CREATE, {**values, "created_at": utcnow()}, repeatable=False)[0]
+        now = utcnow()
+        given = {"created_at": now, "updated_at": now, "search_text": _search_text(values)}
+        return autocommit(_CREATE, {**values, **given}, repeatable=False)[0]
 
 
 _READ = select(courses).where(courses.c.id == bindparam("course", type_=Id))
@@ -71,8 +74,15 @@ def _change(course_id: int, values: Mapping[str, Any], precondition: Preconditio
         if not values:
             return course
         return connection.execute(
-            update(courses).where(courses.c.id == course_id).values(**values).returning(courses)
+            update(courses)
+            .where(courses.c.id == course_id)
+            .values(**values, search_text=_search_text(values, course))
+            .returning(courses)
         ).one()
+
+
+def _search_text(values: Mapping[str, Any], before: AnyRow = None) -> str:
+    return search_text_of(values.get(name, getattr(before, name, None)) for name in Course.searched)
 
 
 @retried(repeatable=False)

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ..database import AnyRow, autocommit, retried, transaction
 from ..database.types import utcnow
 from ..errors import EmailTaken, StudentHasEnrollments, StudentNotFound
-from ..models import students
+from ..models import Student, students
+from ..models.search import search_text_of
 from . import Precondition, refusing
 
 REFUSALS = {"uq_students_email": EmailTaken, "student_courses_held_rows_stay": StudentHasEnrollments}
@@ -21,7 +22,9 @@ _CREATE = insert(students).returning(students)
 def create(values: Mapping[str, Any]) -> AnyRow:
     """Create a student of `name` and `email`. Returns its row. Raises `EmailTaken`."""
     with refusing(REFUSALS):
-        return autocommit(_CREATE, {**values, "created_at": utcnow()}, repeatable=False)[0]
+        now = utcnow()
+        given = {"created_at": now, "updated_at": now, "search_text": _search_text(values)}
+        return autocommit(_CREATE, {**values, **given}, repeatable=False)[0]
 
 
 @retried(repeatable=False)
@@ -32,8 +35,15 @@ def change(student_id: int, values: Mapping[str, Any], precondition: Preconditio
         if not values:
             return student
         return connection.execute(
-            update(students).where(students.c.id == student_id).values(**values).returning(students)
+            update(students)
+            .where(students.c.id == student_id)
+            .values(**values, search_text=_search_text(values, student))
+            .returning(students)
         ).one()
+
+
+def _search_text(values: Mapping[str, Any], before: AnyRow = None) -> str:
+    return search_text_of(values.get(name, getattr(before, name, None)) for name in Student.searched)
 
 
 @retried(repeatable=False)
