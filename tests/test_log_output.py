@@ -1,4 +1,4 @@
-"""Where log lines go: whatever happens there, no response changes and no work stops."""
+"""Log output: no failure of it changes a response or blocks a request."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def drained(output: ThreadedOutput) -> ThreadedOutput:
-    """The output, once its thread has dealt with everything."""
+    """Return the output when its thread has written or lost all lines."""
     output.drain(PATIENCE_S)
     return output
 
 
 def read_now(descriptor: int) -> bytes:
-    """What is in a pipe."""
+    """Return the bytes in a pipe."""
     os.set_blocking(descriptor, False)
     found = b""
     with contextlib.suppress(BlockingIOError):
@@ -108,7 +108,7 @@ def read_now(descriptor: int) -> bytes:
 
 
 def read_lines(descriptor: int) -> list[str]:
-    """The lines that are in a pipe."""
+    """Return the lines in a pipe."""
     return read_now(descriptor).decode().splitlines()
 
 
@@ -141,7 +141,7 @@ def reading_only() -> int:
 
 
 @pytest.mark.parametrize("broken", [no_reader, full_disk, terminal_gone, reading_only])
-def test_lines_that_no_descriptor_takes_are_counted_until_it_does(
+def test_lines_that_cannot_be_written_are_counted_and_reported_later(
     pipe: tuple[int, int], broken: Callable[[], int]
 ) -> None:
     descriptor = broken()
@@ -159,7 +159,7 @@ def test_lines_that_no_descriptor_takes_are_counted_until_it_does(
 
 
 def read_to_the_end(descriptor: int, writer: Callable[[], object]) -> list[str]:
-    """The lines in a pipe, read while the writer writes on."""
+    """Return the lines in a pipe, read while the writer continues."""
     thread = threading.Thread(target=writer, daemon=True)
     thread.start()
     found = b""
@@ -174,14 +174,12 @@ def read_to_the_end(descriptor: int, writer: Callable[[], object]) -> list[str]:
     return found.decode().splitlines()
 
 
-def test_a_reader_that_does_not_read_keeps_nobody_waiting(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_that_does_not_read_blocks_no_writer(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_output, "MAX_LINES", 100)
     output, line = ThreadedOutput(pipe[1]), "x" * 5000
     for _ in range(1000):  # five megabytes, where a pipe holds 64 KiB
         output.write(f"{line}\n")
-    output.drain(0.01)  # nor does a process that ends wait for ever
+    output.drain(0.01)  # a process that ends waits for a bounded time, too
 
     def go_on() -> None:
         drained(output)
@@ -195,7 +193,7 @@ def test_a_reader_that_does_not_read_keeps_nobody_waiting(
     assert last == "the last"
 
 
-def test_a_descriptor_that_somebody_made_non_blocking_loses_nothing(pipe: tuple[int, int]) -> None:
+def test_no_line_is_lost_on_a_non_blocking_descriptor(pipe: tuple[int, int]) -> None:
     os.set_blocking(pipe[1], False)
     output, line = ThreadedOutput(pipe[1]), "x" * 5000
     for _ in range(100):
@@ -204,7 +202,7 @@ def test_a_descriptor_that_somebody_made_non_blocking_loses_nothing(pipe: tuple[
 
 
 @pytest.mark.parametrize("end", ["log_output.drain_all(); os._exit(0)", "sys.exit()", "in_worker()"])
-def test_every_process_writes_its_own_lines_before_it_ends(end: str) -> None:
+def test_each_process_writes_its_own_lines_before_it_ends(end: str) -> None:
     script = f"""
 import multiprocessing, os, sys
 from course_management import log_output
@@ -238,8 +236,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-class Unheard(Server):
-    """A server whose output goes where the test says."""
+class ServerWithOutput(Server):
+    """A server whose output is of the kind `how`."""
 
     how = ""
     reading = -1
@@ -273,11 +271,9 @@ class Unheard(Server):
 
 
 @pytest.mark.parametrize("how", ["no reader", "a full disk", "closed", "a terminal"])
-def test_a_server_whose_output_is_gone_serves_as_before(
-    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Unheard, "how", how)
-    with serving(tmp_path, Unheard, WORKERS="1") as server:
+def test_a_server_whose_output_fails_serves_requests(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ServerWithOutput, "how", how)
+    with serving(tmp_path, ServerWithOutput, WORKERS="1") as server:
         server.stop_listening()  # type: ignore[attr-defined]
         assert server.ask("POST", "/students/1/enroll", {"course_id": 1})[0] == 201
         assert server.ask("POST", "/students/1/enroll", {"course_id": 99})[0] == 404

@@ -1,8 +1,8 @@
-"""Where log lines go: a write never raises and never waits, so that no log can change a response or stop work.
+"""Outputs for log lines. A write never raises and never waits, so that no log can change a response or block a request.
 
-Lines for a real file, pipe or terminal are queued and written by a thread. A disk may be full, the reader of a pipe may
-be gone or may not read, a terminal may be closed: lines are lost then, counted, and the count is logged as soon as a
-line can be written again.
+Lines for a file, pipe or terminal are queued, and a thread writes them. When the disk is full, the reader of the pipe
+does not read or has ended, or the terminal is closed, lines are lost. They are counted, and the count is logged as soon
+as a line can be written again (decision 19).
 """
 
 from __future__ import annotations
@@ -19,34 +19,35 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, TextIO
 
 MAX_LINES = 10_000
-"""Lines that wait to be written; further ones are lost. Several seconds of full load."""
+"""Maximum number of queued lines; further ones are lost. They are several seconds of full load."""
 GATHER_S = 0.005
-"""Lines of so many seconds are written in one call: to wake the thread for each line would cost more than the line."""
+"""Seconds for which the thread collects lines before a write: waking it for each line costs more than the line."""
 MAX_BATCH = 500
+"""Maximum number of lines in one write."""
 EXIT_S = 2.0
-"""Seconds that the end of a process waits for its lines to be written."""
+"""Maximum seconds that a process waits at its end for its lines to be written."""
 
 Report = Callable[[int], str]
-"""The line that says how many lines were lost."""
+"""Makes the line that reports how many lines were lost."""
 
 
 def plain_report(count: int) -> str:
-    """Say how many lines were lost, for readers who are people."""
+    """Report the number of lost lines in plain text."""
     return f"{count} lines could not be written.\n"
 
 
 class Output(Protocol):
-    """A stream, as far as loggers and `logging.StreamHandler` need one."""
+    """The methods of a stream that loggers and `logging.StreamHandler` use."""
 
     def write(self, text: str) -> object:
         """Write whole lines."""
 
     def flush(self) -> object:
-        """Do nothing: see `drain`."""
+        """Do nothing; `ThreadedOutput.drain` waits for the lines."""
 
 
 def output_to(stream: TextIO | None, report: Report | None = None) -> Output:
-    """Return the output for a stream. In-memory streams, as tests use them, are written to at once."""
+    """Return the output for a stream. Lines for a stream without a descriptor, as in tests, are written immediately."""
     if stream is None:  # it was closed when the process started
         return NoOutput()
     try:
@@ -61,7 +62,7 @@ def output_to(stream: TextIO | None, report: Report | None = None) -> Output:
 
 
 class NoOutput:
-    """Drops what it is given."""
+    """Discards all lines."""
 
     def write(self, text: str) -> None:
         """Do nothing."""
@@ -71,7 +72,7 @@ class NoOutput:
 
 
 class DirectOutput:
-    """Writes at once, to a stream that is not a file; what cannot be written is counted."""
+    """Writes immediately to a stream without a descriptor, and counts the lines that cannot be written."""
 
     def __init__(self, stream: TextIO, report: Report) -> None:
         self._stream, self._report, self._lost = stream, report, 0
@@ -81,7 +82,7 @@ class DirectOutput:
         try:
             self._stream.write(self._report(self._lost) + text if self._lost else text)
             self._stream.flush()
-        except Exception:  # noqa: BLE001 - whatever a stream raises must not reach the caller
+        except Exception:  # noqa: BLE001 - no exception of a stream may reach the caller
             self._lost += text.count("\n")
         else:
             self._lost = 0
@@ -91,7 +92,7 @@ class DirectOutput:
 
 
 class ThreadedOutput:
-    """Queues lines for a descriptor, and writes them in a thread that starts with the first line."""
+    """Queues lines for a descriptor, and writes them in a thread, which the first line starts."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -99,16 +100,16 @@ class ThreadedOutput:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew in a child process: its parent writes what is queued here."""
+        """Empty the queue in a child process: its parent writes those lines."""
         self._queue: SimpleQueue[str | threading.Event] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._lost = 0
         self._is_torn = False
-        """Whether the last write broke off within a line."""
+        """Whether the last write ended within a line."""
 
     def write(self, text: str) -> None:
-        """Queue whole lines, or count them as lost if too many wait already."""
+        """Queue whole lines, or count them as lost if the queue is full."""
         if self._queue.qsize() >= MAX_LINES:
             self._lose(text.count("\n"))
             return
@@ -117,10 +118,10 @@ class ThreadedOutput:
             self._start()
 
     def flush(self) -> None:
-        """Do nothing: loggers flush after each line, and must not wait for the disk."""
+        """Do nothing: loggers flush after each line and must not wait for the disk."""
 
     def drain(self, seconds: float) -> None:
-        """Wait until all lines so far are written, but no longer than this."""
+        """Wait until all lines so far are written, at most for this time."""
         if self._thread is not None:
             written = threading.Event()
             self._queue.put(written)
@@ -129,22 +130,24 @@ class ThreadedOutput:
     def _start(self) -> None:
         with self._lock, suppress(RuntimeError):  # no thread can start when the interpreter ends
             if self._thread is None:
-                thread = threading.Thread(target=self._work, args=(self._queue,), name="log-output", daemon=True)
+                thread = threading.Thread(
+                    target=self._write_batches, args=(self._queue,), name="log-output", daemon=True
+                )
                 thread.start()
                 self._thread = thread
-                # At the end of this process, also if it is a worker: those end without the functions of `atexit`.
+                # At the end of this process. Not `atexit`, whose functions are not called in worker processes.
                 Finalize(None, self.drain, args=(EXIT_S,), exitpriority=1)
 
-    def _work(self, queue: SimpleQueue[str | threading.Event]) -> None:
+    def _write_batches(self, queue: SimpleQueue[str | threading.Event]) -> None:
         while True:
-            found = [queue.get()]
+            batch = [queue.get()]
             time.sleep(GATHER_S)
             with suppress(Empty):
-                while len(found) < MAX_BATCH:
-                    found.append(queue.get_nowait())
+                while len(batch) < MAX_BATCH:
+                    batch.append(queue.get_nowait())
             with suppress(Exception):
-                self._write_lines("".join(each for each in found if isinstance(each, str)))
-            for each in found:
+                self._write_lines("".join(each for each in batch if isinstance(each, str)))
+            for each in batch:
                 if isinstance(each, threading.Event):
                     each.set()
 
@@ -158,12 +161,12 @@ class ThreadedOutput:
         self._lose(self._write(text))
 
     def _write(self, text: str) -> int:
-        """Write lines; how many of them could not be written."""
+        """Write lines. Return how many of them could not be written."""
         left = memoryview((("\n" if self._is_torn else "") + text).encode("utf-8", "backslashreplace"))
         while left:
             try:
                 count = os.write(self._descriptor, left)
-            except BlockingIOError:  # somebody made the descriptor non-blocking
+            except BlockingIOError:  # another process made the descriptor non-blocking
                 select.select([], [self._descriptor], [])
             except OSError:
                 return bytes(left).count(b"\n")
@@ -190,6 +193,6 @@ _all: list[ThreadedOutput] = []
 
 
 def drain_all() -> None:
-    """Wait until all lines so far are written, a few seconds at most; for processes that end by `os._exit`."""
+    """Wait until all lines so far are written, at most a few seconds. For processes that end with `os._exit`."""
     for output in _all:
         output.drain(EXIT_S)

@@ -42,7 +42,7 @@ _begun: ContextVar[Begun | None] = ContextVar("begun", default=None)
 
 
 def configure(settings: Settings) -> None:
-    """Write log lines to standard output: JSON, or pretty in a terminal. Lines of libraries go the same way."""
+    """Write log lines to standard output, those of libraries too: JSON, or a readable format in a terminal."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and is_terminal)
     renderer: Any = _pretty(structlog.dev.ConsoleRenderer()) if pretty else _json
@@ -52,14 +52,14 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
 
-    def lost(count: int) -> str:
+    def report_lost(count: int) -> str:
         event: Any = {"event": "logs.lost", "count": count}
         for process in (*shared, renderer):
             event = process(None, "warning", event)
         return f"{event}\n"
 
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    output = output_to(sys.stdout, lost)
+    output = output_to(sys.stdout, report_lost)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -79,13 +79,13 @@ def configure(settings: Settings) -> None:
 
 
 def banner(stream: TextIO | None) -> Callable[[str], object]:
-    """Return a function that prints a line where log lines go as well: it never raises and never waits."""
+    """Return a function that prints a line to a stream like a log line: it never raises and never waits."""
     output = output_to(stream)
     return lambda line: output.write(f"{line}\n")
 
 
 class LineLogger:
-    """What structlog calls with a rendered line."""
+    """A logger for structlog that writes rendered lines to an output."""
 
     def __init__(self, output: Output) -> None:
         self._write = output.write
@@ -100,14 +100,14 @@ class LineLogger:
 def _json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
     try:
         return orjson.dumps(event, default=str).decode()
-    except Exception:  # noqa: BLE001 - lone surrogates, huge numbers, an object without a text: never the caller's fault
+    except Exception:  # noqa: BLE001 - lone surrogates, huge numbers, objects that cannot be converted to text
         return json.dumps({name: _text(value) for name, value in event.items()})
 
 
 def _pretty(renderer: structlog.dev.ConsoleRenderer) -> Any:
     def render(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
         try:
-            return renderer(logger, name, dict(event))  # it takes the event apart
+            return renderer(logger, name, dict(event))  # it removes keys from the event
         except Exception:  # noqa: BLE001 - as in `_json`
             return _json(logger, name, event)
 
