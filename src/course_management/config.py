@@ -156,7 +156,7 @@ class Settings:
     client_timeout_s: int = setting(
         "30",
         integer(1, 3600),
-        "Seconds a client has to send a header, and then to make progress with body or answer.",
+        "Seconds a client has to send a header, and then to make progress with the body or response.",
     )
     stop_timeout_s: int = setting("15", integer(1, 600), "Seconds that requests in progress get when the server stops.")
     background: str = setting(
@@ -165,7 +165,7 @@ class Settings:
         "Whether `serve` does the background work (promotion) in its workers; off: run `course-management worker`.",
     )
     worker_timeout_s: int = setting(
-        "30", integer(3, 3600), "Seconds without a sign of life after which a server process is replaced."
+        "30", integer(3, 3600), "Seconds without a heartbeat after which a server process is replaced."
     )
     log_level: str = setting(
         "info", one_of("debug", "info", "warning", "error"), "Lowest severity of log lines that are written."
