@@ -34,7 +34,7 @@ def test_a_function_with_other_parameters_stops_the_start(name: str, monkeypatch
         granian_internals.check()
 
 
-@pytest.mark.parametrize("name", [*chain(*ATTRIBUTES.values())])
+@pytest.mark.parametrize("name", sorted(chain(*ATTRIBUTES.values())))
 def test_an_attribute_that_granian_does_not_use_stops_the_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names_in = granian_internals._names_in  # noqa: SLF001
     monkeypatch.setattr(granian_internals, "_names_in", lambda owner: names_in(owner) - {name})
