@@ -1,4 +1,4 @@
-"""Settings: each with a meaning and a check; what is wrong is said in a plain sentence, all at once."""
+"""Settings: each has a meaning and a check, and all errors are reported at once in sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Demo data: made where nobody can mistake it for real data, and removed without touching anything else."""
+"""Demo data is made only in a new database, and removed without changing anything else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_new_file_at_the_default_address_gets_demo_data_once(run_at_default: R
     assert run_at_default("--if-new").output == ""  # it was used, as its ledger shows
 
 
-def test_naming_the_default_address_is_the_same_as_not_naming_it(
+def test_setting_the_default_database_url_explicitly_changes_nothing(
     run_at_default: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "sqlite:///course_management.db")
@@ -66,7 +66,7 @@ def test_a_file_with_a_key_is_not_new(run_at_default: Run) -> None:
     assert run_at_default("--if-new").output == ""
 
 
-def test_a_database_that_the_settings_name_gets_no_demo_data_unasked(
+def test_a_configured_database_gets_no_demo_data_automatically(
     run: Run, counts: Callable[[], list[tuple[str, int]]]
 ) -> None:
     result = run("--if-new")
@@ -125,7 +125,7 @@ def test_real_data_that_looks_like_the_demo_is_left_alone(run: Run, student: Any
     assert run("--remove").output == "There is no demo data.\n"
 
 
-def test_a_demo_course_that_was_renamed_is_real(run: Run, client: Any, counts: Callable[[], Any]) -> None:
+def test_a_renamed_demo_course_is_not_removed(run: Run, client: Any, counts: Callable[[], Any]) -> None:
     run()
     client.patch("/courses/1", json={"title": "Programming in Python"})
     before = counts()
@@ -187,7 +187,7 @@ def test_a_demo_student_with_an_account_or_an_advisor_stays(
     assert counts() == before
 
 
-def test_demo_data_that_somebody_else_makes_at_the_same_time_is_a_sentence(
+def test_making_the_demo_twice_at_the_same_time_is_reported_as_a_sentence(
     run: Run, student: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student(email="ada@example.edu")
@@ -199,7 +199,7 @@ def test_demo_data_that_somebody_else_makes_at_the_same_time_is_a_sentence(
     assert result.output.startswith("Error: Another student has this e-mail address")
 
 
-def test_the_keys_of_a_school_are_no_demo_data(run: Run, app: Flask) -> None:
+def test_removing_the_demo_keeps_api_keys(run: Run, app: Flask) -> None:
     run()
     with app.app_context():
         keys.create("portal", ["admin"])

@@ -1,4 +1,4 @@
-"""Where settings are written: `.env` is read as it stands, and what cannot have an effect is reported."""
+"""Settings from the environment and `.env`: values are read literally, and names without effect are reported."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_variable_of_libpq_in_the_file_reaches_libpq(write: Write) -> None:
         (b"PORT=8001\n# PORT=1\n\n  PORT=8002\n", ".env, line 4: PORT is set in line 1 already"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_sentence(write: Write, content: bytes, sentence: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported_as_a_sentence(write: Write, content: bytes, sentence: str) -> None:
     write(content)
 
     (problem,) = problems()
@@ -124,7 +124,7 @@ def test_a_problem_of_the_file_quotes_no_value(write: Write) -> None:
 
 
 @pytest.mark.usefixtures("write")
-def test_a_directory_or_a_broken_link_in_place_of_the_file_is_a_sentence() -> None:
+def test_a_directory_or_a_broken_link_in_place_of_the_file_is_reported_as_a_sentence() -> None:
     Path(".env").mkdir()
     assert problems() == [".env is a directory. It must be a text file with the settings, or absent."]
     Path(".env").rmdir()
@@ -135,7 +135,7 @@ def test_a_directory_or_a_broken_link_in_place_of_the_file_is_a_sentence() -> No
     assert problems()[0].startswith(".env cannot be read: ")
 
 
-def test_a_file_of_another_user_is_a_sentence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_reported_as_a_sentence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("PORT=8001\n")
 
     def refuse(_: Path) -> bytes:

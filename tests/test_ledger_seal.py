@@ -1,4 +1,4 @@
-"""`verify --seal` and `--against`: whether the ledger is still what it was."""
+"""`verify --seal` and `--against`: whether the sealed part of the ledger has changed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def as_sealed(result: Result) -> str:
     return result.output[result.output.index("the ledger is as it was sealed") - 8 :]
 
 
-def test_a_ledger_that_went_on_is_as_it_was_sealed(run: Run, seal: Path) -> None:
+def test_new_lines_do_not_change_the_sealed_part(run: Run, seal: Path) -> None:
     content = json.loads(seal.read_text())
     assert (content["last_line"], content["lines"]) == (2**53 - 1, len(LINES))
     assert [block["lines"] for block in content["blocks"]] == [4, 1, 1]
@@ -109,7 +109,7 @@ def test_the_same_ledger_has_the_same_digest_on_every_database(seal: Path) -> No
         ("UPDATE enrollment_events SET id = 4 WHERE id = 3", 1),
     ],
 )
-def test_the_block_that_was_changed_is_named(
+def test_a_changed_line_is_reported_with_its_block(
     run: Run, tamper: Callable[[str], None], seal: Path, statement: str, first: int
 ) -> None:
     tamper(statement)
@@ -123,7 +123,7 @@ def test_the_block_that_was_changed_is_named(
     assert more == []
 
 
-def test_a_ledger_that_was_emptied_is_not_what_was_sealed(run: Run, tamper: Callable[[str], None], seal: Path) -> None:
+def test_an_emptied_ledger_differs_from_its_seal(run: Run, tamper: Callable[[str], None], seal: Path) -> None:
     tamper("DELETE FROM enrollment_events")
 
     assert as_sealed(run("--against", str(seal))).splitlines()[1:] == [
@@ -159,7 +159,7 @@ def test_a_seal_is_never_overwritten(run: Run, seal: Path) -> None:
     assert seal.read_text() == before
 
 
-def test_a_seal_that_cannot_be_written_is_a_sentence(run: Run, tmp_path: Path) -> None:
+def test_a_seal_that_cannot_be_written_is_reported_as_a_sentence(run: Run, tmp_path: Path) -> None:
     result = run("--seal", str(tmp_path / "missing" / "ledger.json"))
 
     assert (result.exit_code, "cannot be written: No such file" in result.output) == (1, True)
@@ -168,7 +168,7 @@ def test_a_seal_that_cannot_be_written_is_a_sentence(run: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", "null", '{"format": 1}', "\0", '{"blocks": 1}', '{"format": "another", "blocks": []}']
 )
-def test_what_is_no_seal_is_a_sentence(run: Run, tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_seal_is_reported_as_a_sentence(run: Run, tmp_path: Path, content: str) -> None:
     file = tmp_path / "ledger.json"
     file.write_text(content)
 
@@ -177,7 +177,7 @@ def test_what_is_no_seal_is_a_sentence(run: Run, tmp_path: Path, content: str) -
     assert (result.exit_code, "is not a seal" in result.output) == (2, True)
 
 
-def test_a_seal_of_another_format_or_without_a_block_is_a_sentence(run: Run, seal: Path) -> None:
+def test_a_seal_with_another_format_or_without_a_block_is_reported_as_a_sentence(run: Run, seal: Path) -> None:
     content = json.loads(seal.read_text())
     for change in ({"format": "ledger seal 9"}, {"blocks": content["blocks"][1:]}):
         seal.write_text(json.dumps(content | change))

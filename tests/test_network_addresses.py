@@ -1,5 +1,5 @@
 # ruff: noqa: S104 - nothing here listens on all interfaces
-"""HOST in whatever form a person writes it: where the server listens, and what is printed."""
+"""HOST in every form: which address the server listens on, and which URL is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`verify` finds nothing in a sound database, and finds each way in which one can be unsound."""
+"""`verify` has no findings in a consistent database, and finds each broken invariant."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def tamper(backend: str, engine: Engine) -> Callable[..., None]:
     return run
 
 
-def test_a_sound_database_has_nothing_to_find(broken: Any) -> None:
+def test_a_consistent_database_has_no_findings(broken: Any) -> None:
     assert broken() == {}
 
 
@@ -102,7 +102,7 @@ def test_a_sound_database_has_nothing_to_find(broken: Any) -> None:
         ("no enrollment is an orphan", "DELETE FROM students WHERE id = 3"),
     ],
 )
-def test_each_way_to_be_unsound_is_found(broken: Any, tamper: Any, name: str, statement: str) -> None:
+def test_each_broken_invariant_is_found(broken: Any, tamper: Any, name: str, statement: str) -> None:
     tamper(statement)
 
     found = broken()
@@ -143,14 +143,14 @@ def waitlist(student: Callable[..., int], course: Callable[..., int], enroll: An
     return make
 
 
-def test_a_promotion_under_way_is_no_mistake(app: Flask, broken: Any, sql: Any, between_looks: Any) -> None:
+def test_a_promotion_in_progress_is_not_a_finding(app: Flask, broken: Any, sql: Any, between_looks: Any) -> None:
     sql("UPDATE courses SET capacity = 3 WHERE id = 5")
     between_looks(lambda _: app.test_client().post("/students/3/enroll", json={"course_id": 5}))
 
     assert broken() == {}
 
 
-def test_courses_that_wait_for_their_turn_are_no_mistake_while_promotion_goes_on(
+def test_courses_waiting_for_promotion_are_no_finding_while_it_makes_progress(
     app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first course takes three looks, one student each; only then it is the turn of the second one."""
@@ -168,7 +168,7 @@ def test_courses_that_wait_for_their_turn_are_no_mistake_while_promotion_goes_on
     assert broken() == {}
 
 
-def test_a_course_that_is_passed_over_is_found_although_others_go_on(
+def test_a_stalled_course_is_found_although_others_make_progress(
     app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = waitlist(), waitlist()
@@ -187,7 +187,7 @@ def test_a_course_that_is_passed_over_is_found_although_others_go_on(
     assert [row["course_id"] for row in found["no seat is free while somebody waits"]] == [second]
 
 
-def test_a_waitlist_that_never_ends_does_not_keep_verify_from_ending(
+def test_verify_ends_although_a_waitlist_never_becomes_empty(
     student: Any, enroll: Any, app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: Any
 ) -> None:
     first, second = waitlist(), waitlist()
@@ -209,12 +209,12 @@ def test_a_waitlist_that_never_ends_does_not_keep_verify_from_ending(
     assert [row["course_id"] for row in found["no seat is free while somebody waits"]] == [second]
 
 
-def test_verify_is_patient_until_a_dead_leader_has_been_replaced() -> None:
+def test_verify_waits_longer_than_the_replacement_of_a_dead_leader_takes() -> None:
     assert verify.STALLED_AFTER_S > lease.LEASE_S + lease.TRY_S + verify.SECOND_LOOK_S
 
 
 @pytest.mark.usefixtures("school")
-def test_the_command_shows_the_rows_and_ends_with_1(
+def test_the_command_prints_the_rows_and_exits_with_1(
     database: URL, tamper: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
@@ -263,9 +263,7 @@ def test_lines_that_go_back_in_time_are_a_note(broken: Any, notes: Any, sql: Any
     ("email", "form"),
     [("Ada@Example.edu", "another one"), ("a@xn--bcher-kva.example", "another one"), ("-", "no e-mail address")],
 )
-def test_an_address_that_the_service_would_write_in_another_way_is_a_note(
-    notes: Any, sql: Any, email: str, form: str
-) -> None:
+def test_an_email_address_that_is_not_in_canonical_form_is_a_note(notes: Any, sql: Any, email: str, form: str) -> None:
     sql("INSERT INTO students (id, name, email) VALUES (1, 'Ada', :email)", email=email)
 
     found = notes()["e-mail addresses are stored in their canonical form"]
@@ -274,7 +272,7 @@ def test_an_address_that_the_service_would_write_in_another_way_is_a_note(
 
 
 @pytest.mark.usefixtures("school")
-def test_a_note_is_shown_and_ends_with_0(database: URL, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_notes_and_exits_with_0(database: URL, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
     sql("UPDATE students SET email = 'Ada@Example.edu' WHERE id = 1")
 

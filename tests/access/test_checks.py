@@ -124,7 +124,7 @@ def test_a_file_that_everybody_can_read(find: Check, url: str, backend: str, tmp
 
 def test_sqlite_on_a_network(find: Check, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if backend == "postgresql":
-        pytest.skip("it looks after its own files")
+        pytest.skip("PostgreSQL manages its own files")
     monkeypatch.setattr(checks, "_filesystem", lambda _: "nfs4")
     assert any(each.dangerous and "nfs4" in each.sentence for each in find())
 

@@ -1,4 +1,4 @@
-"""Starts `course-management worker` as a process of its own."""
+"""Start `course-management worker` as a separate process."""
 
 from __future__ import annotations
 

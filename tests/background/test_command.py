@@ -1,4 +1,4 @@
-"""`course-management worker`: the same jobs in a process of its own."""
+"""`course-management worker` runs the same jobs in a separate process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def events(log: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_promotes_and_ends_when_it_is_told_to(
+def test_the_worker_command_promotes_until_it_gets_a_signal(
     tmp_path: Path,
     database: URL,
     student: Make,

@@ -1,4 +1,4 @@
-"""The lease: one holder at a time, by the database's clock alone, and it ends with its holder."""
+"""The lease has one holder at a time, expires by the database's clock, and ends with its holder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def only_postgresql(backend: str) -> None:
         pytest.skip("SQLite's lease is a lock on a file")
 
 
-def test_of_two_one_gets_it_and_keeps_it(make_lease: MakeLease) -> None:
+def test_a_held_lease_cannot_be_taken_by_another_process(make_lease: MakeLease) -> None:
     first, second = make_lease(), make_lease()
 
     assert first.acquire()
@@ -47,7 +47,7 @@ def test_of_two_one_gets_it_and_keeps_it(make_lease: MakeLease) -> None:
     assert not second.acquire()
 
 
-def test_what_is_given_back_is_there_for_the_next_at_once(make_lease: MakeLease) -> None:
+def test_a_released_lease_can_be_taken_at_once(make_lease: MakeLease) -> None:
     first, second = make_lease(), make_lease()
     assert first.acquire()
 
@@ -57,7 +57,7 @@ def test_what_is_given_back_is_there_for_the_next_at_once(make_lease: MakeLease)
     assert not first.acquire()
 
 
-def test_who_does_not_hold_it_cannot_give_it_away(make_lease: MakeLease) -> None:
+def test_releasing_the_lease_of_another_process_changes_nothing(make_lease: MakeLease) -> None:
     first, second, third = make_lease(), make_lease(), make_lease()
     assert first.acquire()
 
@@ -67,7 +67,7 @@ def test_who_does_not_hold_it_cannot_give_it_away(make_lease: MakeLease) -> None
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_an_expired_lease_is_taken_and_its_holder_finds_out(make_lease: MakeLease, sql: Any) -> None:
+def test_an_expired_lease_can_be_taken_and_its_holder_cannot_renew_it(make_lease: MakeLease, sql: Any) -> None:
     frozen, other = make_lease(), make_lease()
     assert frozen.acquire()
     sql("UPDATE leases SET expires_at = now() - interval '1 ms'")
@@ -79,7 +79,7 @@ def test_an_expired_lease_is_taken_and_its_holder_finds_out(make_lease: MakeLeas
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_an_expired_lease_that_nobody_took_is_renewed_by_its_holder(make_lease: MakeLease, sql: Any) -> None:
+def test_an_expired_lease_that_is_still_free_can_be_renewed(make_lease: MakeLease, sql: Any) -> None:
     slow = make_lease()
     assert slow.acquire()
     sql("UPDATE leases SET expires_at = now() - interval '1 ms'")
@@ -89,7 +89,7 @@ def test_an_expired_lease_that_nobody_took_is_renewed_by_its_holder(make_lease: 
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_a_lease_ends_by_the_clock_of_the_database_and_no_other(
+def test_a_lease_expires_by_the_clock_of_the_database(
     make_lease: MakeLease, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("course_management.database.types.utcnow", None)  # the machine's clock is not used
@@ -103,7 +103,7 @@ def test_a_lease_ends_by_the_clock_of_the_database_and_no_other(
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_looking_at_a_lease_of_another_writes_nothing(make_lease: MakeLease, sql: Any) -> None:
+def test_trying_to_take_a_held_lease_writes_nothing(make_lease: MakeLease, sql: Any) -> None:
     first, second = make_lease(), make_lease()
     first.acquire()
     before = sql("SELECT xmin, xmax, ctid FROM leases")
@@ -116,7 +116,7 @@ def test_looking_at_a_lease_of_another_writes_nothing(make_lease: MakeLease, sql
 @pytest.mark.usefixtures("only_postgresql")
 @pytest.mark.parametrize("guarded", [True, False])
 @pytest.mark.parametrize("before", ["nobody had it", "it has expired"])
-def test_of_many_at_once_exactly_one_gets_it(
+def test_when_many_try_at_the_same_time_exactly_one_gets_the_lease(
     make_app: Callable[..., Flask],
     database: URL,
     sql: Any,
@@ -164,7 +164,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "school.db-leader"
 
 
-def test_a_lock_on_a_file_ends_with_its_process(path: Path) -> None:
+def test_a_file_lock_is_released_when_its_process_ends(path: Path) -> None:
     mine = FileLease(path)
     holder = f"""
 from course_management.background.lease import FileLease
@@ -182,19 +182,19 @@ input()
     assert mine.acquire()
 
 
-def test_the_file_of_the_lock_is_nobody_elses_to_read_and_stays_empty(path: Path) -> None:
+def test_the_lock_file_is_empty_and_readable_by_its_owner_only(path: Path) -> None:
     assert FileLease(path).acquire()
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.stat().st_size == 0
 
 
-def test_a_file_that_cannot_be_made_is_an_error_and_leaves_no_descriptor(tmp_path: Path) -> None:
+def test_a_lock_file_that_cannot_be_created_is_an_error_and_leaks_no_descriptor(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         FileLease(tmp_path / "gone" / "school.db-leader").acquire()
 
 
-def test_a_lock_that_is_refused_leaves_no_descriptor(path: Path) -> None:
+def test_a_refused_lock_leaks_no_descriptor(path: Path) -> None:
     holder, other = FileLease(path), FileLease(path)
     assert holder.acquire()
     before = len([*Path("/proc/self/fd").iterdir()])

@@ -1,4 +1,4 @@
-"""The promotion job: whatever was left undone is done, in order, once, and no course waits for another."""
+"""The promotion job does what requests left undone, in order and once, and no course blocks another."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def background(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 @pytest.mark.usefixtures("background")
 @pytest.mark.parametrize("capacity", [None, 250, 300])
-def test_what_a_request_leaves_over_is_promoted_without_another_request(
+def test_promotions_that_a_request_leaves_are_done_in_the_background(
     client: FlaskClient,
     queue: Any,
     promoted: Any,
@@ -123,7 +123,7 @@ def test_what_a_request_leaves_over_is_promoted_without_another_request(
 
 
 @pytest.mark.usefixtures("background")
-def test_seats_that_become_free_around_the_service_are_given_too(queue: Any, sql: Any, counters: Any) -> None:
+def test_seats_freed_by_hand_are_given_to_waiting_students(queue: Any, sql: Any, counters: Any) -> None:
     full, _ = queue(3)
 
     sql("UPDATE courses SET capacity = 2 WHERE id = :course", course=full)
@@ -131,7 +131,7 @@ def test_seats_that_become_free_around_the_service_are_given_too(queue: Any, sql
     until(lambda: counters(full) == (2, 1), "the promotion")
 
 
-def test_courses_take_turns(queue: Any, sql: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_promotion_alternates_between_courses(queue: Any, sql: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "BATCH", 2)
     ids = [queue(6)[0] for _ in range(3)]
     sql("UPDATE courses SET capacity = NULL")
@@ -142,7 +142,7 @@ def test_courses_take_turns(queue: Any, sql: Any, run: Any, monkeypatch: pytest.
     assert [line.course_id for line in lines] == [each for _ in range(3) for each in ids for _ in range(2)]
 
 
-def test_a_course_that_fails_stops_no_other_and_is_tried_again_later(
+def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
     queue: Any, sql: Any, run: Any, counters: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck, other = queue(3)[0], queue(3)[0]
@@ -180,9 +180,7 @@ def test_a_course_that_fails_stops_no_other_and_is_tried_again_later(
     assert counters(stuck) == (3, 0)
 
 
-def test_a_counter_that_lies_is_not_looked_at_all_the_time(
-    course: Make, sql: Any, run: Any, statements: list[str]
-) -> None:
+def test_a_course_with_a_wrong_counter_is_postponed(course: Make, sql: Any, run: Any, statements: list[str]) -> None:
     course(capacity=1)
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
     job = PromotionJob()
@@ -194,7 +192,7 @@ def test_a_counter_that_lies_is_not_looked_at_all_the_time(
     assert len(statements) == 1, statements
 
 
-def test_an_idle_school_is_one_read(queue: Any, run: Any, statements: list[str]) -> None:
+def test_without_work_promotion_is_one_read(queue: Any, run: Any, statements: list[str]) -> None:
     queue(3)
     statements.clear()
 
@@ -204,7 +202,7 @@ def test_an_idle_school_is_one_read(queue: Any, run: Any, statements: list[str])
     assert statements[0].startswith("SELECT")
 
 
-def test_any_number_of_leaders_promote_everybody_once(
+def test_several_leaders_at_the_same_time_promote_each_student_once(
     app: Flask, queue: Any, sql: Any, promoted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a leader that was frozen comes back beside its successor, and requests promote as well."""
@@ -231,7 +229,7 @@ def test_any_number_of_leaders_promote_everybody_once(
 
 
 @pytest.mark.parametrize("guarded", [True, False])
-def test_two_who_promote_at_once_promote_different_students_because_of_the_lock(
+def test_concurrent_promotions_choose_different_students_because_of_the_lock(
     make_app: Callable[..., Flask],
     backend: str,
     queue: Any,

@@ -1,4 +1,4 @@
-"""The worker: it works while it leads, gives every job its turn, and nothing that fails ends its thread."""
+"""The worker does jobs while it holds the lease, one step of each in turn, and no error ends its thread."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def endless(done: list[str], name: str) -> Callable[[], Iterator[None]]:
     return steps
 
 
-def test_jobs_with_much_to_do_take_turns(start: Any) -> None:
+def test_jobs_with_much_work_alternate(start: Any) -> None:
     done: list[str] = []
 
     start(Job("a", endless(done, "a"), 0.0), Job("b", endless(done, "b"), 0.0), lease=Told())
@@ -109,7 +109,7 @@ def test_jobs_with_much_to_do_take_turns(start: Any) -> None:
     assert done[:10] == ["a", "b"] * 5
 
 
-def test_only_the_leader_works_and_stops_when_it_leads_no_more(
+def test_a_worker_does_jobs_only_while_it_holds_the_lease(
     start: Any, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RENEW_S", 0.0)
@@ -130,7 +130,7 @@ def test_only_the_leader_works_and_stops_when_it_leads_no_more(
     assert named(events) == ["background.leader", "background.leader_lost"]
 
 
-def test_a_leader_that_was_frozen_asks_for_the_lease_before_its_next_step(
+def test_a_leader_that_was_frozen_renews_its_lease_before_its_next_step(
     start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after SIGSTOP and SIGCONT: the clock has gone on, and somebody else leads."""
@@ -170,7 +170,7 @@ def test_a_job_that_fails_is_logged_and_neither_ends_the_thread_nor_stops_the_ot
     assert "ada@example.edu" not in repr(failed)
 
 
-def test_a_job_that_fails_again_and_again_is_tried_less_and_less(start: Any, events: Events) -> None:
+def test_a_job_that_keeps_failing_is_tried_less_and_less_often(start: Any, events: Events) -> None:
     tries: list[float] = []
 
     def broken() -> Iterator[None]:
@@ -218,7 +218,7 @@ def test_a_process_that_does_not_lead_logs_each_outage_and_its_end(start: Any, e
         lease.acquire = unavailable  # type: ignore[method-assign]
 
 
-def test_a_lease_that_cannot_be_asked_for_is_an_outage(start: Any, events: Events) -> None:
+def test_a_lease_that_cannot_be_renewed_is_an_outage(start: Any, events: Events) -> None:
     lease, done = Told(), list[str]()
     acquire, lease.acquire = lease.acquire, lambda: (_ for _ in ()).throw(PermissionError())  # type: ignore[method-assign]
     start(Job("a", endless(done, "a"), 0.0), lease=lease)
@@ -231,7 +231,7 @@ def test_a_lease_that_cannot_be_asked_for_is_an_outage(start: Any, events: Event
     assert named(events) == ["background.unavailable", "background.leader", "background.recovered"]
 
 
-def test_stopping_waits_for_no_more_than_the_present_step_and_gives_the_lease_back(start: Any, events: Events) -> None:
+def test_stopping_waits_for_the_current_step_only_and_releases_the_lease(start: Any, events: Events) -> None:
     entered, leave, done = threading.Event(), threading.Event(), list[str]()
 
     def steps() -> Iterator[None]:
@@ -255,7 +255,7 @@ def test_stopping_waits_for_no_more_than_the_present_step_and_gives_the_lease_ba
     assert named(events)[-1] == "background.stopped"
 
 
-def test_one_worker_after_the_other_leads_a_database(start: Any, settings: Settings, events: Events) -> None:
+def test_the_next_worker_takes_over_after_the_leader_ends(start: Any, settings: Settings, events: Events) -> None:
     """With the real leases: the second one takes over when the first one is stopped."""
     first, second = list[str](), list[str]()
     leader = start(Job("a", endless(first, "a"), 0.0), settings=settings)
@@ -287,7 +287,7 @@ def test_the_worker_has_one_connection_of_its_own(start: Any, settings: Settings
     assert engines[0].pool.overflow() <= 0
 
 
-def test_a_database_that_was_never_migrated_is_waited_for(
+def test_the_worker_waits_until_the_database_is_migrated(
     databases: Any, start: Any, events: Events, backend: str
 ) -> None:
     empty = databases.empty()

@@ -1,4 +1,4 @@
-"""Writes pause after one was cut off, then one at a time finds out; see `database/write_breaker.py`."""
+"""Writes pause after one was cut off, then one at a time probes; see `database/write_breaker.py`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_after_a_cut_one_write_at_a_time_is_admitted(breaker: WriteBreaker) -> N
 
 
 @pytest.mark.parametrize("order", [("probe", "older"), ("older", "probe")])
-def test_in_whatever_order_a_probe_and_an_older_write_end_writes_go_on(
+def test_writes_resume_in_whatever_order_a_probe_and_an_older_write_end(
     breaker: WriteBreaker, order: Sequence[str]
 ) -> None:
     for _ in range(2):  # a second outage as well
@@ -74,7 +74,7 @@ def test_a_probe_that_is_cut_off_or_writes_nothing_is_followed_by_another(breake
     assert admitted(breaker).is_probe
 
 
-def test_while_writes_pause_none_is_begun(breaker: WriteBreaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_write_begins_while_writes_are_paused(breaker: WriteBreaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_breaker, "PAUSE_S", float("inf"))
     cut_off(breaker, admitted(breaker))
     for _ in range(3):

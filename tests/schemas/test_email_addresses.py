@@ -1,4 +1,4 @@
-"""The canonical form of an e-mail address: same mailbox, same text."""
+"""Addresses of one mailbox have one canonical form."""
 
 from __future__ import annotations
 

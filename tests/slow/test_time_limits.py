@@ -1,4 +1,4 @@
-"""Every database call of a request ends, whatever the server or the network do: 503, and normal service afterwards."""
+"""Every database call of a request ends, whatever the server or the network does: 503, then normal service."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from course_management.database import autocommit, db, is_unavailable, time_limi
 from course_management.verify import verify
 
 from ..contract import ContractClient
+from ..database.test_outages import is_503, is_up
 from ..databases import PATIENCE_S, Databases, PostgreSQL
 from ..real_server import until
-from ..test_outages import is_503, is_up
 
 DEADLINE_MS = 1000
 
@@ -227,7 +227,7 @@ def test_while_a_standby_is_lost_writes_are_503_and_reads_go_on(
     campus.settled()
 
 
-def test_after_a_write_was_cut_off_the_next_ones_are_not_begun_for_a_while(
+def test_writes_are_refused_for_a_while_after_one_was_cut_off(
     campus: Campus, admin: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, statements: list[str]
 ) -> None:
     with without_standby(admin):
@@ -239,7 +239,7 @@ def test_after_a_write_was_cut_off_the_next_ones_are_not_begun_for_a_while(
         assert not any(map(is_change, statements))
 
 
-def test_after_that_one_write_at_a_time_finds_out_whether_writes_are_possible(
+def test_after_the_pause_one_write_at_a_time_probes(
     campus: Campus, admin: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, statements: list[str]
 ) -> None:
     with without_standby(admin):
@@ -346,7 +346,7 @@ def test_while_the_network_path_is_lost_every_request_is_503(path: Path, far_awa
 # --- connecting -------------------------------------------------------------------------------------------
 
 
-def test_a_name_that_takes_for_ever_to_look_up_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_lookup_that_never_ends_does_not_block_a_request(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, lookups = threading.Event(), []
     real = socket.getaddrinfo
 
@@ -435,7 +435,7 @@ def test_a_transaction_that_is_cut_off_is_rolled_back(engine: Engine) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM leases").scalar() == 0
 
 
-def test_a_call_that_is_over_is_not_cut_off_and_so_not_the_next_one_on_its_connection(engine: Engine) -> None:
+def test_a_finished_call_is_not_cut_off_nor_is_the_next_one_on_its_connection(engine: Engine) -> None:
     with time_limit(PATIENCE_S), engine.connect() as connection:
         use = connection.info["use"]
     watchdog._cut(use)  # noqa: SLF001 - the watchdog had looked at its time, and comes too late
@@ -444,7 +444,7 @@ def test_a_call_that_is_over_is_not_cut_off_and_so_not_the_next_one_on_its_conne
         assert not use.is_cut_off
 
 
-def test_a_connection_that_was_cut_off_after_its_last_answer_is_not_lent_again(engine: Engine) -> None:
+def test_a_connection_that_was_cut_off_after_its_last_result_is_not_lent_again(engine: Engine) -> None:
     with time_limit(PATIENCE_S), engine.connect() as connection:
         first = connection.connection.driver_connection
         watchdog._cut(connection.info["use"])  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Rows that were inserted with ids of their own, and what the service then does about new ids."""
+"""Rows inserted with explicit ids: `verify` finds sequences that are behind, and `repair` sets them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def behind(app: Flask) -> list[dict[str, Any]]:
         return next(list(each.evidence) for each in verify.verify() if each.name == NAME)
 
 
-def test_every_table_with_generated_ids_is_looked_at() -> None:
+def test_every_table_with_generated_ids_is_checked() -> None:
     assert sequences.tables() == sorted(INSERTS)
 
 
@@ -139,7 +139,7 @@ def test_a_change_whose_ledger_line_gets_no_id_is_503_and_not_applied(
     assert held(ada) == before
 
 
-def test_a_key_or_an_account_without_an_id_is_a_sentence(
+def test_a_key_or_an_account_without_an_id_is_reported_as_a_sentence(
     backend: str, run: Run, imported: Callable[[str, int], None]
 ) -> None:
     if backend == "sqlite":
@@ -156,7 +156,7 @@ def test_a_key_or_an_account_without_an_id_is_a_sentence(
 
 
 @pytest.mark.parametrize("table", ["students", "courses"])
-def test_nobody_inherits_the_ledger_of_a_deleted_student_or_course(
+def test_a_new_student_or_course_does_not_inherit_the_ledger_of_a_deleted_one(
     app: Flask, client: FlaskClient, run: Run, sql: Any, imported: Callable[[str, int], None], table: str
 ) -> None:
     """A restore without the sequences: the ledger knows ids whose rows are gone."""

@@ -1,4 +1,4 @@
-"""When the database cannot serve: 503 with Retry-After, nothing half done, and normal service when it is back."""
+"""While the database cannot serve: 503 with Retry-After, no partial changes, and normal service afterwards."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sqlalchemy.engine import URL, make_url
 from course_management import create_app
 from course_management.database import db
 
-from .contract import ContractClient
-from .databases import PATIENCE_S, Databases, migrate
+from ..contract import ContractClient
+from ..databases import PATIENCE_S, Databases, migrate
 
 Make = Callable[..., Any]
 
@@ -63,7 +63,7 @@ def elsewhere(url: URL, *statements: str) -> Iterator[None]:
 # --- at the start -----------------------------------------------------------------------------------------
 
 
-def test_without_a_postgresql_at_the_address_the_service_starts_and_says_503() -> None:
+def test_the_service_starts_without_a_database_server_and_answers_503() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound, so that nobody else takes the port, and not listening
         client = an_app(f"postgresql://nobody@127.0.0.1:{nobody.getsockname()[1]}/nowhere").test_client()
@@ -73,7 +73,7 @@ def test_without_a_postgresql_at_the_address_the_service_starts_and_says_503() -
         assert is_503(client.post("/students/1/enroll", json={"course_id": 1}))
 
 
-def test_a_postgresql_that_accepts_and_never_answers_is_not_waited_for() -> None:
+def test_a_server_that_accepts_and_never_responds_does_not_block_a_request() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = an_app(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nowhere").test_client()
         assert is_503(client.post("/students/1/enroll", json={"course_id": 1}))
@@ -150,7 +150,7 @@ def holdings(client: FlaskClient) -> int:
     return len(held)
 
 
-def test_a_request_waits_for_a_connection_that_is_soon_given_back(campus: Make) -> None:
+def test_a_request_waits_for_a_connection_that_is_soon_returned(campus: Make) -> None:
     client = campus(threads=1, database_pool_timeout_ms=900)
     statuses: list[int] = []
     request = threading.Thread(target=lambda: statuses.append(client.get("/students").status_code))
@@ -173,7 +173,7 @@ def test_the_wait_for_a_connection_ends_with_the_deadline_of_the_request(campus:
         assert len(answers) == 1
 
 
-def test_while_every_connection_is_busy_the_answer_is_503(campus: Make) -> None:
+def test_while_every_connection_is_busy_the_response_is_503(campus: Make) -> None:
     client = campus(threads=1, database_pool_timeout_ms=50)
     with client.application.app_context(), db.engine.connect():
         assert not is_up(client)
@@ -193,7 +193,7 @@ class TestSqlite:
             pytest.skip("SQLite locks the whole file")
 
     @pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-    def test_while_somebody_else_writes_on_and_on_writes_are_503_and_reads_go_on(
+    def test_while_another_process_keeps_writing_writes_are_503_and_reads_succeed(
         self, campus: Make, database: URL, begin: str
     ) -> None:
         client = campus(database_lock_timeout_ms=50, database_deadline_ms=200)
@@ -239,13 +239,15 @@ class TestPostgresql:
             admin(self.END)
             assert holdings(client) == 1
 
-    def test_what_is_not_safe_to_repeat_is_not_repeated_on_a_cut_connection(self, campus: Make, admin: Make) -> None:
+    def test_a_request_that_is_not_safe_to_repeat_is_not_repeated_on_a_cut_connection(
+        self, campus: Make, admin: Make
+    ) -> None:
         client, bob = campus(), {"name": "Bob", "email": "bob@example.edu"}
         admin(self.END)
         assert is_503(client.post("/students", json=bob))
         assert client.post("/students", json=bob).status_code == 201
 
-    def test_while_the_database_takes_nobody_in_the_answer_is_503(self, campus: Make, admin: Make) -> None:
+    def test_while_the_server_refuses_connections_the_response_is_503(self, campus: Make, admin: Make) -> None:
         client = campus()
         admin('ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         admin(self.END)
@@ -271,7 +273,7 @@ class TestPostgresql:
     @pytest.mark.parametrize(
         ("limit", "kind"), [("database_lock_timeout_ms", "55P03"), ("database_statement_timeout_ms", "57014")]
     )
-    def test_behind_a_lock_that_is_not_given_back_the_answer_is_503(
+    def test_while_a_lock_is_never_released_the_response_is_503(
         self, campus: Make, database: URL, capsys: pytest.CaptureFixture[str], limit: str, kind: str
     ) -> None:
         client = campus(**{limit: 100}, log_level="warning")

@@ -1,4 +1,4 @@
-"""The rules behind the outages: what is tried again, what is 503, and how an error is called."""
+"""Which errors are tried again, which count as unavailable, and what they are called in the log."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def failed(message: str = "", *, lost: bool = False, **attributes: Any) -> DBAPI
     ],
     ids=lambda value: kind_of(value) if isinstance(value, Exception) else "",
 )
-def test_only_what_is_no_mistake_of_ours_is_unavailable(error: SQLAlchemyError, expected: bool) -> None:
+def test_only_errors_of_a_database_that_cannot_serve_count_as_unavailable(
+    error: SQLAlchemyError, expected: bool
+) -> None:
     assert is_unavailable(error) is expected
 
 
@@ -72,7 +74,7 @@ def test_only_what_is_no_mistake_of_ours_is_unavailable(error: SQLAlchemyError, 
     ],
     ids=lambda value: str(value)[-30:],
 )
-def test_the_constraint_that_refused_has_its_name_from_the_models(error: Said, expected: str) -> None:
+def test_a_violated_constraint_is_named_as_in_the_models(error: Said, expected: str) -> None:
     assert broken_constraint(IntegrityError("INSERT", {}, error)) == expected
 
 
@@ -123,7 +125,7 @@ HELPED = [Raced(), failed(sqlstate="40001"), failed(sqlstate="40P01"), failed(sq
 @pytest.mark.usefixtures("deadline")
 @pytest.mark.parametrize("error", HELPED, ids=kind_of)
 @pytest.mark.parametrize("repeatable", [True, False])
-def test_what_was_rolled_back_is_tried_5_times_more(error: Exception, repeatable: bool) -> None:
+def test_a_rolled_back_transaction_is_tried_5_times_more(error: Exception, repeatable: bool) -> None:
     work = Tries(*[error] * MAX_RETRIES)
     assert retry(work, repeatable=repeatable) == "done"
     work = Tries(*[error] * 99)
@@ -143,7 +145,7 @@ def test_a_lost_connection_is_tried_once_more_and_only_if_that_is_safe(repeatabl
 
 @pytest.mark.usefixtures("deadline")
 @pytest.mark.parametrize("error", [failed(sqlstate="55P03"), failed(sqlstate="42P01"), PoolTimeout(), ValueError()])
-def test_what_trying_again_does_not_help_is_not_tried_again(error: Exception) -> None:
+def test_an_error_that_lasts_is_not_tried_again(error: Exception) -> None:
     work = Tries(error)
     with pytest.raises(type(error)):
         retry(work, repeatable=True)
@@ -151,7 +153,7 @@ def test_what_trying_again_does_not_help_is_not_tried_again(error: Exception) ->
 
 
 @pytest.mark.parametrize("error", [*HELPED, LOST], ids=kind_of)
-def test_after_the_deadline_nothing_is_tried(deadline: Callable[[float], None], error: Exception) -> None:
+def test_nothing_is_tried_again_after_the_deadline(deadline: Callable[[float], None], error: Exception) -> None:
     deadline(-1)
     work = Tries(error)
     with pytest.raises(type(error)):
@@ -160,7 +162,7 @@ def test_after_the_deadline_nothing_is_tried(deadline: Callable[[float], None], 
 
 
 @pytest.mark.usefixtures("deadline")
-def test_a_call_inside_a_call_leaves_the_trying_again_to_the_outer_one() -> None:
+def test_a_nested_call_leaves_retrying_to_the_outer_one() -> None:
     inner = Tries(*[Raced()] * (MAX_RETRIES + 1))
     outer = 0
 

@@ -1,4 +1,4 @@
-"""What commands say when the database cannot be reached: the driver's reason, and never a secret."""
+"""Commands that cannot reach the database report the driver's reason, and never a secret."""
 
 from __future__ import annotations
 

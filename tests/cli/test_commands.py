@@ -1,4 +1,4 @@
-"""The command line: demo data, state, promotion, wrong settings. `serve` is tested with the real server."""
+"""Commands: status, promote, exit codes, and errors reported in sentences. `serve` is tested with the real server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from course_management.cli.service import service
 from course_management.database import db
 from course_management.demo import COURSES, PEOPLE
 
-from .databases import ROOT, Databases, migrate
+from ..databases import ROOT, Databases, migrate
 
 Run = Callable[..., Result]
 
@@ -60,7 +60,7 @@ def test_demo_data_is_made_once(run: Run) -> None:
     assert second.output == "The database has data already; no demo data made.\n"
 
 
-def test_status_counts_what_is_there(run: Run) -> None:
+def test_status_counts_rows(run: Run) -> None:
     run("demo")
 
     result = run("status")
@@ -70,7 +70,7 @@ def test_status_counts_what_is_there(run: Run) -> None:
     assert f"Courses      {len(COURSES)}\n" in result.output
 
 
-def test_promote_seats_those_whom_a_crash_left_waiting(run: Run, database: URL) -> None:
+def test_promote_fills_seats_that_a_crash_left_free(run: Run, database: URL) -> None:
     run("demo")
     execute(database, "UPDATE courses SET waitlist_capacity = 3 WHERE id = 5")
     for student_id, number in ((1, 1), (2, 2), (3, 3)):
@@ -134,7 +134,9 @@ def test_an_app_on_a_missing_sqlite_file_answers_503_and_creates_nothing(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["a?mode=ro.db", "50%25.db", "a#b.db", "a b.db", "caf\u00e9.db"])
-def test_a_sqlite_file_of_an_odd_name_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sqlite_file_with_an_unusual_name_is_opened(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = URL.create("sqlite", database=str(tmp_path / name))
     migrate(url)
     monkeypatch.setenv("DATABASE_URL", url.render_as_string())
@@ -143,7 +145,7 @@ def test_a_sqlite_file_of_an_odd_name_is_found(name: str, tmp_path: Path, monkey
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
-def test_whatever_the_umask_only_its_owner_can_read_a_new_database(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_new_database_whatever_the_umask(tmp_path: Path) -> None:
     environ = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/school.db"}
 
     def run(*command: str) -> None:
@@ -212,7 +214,7 @@ def test_a_database_that_is_down_ends_with_exit_code_1(
         ("SQLITE_CORRUPT", "The database is damaged or not a database."),
     ],
 )
-def test_an_error_that_the_database_names_is_a_sentence_with_a_remedy(
+def test_a_database_error_is_reported_as_a_sentence_with_a_remedy(
     run: Run, kind: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind.startswith("SQLITE_"):
@@ -230,7 +232,9 @@ def test_an_error_that_the_database_names_is_a_sentence_with_a_remedy(
     assert "its text" not in result.output
 
 
-def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_a_database_is_reported_as_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "school.db").write_text("This is a text, and not a database." * 200)
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/school.db")
 
@@ -240,7 +244,7 @@ def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path, monkeypatch: p
         assert "The database is damaged or not a database." in result.output
 
 
-def test_a_role_without_permissions_is_a_sentence(
+def test_a_role_without_permissions_is_reported_as_a_sentence(
     databases: Databases, database: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if databases.backend == "sqlite":
@@ -272,7 +276,7 @@ def test_ctrl_c_ends_with_exit_code_130_and_without_a_traceback(
     assert capsys.readouterr().err.strip() == "Interrupted."
 
 
-def test_ctrl_c_while_the_program_loads_is_no_traceback(
+def test_ctrl_c_during_import_prints_no_traceback(
     exit_code: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class CtrlC:
@@ -303,7 +307,7 @@ def run_with_package(folder: Path, name: str, code: str) -> subprocess.Completed
     ],
     ids=["missing", "old"],
 )
-def test_packages_that_do_not_fit_are_a_sentence(tmp_path: Path, name: str, code: str, said: str) -> None:
+def test_incompatible_packages_are_reported_as_a_sentence(tmp_path: Path, name: str, code: str, said: str) -> None:
     """As after a `git pull` without `make install`."""
     done = run_with_package(tmp_path, name, code)
 
@@ -313,14 +317,14 @@ def test_packages_that_do_not_fit_are_a_sentence(tmp_path: Path, name: str, code
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_import_of_our_own_is_a_traceback(tmp_path: Path) -> None:
+def test_an_import_error_inside_the_package_is_a_traceback(tmp_path: Path) -> None:
     done = run_with_package(tmp_path, "orjson", "import course_management.nowhere")
 
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 
 
-def test_the_package_alone_loads_nothing_that_takes_long() -> None:
+def test_importing_the_package_alone_loads_no_slow_module() -> None:
     look = "import sys, course_management.__main__; sys.exit('flask' in sys.modules or 'sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0  # noqa: S603 - our own
 
@@ -329,7 +333,7 @@ def test_the_package_alone_loads_nothing_that_takes_long() -> None:
     ("output", "code", "said"),
     [("| head -0", 1, ""), ("> /dev/full", 1, "Error: No space left on device.\n"), (">&-", 0, ""), ("2>&-", 0, "")],
 )
-def test_output_that_cannot_be_written_is_no_traceback(output: str, code: int, said: str, tmp_path: Path) -> None:
+def test_output_that_cannot_be_written_prints_no_traceback(output: str, code: int, said: str, tmp_path: Path) -> None:
     url = URL.create("sqlite", database=str(tmp_path / "school.db"))
     migrate(url)
     program = Path(sys.executable).parent / "course-management"

@@ -1,4 +1,4 @@
-"""What SQLite leaves to us: whether the file is still the one of the address, time limits, and the file's encoding."""
+"""SQLite: a replaced file is not served, statements have time limits, and the encoding is checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from course_management.database import db, is_unavailable, sqlite, time_limit, why
 from course_management.verify import verify
 
-from .real_server import Server, until
+from ..real_server import Server, until
 from .test_outages import is_503, is_up
 
 Make = Callable[..., Any]
@@ -29,7 +29,7 @@ ADA, BOB = ({"name": name, "email": f"{name}@example.edu"} for name in ("ada", "
 @pytest.fixture(autouse=True)
 def only_sqlite(backend: str) -> None:
     if backend != "sqlite":
-        pytest.skip("PostgreSQL looks after its own files")
+        pytest.skip("PostgreSQL manages its own files")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ UNLINKED = [remove_wal, remove_shm]
 
 
 @pytest.mark.parametrize("happens", [*REPLACED, *UNLINKED])
-def test_a_file_that_is_not_the_open_one_any_more_is_503_until_restart(
+def test_a_replaced_file_is_503_until_restart(
     make_app: Callable[..., Flask], path: Path, happens: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "CHECK_INTERVAL_S", 0.0)
@@ -107,9 +107,7 @@ def test_a_file_that_is_not_the_open_one_any_more_is_503_until_restart(
             assert connection.execute("SELECT name FROM students").fetchall() == [("ada",)]
 
 
-def test_a_process_that_has_not_worked_yet_does_not_open_another_file(
-    make_app: Callable[..., Flask], path: Path
-) -> None:
+def test_an_idle_process_does_not_open_a_replaced_file(make_app: Callable[..., Flask], path: Path) -> None:
     busy, idle = make_app().test_client(), make_app().test_client()
     copy = copy_of(path)
     assert busy.post("/students", json=ADA).status_code == 201  # it is in the -wal, which stays beside the new file
@@ -122,7 +120,7 @@ def test_a_process_that_has_not_worked_yet_does_not_open_another_file(
     assert path.read_bytes() == before
 
 
-def test_a_worker_that_is_started_later_serves_no_other_file(
+def test_a_worker_started_later_does_not_serve_a_replaced_file(
     make_app: Callable[..., Flask], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(sqlite.SERVED_FILE, "")
@@ -160,7 +158,7 @@ def test_no_worker_of_a_server_writes_the_old_log_into_a_new_file(database: URL,
     ],
     ids=["one statement", "transaction"],
 )
-def test_not_even_the_first_write_goes_into_a_file_without_a_name(
+def test_the_first_write_after_the_file_was_removed_is_refused(
     make_app: Callable[..., Flask],
     path: Path,
     happens: Callable[[Path], None],
@@ -176,16 +174,16 @@ def test_not_even_the_first_write_goes_into_a_file_without_a_name(
 
 
 @pytest.mark.parametrize("happens", [*REPLACED, *UNLINKED])
-def test_readiness_notices_soon(make_app: Callable[..., Flask], path: Path, happens: Callable[[Path], None]) -> None:
+def test_readiness_reports_a_replaced_file(
+    make_app: Callable[..., Flask], path: Path, happens: Callable[[Path], None]
+) -> None:
     client = make_app().test_client()
     assert client.post("/students", json=ADA).status_code == 201
     happens(path)
     until(lambda: not is_up(client), "the end of readiness")
 
 
-def test_a_file_that_is_back_in_its_place_is_not_served_before_a_restart(
-    make_app: Callable[..., Flask], path: Path
-) -> None:
+def test_a_file_that_was_moved_back_is_served_only_after_a_restart(make_app: Callable[..., Flask], path: Path) -> None:
     client = make_app().test_client()
     assert is_up(client)
     aside = path.with_suffix(".aside")
@@ -196,7 +194,9 @@ def test_a_file_that_is_back_in_its_place_is_not_served_before_a_restart(
     assert is_up(make_app().test_client())
 
 
-def test_connections_that_come_and_go_are_no_replacement(make_app: Callable[..., Flask], wal: Path) -> None:
+def test_opening_and_closing_connections_is_not_taken_for_a_replacement(
+    make_app: Callable[..., Flask], wal: Path
+) -> None:
     """SQLite removes the -wal with the last connection and makes another with the next."""
     app = make_app()
     client = app.test_client()
@@ -210,7 +210,7 @@ def test_connections_that_come_and_go_are_no_replacement(make_app: Callable[...,
         assert client.patch("/students/1", json={"name": "Ada King"}).status_code == 200
 
 
-def test_a_missing_file_is_not_made(make_app: Callable[..., Flask], path: Path) -> None:
+def test_a_missing_file_is_not_created(make_app: Callable[..., Flask], path: Path) -> None:
     path.unlink()
     client = make_app().test_client()
     assert not is_up(client)
@@ -218,9 +218,7 @@ def test_a_missing_file_is_not_made(make_app: Callable[..., Flask], path: Path) 
     assert not path.exists()
 
 
-def test_a_restored_backup_is_what_is_served_after_a_restart(
-    make_app: Callable[..., Flask], path: Path, wal: Path
-) -> None:
+def test_a_restored_backup_is_served_after_a_restart(make_app: Callable[..., Flask], path: Path, wal: Path) -> None:
     """The procedure of docs/backup.md, and what happens without its second step."""
     first = make_app()
     assert first.test_client().post("/students", json=ADA).status_code == 201
@@ -249,7 +247,7 @@ FOR_EVER = FOR_LONG.format(10**8)  # a minute or less, so that the tests end als
 
 
 @pytest.mark.parametrize("limit", ["database_statement_timeout_ms", "database_deadline_ms"])
-def test_a_statement_that_takes_too_long_is_503_and_leaves_nothing(
+def test_a_statement_that_takes_too_long_is_503_and_changes_nothing(
     make_app: Callable[..., Flask], sql: Make, limit: str
 ) -> None:
     client = make_app(**{limit: 100}).test_client()
@@ -261,7 +259,7 @@ def test_a_statement_that_takes_too_long_is_503_and_leaves_nothing(
     assert client.post("/students", json=ADA).status_code == 201
 
 
-def test_a_transaction_that_takes_too_long_is_undone_whole(make_app: Callable[..., Flask], sql: Make) -> None:
+def test_a_transaction_that_takes_too_long_is_rolled_back(make_app: Callable[..., Flask], sql: Make) -> None:
     client = make_app(database_statement_timeout_ms=100).test_client()
     assert client.post("/students", json=ADA).status_code == 201
     sql(f"CREATE TRIGGER slow AFTER UPDATE ON students BEGIN {FOR_EVER}; END")
@@ -299,7 +297,7 @@ def test_a_file_in_utf_16_is_refused_with_a_sentence(make_app: Callable[..., Fla
     assert "must be UTF-8" in str(why(error.value))
 
 
-def test_a_file_that_is_no_database_is_503(make_app: Callable[..., Flask], path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_503(make_app: Callable[..., Flask], path: Path) -> None:
     path.write_bytes(b"This is not a database. " * 1000)
     client = make_app().test_client()
     assert not is_up(client)
@@ -308,7 +306,7 @@ def test_a_file_that_is_no_database_is_503(make_app: Callable[..., Flask], path:
 
 
 @pytest.mark.parametrize("pragma", ["journal_mode = DELETE", "auto_vacuum = FULL", "journal_mode = TRUNCATE"])
-def test_what_a_file_says_about_itself_does_not_matter(
+def test_settings_stored_in_the_file_do_not_matter(
     make_app: Callable[..., Flask], path: Path, pragma: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "CHECK_INTERVAL_S", 0.0)

@@ -1,4 +1,4 @@
-"""What the database holds by itself, whoever writes: psql, imports, and mistakes."""
+"""Constraints and triggers guard the data against any writer: psql, imports, and errors in this code."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_bulk_insert_is_one_line_and_one_seat_each(student: Make, course: Make
     assert sql("SELECT count(*) FROM enrollment_events") == [(5,)]
 
 
-def test_a_place_taken_by_hand_does_not_stop_the_queue(
+def test_a_queue_number_taken_by_hand_does_not_stop_the_waitlist(
     student: Make, course: Make, enroll: Any, sql: Any, client: FlaskClient
 ) -> None:
     full, by_hand, later = course(capacity=0, waitlist_capacity=None), student(), student()
@@ -91,13 +91,13 @@ def test_a_place_taken_by_hand_does_not_stop_the_queue(
     assert [(entry["student_id"], entry["position"]) for entry in queue] == [(by_hand, 1), (later, 2)]
 
 
-def test_nobody_can_oversell(student: Make, course: Make, refused: Any) -> None:
+def test_a_plain_insert_cannot_oversell_a_course(student: Make, course: Make, refused: Any) -> None:
     refusal = refused(ENROLL, student=student(), course=course(capacity=0))
 
     assert refusal == "ck_courses_seats_within_capacity"
 
 
-def test_nobody_can_enroll_twice(student: Make, course: Make, sql: Any, enroll: Any) -> None:
+def test_a_second_row_of_a_student_and_course_is_refused(student: Make, course: Make, sql: Any, enroll: Any) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
 
@@ -105,7 +105,7 @@ def test_nobody_can_enroll_twice(student: Make, course: Make, sql: Any, enroll: 
         sql(ENROLL, student=ada, course=programming)
 
 
-def test_nobody_can_enroll_a_stranger(course: Make, sql: Any) -> None:
+def test_a_row_of_an_unknown_student_is_refused(course: Make, sql: Any) -> None:
     with pytest.raises(IntegrityError):
         sql(ENROLL, student=999, course=course())
 
@@ -120,7 +120,7 @@ def test_nobody_can_enroll_a_stranger(course: Make, sql: Any) -> None:
         ("course_id = course_id + 1", "student_courses_key_is_fixed"),
     ],
 )
-def test_a_row_that_makes_no_sense_is_refused(
+def test_an_inconsistent_row_is_refused(
     student: Make, course: Make, enroll: Any, refused: Any, change: str, refusal: str
 ) -> None:
     enroll(student(), course())
@@ -143,7 +143,9 @@ def test_the_ledger_cannot_be_rewritten(student: Make, course: Make, enroll: Any
     assert refused(statement) == "enrollment_events_append_only"
 
 
-def test_replace_does_not_slip_by(backend: str, student: Make, course: Make, enroll: Any, refused: Any) -> None:
+def test_insert_or_replace_does_not_bypass_the_triggers(
+    backend: str, student: Make, course: Make, enroll: Any, refused: Any
+) -> None:
     if backend != "sqlite":
         pytest.skip("REPLACE is SQLite's")
     ada, programming = student(), course()
@@ -253,7 +255,7 @@ def test_the_triggers_do_not_depend_on_who_calls(
     assert counters(programming) == (1, 0)
 
 
-def test_an_id_is_never_given_again(client: FlaskClient, student: Make) -> None:
+def test_a_deleted_id_is_never_generated_again(client: FlaskClient, student: Make) -> None:
     first = student()
     client.delete(f"/students/{first}")
 

@@ -1,4 +1,4 @@
-"""Whatever the server, the database, the role or the environment say, a session is as our statements need it."""
+"""A session has the settings that statements need, whatever the server, the database, the role or libpq set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from course_management.cli import cli
 from course_management.database import db, migration_engine, why
 from course_management.verify import verify
 
-from .databases import Databases, migrate
+from ..databases import Databases, migrate
 from .test_outages import an_app, is_503, is_up
 
 HARMFUL = {
@@ -127,7 +127,7 @@ def serves(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("level", ["database", "role"])
-def test_a_database_or_role_with_every_setting_otherwise_is_served_as_any(
+def test_other_settings_of_a_database_or_role_do_not_matter(
     make_app: Callable[..., Flask], databases: Databases, database: URL, level: str
 ) -> None:
     """All at once; the role is the suite's superuser in this database only."""
@@ -162,7 +162,7 @@ def test_migrations_run_under_the_same_settings(make_app: Callable[..., Flask], 
     databases.drop(url)
 
 
-def test_what_a_role_may_not_change_is_said(
+def test_a_setting_that_the_role_may_not_change_is_reported(
     make_app: Callable[..., Flask], databases: Databases, database: URL, role: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With `replica`, no trigger would count seats or write the ledger."""
@@ -179,7 +179,7 @@ def test_what_a_role_may_not_change_is_said(
     assert is_up(client)
 
 
-def test_a_role_that_is_no_superuser_is_served(make_app: Callable[..., Flask], database: URL, role: str) -> None:
+def test_a_role_that_is_not_a_superuser_is_served(make_app: Callable[..., Flask], database: URL, role: str) -> None:
     serves(make_app(database_url=database.set(username=role).render_as_string(hide_password=False)).test_client())
 
 
@@ -213,9 +213,7 @@ def test_a_pooler_that_drops_the_options_does_not_matter(
         assert connection.execute(text("SHOW transaction_isolation")).scalar() == "read committed"
 
 
-def test_options_of_the_address_are_respected_where_they_are_safe(
-    make_app: Callable[..., Flask], database: URL
-) -> None:
+def test_safe_options_of_the_url_are_kept(make_app: Callable[..., Flask], database: URL) -> None:
     """A schema of one's own, and a stronger COMMIT; what the statements depend on stays."""
     given = "-c search_path=school -c synchronous_commit=remote_apply -c timezone=Asia/Tokyo -c lock_timeout=7s"
     app = make_app(database_url=database.update_query_dict({"options": given}).render_as_string(hide_password=False))

@@ -1,4 +1,4 @@
-"""`as_of`: the roster and the queue as they were, from the ledger."""
+"""`as_of`: past rosters and waitlists, read from the ledger."""
 
 from __future__ import annotations
 
@@ -134,7 +134,9 @@ def test_a_row_inserted_today_with_a_date_in_the_past_was_there_from_then_on(
     assert ids(roster(wanted, as_of=now())) == [ada, ben]
 
 
-def test_nobody_is_shown_before_the_time_of_the_change(student: Make, course: Make, sql: Any, roster: Any) -> None:
+def test_a_student_is_not_shown_before_the_time_of_the_change(
+    student: Make, course: Make, sql: Any, roster: Any
+) -> None:
     """However the lines follow each other: no entry is later than the moment asked for."""
     wanted, chance = course(waitlist_capacity=None), random.Random(13)  # noqa: S311 - a repeatable choice
     for place in range(1, 41):
@@ -317,7 +319,7 @@ def test_a_row_dated_far_in_the_future_does_not_date_the_changes_after_it(
 
 @pytest.mark.parametrize("look", [1, 2, 3, 7])
 @pytest.mark.parametrize("status", STATUSES)
-def test_pages_that_pass_many_by_are_complete_together(
+def test_pages_that_skip_many_students_are_complete_together(
     client: FlaskClient,
     student: Make,
     course: Make,
@@ -449,16 +451,14 @@ def test_a_time_is_taken_as_rfc_3339_writes_it(client: FlaskClient, course: Make
         "1788249600",
     ],
 )
-def test_what_is_no_time_is_refused(client: FlaskClient, course: Make, moment: str) -> None:
+def test_a_value_that_is_not_a_time_is_refused(client: FlaskClient, course: Make, moment: str) -> None:
     answer = client.get(f"/courses/{course()}/students", query_string={"as_of": moment})
 
     assert answer.status_code == 422
     assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/as_of"]
 
 
-def test_a_cursor_is_good_for_its_own_moment_only(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
-) -> None:
+def test_a_cursor_is_valid_for_its_own_time_only(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
     wanted = course()
     for _ in range(2):
         enroll(student(), wanted)

@@ -1,4 +1,4 @@
-"""Statements that a session of PostgreSQL has prepared, and what becomes of them behind our back."""
+"""Prepared statements of PostgreSQL survive lost sessions, migrations and poolers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def on_the_pooled_connection(engine: Engine, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def test_a_session_that_has_forgotten_them_is_left(
+def test_a_session_that_has_lost_its_statements_is_replaced(
     engine: Engine, student: Make, course: Make, enroll: Any, held: Any
 ) -> None:
     """As after a pooler's DISCARD ALL."""
@@ -41,7 +41,7 @@ def test_a_session_that_has_forgotten_them_is_left(
     assert enroll(ada, logic).status_code == 201
 
 
-def test_a_migration_under_a_running_service_is_survived(
+def test_a_running_service_survives_a_migration(
     client: FlaskClient, sql: Any, student: Make, course: Make, enroll: Any
 ) -> None:
     ada, programming = student(), course()
@@ -53,7 +53,7 @@ def test_a_migration_under_a_running_service_is_survived(
     assert client.get(f"/students/{ada}/courses").get_json()["courses"][0]["title"] == "Programming"
 
 
-def test_in_a_transaction_it_is_begun_anew(
+def test_a_transaction_with_a_lost_statement_is_tried_again(
     client: FlaskClient, engine: Engine, student: Make, course: Make, held: Any
 ) -> None:
     ada, programming, logic = student(), course(), course()

@@ -1,4 +1,4 @@
-"""A schema that is older or newer than this version: who works with it, and what is said."""
+"""A schema that is older or newer than this version: whether the service works with it, and what it reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from course_management import cli
 from course_management.config import ConfigurationError
 from course_management.database import SCHEMA_REVISION
 
-from .databases import migrate
+from ..databases import migrate
 
 Run = Callable[..., Result]
 NEWER = "The database is newer than this version"
@@ -50,7 +50,7 @@ INCOMPATIBLE = pytest.mark.parametrize("oldest", ["9998", None])
 
 
 @COMPATIBLE
-def test_a_newer_schema_that_fits_is_ready(
+def test_a_newer_compatible_schema_is_ready(
     client: FlaskClient, run: Run, migrated_by_a_later_version: Callable[..., None], oldest: str
 ) -> None:
     migrated_by_a_later_version(oldest)
@@ -61,7 +61,7 @@ def test_a_newer_schema_that_fits_is_ready(
 
 
 @INCOMPATIBLE
-def test_a_newer_schema_that_does_not_fit_is_not_ready_and_everybody_says_so(
+def test_a_newer_incompatible_schema_is_not_ready_and_every_command_reports_it(
     client: FlaskClient, run: Run, migrated_by_a_later_version: Callable[..., None], oldest: str | None
 ) -> None:
     migrated_by_a_later_version(oldest)
