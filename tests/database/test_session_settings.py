@@ -242,7 +242,7 @@ def test_a_database_in_another_encoding_is_refused_with_a_sentence(
         assert f"is {encoding}, but must be UTF8" in result.output, command
         assert "Traceback" not in result.output
 
-    monkeypatch.setattr("course_management.serving.serve", lambda _: None)
+    monkeypatch.setattr("course_management.server.serving.serve", lambda *_: None)
     assert f"is {encoding}, but must be UTF8" in CliRunner().invoke(cli, ["serve"]).output
 
     app = an_app(text_of_url)
