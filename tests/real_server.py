@@ -54,6 +54,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+PATIENT = {
+    "DATABASE_DEADLINE_MS": "60000",
+    "DATABASE_LOCK_TIMEOUT_MS": "60000",
+    "DATABASE_POOL_TIMEOUT_MS": "60000",
+    "DATABASE_STATEMENT_TIMEOUT_MS": "60000",
+    "MAX_WAIT_MS": "60000",
+}
+"""Settings with which no request fails because the machine is slow."""
+
+
 def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
     """The environment of a server on a database."""
     chosen = {
@@ -178,13 +188,13 @@ def serving(folder: Path, kind: type[Server] = Server, **settings: str) -> Itera
     """Start a server on a new SQLite database with student 1 and course 1."""
     url = sqlite(folder)
     migrate(url)
-    app = create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"})
+    app = create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error", **PATIENT})
     client = app.test_client()
     client.post("/students", json={"name": "Ada", "email": "ada@example.edu"})
     client.post("/courses", json={"code": "CS101", "title": "Programming"})
     with app.app_context():
         db.engine.dispose()
-    server = kind(folder, url, **settings)
+    server = kind(folder, url, **(PATIENT | settings))
     try:
         server.wait()
         yield server

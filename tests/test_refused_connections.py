@@ -18,6 +18,7 @@ from course_management import checks, cli, create_app
 from course_management.config import Settings
 
 from .certificates import certificate
+from .databases import PATIENCE_S
 
 NAME = "db.example.edu"
 COMMANDS = (["status"], ["check"], ["migrate"], ["verify"], ["keys", "list"])
@@ -37,7 +38,7 @@ class Endpoint:
         with suppress(OSError):  # closed by the test
             while True:
                 client, _ = self.listener.accept()
-                client.settimeout(10)
+                client.settimeout(PATIENCE_S)
                 with suppress(OSError), client:
                     self._answer(client)
 

@@ -151,7 +151,7 @@ def holdings(client: FlaskClient) -> int:
 
 
 def test_a_request_waits_for_a_connection_that_is_soon_returned(campus: Make) -> None:
-    client = campus(threads=1, database_pool_timeout_ms=900)
+    client = campus(threads=1, database_pool_timeout_ms=60_000, database_deadline_ms=60_000)
     statuses: list[int] = []
     request = threading.Thread(target=lambda: statuses.append(client.get("/students").status_code))
     with client.application.app_context(), db.engine.connect():

@@ -16,6 +16,7 @@ from course_management.server import slow_clients
 from course_management.server.large_responses import MAX_SENDING
 from course_management.server.slow_clients import SlowClients
 
+from ..databases import PATIENCE_S
 from ..real_server import Connection, Server, serving, until
 
 MANY = 100
@@ -255,5 +256,5 @@ def test_a_connection_over_the_limit_waits_until_another_one_ends(tmp_path: Path
             third.socket.recv(1)
         first.socket.close()
         first.file.close()
-        third.socket.settimeout(10)
+        third.socket.settimeout(PATIENCE_S)
         assert third.socket.recv(12) == b"HTTP/1.1 200"

@@ -23,9 +23,19 @@ def test_a_signal_to_all_processes_ends_the_server_with_0(server: Server, number
     stops_gracefully(server, number)
 
 
+def test_a_stopped_worker_is_replaced(server: Server) -> None:
+    stopped = server.workers()[0]
+    os.kill(stopped, signal.SIGSTOP)
+    until(lambda: len(server.workers()) == 3, "a new worker")
+    until(lambda: server.log.read_text().count("Started worker-") == 3, "its start")
+    assert not is_alive(stopped)
+    assert all(server.answers() for _ in range(20))
+    assert "worker.unresponsive" in server.log.read_text()
+
+
 def test_after_a_pause_of_all_processes_no_worker_is_replaced(server: Server) -> None:
     server.group(signal.SIGSTOP)
-    threading.Event().wait(supervisor.ABSENT_S + 1)  # longer than WORKER_TIMEOUT_S
+    threading.Event().wait(supervisor.ABSENT_S + 11)  # longer than WORKER_TIMEOUT_S, too
     server.group(signal.SIGCONT)
     threading.Event().wait(2)
     assert server.answers()
