@@ -1,4 +1,4 @@
-"""What is unsafe in the present settings, each as a sentence that says what to do; see `course-management check`."""
+"""Checks for unsafe settings; each finding is a sentence that says what to do. See `course-management check`."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Finding:
 
 
 def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Everything that is unsafe, the dangerous first; inside of the app's context."""
+    """Find everything that is unsafe, dangerous findings first, in an application context."""
     found = [*_callers(settings), *_network(settings), *_database(settings), *_process(settings, environ)]
     return sorted(found, key=lambda each: not each.dangerous)
 
 
 def not_ready() -> str | None:
-    """Why this version cannot use the database, as a sentence with the remedy; None when it can. Creates nothing."""
+    """Return why this version cannot use the database and what to do; None if it can. Creates nothing."""
     url = db.engine.url
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return f"There is no database file {url.database}. Create it with `course-management migrate`."
@@ -48,21 +48,26 @@ def not_ready() -> str | None:
 
 def _callers(settings: Settings) -> Iterator[Finding]:
     if settings.oidc_issuer:
-        from .access.issuer_keys import KeySet  # noqa: PLC0415 - as in the gate
+        from .access.issuer_keys import KeySet  # noqa: PLC0415 - only where tokens are used
 
         if problem := KeySet(settings.oidc_jwks_url).problem():
-            yield Finding(f"OIDC_JWKS_URL has no keys to check tokens with ({problem}): people are not let in.")
+            yield Finding(
+                f"OIDC_JWKS_URL has no keys to check tokens with ({problem}), so requests with tokens are refused."
+            )
         return
     try:
         if keys.exist():
             if not keys.any_live():
-                yield Finding("Every key is revoked or has expired, and OIDC_ISSUER is not set: nobody is let in.")
+                yield Finding(
+                    "All keys are revoked or expired, and OIDC_ISSUER is not set, so every request is refused. Create "
+                    "a key with `course-management keys create`."
+                )
             return
     except SQLAlchemyError:
-        return  # said of the database below; until it answers, nobody is let in
+        return  # reported by `_database`; until the database is available, every request is refused
     if not network_addresses.accepts_other_machines(settings.host, settings.port):
         yield Finding(
-            "No authentication is configured, so only programs on this machine are served, and all of them (protected "
+            "No authentication is configured, so all programs on this machine, and no others, have access (protected "
             "mode). Create a key with `course-management keys create`, or set OIDC_ISSUER."
         )
     else:
@@ -80,30 +85,29 @@ def _network(settings: Settings) -> Iterator[Finding]:
         yield Finding(str(error), dangerous=True)
     if network_addresses.accepts_other_machines(settings.host, settings.port):
         yield Finding(
-            f"HOST={settings.host} takes connections from other machines, and this server speaks no TLS: keys and "
-            "tokens can be read on the way. Leave HOST at 127.0.0.1 behind a proxy that does, or keep that network "
-            "private."
+            f"HOST={settings.host} accepts connections from other machines without TLS, so keys and tokens can be read "
+            "in transit. Leave HOST at 127.0.0.1 behind a proxy with TLS, or keep that network private."
         )
     url = settings.database_url
     host = str(url.host or url.query.get("host") or "")
     local = not host or host.startswith("/") or network_addresses.is_this_machine(host)
     if url.get_backend_name() == "postgresql" and not local and url.query.get("sslmode") not in ENCRYPTED:
         yield Finding(
-            "DATABASE_URL names another machine without sslmode=verify-full: its traffic can be read and changed."
+            "DATABASE_URL names another machine without sslmode=verify-full, so its traffic can be read and changed."
         )
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
     if problem := not_ready():
-        # A newer schema may mean something else by the same columns; what is missing is only missing.
+        # The columns of a newer schema may have another meaning; a missing or old one is only unusable.
         yield Finding(problem, dangerous=problem.startswith(NEWER))
     if settings.database_url.get_backend_name() == "sqlite":
         file = Path(str(settings.database_url.database))
         kind = _filesystem(file)
         if kind in NETWORK_FILESYSTEMS:
             yield Finding(
-                f"The SQLite file lies on a network ({kind}), where its locks do not hold and it can be destroyed. Use "
-                "a local disk, or PostgreSQL for several machines.",
+                f"The SQLite file is on a network filesystem ({kind}), where locks do not work and it can be damaged. "
+                "Use a local disk, or PostgreSQL for several machines.",
                 dangerous=True,
             )
         yield from _readable(file, "The database")
@@ -112,19 +116,19 @@ def _database(settings: Settings) -> Iterator[Finding]:
 def _process(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from map(Finding, Settings.misspelled())
     if environ.get("FLASK_DEBUG", "0").lower() not in {"", "0", "false", "no"}:
-        yield Finding("FLASK_DEBUG is set: errors would show the inside of the program. Remove it.", dangerous=True)
+        yield Finding("FLASK_DEBUG is set, so errors would show source code. Remove it.", dangerous=True)
     if settings.log_level == "debug":
-        yield Finding("LOG_LEVEL=debug writes much, and helps nobody in production: use info.")
+        yield Finding("LOG_LEVEL=debug writes many lines. Use info in production.")
     yield from _readable(ENV_FILE, "The file .env, with the settings,")
 
 
 def _readable(file: Path, what: str) -> Iterator[Finding]:
     if file.exists() and file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-        yield Finding(f"{what} can be read by every user of this machine: `chmod o-rwx {file.name}`.")
+        yield Finding(f"{what} is accessible to every user of this machine. Run `chmod o-rwx {file.name}`.")
 
 
 def _filesystem(file: Path) -> str:
-    """The kind of filesystem a file lies on, as Linux names it; empty where that cannot be known."""
+    """Return the filesystem type of a file as Linux names it, empty if it is unknown."""
     try:
         mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     except OSError:

@@ -1,9 +1,8 @@
 """Every setting of the service: its name, meaning, default and check.
 
 The environment variable of a setting is its field name in capitals. Values come from the mapping given to
-`create_app`, then the environment, then `.env`, then the default here. `Settings.load` reads all of them
-and names everything that is wrong at once, so that one start is enough to see what to fix. No sentence about a
-value that may carry a password repeats it.
+`create_app`, then the environment, then `.env`, then the default here. `Settings.load` reports all errors at once. No
+message repeats a value that may contain a password.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ MAX_PORT = 65_535
 
 
 class ConfigurationError(Exception):
-    """The settings cannot be used. `problems` holds one plain sentence for each that is wrong."""
+    """The settings are not valid. `problems` has one sentence per error."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -36,10 +35,10 @@ class ConfigurationError(Exception):
 
 
 def database_url(text: str) -> URL:
-    """The database as SQLAlchemy wants it: `postgres://` accepted, the driver named, a SQLite path made absolute.
+    """Check a database URL: `postgres://` is accepted, the driver is added, a SQLite path becomes absolute.
 
-    A relative SQLite path counts from the working directory; Flask-SQLAlchemy would count from its instance
-    folder and Alembic from elsewhere again, and the two would open different files.
+    A relative SQLite path is relative to the working directory. For Flask-SQLAlchemy it would be relative to the
+    instance folder, so the service and migrations would open different files.
     """
     try:
         url = make_url(text)
@@ -83,7 +82,7 @@ def _check_postgresql(url: URL) -> None:
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:
-    """A check for a whole number in a range, both ends included."""
+    """Make a check for an integer in a range, both ends included."""
 
     def check(text: str) -> int:
         try:
@@ -98,7 +97,7 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """A check for one word of a list, in any case."""
+    """Make a check for one word of a list, in any case."""
 
     def check(text: str) -> str:
         if text.lower() not in allowed:
@@ -109,14 +108,14 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def not_empty(text: str) -> str:
-    """A check for a text of at least one visible character."""
+    """Check for a text with at least one visible character."""
     if not text.strip():
         raise ValueError("is empty")
     return text.strip()
 
 
 def rate(text: str) -> RateLimitItem | None:
-    """A check for a limit as `600 per minute`, or `none`."""
+    """Check for a rate as `600 per minute`, or `none`."""
     if text.strip().lower() == "none":
         return None
     try:
@@ -126,7 +125,7 @@ def rate(text: str) -> RateLimitItem | None:
 
 
 def setting(default: str, check: Callable[[str], Any], meaning: str) -> Any:
-    """A field of `Settings`; the default is written as it would stand in the environment."""
+    """Declare a field of `Settings`; the default is written as in the environment."""
     return field(metadata={"default": default, "check": check, "meaning": meaning})
 
 
@@ -158,7 +157,9 @@ class Settings:
         integer(1, 3600),
         "Seconds a client has to send a header, and then to make progress with the body or response.",
     )
-    stop_timeout_s: int = setting("15", integer(1, 600), "Seconds that requests in progress get when the server stops.")
+    stop_timeout_s: int = setting(
+        "15", integer(1, 600), "Seconds that requests in progress have to finish when the server stops."
+    )
     background: str = setting(
         "on",
         one_of("on", "off"),
@@ -168,7 +169,7 @@ class Settings:
         "30", integer(3, 3600), "Seconds without a heartbeat after which a server process is replaced."
     )
     log_level: str = setting(
-        "info", one_of("debug", "info", "warning", "error"), "Lowest severity of log lines that are written."
+        "info", one_of("debug", "info", "warning", "error"), "Lowest severity of log lines to write."
     )
     log_format: str = setting(
         "auto", one_of("auto", "json", "pretty"), "Format of log lines; auto: pretty in a terminal, else JSON."
@@ -179,18 +180,24 @@ class Settings:
         "OpenID Connect issuer of people's tokens, exactly as in their `iss`; empty: people have no access.",
     )
     oidc_audience: str = setting("", str.strip, "Audience of the tokens, exactly as in their `aud`.")
-    oidc_jwks_url: str = setting("", web_address, "Address of the issuer's public keys (its `jwks_uri`).")
+    oidc_jwks_url: str = setting("", web_address, "URL of the issuer's public keys (its `jwks_uri`).")
     cors_origins: tuple[str, ...] = setting(
         "",
         origins,
         "Origins of web pages that may call the API (CORS), as https://host, separated by commas; empty: none.",
     )
     ratelimit_reads: RateLimitItem | None = setting(
-        "600 per minute", rate, "Read requests per person, or none for no limit."
+        "600 per minute", rate, "Limit of read requests per person, or none."
     )
-    ratelimit_writes: RateLimitItem | None = setting("120 per minute", rate, "Write requests per person, or none.")
-    ratelimit_service_reads: RateLimitItem | None = setting("none", rate, "Read requests per service, or none.")
-    ratelimit_service_writes: RateLimitItem | None = setting("none", rate, "Write requests per service, or none.")
+    ratelimit_writes: RateLimitItem | None = setting(
+        "120 per minute", rate, "Limit of write requests per person, or none."
+    )
+    ratelimit_service_reads: RateLimitItem | None = setting(
+        "none", rate, "Limit of read requests per service, or none."
+    )
+    ratelimit_service_writes: RateLimitItem | None = setting(
+        "none", rate, "Limit of write requests per service, or none."
+    )
     ratelimit_storage_uri: str = setting(
         "memory://",
         storage_uri,
@@ -212,12 +219,12 @@ class Settings:
         "1400", integer(1, 600_000), "Time limit for one statement of a request, in milliseconds; then 503."
     )
     database_idle_in_transaction_timeout_ms: int = setting(
-        "5000", integer(1, 600_000), "Milliseconds PostgreSQL keeps a transaction whose client went silent."
+        "5000", integer(1, 600_000), "Milliseconds after which PostgreSQL ends a transaction whose client is idle."
     )
 
     @classmethod
     def load(cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings. Raises `ConfigurationError` with a sentence for each that is wrong."""
+        """Read the settings. Raises `ConfigurationError` with a sentence for each error."""
         if environ is None:
             file = environment.env_file()
             if file.problems:
@@ -228,7 +235,7 @@ class Settings:
         problems: list[str] = []
         for each in fields(cls):
             name = each.name.upper()
-            # An empty variable counts as unset: `PORT= make run` and an emptied line of .env mean "the default".
+            # An empty variable counts as unset: `PORT= make run` and an empty line of .env mean the default.
             text = given.get(name) or each.metadata["default"]
             try:
                 values[each.name] = each.metadata["check"](text)
@@ -243,12 +250,12 @@ class Settings:
 
     @classmethod
     def misspelled(cls) -> list[str]:
-        """A sentence for each name in `.env` or the environment that looks like a setting and has no effect."""
+        """Return a sentence for each name in `.env` or the environment that resembles a setting and has no effect."""
         return environment.misspelled([each.name.upper() for each in fields(cls)])
 
     @classmethod
     def example(cls) -> str:
-        """The text of `.env.example`: every setting with its meaning, commented out at its default."""
+        """Return the text of `.env.example`: every setting with its meaning, commented out at its default."""
         return "\n".join(
             f"# {each.metadata['meaning']}\n#{each.name.upper()}={each.metadata['default']}\n" for each in fields(cls)
         )

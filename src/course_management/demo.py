@@ -1,4 +1,4 @@
-"""A small school to try the service on, made through the same services as everything else, and removed again."""
+"""Demo data to try the service with: made through the services, and removed again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .services import courses as course_service
 from .services import students as student_service
 
 ACTOR = "demo"
-"""Who the ledger names for the enrollments of the demo; how they are recognized later."""
+"""The actor of the demo's enrollments in the ledger, by which they are recognized later."""
 PEOPLE = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth")
 COURSES = (
     ("CS101", "Programming", 30, 0),
@@ -40,19 +40,19 @@ COURSES = (
 
 
 def is_empty() -> bool:
-    """Whether there is neither a student nor a course."""
+    """Return whether there is neither a student nor a course."""
     return not autocommit(select(Student.id).limit(1)) and not autocommit(select(Course.id).limit(1))
 
 
 def is_new(settings: Settings) -> bool:
-    """Whether this is the default SQLite file and was never used: the only database to get demo data unasked."""
+    """Return whether this is the default SQLite file and was never used; only then `demo --if-new` makes data."""
     if settings.database_url != Settings.load(environ={}).database_url:
         return False
     return not any(autocommit(select(table).limit(1)) for table in (students, courses, events, keys, accounts))
 
 
 def make() -> str:
-    """Make the demo data; a sentence about what was made. Raises the refusals of the services, such as `EmailTaken`."""
+    """Make the demo data and describe it. Raises the errors of the services, such as `EmailTaken`."""
     context = Context(actor=ACTOR)
     people = [student_service.create({"name": name, "email": _email(name)}).id for name in PEOPLE]
     offered = [
@@ -70,19 +70,19 @@ def _email(name: str) -> str:
 
 
 class InUse(Exception):
-    """Something beside the demo depends on its data; the text is a sentence for a person."""
+    """Other data depends on the demo data. The text is a sentence."""
 
 
 @retried(repeatable=False)
 def remove() -> str | None:
-    """Remove what `make` made, in one transaction; a sentence about it, or None if nothing is there.
+    """Remove what `make` made, in one transaction, and describe it; None if there is nothing to remove.
 
-    The ledger keeps its lines. Recognized are courses and students that the ledger says `demo` enrolled, as long as
-    their names are unchanged. Raises `InUse`, and changes nothing, when somebody else is or was in one of the courses,
-    one of the students in another course, or `people` names one of the students.
+    The ledger keeps its lines. Demo data are courses and students with unchanged names that `demo` has enrolled
+    according to the ledger. Raises `InUse`, and changes nothing, if another student is or was in one of the courses,
+    one of the students in another course, or an account or advisor refers to one of the students.
     """
     with transaction() as connection:
-        offered = [row.id for row in _courses(connection)]  # locked first, as everywhere
+        offered = [row.id for row in _courses(connection)]  # courses are locked before students everywhere
         people = [row.id for row in _students(connection)]
         if not offered and not people:
             return None
@@ -113,7 +113,7 @@ def _courses(connection: Connection) -> Sequence[AnyRow]:
 
 def _students(connection: Connection) -> Sequence[AnyRow]:
     enrolled = select(events.c.student_id).where(events.c.actor == ACTOR)
-    # The first student is in no course, so that newcomers have somebody to enroll; it was made just before the others.
+    # The first student is in no course, to be enrolled by the reader, and was created just before the others.
     first = select(func.min(events.c.student_id) - 1).where(events.c.actor == ACTOR).scalar_subquery()
     made = or_(students.c.id.in_(enrolled), and_(students.c.id == first, students.c.name == PEOPLE[0]))
     named = tuple_(students.c.name, students.c.email).in_([(name, _email(name)) for name in PEOPLE])
@@ -136,9 +136,9 @@ def _stop_if_in_use(connection: Connection, offered: Sequence[int], people: Sequ
 
 
 def example_call() -> tuple[int, int] | None:
-    """The first student, and a course with a free seat that it does not have yet; None when there is no such pair.
+    """Find a course with a free seat in which the first student is not yet; None if there is none.
 
-    Only the first: over all pairs of a large school, the question would take longer than a term.
+    Only for the first student: a search over all pairs of a large school would take too long.
     """
     held = select(StudentCourses.course_id).where(StudentCourses.student_id == Student.id)
     first = select(func.min(Student.id)).scalar_subquery()

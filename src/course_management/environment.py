@@ -1,8 +1,8 @@
-"""Where settings are written: the environment, and the file `.env` with one setting per line as NAME=value.
+"""The sources of settings: the environment, and the file `.env` with one NAME=value per line.
 
-python-dotenv reads the lines. Nothing is replaced inside a value: a password may contain `${USER}`. What
-python-dotenv would skip (a line it cannot read, a name given twice) is a problem here, and a misspelled name is
-reported, because a setting that is silently ignored means a service on the wrong database.
+python-dotenv parses the lines. Values are literal: a password may contain `${USER}`. A line that python-dotenv would
+skip (not NAME=value, a repeated name) is an error, and a misspelled name is reported, because silently ignoring a
+setting can mean a service on the wrong database.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ ENV_FILE = Path(".env")
 OF_LIBRARIES = re.compile(
     r"PG[A-Z]+|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY|TZ|FLASK_DEBUG|TEST_DATABASE_URL", re.IGNORECASE
 )
-"""Names beside our settings that libpq, OpenSSL, Python or Flask read from the environment."""
+"""Names that libpq, OpenSSL, Python, Flask or the tests read from the environment."""
 NEAR = 0.85
-"""Similarity (`difflib`, 0 to 1) above which a variable of the environment is taken for a misspelled setting."""
+"""Similarity (`difflib`, 0 to 1) from which on an environment variable counts as a misspelled setting."""
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What a file says: values and line numbers by name, and a sentence for each problem."""
+    """The content of a file: values and line numbers by name, and a sentence for each problem."""
 
     values: Mapping[str, str]
     lines: Mapping[str, int]
@@ -39,22 +39,22 @@ class EnvFile:
 
 
 def env_file() -> EnvFile:
-    """The settings in `.env`; nothing when PYTHON_DOTENV_DISABLED is set, as with python-dotenv."""
+    """Read the settings in `.env`; none if PYTHON_DOTENV_DISABLED is set, as with python-dotenv."""
     disabled = os.environ.get("PYTHON_DOTENV_DISABLED", "").lower() in {"1", "true", "t", "yes", "y"}
     return EnvFile({}, {}, []) if disabled else read(ENV_FILE)
 
 
 def completed_by(file: EnvFile) -> Mapping[str, str]:
-    """The environment, with what it lacks from the file: libraries and worker processes read it there, too."""
+    """Add missing variables from the file to the environment, where libraries and worker processes read them."""
     for name, value in file.values.items():
         os.environ.setdefault(name, value)
     return os.environ
 
 
 def misspelled(settings: Sequence[str]) -> list[str]:
-    """A sentence for each name without effect: any unknown one in `.env`, near misses in the environment.
+    """Return a sentence for each name without effect: unknown ones in `.env`, near misses in the environment.
 
-    The environment is full of other programs' variables, so only a name close to a setting that is not set counts.
+    Most variables of the environment belong to other programs, so only names close to a setting that is not set count.
     """
     return [*_misspelled_in_file(settings), *_misspelled_in_environment(settings)]
 
@@ -62,7 +62,7 @@ def misspelled(settings: Sequence[str]) -> list[str]:
 def _misspelled_in_file(settings: Sequence[str]) -> Iterator[str]:
     for name, line in env_file().lines.items():
         if name not in settings and not OF_LIBRARIES.fullmatch(name):
-            shown = name if re.fullmatch(r"\w{1,40}", name) else "this name"  # else it may be part of a pasted secret
+            shown = name if re.fullmatch(r"\w{1,40}", name) else "this name"  # it may be part of a pasted secret
             yield f"{ENV_FILE}, line {line}: {shown} " + _no_effect(get_close_matches(name.upper(), settings, 1))
 
 
@@ -78,7 +78,7 @@ def _no_effect(closest: Sequence[str]) -> str:
 
 
 def read(path: Path) -> EnvFile:
-    """Read the file. A missing file is an empty one; a problem never quotes a value."""
+    """Read a file. A missing file is empty; a problem never quotes a value."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _parse(path: Path, text: str) -> EnvFile:
 
 
 def _first_line(binding: Binding) -> int:
-    """The line a binding begins in; python-dotenv counts the empty lines before it as part of it."""
+    """Return the line of a binding; python-dotenv counts the empty lines before it as part of it."""
     text = binding.original.string
     before = text[: len(text) - len(text.lstrip())]
     return binding.original.line + len(re.findall(r"\r\n|\n|\r", before))

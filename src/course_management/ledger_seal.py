@@ -1,12 +1,12 @@
-"""A digest of the ledger up to a line, to find out later whether a line was changed, removed or added behind it.
+"""A seal: a digest of the ledger up to a line, which shows later whether a line was changed, removed or inserted.
 
-Triggers keep the ledger from being rewritten by mistake. The owner of the database can switch them off; a seal that is
-kept elsewhere shows that. It is the SHA-256 of each block of 10,000 ids and of all lines, in a form that is the same on
-both databases:
+Triggers prevent changes of the ledger by mistake. The owner of the database can disable them; a seal that is stored
+elsewhere reveals that. It has the SHA-256 of each block of 10,000 ids and of all lines, in the same form on both
+databases:
 
     [id,"2026-09-01T08:00:00.123456Z",student_id,course_id,from,to,actor,request_id]
 
-as compact JSON, one line each. Read in parts, so in bounded memory.
+as compact JSON, one per line. The ledger is read in parts, in bounded memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .models import events
 
 FORMAT = "ledger seal 1: sha256 of compact JSON lines"
 BLOCK = 10_000
-"""Ids of one block: the finest answer to where two ledgers differ."""
+"""Ids per block: how precisely a difference is located."""
 
 _COLUMNS = (
     events.c.id,
@@ -48,7 +48,7 @@ _PART = (
 
 
 class NotASeal(ValueError):
-    """A file that is no seal, or none of this version. The text is a sentence."""
+    """The file is not a seal of this version. The text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What the ledger was, up to the line `last_line`."""
+    """The digest of the ledger up to the line `last_line`."""
 
     format: str
     made_at: str
@@ -74,30 +74,30 @@ class Seal:
     blocks: list[Block]
 
     def as_json(self) -> str:
-        """The content of the file."""
+        """Return the content of the file."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
 def read(content: bytes) -> Seal:
-    """Read a file's content. Raises `NotASeal`."""
+    """Parse the content of a file. Raises `NotASeal`."""
     try:
         found = json.loads(content)
         seal = Seal(**{**found, "blocks": [Block(**block) for block in found["blocks"]]})
         if seal.format != FORMAT:
             raise NotASeal(f"The seal has the format {seal.format!r}, and this version reads {FORMAT!r} only.")
-        # This finds a damaged file, and not one that was changed with care: a seal is kept where others cannot write.
+        # This detects damage, not forgery: a seal must be stored where others cannot write.
         whole = isinstance(seal.last_line, int) and sum(block.lines for block in seal.blocks) == seal.lines
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, NotASeal):
             raise
         raise NotASeal("The file is not a seal of the ledger.") from None
     if not whole:
-        raise NotASeal("The seal is damaged: its blocks are not all there.")
+        raise NotASeal("The seal is damaged: some of its blocks are missing.")
     return seal
 
 
 def make(connection: Connection, last_line: int) -> Seal:
-    """Digest the ledger up to `last_line`, in the present transaction."""
+    """Digest the ledger up to `last_line`, in the current transaction."""
     digest = hashlib.sha256()
     blocks: list[Block] = []
     number, lines, block = 0, 0, hashlib.sha256()
@@ -120,7 +120,7 @@ def make(connection: Connection, last_line: int) -> Seal:
 
 
 def differences(sealed: Seal, found: Seal) -> list[dict[str, Any]]:
-    """The blocks in which the ledger is not what was sealed, in order of their ids; none if it is the same."""
+    """Return the blocks in which the ledger differs from the seal, in order of their ids."""
     then, now = ({block.first: block for block in seal.blocks} for seal in (sealed, found))
     return [
         {
@@ -135,10 +135,10 @@ def differences(sealed: Seal, found: Seal) -> list[dict[str, Any]]:
 
 
 def last_settled_line() -> int:
-    """The id of the last line; no line with an id below it can still appear. 0 for an empty ledger.
+    """Return the id of the last line below which no line can appear any more, 0 for an empty ledger.
 
-    PostgreSQL gives out ids before it commits. The lock is granted when every transaction that has written a line has
-    ended, and is released at once; requests wait for it as long. Raises SQLAlchemy's errors when it cannot be had.
+    PostgreSQL generates ids before it commits. The lock is granted after every transaction that has written a line has
+    ended, and is released at once; requests wait for that time. Raises SQLAlchemy's errors if the lock is not granted.
     """
     with db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":

@@ -1,8 +1,8 @@
-"""Whether a whole database agrees with itself: every promise that can be checked from the data, with its figure.
+"""Check that a database is consistent: every guarantee that can be checked from the data, with a figure.
 
-Plain SQL that runs on both databases, in one read-only snapshot, so that a database in use can be verified: what
-is being written meanwhile is wholly in the snapshot or not at all. An invariant is broken when its query finds
-rows; the rows are the evidence.
+The checks are plain SQL for both databases in one read-only snapshot, so a database in use can be verified: the
+snapshot has a concurrent change as a whole or not at all. An invariant is broken if its query finds rows, which are the
+evidence.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .models import students
 from .schemas.email_addresses import canonical_address
 
 EVIDENCE = 20
-"""Rows that are shown for a broken invariant."""
+"""Rows reported per broken invariant, at most."""
 SECOND_LOOK_S = 2.0
-"""Pause between two looks at free seats beside waiting students: promotion may be in progress."""
+"""Pause between two checks for free seats in courses with waiting students: promotion may be in progress."""
 STALLED_AFTER_S = 20.0
 """Promotion is stalled when no waitlist has moved for this long: longer than it takes to replace a leader that died."""
 LONGEST_LOOK_S = 120.0
-"""How long the looks go on while some waitlists move and others do not."""
+"""How long these checks go on while some waitlists move and others do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """One thing that is always true. `broken` finds the rows where it is not, `figure` counts what was checked.
+    """A condition that always holds. `broken` finds the rows that violate it, `figure` counts what was checked.
 
-    A `note` is no promise of the database: what it finds is reported and can be right.
+    A `note` is not a guarantee: its rows are reported, and may be correct.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Invariant:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of one invariant: how many were checked, and the rows that break it (at most 20)."""
+    """The result of one invariant: how many were checked, and up to `EVIDENCE` rows that violate it."""
 
     name: str
     checked: int
@@ -56,7 +56,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """`ok`, `note` for what can be right, or `BROKEN`."""
+        """`ok`, `note` for rows that may be correct, or `BROKEN`."""
         return ("note" if self.note else "BROKEN") if self.evidence else "ok"
 
 
@@ -65,7 +65,7 @@ _ROWS = """
         SELECT course_id, count(*) AS rows_found FROM student_courses WHERE status = '{status}' GROUP BY course_id
     ) AS found ON found.course_id = courses.id
 """
-# The last line of each pair and its status in one maximum: looking a million of them up takes three times as long.
+# One maximum gives the last line of each pair and its status: looking a million of them up takes three times as long.
 _NUMBER = "CASE {} WHEN 'unenrolled' THEN 0 WHEN 'waitlisted' THEN 1 WHEN 'enrolled' THEN 2 ELSE 3 END"
 _WORD = "CASE {} WHEN 0 THEN 'unenrolled' WHEN 1 THEN 'waitlisted' WHEN 2 THEN 'enrolled' WHEN 3 THEN 'unknown' END"
 _PAIRS = f"""
@@ -78,7 +78,7 @@ _PAIRS = f"""
 
 
 def _addresses(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Students with an address that the service would write in another way; at most `EVIDENCE` of them."""
+    """Find students whose e-mail address is not in canonical form, at most `EVIDENCE`."""
     found = 0
     statement = (
         select(students.c.id, students.c.email).where(students.c.email.is_not(None)).execution_options(yield_per=10_000)
@@ -143,7 +143,7 @@ INVARIANTS = (
         "the ledger alone rebuilds the present",
         "SELECT count(*) FROM student_courses",
         f"SELECT student_id, course_id, {_WORD.format('present')} AS status, {_WORD.format('ledger')} AS ledger"
-        # Of a row that was deleted with its student or course, the lines stay; by the last one, it was not held.
+        # The lines of a row deleted with its student or course remain; by the last one, it was not held.
         f" FROM ({_PAIRS}) AS pairs"
         " WHERE CASE WHEN present IS NULL THEN ledger IN (1, 2) ELSE coalesce(ledger, -1) <> present END",
     ),
@@ -177,7 +177,7 @@ INVARIANTS = (
 
 
 def verify(announce: Callable[[str], None] = lambda _: None) -> Iterator[Finding]:
-    """Check every invariant; the findings, in order, as they are made. `announce` gets each name before its check."""
+    """Check every invariant and yield the findings in order. `announce` is called with each name before its check."""
     again = []
     with snapshot() as connection:
         for invariant in INVARIANTS:
@@ -187,7 +187,7 @@ def verify(announce: Callable[[str], None] = lambda _: None) -> Iterator[Finding
                 again.append((invariant, finding))
             else:
                 yield finding
-    for invariant, finding in again:  # without the snapshot: it would keep the database from cleaning up meanwhile
+    for invariant, finding in again:  # outside the snapshot, which would stop the database from removing old rows
         announce(invariant.name)
         yield _look_again(invariant, finding)
 
@@ -195,7 +195,7 @@ def verify(announce: Callable[[str], None] = lambda _: None) -> Iterator[Finding
 def _check(connection: Connection, invariant: Invariant) -> Finding:
     started = time.perf_counter()
     if isinstance(invariant.broken, str):
-        limit = "" if invariant.second_look else f" LIMIT {EVIDENCE}"  # what lasts may come behind what passes
+        limit = "" if invariant.second_look else f" LIMIT {EVIDENCE}"  # all rows: some will be gone at the next check
         rows = [dict(row) for row in connection.execute(text(invariant.broken + limit)).mappings()]
     else:
         rows = invariant.broken(connection)
@@ -204,10 +204,10 @@ def _check(connection: Connection, invariant: Invariant) -> Finding:
 
 
 def _look_again(invariant: Invariant, first: Finding) -> Finding:
-    """Look again until promotion has reached every course of the first look, or has stalled.
+    """Check again until promotion has reached every course of the first check, or has stalled.
 
-    Broken are the courses whose first student in the waitlist is still the same when no waitlist has moved for
-    `STALLED_AFTER_S`, or when `LONGEST_LOOK_S` are over.
+    A course is broken if the first student in its waitlist is still the same when no waitlist has moved for
+    `STALLED_AFTER_S`, or after `LONGEST_LOOK_S`.
     """
     started = moved = time.monotonic()
     at_first = latest = _heads(first)
@@ -225,14 +225,14 @@ def _look_again(invariant: Invariant, first: Finding) -> Finding:
 
 
 def _heads(finding: Finding) -> dict[int, int]:
-    """The first number in the waitlist of each course that was found."""
+    """Return the first queue number of each course in a finding."""
     return {row["course_id"]: row["first_in_queue"] for row in finding.evidence}
 
 
 @contextmanager
 def snapshot() -> Iterator[Connection]:
-    """One unchanging view of the database, without a lock that others would wait for, and without a time limit."""
-    engine = db.engine.execution_options(autocommit=True)  # it begins by itself, below
+    """Open a read-only snapshot of the database, which blocks no other session and has no time limit."""
+    engine = db.engine.execution_options(autocommit=True)  # the transaction begins below
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")

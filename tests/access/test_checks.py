@@ -82,7 +82,7 @@ def test_a_host_that_names_no_address_is_dangerous(find: Check) -> None:
 @pytest.mark.parametrize(
     ("settings", "environ", "sentence", "dangerous"),
     [
-        ({"host": "0.0.0.0"}, {}, "speaks no TLS", False),  # noqa: S104 - likewise
+        ({"host": "0.0.0.0"}, {}, "without TLS", False),  # noqa: S104 - likewise
         ({"log_level": "debug"}, {}, "LOG_LEVEL=debug", False),
         ({}, {"FLASK_DEBUG": "1"}, "FLASK_DEBUG", True),
     ],
@@ -117,7 +117,7 @@ def test_a_file_that_everybody_can_read(find: Check, url: str, backend: str, tmp
     if backend == "sqlite":
         file = Path(url.removeprefix("sqlite:///"))
         file.chmod(0o644)
-        assert "The database can be read by every user" in sentences(find())
+        assert "The database is accessible to every user" in sentences(find())
         file.chmod(0o640)
         assert "The database can be read" not in sentences(find())
 
@@ -134,7 +134,7 @@ def test_nobody_can_come_in_any_more(find: Check, app: Flask) -> None:
     with app.app_context():
         (key,) = keys.everything()
         keys.revoke(key.prefix)
-    assert "nobody is let in" in sentences(find())
+    assert "so every request is refused" in sentences(find())
 
 
 def test_an_issuer_without_keys(find: Check, issuer: LocalIssuer) -> None:

@@ -57,7 +57,7 @@ def test_demo_data_is_made_once(run: Run) -> None:
     first, second = run("demo"), run("demo")
 
     assert first.output == f"Demo data: {len(PEOPLE)} students, {len(COURSES)} courses, 10 enrollments.\n"
-    assert second.output == "The database has data already; no demo data made.\n"
+    assert second.output == "The database is not empty, so no demo data was made.\n"
 
 
 def test_status_counts_rows(run: Run) -> None:

@@ -82,8 +82,8 @@ def test_the_command_repairs_every_table(
     repaired, again = run("repair", "sequences"), run("repair", "sequences")
 
     assert (repaired.exit_code, again.exit_code) == (0, 0)
-    assert f"{table}: the next id is 6, and was 1.\n" in repaired.output
-    assert again.output == "Every table gives ids above all that were given.\n"
+    assert f"{table}: the next id is 6; it was 1.\n" in repaired.output
+    assert again.output == "All sequences are above the existing ids.\n"
     assert sql(f"SELECT * FROM {table} ORDER BY id") == before
     assert behind(app) == []
 

@@ -272,7 +272,7 @@ def test_a_missing_column_is_503_only_while_the_schema_is_another_one(
     served = run("serve")
     assert served.exit_code == 0
     assert "run `course-management migrate`" in served.output
-    assert "does not answer yet" not in served.output  # it does
+    assert "is not available yet" not in served.output  # it does
 
 
 def test_a_database_of_a_newer_version_is_left_alone(old: URL, run: Callable[..., Result]) -> None:

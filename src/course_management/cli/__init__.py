@@ -44,7 +44,7 @@ Exit codes:
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Enroll students in courses: the service and its tools. Settings come from the environment and .env."""
-    if context.invoked_subcommand not in {"check", "serve"}:  # they report it with their other findings
+    if context.invoked_subcommand not in {"check", "serve"}:  # these report it with their other findings
         for sentence in Settings.misspelled():
             click.echo(f"Warning: {sentence}", err=True)
 
@@ -79,13 +79,13 @@ def serve() -> None:
             pair = demo.example_call()
         except SQLAlchemyError as error:
             pair = None
-            if is_unavailable(error):  # else it has another schema, which was said above
-                err(f"The database does not answer yet ({kind_of(error)}); /readyz says when it does.")
+            if is_unavailable(error):  # otherwise the schema is another one, which is a finding above
+                err(f"The database is not available yet ({kind_of(error)}); /readyz reports when it is.")
     if pair:
-        out("Enroll somebody with")
+        out("Enroll a student with")
         out(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
         out(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
-    log_output.drain_all()  # before the sentence of an address that cannot be used
+    log_output.drain_all()  # before an error about the address
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
     from ..app import create_worker_application  # noqa: PLC0415 - see `course_management.__getattr__`
 
@@ -96,7 +96,7 @@ def serve() -> None:
 @click.option("--if-new", is_flag=True, help="Only in a new SQLite file at the default DATABASE_URL; else do nothing.")
 @click.option("--remove", is_flag=True, help="Remove the demo data, unless something else depends on it.")
 def make_demo(if_new: bool, remove: bool) -> None:
-    """Make small demo data, if the database is empty, or remove it."""
+    """Make a small set of demo data in an empty database, or remove it."""
     if if_new and remove:
         raise click.UsageError("Use --if-new or --remove, not both.")
     with service():
@@ -107,7 +107,7 @@ def make_demo(if_new: bool, remove: bool) -> None:
             elif if_new and not demo.is_new(Settings.load()):
                 return
             elif not demo.is_empty():
-                click.echo("The database has data already; no demo data made.")
+                click.echo("The database is not empty, so no demo data was made.")
             else:
                 click.echo(f"Demo data: {demo.make()}.")
         except (demo.InUse, Problem) as problem:
@@ -116,12 +116,12 @@ def make_demo(if_new: bool, remove: bool) -> None:
 
 @cli.command()
 def promote() -> None:
-    """Give free seats to those who wait for them, where a crash prevented it."""
+    """Promote waitlisted students to free seats, where a crash has prevented it."""
     with service():
         seated, left = enrollment.promote_all(Context())
         click.echo(f"Promoted {seated} from waitlists.")
         if left:
-            click.echo(f"{left} courses still have seats that somebody waits for; try again.", err=True)
+            click.echo(f"{left} courses still have free seats and a waitlist. Run the command again.", err=True)
             raise SystemExit(1)
 
 
@@ -135,7 +135,7 @@ def worker() -> None:
 
 @cli.command()
 def check() -> None:
-    """Say what is unsafe in the present settings. Exit 1 if anything is."""
+    """Report unsafe settings. Exit 1 if there are any."""
     settings = Settings.load()
     with service(ready=False):
         found = checks.find(settings)
@@ -148,7 +148,7 @@ def check() -> None:
 
 @cli.command()
 def status() -> None:
-    """Show the database: where it is, its schema, how much is in it. Exit 1 when it is not ready."""
+    """Show the database: its URL, schema and numbers of rows. Exit 1 when it is not ready."""
     settings = Settings.load()
     click.echo(f"Database     {without_password(settings.database_url)}")
     with service(ready=False):
@@ -166,9 +166,9 @@ def status() -> None:
 
 
 def main() -> None:
-    """Run the command line. Whatever stops a command is a sentence and an exit code; see `--help`."""
+    """Run the command line. Every error becomes a sentence and an exit code; see `--help`."""
     streams.open_closed_ones()
-    # Python has no stream where the shell closed it (`>&-`); libraries that write to it would fail.
+    # A stream that the shell has closed (`>&-`) is None in Python; libraries that write to it would fail.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
     sys.stderr = sys.stderr or sys.stdout
     sys.exit(_exit_code())
@@ -190,12 +190,12 @@ def _exit_code() -> int:
         return INTERRUPTED
     except OSError as error:
         _abandon_output()
-        if error.errno != errno.EPIPE:  # else the reader has what it wanted, as in `status | head -1`
+        if error.errno != errno.EPIPE:  # otherwise the reader has closed the pipe, as in `status | head -1`
             click.echo(f"Error: {error.strerror or error}.", err=True)
         return 1
     return code or 0
 
 
 def _abandon_output() -> None:
-    """Send what is still buffered nowhere; else Python would try once more at its end, and complain."""
+    """Discard buffered output; otherwise Python would try to write it again at exit, and print an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

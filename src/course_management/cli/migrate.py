@@ -9,7 +9,7 @@ from ..database import SCHEMA_REVISION, migrations
 
 @click.command()
 def migrate() -> None:
-    """Migrate the database to the schema that this version needs; nothing is changed when that fails."""
+    """Migrate the database to the schema of this version. If a migration fails, nothing is changed."""
 
     def announce(revision: str, title: str) -> None:
         click.echo(f"Migration {revision}: {title}")

@@ -1,4 +1,4 @@
-"""`course-management repair`: what `verify` finds and a command can fix."""
+"""`course-management repair`: fix findings of `verify`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .service import service
 
 @click.group()
 def repair() -> None:
-    """Fix what verify has found."""
+    """Fix findings of verify."""
 
 
 @repair.command("sequences")
 def repair_sequences() -> None:
-    """Let new ids start above all that were given. Safe while the service is in use."""
+    """Set sequences that are behind, so that new ids are above all existing ones. Safe while the service is in use."""
     with service():
         done, left = sequences.repair()
     for each in done:
-        click.echo(f"{each.table}: the next id is {each.largest_id + 1}, and was {each.next_id}.")
+        click.echo(f"{each.table}: the next id is {each.largest_id + 1}; it was {each.next_id}.")
     for each in left:
         click.echo(f"{each.table}: {each.fix}.", err=True)
     if left:
         raise SystemExit(1)
     if not done:
-        click.echo("Every table gives ids above all that were given.")
+        click.echo("All sequences are above the existing ids.")

@@ -1,4 +1,4 @@
-"""The app for a command: without its server, and with nothing left behind."""
+"""The application context of a command."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .. import checks, create_app
 from ..database import db, sequences, why
 
 TIME_LIMITS = {"DATABASE_STATEMENT_TIMEOUT_MS": 600_000, "DATABASE_LOCK_TIMEOUT_MS": 10_000}
-"""A command may count a large table, and wait for a lock: nobody else waits for it."""
+"""A command may read a large table and wait for a lock: no client waits for it."""
 
 
 @contextmanager
 def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
-    """Open the app's context for a command; a database that cannot serve is a sentence and exit code 1.
+    """Open an application context for a command; database errors become a sentence and exit code 1.
 
-    With `ready`, that is found out first: the database must exist and have the schema of this version. Afterwards no
-    connection is open: the workers of a server must not inherit one.
+    With `ready`, the database must exist and have the schema of this version, which is checked first. All connections
+    are closed at the end, because the workers of `serve` must not inherit any.
     """
     with create_app({"LOG_LEVEL": log_level, **TIME_LIMITS}).app_context():
         try:

@@ -1,4 +1,4 @@
-"""Standard input, output and error, each of which may be closed when a command starts."""
+"""Standard input, output and error, which may be closed when a command starts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ STANDARD = (0, 1, 2)
 
 
 def open_closed_ones() -> None:
-    """Open each standard descriptor that is closed, on /dev/null.
+    """Open each closed standard descriptor on /dev/null.
 
-    Otherwise the next file that is opened gets its number, and what is printed would be written into that file: a
-    database, perhaps.
+    Otherwise the next opened file would get its number, and output would be written into that file, perhaps a database.
     """
     for descriptor in STANDARD:
         try:

@@ -1,4 +1,4 @@
-"""`course-management verify`: whether the database agrees with itself, and its ledger with a seal."""
+"""`course-management verify`: check that the database is consistent, and its ledger unchanged since a seal."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ AS_SEALED = "the ledger is as it was sealed"
     help="Compare the ledger with a file that --seal wrote.",
 )
 def verify(seal: Path | None, against: Path | None) -> None:
-    """Check that the whole database agrees with itself, also while in use.
+    """Check that the whole database is consistent. Safe while the service is in use.
 
-    Exit 1 and the rows when it does not (BROKEN). A note is reported and can be right.
+    Prints the rows that break an invariant (BROKEN) and exits with 1. A note is reported, and may be correct.
     """
     if seal and seal.exists():
-        raise click.BadParameter(f"{seal} exists; a seal is never overwritten", param_hint="--seal")
+        raise click.BadParameter(
+            f"{seal} exists, and a seal is never overwritten; choose another file", param_hint="--seal"
+        )
     sealed = _read(against) if against else None
     broken = 0
     with service():
@@ -54,7 +56,7 @@ def _announce(name: str) -> None:
 
 
 def _show(finding: verification.Finding) -> bool:
-    """Print a finding; whether it is broken."""
+    """Print a finding. Returns whether it is broken."""
     click.echo(f"{finding.verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
     for row in finding.evidence:
         click.echo("          " + ", ".join(f"{name} {value}" for name, value in row.items()))
@@ -87,4 +89,4 @@ def _write(file: Path) -> None:
             target.write(made.as_json())
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"Sealed {made.lines:,} lines, up to number {made.last_line}. Keep {file} away from the database.")
+    click.echo(f"Sealed {made.lines:,} lines, up to number {made.last_line}. Store {file} away from the database.")

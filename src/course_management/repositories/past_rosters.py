@@ -1,9 +1,9 @@
-"""The roster and the waitlist of a course as they were, from the ledger.
+"""The past roster and waitlist of a course, read from the ledger.
 
-What a student was in a course at a moment is the last line of the pair that is dated then or before, in order of time
-and, at one time, of id. A page reads what it shows and what lies between: it goes from student to student (or, for
-the waitlist, from one joining to the next), and looks each one's last line up in an index. So its cost does not depend
-on the size of the ledger (docs/decisions/0022-past-rosters-are-in-order-of-time.md has the figures).
+A student's status in a course at a time is that of the last line of the pair with this time or an earlier one, ordered
+by time, then id. A page goes from student to student (for the waitlist, from one joining to the next), and looks up the
+last line of each in an index. So its cost does not depend on the size of the ledger
+(docs/decisions/0022-past-rosters-are-in-order-of-time.md has the figures).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ..errors import CourseNotFound
 from ..models import ENROLLED, WAITLISTED, courses, events, students
 
 LOOK = 5_000
-"""Students who were not in the course that one page passes over at most; then it ends early, and `next` goes on."""
+"""Students one page skips at most because they were not in the course; then it ends early, and `next` continues."""
 _BEFORE_ALL_TIMES = datetime(1, 1, 1, tzinfo=UTC)
 
 _COURSE, _AFTER, _LIMIT = bindparam("course", type_=Id), bindparam("after", type_=Id), bindparam("limit", type_=Integer)
@@ -50,8 +50,8 @@ _NO_ID, _NO_STATUS = cast(null(), BigInteger), cast(null(), String)
 class PastPage(NamedTuple):
     """Rows of `student_id, name, status, status_since, position`.
 
-    `following` is where the next page starts: after which key, and how many students the pages so far have shown. It is
-    None at the end.
+    `following` is where the next page starts: after which key, and how many students the pages so far have shown; None
+    at the end.
     """
 
     rows: Sequence[AnyRow]
@@ -61,9 +61,9 @@ class PastPage(NamedTuple):
 def past_roster(course_id: int, status: str, as_of: datetime, after: tuple[int, int], limit: int) -> PastPage:
     """Return up to `limit` students who were `enrolled` (by student id) or `waitlisted` (by position) at `as_of`.
 
-    `after` is `following` of the page before, (0, 0) for the first one. A page can have fewer rows although others
-    follow, where more than `LOOK` students in a row were not in the course then. `name` is null where the student was
-    deleted since. Raises `CourseNotFound` when there is neither the course nor a line of it.
+    `after` is `following` of the previous page, (0, 0) for the first one. A page can have fewer rows although others
+    follow, after more than `LOOK` successive students who were not in the course. `name` is null for a student who was
+    deleted since. Raises `CourseNotFound` if neither the course nor a line of it exists.
     """
     key, shown = after
     values = {"course": course_id, "as_of": as_of, "after": key, "limit": limit + 1, "look": LOOK}
@@ -80,7 +80,7 @@ def past_roster(course_id: int, status: str, as_of: datetime, after: tuple[int, 
 
 
 def _last_line(student: ColumnElement[int], *, enrolled: bool = False) -> ColumnElement[int]:
-    """The id of the last line of a student in the course up to the moment; with `enrolled`, null if it says else."""
+    """Select the id of a student's last line in the course at the time; with `enrolled`, null otherwise."""
     mine = events.alias("mine")
     line = case((mine.c.to_status == literal(ENROLLED, String), mine.c.id)) if enrolled else mine.c.id
     return (
@@ -104,10 +104,10 @@ def _next_student(after: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def _walk() -> CTE:
-    """From one student with lines in the course to the next: `student_id`, and `line` if enrolled at the moment.
+    """Go from one student with lines in the course to the next: `student_id`, and `line` if enrolled at the time.
 
-    It ends when enough students are found or looked at; `next_id` is the one that would come then. Neither database
-    goes on to read what a LIMIT behind it would drop, because it does not read it here.
+    The recursion ends when enough students are found or examined; `next_id` is the next one. A LIMIT outside would
+    not stop either database from reading more.
     """
     start = select(
         _next_student(_AFTER).label("next_id"),
@@ -152,10 +152,10 @@ def _enrolled() -> Select[Any]:
 
 
 def _waitlisted(backend: str) -> Select[Any]:
-    """Students by the line with which they joined the waitlist, where it is still their last one at the moment.
+    """Select students by the line with which they joined the waitlist, if it is still their last one at the time.
 
-    PostgreSQL knows that what it reads is in order already. SQLite would sort it again, and for that read all that is
-    looked at; it reads a limited subquery in the order of that subquery.
+    PostgreSQL recognizes that the rows are in order. SQLite would sort them again, and read all of them first; it reads
+    a limited subquery in the order of that subquery.
     """
     place = select(events.c.at).where(events.c.id == _AFTER).scalar_subquery()
 
@@ -181,7 +181,7 @@ def _waitlisted(backend: str) -> Select[Any]:
     if backend == "postgresql":
         waiting = waiting.order_by(looked.c.at, looked.c.id)
     end = joined("passing").offset(_LOOK - literal(1, Integer)).limit(literal(1, Integer)).subquery("end_of_look")
-    # The second part is read only where the first one does not fill the page.
+    # The second part is read only if the first one does not fill the page.
     passed = select(end.c.id, end.c.student_id, end.c.at, _NO_STATUS)
     both = union_all(select(waiting.subquery("waiting")), passed).subquery("both")
     page = select(both).limit(_LIMIT).subquery("page")
@@ -201,9 +201,9 @@ def _waitlisted(backend: str) -> Select[Any]:
 
 
 def _of_course(page: Any, columns: dict[str, Any], *order: ColumnElement[Any]) -> Select[Any]:
-    """The page, or one row without a student; no row at all means that there is no course.
+    """Select the page, or one row without a student if it is empty; no row means that the course is unknown.
 
-    The ledger outlives the course: its lines are an answer without it, and a course without lines is one too.
+    A course is known if it exists or has lines in the ledger, which remain after it is deleted.
     """
     lines, always = events.alias("lines"), select(literal(1, Integer).label("one")).subquery("always")
     known = or_(
