@@ -60,7 +60,8 @@ class Reader:
         self.folder, self.port = folder, free_port()
         self.key = ""
         self.running: list[subprocess.Popen[bytes]] = []
-        self.cleaning: list[tuple[URL, str]] = []
+        self.created: list[tuple[URL, str]] = []
+        """Servers, each with the name of a role and a database that were created there."""
         _looks_like_a_checkout(folder)
         self.environment = {each: value for each, value in os.environ.items() if each != "PYTHON_DOTENV_DISABLED"}
         self.environment |= {
@@ -74,11 +75,15 @@ class Reader:
     def follow_page(self, page: Path, server: URL) -> None:
         """Do what a page says, except for the blocks that say why they are not run."""
         if name(page) not in CREATE_THEIR_DATABASE:
-            for command in ("migrate", "demo"):
-                self.run(Command(f"course-management {command}", ""))
+            self.demo_data()
         for block in blocks(page):
             if block.reason_not_run is None:
                 self.follow(block, server)
+
+    def demo_data(self) -> None:
+        """Begin with a migrated database that has the demo data."""
+        for command in ("migrate", "demo"):
+            self.run(Command(f"course-management {command}", ""))
 
     def follow(self, block: Block, server: URL) -> None:
         """Do what a block says. Statements in SQL run on the PostgreSQL server."""
@@ -197,7 +202,7 @@ class Reader:
             for statement in statements.replace("enrollment", unique).strip().split(";\n"):
                 connection.execute(text(statement.rstrip(";")))
         engine.dispose()
-        self.cleaning.append((server, unique))
+        self.created.append((server, unique))
         url = server.set(username=unique, password=password[1], database=unique)
         self.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
         if self.shell is not None:
@@ -209,7 +214,7 @@ class Reader:
         if self.shell is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.shell.communicate("exit\n", timeout=PATIENCE_S)
-        for server, unique in self.cleaning:
+        for server, unique in self.created:
             engine = create_engine(server, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 connection.execute(text(f"DROP DATABASE {unique} WITH (FORCE)"))

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, text
 
-from ..docs.pages import PAGES, RUN, blocks, name
+from ..databases import ROOT
+from ..docs.pages import PAGES, RUN, Command, blocks, name
 from ..docs.reader import readers
 
 
@@ -22,3 +27,49 @@ def to_run(page: Path) -> bool:
 def test_the_examples_of_a_page_work_in_their_order(page: Path, tmp_path: Path, postgresql_server: URL) -> None:
     with readers(tmp_path) as make:
         make().follow_page(page, postgresql_server)
+
+
+def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path, postgresql_server: URL) -> None:
+    installation, backup = (ROOT / "docs" / f"{each}.md" for each in ("installation", "backup"))
+    statements = next(block for block in blocks(installation) if block.language == "sql")
+    section = [block for block in blocks(backup) if "pg_" in block.text]
+    with readers(tmp_path) as make, dropped(postgresql_server) as restored:
+        operator = make()
+        operator.follow(statements, postgresql_server)
+        (_, original), *_ = operator.created
+        operator.environment["PATH"] = f"{programs_of(postgresql_server)}{os.pathsep}{operator.environment['PATH']}"
+        operator.demo_data()
+
+        for block in section:
+            for command in block.commands():
+                if command.text.startswith(".venv"):  # as the page says before: point DATABASE_URL to it
+                    restored_url = postgresql_server.set(database=restored).render_as_string(hide_password=False)
+                    operator.enter(f"export DATABASE_URL='{restored_url}'")
+                line = command.text.replace(
+                    "db.example.edu", str(postgresql_server.query.get("host", postgresql_server.host))
+                )
+                line = line.replace("--username=enrollment", f"--username={postgresql_server.username}")
+                line = line.replace(" enrollment", f" {original}").replace("restored", restored)
+                operator.run(Command(line, command.output))
+
+        assert "Students     6" in operator.enter("course-management status")[1]
+
+
+def programs_of(server: URL) -> str:
+    """The folder of the server's own programs: pg_dump must not be older than the server."""
+    engine = create_engine(server)
+    with engine.connect() as connection:
+        folder = connection.execute(text("SELECT setting FROM pg_config WHERE name = 'BINDIR'")).scalar_one()
+    engine.dispose()
+    return str(folder)
+
+
+@contextlib.contextmanager
+def dropped(server: URL) -> Iterator[str]:
+    """The name of a database that is dropped afterwards."""
+    name = f"restored_{uuid.uuid4().hex[:12]}"
+    yield name
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    engine.dispose()
