@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.databases import Databases, migrate
-from tests.test_migrations import anatomy, connect
+
+from ..database.test_migrations import anatomy, connect
 
 
 def test_a_backup_that_reads_a_table_stops_the_migration_and_nothing_else(

@@ -21,8 +21,8 @@ from course_management import cli, server
 from course_management.database import SCHEMA_REVISION, migrations
 
 from ..contract import ContractClient
+from ..database.test_migrations import anatomy, connect
 from ..databases import Databases, migrate
-from ..test_migrations import anatomy, connect
 
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(migrations.config()).walk_revisions()][::-1]
 OLDER = REVISIONS[:-1]

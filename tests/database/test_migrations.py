@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from course_management.database import SCHEMA_REVISION, Base
 
-from .databases import ROOT, Databases, downgrade, migrate
+from ..databases import ROOT, Databases, downgrade, migrate
 
 
 @pytest.fixture
