@@ -36,7 +36,7 @@ def find(app: Flask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
 
     def run(environ: dict[str, str] | None = None, **settings: Any) -> list[checks.Finding]:
-        given = {"database_url": url, "database_deadline_ms": "100", **settings}
+        given = {"database_url": url, **settings}
         with app.app_context():
             return checks.find(Settings.load({k.upper(): v for k, v in given.items()}, environ={}), environ or {})
 

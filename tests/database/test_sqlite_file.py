@@ -260,7 +260,7 @@ def test_a_statement_that_takes_too_long_is_503_and_changes_nothing(
 
 
 def test_a_transaction_that_takes_too_long_is_rolled_back(make_app: Callable[..., Flask], sql: Make) -> None:
-    client = make_app(database_statement_timeout_ms=100).test_client()
+    client = make_app(database_statement_timeout_ms=2_000).test_client()
     assert client.post("/students", json=ADA).status_code == 201
     sql(f"CREATE TRIGGER slow AFTER UPDATE ON students BEGIN {FOR_EVER}; END")
     assert is_503(client.patch("/students/1", json={"name": "Ada King"}))
