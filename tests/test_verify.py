@@ -81,7 +81,7 @@ def test_a_consistent_database_has_no_findings(broken: Any) -> None:
         ("no course is oversold", "UPDATE courses SET capacity = 1 WHERE id = 1"),
         ("waiting counted are rows waitlisted", "UPDATE courses SET waiting = 1 WHERE id = 5"),
         ("queue numbers are not ahead of the course's last", "UPDATE courses SET last_queue_number = 1 WHERE id = 5"),
-        ("no seat is free while somebody waits", "UPDATE courses SET capacity = 3 WHERE id = 5"),
+        ("no seat is free while a student waits", "UPDATE courses SET capacity = 3 WHERE id = 5"),
         (
             "each line of the ledger goes on where the one before it ended",
             "UPDATE enrollment_events SET from_status = 'waitlisted' WHERE id = 1",
@@ -184,7 +184,7 @@ def test_a_stalled_course_is_found_although_others_make_progress(
 
     found = broken()
 
-    assert [row["course_id"] for row in found["no seat is free while somebody waits"]] == [second]
+    assert [row["course_id"] for row in found["no seat is free while a student waits"]] == [second]
 
 
 def test_verify_ends_although_a_waitlist_never_becomes_empty(
@@ -206,7 +206,7 @@ def test_verify_ends_although_a_waitlist_never_becomes_empty(
 
     found = broken()
 
-    assert [row["course_id"] for row in found["no seat is free while somebody waits"]] == [second]
+    assert [row["course_id"] for row in found["no seat is free while a student waits"]] == [second]
 
 
 def test_verify_waits_longer_than_the_replacement_of_a_dead_leader_takes() -> None:

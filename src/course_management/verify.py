@@ -124,7 +124,7 @@ INVARIANTS = (
         " JOIN courses ON courses.id = course_id WHERE queue_number IS NOT NULL AND queue_number > last_queue_number",
     ),
     Invariant(
-        "no seat is free while somebody waits",
+        "no seat is free while a student waits",
         "SELECT count(*) FROM courses WHERE waiting > 0",
         "SELECT id AS course_id, capacity, seats_taken, waiting,"
         " (SELECT min(queue_number) FROM student_courses WHERE course_id = courses.id) AS first_in_queue FROM courses"

@@ -1,4 +1,4 @@
-"""The database: how the service connects to it, executes statements, and judges its errors.
+"""The database: how the service connects to it, executes statements, and classifies its errors.
 
 The hot path reaches the data in two ways: `autocommit` executes one statement as its own transaction (every read, and
 the enroll); `transaction` holds several statements, which `run` executes. Everything else uses sessions of the ORM:
@@ -12,12 +12,12 @@ The modules, in reading order:
     retrying, deadlines         trying a transaction again, within the time of a request
     failures                    kinds of errors, and what an operator can do about each
     engine                      the engines of the service and of migrations; the pool
-    sqlite                      connections to SQLite; a file that is replaced
+    sqlite                      connections to SQLite; detecting a replaced file
     postgresql                  connections to PostgreSQL; opening them within a time limit
     session_settings            what every PostgreSQL session must have set
     watchdog, write_breaker     cutting off calls to PostgreSQL, and pausing writes afterwards
     migrations, rebuilding      the state of the schema, migrating it, rebuilding SQLite tables
-    sequences                   generated ids that are taken already, and their repair
+    sequences                   generated ids that are already taken, and their repair
 """
 
 from dataclasses import replace
