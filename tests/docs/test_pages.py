@@ -73,6 +73,13 @@ def test_every_page_that_the_code_names_exists(source: Path) -> None:
         assert (ROOT / page).exists(), f"{name(source)} names {page}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_source_file_that_a_page_names_exists(page: Path) -> None:
+    for path in re.findall(r"`([\w/]+/\w+\.py)`", page.read_text()):
+        places = (ROOT / path, ROOT / "src" / "course_management" / path)
+        assert any(each.exists() for each in places), f"{name(page)} names {path}"
+
+
 # --- the README -------------------------------------------------------------------------------------------
 
 
