@@ -132,7 +132,9 @@ def make_app(database: URL) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in apps:
-        assert app.extensions["gate"].key_use.idle.wait(PATIENCE_S)  # no note of a key's use lands in the next test
+        assert app.extensions["authentication"].key_use.idle.wait(
+            PATIENCE_S
+        )  # no note of a key's use lands in the next test
         with app.app_context():
             db.engine.dispose()
 

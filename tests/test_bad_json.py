@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.api import requests
+from course_management.http import parsing
 
 from . import refusals
 from .refusals import (
@@ -124,7 +124,7 @@ MANY = {
 def test_more_than_10000_arrays_and_objects_are_not_decoded(
     refused: Refused, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    monkeypatch.setattr(requests, "_STRICT", None)  # decoding would fail
+    monkeypatch.setattr(parsing, "_DECODER", None)  # decoding would fail
     refused(MALFORMED, "POST", ENROLL, **raw(body))
 
 

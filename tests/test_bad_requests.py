@@ -118,7 +118,6 @@ WRONG_QUERIES = """
     DELETE /students/3?x                                /x
     DELETE /students/1/unenroll?course_id=2&course_id=2 /course_id/1
     DELETE /students/1/unenroll?course_id=2&x=1         /x
-    DELETE /students/1/unenroll?&                       /course_id
 """
 
 

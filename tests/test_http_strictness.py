@@ -173,7 +173,7 @@ ACCEPTED = {
     "empty lines before the request": b"\r\n\r\n" + enroll(b"Content-Length: 15"),
     "an expectation": enroll(b"Expect: 100-continue", b"Content-Length: 15"),
     "an unknown expectation": enroll(b"Expect: tea", b"Content-Length: 15"),
-    "an upgrade": enroll(b"Connection: upgrade", b"Upgrade: websocket", b"Content-Length: 15"),
+    "an upgrade": enroll(b"Connection: upgrade", b"Upgrade: h2c", b"Content-Length: 15"),
 }
 
 

@@ -31,7 +31,7 @@ def test_what_the_locked_packages_require_is_known_where_they_are_installed() ->
     ("name", "extra", "by"),
     [
         ("development", "coverage[toml]", "pytest-cov"),
-        ("development", "apispec[marshmallow]", "flask-smorest"),
+        ("development", "apispec[marshmallow]", "the project"),
         ("production", "psycopg[binary]", "the project"),
         ("reference", "uvicorn[standard]", "the project"),
     ],

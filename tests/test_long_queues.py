@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.services import Context, enrollment
+from course_management.context import RequestContext
+from course_management.services import enrollment
 from course_management.services.enrollment import promotion
 from course_management.services.enrollment.promotion import BATCH
 
@@ -40,7 +41,7 @@ def test_a_limit_that_is_removed_seats_10000_in_order_and_in_small_transactions(
     assert client.patch(f"/courses/{long_queue}", json={"capacity": None}).status_code == 200
 
     with app.app_context():
-        assert enrollment.promote_all(Context())[1] == 0
+        assert enrollment.promote_all(RequestContext())[1] == 0
     lines = sql("SELECT * FROM enrollment_events ORDER BY id")
     batches = Counter(line.at for line in lines if line.actor == "promotion")
     assert sum(batches.values()) == WAITING

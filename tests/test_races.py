@@ -13,7 +13,8 @@ from flask import Flask
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from course_management.services import Context, enrollment
+from course_management.context import RequestContext
+from course_management.services import enrollment
 
 from .conftest import wait_until_blocked
 
@@ -227,7 +228,7 @@ def test_a_stale_seat_is_not_given_twice(
 
         def wait_and_enroll() -> list[Any]:
             with app.app_context():
-                return list(enrollment.enroll(ada, [contested, other], waitlist=False, context=Context()))
+                return list(enrollment.enroll(ada, [contested, other], waitlist=False, context=RequestContext()))
 
         waiting = pool.submit(wait_and_enroll)
         wait_until_blocked(engine)

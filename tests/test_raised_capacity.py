@@ -90,7 +90,7 @@ def test_a_change_that_is_committed_is_not_answered_with_an_error(
     """The database goes away after the promotion, before the counters are read once more."""
     wanted = course(capacity=0, waitlist_capacity=None)
     enroll(student(), wanted, waitlist=True)
-    monkeypatch.setattr(service, "autocommit", fail)
+    monkeypatch.setattr(service, "reading", fail)
 
     answer = client.patch(f"/courses/{wanted}", json={"capacity": 5})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from flask import Flask, Response
@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import make_url
 
 from course_management import create_app
-from course_management.access.policy import ROWS
-from course_management.api.blueprint import Blueprint
+from course_management.access.policy import Access
+from course_management.api import documents
 from course_management.database import db
+from course_management.http.endpoints import Endpoints, answer, raw_body
 
 from .databases import migrate
 
@@ -28,18 +29,20 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     migrate(make_url(url))
     app = create_app({"DATABASE_URL": url, "LOG_LEVEL": "error", "MAX_BODY_BYTES": "1024"})
-    monkeypatch.setitem(cast("dict[str, list[str]]", ROWS), "tables.store_table", ["", "tables:write", *["401"] * 6])
-    blp = Blueprint("tables", __name__)
+    tables = Endpoints("tables", __name__, description="Tables.")
 
-    @blp.endpoint("POST", "/tables")
-    @blp.raw_body("text/csv", "application/zip")
-    @blp.answer(200)
+    @tables.declare("POST", "/tables", Access(scope="admin"))
+    @raw_body("text/csv", "application/zip")
+    @answer(200)
     def store_table(body: bytes) -> Response:
         """Store a table."""
         return Response(body, mimetype="text/plain")
 
-    app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(blp)
+    app.register_blueprint(tables)
+    monkeypatch.setattr(documents, "SUBJECTS", [*documents.SUBJECTS, tables])
+    documents._document.cache_clear()  # noqa: SLF001 - it is made once per process
     yield app
+    documents._document.cache_clear()  # noqa: SLF001
     with app.app_context():
         db.engine.dispose()
 

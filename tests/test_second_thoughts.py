@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
+from course_management.context import RequestContext
 from course_management.errors import CourseNotFound
-from course_management.services import Context, enrollment
+from course_management.services import enrollment
 from course_management.services.enrollment import decisions, enrolling, promotion, replacing
 
 from .conftest import wait_until_blocked
@@ -123,7 +124,7 @@ def test_a_seat_that_is_left_after_somebody_else_has_promoted_is_taken(
     sql("UPDATE courses SET capacity = 2")
     module = enrolling if method == "POST" else replacing
 
-    def promote(course_list: Any, context: Context) -> promotion.Promotion:
+    def promote(course_list: Any, context: RequestContext) -> promotion.Promotion:
         monkeypatch.setattr(module, "promote", promotion.promote)
         assert promotion.promote_all(context) == (1, 0)
         return promotion.promote(course_list, context)
@@ -187,8 +188,8 @@ def test_one_request_does_not_promote_for_ever(
     monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)
 
     with app.app_context():
-        assert enrollment.promote([full], Context()) == (1, True)
-        assert enrollment.promote_all(Context()) == (2, 0)
+        assert enrollment.promote([full], RequestContext()) == (1, True)
+        assert enrollment.promote_all(RequestContext()) == (2, 0)
 
 
 def test_what_cannot_be_promoted_is_counted(
@@ -200,7 +201,7 @@ def test_what_cannot_be_promoted_is_counted(
     monkeypatch.setattr(promotion, "_promote_batch", _fail)
 
     with app.app_context():
-        assert enrollment.promote_all(Context()) == (0, 1)
+        assert enrollment.promote_all(RequestContext()) == (0, 1)
 
 
 def test_what_is_committed_is_answered_even_if_the_position_cannot_be_read(
@@ -245,12 +246,12 @@ def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make,
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
 
     with app.app_context():
-        assert enrollment.promote([full], Context()) == (0, True)
+        assert enrollment.promote([full], RequestContext()) == (0, True)
 
 
 def test_a_course_deleted_before_its_promotion_promotes_nobody(app: Flask) -> None:
     with app.app_context():
-        assert promotion._promote_batch(999, Context()) == []  # noqa: SLF001
+        assert promotion._promote_batch(999, RequestContext()) == []  # noqa: SLF001
 
 
 def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
@@ -264,7 +265,7 @@ def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
 
         def replace() -> Any:
             with app.app_context():
-                return enrollment.replace(ada, [wanted], waitlist=False, context=Context())
+                return enrollment.replace(ada, [wanted], waitlist=False, context=RequestContext())
 
         waiting = pool.submit(replace)
         wait_until_blocked(engine)
@@ -280,4 +281,4 @@ def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
 
 def test_an_unknown_course_is_no_race(app: Flask, student: Make) -> None:
     with app.app_context(), pytest.raises(CourseNotFound):
-        enrollment.unenroll(student(), [999], context=Context())
+        enrollment.unenroll(student(), [999], context=RequestContext())

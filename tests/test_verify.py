@@ -15,7 +15,7 @@ from sqlalchemy import URL, Engine
 
 from course_management import cli, demo, verify
 from course_management.background import lease
-from course_management.services import Context
+from course_management.context import RequestContext
 from course_management.services.enrollment import enrolling, promotion
 
 TRIGGERS = {
@@ -161,7 +161,7 @@ def test_courses_waiting_for_promotion_are_no_finding_while_it_makes_progress(
 
     def one_step(look: int) -> None:
         with app.app_context():
-            promotion.promote_batch(first if look <= 3 else second, Context())
+            promotion.promote_batch(first if look <= 3 else second, RequestContext())
 
     between_looks(one_step)
 
@@ -178,7 +178,7 @@ def test_a_stalled_course_is_found_although_others_make_progress(
 
     def one_step(_: int) -> None:
         with app.app_context():
-            promotion.promote_batch(first, Context())
+            promotion.promote_batch(first, RequestContext())
 
     between_looks(one_step)
 
@@ -198,7 +198,7 @@ def test_verify_ends_although_a_waitlist_never_becomes_empty(
 
     def one_step(_: int) -> None:
         with app.app_context():
-            promotion.promote_batch(first, Context())
+            promotion.promote_batch(first, RequestContext())
             monkeypatch.setattr(enrolling, "promote", lambda *_: promotion.Promotion(0, pending=True))
             enroll(student(), first, waitlist=True)
 

@@ -18,10 +18,10 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
 
 from course_management.config import Settings
+from course_management.context import RequestContext
 from course_management.database.execute import prepare
 from course_management.database.session_settings import service_arguments
 from course_management.repositories.enrollments import HELD
-from course_management.services import Context
 from course_management.services.enrollment.statements import ENROLL, parameters
 
 from .data import Size
@@ -141,7 +141,7 @@ def _pgbench(name: str) -> str:
     """A statement of ours with pgbench's variables in the place of its parameters."""
     statement: Executable
     if name == "enroll":
-        statement, values = ENROLL["postgresql"], parameters(1, [1], Context("anonymous", "0" * 32))
+        statement, values = ENROLL["postgresql"], parameters(1, [1], RequestContext("0" * 32))
     else:
         statement, values = HELD, {"id": 1}
     variables = {"student": ":student", "id": ":student", "course_ids": "ARRAY[:course]"}

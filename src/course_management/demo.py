@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
 from .config import Settings
+from .context import RequestContext
 from .database import AnyRow, autocommit, retried, transaction
 from .database.types import utcnow
 from .models import (
@@ -23,13 +24,14 @@ from .models import (
     keys,
     students,
 )
-from .services import Context, enrollment
 from .services import courses as course_service
+from .services import enrollment, resources
 from .services import students as student_service
 
 ACTOR = "demo"
 """The actor of the demo's enrollments in the ledger, by which they are recognized later."""
 PEOPLE = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth")
+COLUMNS = ("code", "title", "capacity", "waitlist_capacity")
 COURSES = (
     ("CS101", "Programming", 30, 0),
     ("CS201", "Algorithms", 3, 10),
@@ -53,10 +55,12 @@ def is_new(settings: Settings) -> bool:
 
 def make() -> str:
     """Make the demo data and describe it. Raises the errors of the services, such as `EmailTaken`."""
-    context = Context(actor=ACTOR)
-    people = [student_service.create({"name": name, "email": _email(name)}).id for name in PEOPLE]
+    context = RequestContext(actor=ACTOR)
+    people = [resources.create(student_service.STUDENTS, {"name": name, "email": _email(name)}).id for name in PEOPLE]
     offered = [
-        course_service.create({"code": code, "title": title, "capacity": seats, "waitlist_capacity": places}).id
+        resources.create(
+            course_service.COURSES, {"code": code, "title": title, "capacity": seats, "waitlist_capacity": places}
+        ).id
         for code, title, seats, places in COURSES
     ]
     for number, student_id in enumerate(people[1:]):

@@ -7,38 +7,21 @@ from __future__ import annotations
 
 import json
 import logging
-import random
-import re
 import sys
 import time
 import traceback
 from collections.abc import Callable, MutableMapping
-from contextvars import ContextVar
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 import orjson
 import structlog
-from flask import Flask, Request, Response, request
 
 from .config import Settings
+from .context import current
 from .log_output import Output, output_to
 
-REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 CACHE_LOGGERS = True
 """A logger keeps its first configuration: a third off the cost of a line. The suite configures many times."""
-log = structlog.get_logger("course_management.request")
-
-
-class Begun(NamedTuple):
-    """What is known of a request from its first moment on."""
-
-    request_id: str
-    time: float
-    """A reading of `time.perf_counter`."""
-
-
-# Not on Flask's `g`: it is looked at ten times a request, and each look through a proxy costs more than the rest of it.
-_begun: ContextVar[Begun | None] = ContextVar("begun", default=None)
 
 
 def configure(settings: Settings) -> None:
@@ -47,7 +30,7 @@ def configure(settings: Settings) -> None:
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and is_terminal)
     renderer: Any = _pretty(structlog.dev.ConsoleRenderer()) if pretty else _json
     shared: list[Any] = [
-        _add_request_id,
+        _add_context,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -121,65 +104,13 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if begun := _begun.get():
-        event["request_id"] = begun.request_id
+def _add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the id of the request, and the milliseconds since it began."""
+    context = current.get()
+    if context and context.request_id:
+        event.setdefault("duration_ms", context.elapsed_ms())
+        event["request_id"] = context.request_id
     return event
-
-
-def init_app(app: Flask) -> None:
-    """Give every request an id and a line."""
-    app.before_request(_begin)
-    app.after_request(_end)
-
-
-def _begin() -> None:
-    _begun.set(Begun(choose_request_id(request.headers.get("X-Request-ID")), time.perf_counter()))
-
-
-def choose_request_id(given: str | None) -> str:
-    """The id that the client gave or, without one that will do, a new one."""
-    if given is None or not REQUEST_ID.fullmatch(given):
-        return f"{random.getrandbits(128):032x}"
-    return given
-
-
-def _end(response: Response) -> Response:
-    asked = this_request()
-    response.headers["X-Request-ID"] = request_id()
-    log.info(
-        "request",
-        method=asked.method,
-        # The route and its ids, never the raw path: whatever else a client wrote there is not ours to keep.
-        route=asked.url_rule.rule if asked.url_rule else None,
-        **{name: value for name, value in (asked.view_args or {}).items() if isinstance(value, int)},
-        status=response.status_code,
-        duration_ms=elapsed_ms(),
-    )
-    return response
-
-
-def this_request() -> Request:
-    """The request itself, for who looks at it more than once: a look through Flask's proxy costs more than the look."""
-    found: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - its public name
-    return found
-
-
-def request_id() -> str:
-    """The id of this request: the client's or, without one that will do, ours."""
-    return _this().request_id
-
-
-def elapsed_ms() -> float:
-    """Milliseconds since this request began."""
-    return milliseconds_since(_this().time)
-
-
-def _this() -> Begun:
-    begun = _begun.get()
-    if begun is None:
-        raise RuntimeError("there is no request")
-    return begun
 
 
 def frames_of(error: BaseException) -> list[str]:

@@ -45,7 +45,7 @@ def test_data_is_kept_by_nobody_else_and_runs_nothing(client: FlaskClient) -> No
 
 
 def test_an_error_carries_them_too(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_management.repositories.courses.autocommit", lambda *_: 1 / 0)
+    monkeypatch.setattr("course_management.repositories.resources.autocommit", lambda *_: 1 / 0)
     answer = client.get("/courses")
 
     assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (500, "nosniff")
@@ -96,7 +96,7 @@ class TestASiteThatMay:
     def test_an_error_outside_the_handlers_can_be_read_as_well(
         self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("course_management.repositories.courses.autocommit", lambda *_: 1 / 0)
+        monkeypatch.setattr("course_management.repositories.resources.autocommit", lambda *_: 1 / 0)
         answer = client.get("/courses", headers={"Origin": PAGE})
         assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (500, PAGE)
 

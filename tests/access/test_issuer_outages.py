@@ -17,9 +17,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import CapturingLogger
 
-from course_management.access import fetching, issuer_keys, keys
+from course_management.access import authentication, fetching, issuer_keys, keys
 from course_management.access.issuer_keys import KeySet
-from course_management.api import gate
 from course_management.errors import IssuerUnavailable
 
 from .. import certificates
@@ -27,6 +26,8 @@ from ..databases import PATIENCE_S
 from ..real_server import free_port, until
 from .hostile import Behavior, HostileServer, drips, hangs_up, hostile_server, never_responds, says
 from .issuer import AUDIENCE, LocalIssuer, unsigned
+
+Case = tuple[FlaskClient, authentication.Authentication, dict[str, str]]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -151,16 +152,16 @@ class TestInTheService:
     """Two working threads, tokens with unknown key ids from anybody, and services with keys."""
 
     @pytest.fixture
-    def secured(self, make_app: Callable[..., Flask]) -> Callable[[str], tuple[FlaskClient, gate.Gate, dict[str, str]]]:
+    def secured(self, make_app: Callable[..., Flask]) -> Callable[[str], Case]:
         """Makes an app with an issuer at an address, and the credentials of a service."""
 
-        def make(url: str) -> tuple[FlaskClient, gate.Gate, dict[str, str]]:
+        def make(url: str) -> Case:
             app = make_app(
                 threads=2, oidc_issuer="https://login.example.edu", oidc_audience=AUDIENCE, oidc_jwks_url=url
             )
             with app.app_context():
                 key = keys.create("portal", ["courses:read"])
-            return app.test_client(), app.extensions["gate"], {"Authorization": f"Bearer {key}"}
+            return app.test_client(), app.extensions["authentication"], {"Authorization": f"Bearer {key}"}
 
         return make
 
@@ -216,7 +217,7 @@ class TestInTheService:
         until(lambda: issuer.asked == 1, "a fetch")
 
     def test_without_an_issuer_nothing_is_fetched(self, make_app: Callable[..., Flask]) -> None:
-        make_app().extensions["gate"].start()
+        make_app().extensions["authentication"].start()
 
 
 def test_a_check_waits_for_a_bounded_time(

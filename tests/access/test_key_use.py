@@ -15,9 +15,8 @@ from flask import Flask
 from sqlalchemy import Engine, text
 from structlog.testing import CapturingLogger
 
-from course_management.access import key_use, keys
+from course_management.access import authentication, key_use, keys
 from course_management.access.key_use import KeyUse
-from course_management.api import gate
 from course_management.database.deadlines import deadline
 from course_management.database.types import utcnow
 
@@ -27,7 +26,7 @@ from ..databases import PATIENCE_S
 @pytest.fixture
 def app(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> Flask:
     """An app of one thread, and so of one connection, that remembers no caller and waits long for locks."""
-    monkeypatch.setattr(gate, "FRESH_S", 0)
+    monkeypatch.setattr(authentication, "FRESH_S", 0)
     return make_app(threads=1, database_lock_timeout_ms=20_000, database_statement_timeout_ms=20_000)
 
 
@@ -40,7 +39,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
 
 @pytest.fixture
 def notes(app: Flask) -> KeyUse:
-    found: KeyUse = app.extensions["gate"].key_use
+    found: KeyUse = app.extensions["authentication"].key_use
     return found
 
 

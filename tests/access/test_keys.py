@@ -13,8 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management import cli
-from course_management.access import keys
-from course_management.api import gate
+from course_management.access import authentication, keys
 from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
@@ -25,7 +24,7 @@ Command = Callable[..., Result]
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate remembers no caller from one request to the next."""
-    monkeypatch.setattr(gate, "FRESH_S", 0)
+    monkeypatch.setattr(authentication, "FRESH_S", 0)
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_a_caller_is_remembered_for_a_moment(
 ) -> None:
     key = make_key("courses:read")
     status(stranger, key)
-    assert app.extensions["gate"].key_use.idle.wait(PATIENCE_S)
+    assert app.extensions["authentication"].key_use.idle.wait(PATIENCE_S)
     statements.clear()
 
     assert status(stranger, key) == 200

@@ -56,7 +56,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a Redis that responds, however slow the machine is."""
     monkeypatch.setattr(circuit_breaker, "WAIT_S", PATIENCE_S)
-    monkeypatch.setattr("course_management.api.limits.SOCKET_S", PATIENCE_S)
+    monkeypatch.setattr("course_management.access.rate_limits.SOCKET_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_redis_that_does_not_respond_neither_delays_nor_refuses_requests(
 ) -> None:
     monkeypatch.setattr(circuit_breaker, "PAUSE_S", 10 * PATIENCE_S)
     # A request that waited for an operation on the socket would not return in time.
-    monkeypatch.setattr("course_management.api.limits.SOCKET_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("course_management.access.rate_limits.SOCKET_S", 10 * PATIENCE_S)
     with ThreadPoolExecutor(2) as threads, hostile_server(behavior) as server:
         client = client_of(f"redis://127.0.0.1:{server.port}")
         without_key = [client.application.test_client() for _ in range(3)]
@@ -194,7 +194,7 @@ def test_limits_apply_again_after_an_outage(
     assert statuses(client, 20) == [200] * 20  # no trial call was made yet
 
     monkeypatch.setattr(circuit_breaker, "PAUSE_S", 0)
-    client.application.extensions["gate"].limits._breaker._open_until = 0  # noqa: SLF001 - the pause is over
+    client.application.extensions["authentication"].limits._breaker._open_until = 0  # noqa: SLF001 - the pause is over
 
     assert statuses(client, 4) == [200] * 3 + [429]
     assert [call.args[0] for call in log.calls] == ["ratelimit_storage.unavailable", "ratelimit_storage.available"]
@@ -220,9 +220,9 @@ def test_a_worker_connects_before_its_first_request(
     redis: FakeRedis = stack.enter_context(fake_redis())
     app = client_of(f"redis://127.0.0.1:{redis.port}").application
     assert redis.commands == []  # a command must not connect
-    app.extensions["gate"].start()
+    app.extensions["authentication"].start()
     assert redis.commands == ["PING"]
-    make_app().extensions["gate"].start()
+    make_app().extensions["authentication"].start()
 
 
 @pytest.mark.usefixtures("patient")

@@ -18,10 +18,10 @@ from course_management.background import Worker, worker
 from course_management.background import promotion as module
 from course_management.background.promotion import PromotionJob
 from course_management.config import Settings
+from course_management.context import RequestContext
 from course_management.database import db
 from course_management.database.types import among
 from course_management.models import courses
-from course_management.services import Context
 from course_management.services.enrollment import promotion as service
 from course_management.services.enrollment.statements import course_ids
 
@@ -150,7 +150,7 @@ def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
     tries = 0
     batch = service._promote_batch  # noqa: SLF001
 
-    def fail(course_id: int, context: Context) -> list[int]:
+    def fail(course_id: int, context: RequestContext) -> list[int]:
         nonlocal tries
         if course_id != stuck:
             return batch(course_id, context)
@@ -255,7 +255,7 @@ def test_concurrent_promotions_choose_different_students_because_of_the_lock(
 
     def promote() -> list[int]:
         with app.app_context():
-            return service._promote_batch(full, Context())  # noqa: SLF001
+            return service._promote_batch(full, RequestContext())  # noqa: SLF001
 
     with ThreadPoolExecutor(2) as pool, engine.connect() as rival:
         rival.execute(text("SELECT id FROM courses FOR NO KEY UPDATE"))

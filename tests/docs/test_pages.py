@@ -10,9 +10,8 @@ import pytest
 from flask import Flask
 
 from course_management import cli, environment
-from course_management.access import policy
 from course_management.config import Settings
-from course_management.errors import Problem, catalogue
+from course_management.errors import Problem, catalog
 
 from ..databases import ROOT
 from .pages import PAGES, RUN, anchors, blocks, links, name
@@ -162,10 +161,10 @@ def test_the_api_guide_names_every_error_code_with_its_status() -> None:
         for status, codes in re.findall(r"^\| (\d+) \| ([^|]*) \|", section, re.MULTILINE)
         for code in re.findall(r"`(\w+)`", codes)
     }
-    problems = {(str(each.status), code) for code, each in catalogue().items() if issubclass(each, Problem)}
+    problems = {(str(each.status), code) for code, each in catalog().items() if issubclass(each, Problem)}
 
     assert named == problems
-    assert [code for code in catalogue() if f"`{code}`" not in section] == []
+    assert [code for code in catalog() if f"`{code}`" not in section] == []
 
 
 def test_the_operations_page_names_every_command() -> None:
@@ -185,10 +184,6 @@ def test_the_operations_page_names_every_log_event() -> None:
     }
 
     assert {each for each in logged if each not in named and f".{each.partition('.')[2]}" not in named} == set()
-
-
-def test_the_table_of_permissions_is_the_one_the_service_obeys() -> None:
-    assert policy.TABLE.strip() in text("docs/access.md")
 
 
 def test_the_map_names_only_files_that_exist() -> None:

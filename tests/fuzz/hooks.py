@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any
+from typing import Any, cast
 
 import schemathesis
 
 from course_management.access import policy
 from course_management.access.callers import Caller, Person, Service
+from course_management.api import documents
 from course_management.errors import Problem
 
-VIEWS = {route.split(".", 1)[1]: route for route in policy.ROWS}
+ROWS = {endpoint.name: endpoint.access for subject in documents.SUBJECTS for endpoint in subject.endpoints}
+"""The access row of each operation."""
 
 
 def _caller() -> Caller | None:
@@ -25,7 +27,11 @@ def _caller() -> Caller | None:
         return None
     if "scopes" in found:
         return Service("service", frozenset(found["scopes"]))
-    return Person("person", found["role"], frozenset(found["students"]))
+    students = frozenset(found["students"])
+    if found["role"] == "student":
+        (student_id,) = students
+        return Person("person", student_id=student_id)
+    return Person("person", frozenset([found["role"]]), advisees=students)
 
 
 CALLER = _caller()
@@ -39,7 +45,7 @@ def authority(_: Any, response: Any, case: Any) -> None:
         return
     named = re.match(r"/students/(\d+)", response.request.path_url)
     try:
-        policy.check(VIEWS[view], CALLER, int(named[1]) if named else None)
+        policy.check(cast("policy.Access", ROWS[view]), CALLER, int(named[1]) if named else None)
         due = None
     except Problem as problem:
         due = problem.status

@@ -14,10 +14,11 @@ from sqlalchemy import URL, create_engine, insert, text
 from sqlalchemy.pool import NullPool
 
 from course_management import create_app, verify
+from course_management.context import RequestContext
 from course_management.database import db
 from course_management.database.types import utcnow
 from course_management.models import Course, Student, courses, students
-from course_management.services import Context, enrollment
+from course_management.services import enrollment
 
 from ..databases import Databases, PostgreSQL
 from ..real_server import COMMAND, Server
@@ -122,7 +123,7 @@ class Stage:
         app = create_app({"DATABASE_URL": self.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
         with app.app_context():
             if promoting:
-                enrollment.promote_all(Context())
+                enrollment.promote_all(RequestContext())
             found = [Check(f"verify: {each.name}", len(each.evidence)) for each in verify.verify()]
             db.engine.dispose()
         return [*found, *self._intact()]

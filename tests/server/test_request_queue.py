@@ -14,8 +14,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from course_management.api import errors
 from course_management.config import MIB, Settings
+from course_management.http import problems
 from course_management.server import load_shedding, receiving, request_queue
 from course_management.server.application import Application
 from course_management.server.receiving import Receiver
@@ -97,7 +97,7 @@ class Service:
     """A receiver with its queue in front of one application, and its clients."""
 
     def __init__(self, app: Any, clock: Callable[[], float] = time.monotonic, **settings: str) -> None:
-        application = Application(app, "/healthz", "/readyz", errors.problem_response, errors.as_problem)
+        application = Application(app, "/healthz", "/readyz", problems.problem_response, problems.as_problem)
         self.receiver = Receiver(application, Settings.load(settings, environ={}), clock)
 
     def send(self, path: str = "/students", *, body: bytes | Stream | None = None, **more: str) -> Transport:

@@ -1,19 +1,18 @@
-"""Who calls: a service with a key, or a person with a token."""
+"""The callers: a service with an API key, or a person with a token."""
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from ..errors import Unauthenticated
 
 CHALLENGE = Unauthenticated.always["WWW-Authenticate"]
-"""What WWW-Authenticate says to who came without credentials (RFC 6750)."""
+"""The WWW-Authenticate header of a response to a request without credentials (RFC 6750)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A program, known by its key."""
+    """A program, known by its API key."""
 
     actor: str
     scopes: frozenset[str]
@@ -21,38 +20,19 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody whose token's subject is linked to a student or to a member of the staff.
-
-    `students` are whom the person may act for: a student's own id, or those an advisor is named for.
-    """
+    """A student or a member of the staff, known by the subject of a token."""
 
     actor: str
-    role: str
-    """`student`, `advisor` or `registrar`."""
-    students: frozenset[int] = frozenset()
+    roles: frozenset[str] = frozenset()
+    """`registrar`, `advisor`."""
+    student_id: int | None = None
+    """The student that the person is."""
+    advisees: frozenset[int] = frozenset()
+    """The students that the person advises."""
 
 
 Caller = Service | Person
 
 
 class InvalidToken(Exception):
-    """A token is not accepted; the text is a sentence for whoever sent it."""
-
-
-_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
-
-
-def set_caller(caller: Caller | None) -> None:
-    """Say who asks in this request; None in protected mode, and where anybody may ask."""
-    _caller.set(caller)
-
-
-def caller() -> Caller | None:
-    """Who sent this request; None in protected mode, and where anybody may ask."""
-    return _caller.get()
-
-
-def actor() -> str:
-    """Who asks, as the ledger and the log say it."""
-    caller = _caller.get()
-    return caller.actor if caller else "anonymous"
+    """A token is not accepted; the text is a sentence for its sender."""

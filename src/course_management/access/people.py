@@ -34,10 +34,10 @@ def find(issuer: str, subject: str) -> Person | None:
         return None
     first = rows[0]
     if first.role == "student":
-        return Person(f"student:{first.student_id}", first.role, frozenset([first.student_id]))
+        return Person(f"student:{first.student_id}", student_id=first.student_id)
     # The account's number and not its subject, which may be a name: the ledger is for ever.
     advised = frozenset(row.advisee_id for row in rows if row.advisee_id is not None)
-    return Person(f"{first.role}:{first.id}", first.role, advised)
+    return Person(f"{first.role}:{first.id}", frozenset([first.role]), advisees=advised)
 
 
 def link_student(issuer: str, subject: str, student_id: int) -> None:

@@ -1,117 +1,146 @@
-"""Who may do what: one table that the service obeys, the tests go through cell by cell, and docs/access.md shows.
+"""Authorization: each route has an access row, which says who may use it. A route without a row stops the start.
 
-A row is a route, by the name of its view; a column is how the caller stands to the student in the route's path:
-nobody known, the student itself, another student, the student's advisor, another's advisor, a registrar. A cell says
-`yes`, or the status of the refusal; `-` where the path names no student, so that everybody is another one. A service
-may what its key's scopes say, whoever the student is; `admin` is every scope.
+A row stands beside its route, in `api/`; docs/access.md shows all of them, and a test goes through them cell by cell.
 
 What a person may not see is answered as if it did not exist, before anything is read: 404 is the same for a student
-who is there and one who is not. 403 says nothing either, since it does not depend on what is asked for.
+that exists and one that does not. 403 says nothing either, since it does not depend on what is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from flask import Flask
 
 from ..errors import Forbidden, Problem, StudentNotFound, Unauthenticated
-from .callers import CHALLENGE, Caller, Service
+from .callers import CHALLENGE, Caller, Person, Service
 
-TABLE = """
-| route                           | scope             | nobody | itself | student | its advisor | advisor | registrar |
-| ------------------------------- | ----------------- | ------ | ------ | ------- | ----------- | ------- | --------- |
-| enrollment.enroll_student       | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
-| enrollment.replace_enrollments  | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
-| enrollment.unenroll_student     | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
-| enrollment.list_student_courses | enrollments:read  | 401    | yes    | 404     | yes         | 404     | yes       |
-| students.get_student_history    | enrollments:read  | 401    | yes    | 404     | yes         | 404     | yes       |
-| students.get_student            | students:read     | 401    | yes    | 404     | yes         | 404     | yes       |
-| students.change_student         | students:write    | 401    | 403    | 404     | 403         | 404     | yes       |
-| students.delete_student         | students:write    | 401    | 403    | 404     | 403         | 404     | yes       |
-| students.list_students          | students:read     | 401    | -      | 403     | -           | 403     | yes       |
-| students.create_student         | students:write    | 401    | -      | 403     | -           | 403     | yes       |
-| courses.list_courses            | courses:read      | 401    | -      | yes     | -           | yes     | yes       |
-| courses.get_course              | courses:read      | 401    | -      | yes     | -           | yes     | yes       |
-| courses.create_course           | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
-| courses.change_course           | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
-| courses.delete_course           | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
-| courses.get_roster              | enrollments:read  | 401    | -      | 403     | -           | 403     | yes       |
-| courses.get_course_history      | enrollments:read  | 401    | -      | 403     | -           | 403     | yes       |
-| health.get_liveness             | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| health.get_readiness            | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| pages.home                      | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| pages.docs                      | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| pages.problem_page              | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| pages.problem_list              | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| api-docs.openapi_json           | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| swagger_ui.show                 | -                 | yes    | -      | yes     | -           | yes     | yes       |
-"""
-
-NOBODY, ITSELF, OTHER_STUDENT, ITS_ADVISOR, OTHER_ADVISOR, REGISTRAR = range(2, 8)
-"""The columns of `TABLE` that say who."""
-
-REFUSALS: Mapping[str, type[Problem]] = {"401": Unauthenticated, "403": Forbidden, "404": StudentNotFound}
+Scope = Literal[
+    "enrollments:write",
+    "enrollments:read",
+    "students:read",
+    "students:write",
+    "courses:read",
+    "courses:write",
+    "admin",
+]
+SCOPES: tuple[str, ...] = get_args(Scope)
+"""What an API key can be made for; `admin` is every scope."""
+REGISTRAR, ADVISOR = "registrar", "advisor"
 
 
-def _rows() -> Iterator[list[str]]:
-    for line in TABLE.strip().splitlines()[2:]:
-        yield [cell.strip() for cell in line.strip("|").split("|")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may use a route. A registrar may use every route, and a service those that its scopes name.
+
+    The relations concern the student in the route's path: a person may be that student, or advise it.
+    """
+
+    scope: Scope | None
+    """The scope that a service needs; None: everybody may use the route, known or not."""
+    student: bool = False
+    """The student in the path may."""
+    advisor: bool = False
+    """The advisor of the student in the path may."""
+    everybody: bool = False
+    """Every known person may."""
+    waits: bool = True
+    """False for the liveness check, which must not wait for the database."""
 
 
-ROWS: Mapping[str, Sequence[str]] = {row[0]: row for row in _rows()}
-"""The cells of each route, in the order of the columns."""
-SCOPES = (*dict.fromkeys(row[1] for row in ROWS.values() if row[1] != "-"), "admin")
-"""What a key can be made for."""
+PUBLIC = Access(scope=None)
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 
-def stop_unless_complete(routes: Iterable[str]) -> None:
-    """Deny by default: raises `RuntimeError` for a route without a row, and for a row without a route."""
-    different = set(routes) ^ set(ROWS)
-    if different:
-        raise RuntimeError(f"routes and the table of access/policy.py disagree about: {', '.join(sorted(different))}")
+def public(view: View) -> View:
+    """Decorate a view of a plain Flask blueprint: everybody may use it."""
+    view.access = PUBLIC  # type: ignore[attr-defined]
+    return view
 
 
-def is_public(route: str) -> bool:
-    """Whether everybody may, known or not."""
-    return route in ROWS and ROWS[route][NOBODY] == "yes"
+def check(access: Access, caller: Caller | None, student_id: int | None) -> None:
+    """Raise `Unauthenticated`, `Forbidden` or `StudentNotFound` unless the caller (None: unknown) may use the route.
 
-
-def scope_of(route: str) -> str:
-    """The scope that a service's key needs for it."""
-    return ROWS[route][1]
-
-
-def check(route: str, caller: Caller | None, student_id: int | None) -> None:
-    """Let the caller (None: nobody) pass, or raise `Unauthenticated`, `Forbidden` or `StudentNotFound`."""
-    row = ROWS[route]
-    if isinstance(caller, Service) and not is_public(route):
-        scope = row[1]
-        if not caller.scopes & {scope, "admin"}:
-            raise Forbidden(
-                f"The key lacks the scope {scope}.",
-                headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
-            )
+    `student_id` is the student in the path, None if the path names none.
+    """
+    if access.scope is None:
         return
-    verdict = row[column(caller, student_id)]
-    if verdict != "yes":
-        raise REFUSALS[verdict]
+    if caller is None:
+        raise Unauthenticated
+    if isinstance(caller, Service):
+        if not caller.scopes & {access.scope, "admin"}:
+            raise Forbidden(
+                f"The API key lacks the scope {access.scope}.",
+                headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access.scope}"'},
+            )
+    elif not _permits(access, caller, student_id):
+        related = student_id is None or student_id == caller.student_id or student_id in caller.advisees
+        raise Forbidden if related else StudentNotFound
 
 
-def permits(route: str, caller: Caller | None) -> bool:
-    """Tell whether a caller who was let in elsewhere may use this route, too. None is everybody in protected mode."""
+def _permits(access: Access, person: Person, student_id: int | None) -> bool:
+    if access.everybody or REGISTRAR in person.roles:
+        return True
+    return student_id is not None and (
+        (access.student and student_id == person.student_id) or (access.advisor and student_id in person.advisees)
+    )
+
+
+def permits(access: Access, caller: object) -> bool:
+    """Return whether a caller that was admitted may use this route, too. None is everybody in protected mode."""
     try:
-        if caller is not None:
-            check(route, caller, None)
+        if isinstance(caller, Service | Person):
+            check(access, caller, None)
     except Problem:
         return False
     return True
 
 
-def column(caller: Caller | None, student_id: int | None) -> int:
-    """How somebody stands to a student. Where the path names no student, everybody is another one."""
-    if caller is None or isinstance(caller, Service):
-        return NOBODY
-    if caller.role == "registrar":
-        return REGISTRAR
-    if caller.role == "advisor":
-        return ITS_ADVISOR if student_id in caller.students else OTHER_ADVISOR
-    return ITSELF if student_id in caller.students else OTHER_STUDENT
+def rows(app: Flask) -> Iterator[tuple[str, str, Access]]:
+    """Yield the method, the route and the access row of each view. Raises `RuntimeError` for views without a row."""
+    without: list[str] = []
+    for rule in app.url_map.iter_rules():
+        access = getattr(app.view_functions[rule.endpoint], "access", None)
+        if access is None:
+            without.append(rule.endpoint)
+        else:
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, rule.rule, access
+    if without:
+        raise RuntimeError(f"these views have no access row: {', '.join(sorted(without))}")
+
+
+COLUMNS: Mapping[str, Caller | None] = {
+    "nobody": None,
+    "the student": Person("", student_id=1),
+    "another student": Person("", student_id=2),
+    "the advisor": Person("", frozenset([ADVISOR]), advisees=frozenset([1])),
+    "another advisor": Person("", frozenset([ADVISOR]), advisees=frozenset([2])),
+    "registrar": Person("", frozenset([REGISTRAR])),
+}
+"""Each kind of caller, where the path names student 1."""
+
+
+def markdown(app: Flask) -> str:
+    """Return the table of docs/access.md: each route with its scope and, for each kind of caller, yes or the status."""
+    lines = [
+        f"| route | scope | {' | '.join(COLUMNS)} |",
+        f"| --- | --- | {' | '.join('---' for _ in COLUMNS)} |",
+    ]
+    for method, rule, access in sorted(rows(app), key=lambda row: (row[1].count("/"), row[1], row[0])):
+        has_student = "student_id" in rule
+        route = f"`{method} {rule.replace('<id:', '{').replace('<path:', '{').replace('<', '{').replace('>', '}')}`"
+        cells = [_verdict(access, caller, 1 if has_student else None) for caller in COLUMNS.values()]
+        lines.append(f"| {route} | {access.scope or ''} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _verdict(access: Access, caller: Caller | None, student_id: int | None) -> str:
+    try:
+        check(access, caller, student_id)
+    except Problem as problem:
+        return str(problem.status)
+    return "yes"

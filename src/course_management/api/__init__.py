@@ -1,6 +1,15 @@
-"""The door: HTTP is spoken here and nowhere else. One blueprint a subject.
+"""The routes: one module per subject.
 
-A view loads its input once, calls one service (to change something) or one repository (to look), and dumps the
-answer once. What every blueprint shares stands beside them: `blueprint` (how an endpoint is declared), `requests`
-(what is accepted), `replies` (what is answered), `errors`.
+A view calls one service (to change something) or one repository (to read), and returns the response. Its decorators
+declare the rest: who may use it (`access/policy.py`), what it accepts and returns (`http/`).
 """
+
+from flask import Flask
+
+from . import documents
+
+
+def init_app(app: Flask) -> None:
+    """Register every route."""
+    for blueprint in (*documents.SUBJECTS, documents.pages, documents.swagger_ui):
+        app.register_blueprint(blueprint)

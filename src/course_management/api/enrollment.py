@@ -1,4 +1,4 @@
-"""Enrollment: the four calls this service exists for."""
+"""The enrollment calls: enroll, replace, unenroll, and the list of a student's courses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import Response, request
+from flask import Response
 
+from ..access.policy import Access
+from ..context import RequestContext
 from ..errors import (
     CourseNotFound,
     EnrollmentRefused,
@@ -17,36 +19,30 @@ from ..errors import (
     Problem,
     StudentNotFound,
 )
-from ..logs import elapsed_ms
+from ..http.endpoints import Endpoints, answer, body, if_match, if_none_match, query
+from ..http.mistakes import validation_failed
+from ..http.responses import IfMatch, fingerprint, reply
 from ..repositories import enrollments
-from ..schemas import incoming, outgoing
-from ..schemas.fields import MAX_COURSES
+from ..schemas import enrollment as schemas
+from ..schemas.enrollment import MAX_COURSES
+from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
 from ..services.enrollment import Outcome, Replacement
-from .blueprint import Blueprint
-from .replies import holdings_tag, if_match, reply
-from .requests import StrictParser, context, has_body, validation_failed
 
-blp = Blueprint("enrollment", __name__, description="Which student is in which course.")
+endpoints = Endpoints("enrollment", __name__, description="Which student is in which course.")
 log = structlog.get_logger(__name__)
-parser = StrictParser()
-LEAVING, LEAVING_QUERY = incoming.OneOrMoreCourses(), incoming.UnenrollQuery()
 
-HELD = {
-    "id": 1,
-    "code": "CS101",
-    "title": "Programming",
-    "status": "enrolled",
-    "status_since": outgoing.MOMENT,
-    "position": None,
-}
+READ = Access(scope="enrollments:read", student=True, advisor=True)
+WRITE = Access(scope="enrollments:write", student=True, advisor=True)
 
 
-@blp.endpoint("POST", "/students/<id:student_id>/enroll", StudentNotFound, CourseNotFound, EnrollmentRefused)
-@blp.body(incoming.EnrollIn, {"course_ids": [1, 2], "waitlist": True})
-@blp.answer(
+@endpoints.declare(
+    "POST", "/students/<id:student_id>/enroll", WRITE, StudentNotFound, CourseNotFound, EnrollmentRefused
+)
+@body(schemas.EnrollBody, {"course_ids": [1, 2], "waitlist": True})
+@answer(
     201,
-    outgoing.EnrollAnswer,
+    schemas.EnrollResponse,
     {
         "student_id": 7,
         "results": [
@@ -55,59 +51,62 @@ HELD = {
         ],
     },
 )
-@blp.answer(
+@answer(
     200,
-    outgoing.EnrollAnswer,
+    schemas.EnrollResponse,
     {"student_id": 7, "results": [{"course_id": 1, "outcome": "already_enrolled"}]},
 )
-def enroll_student(body: dict[str, Any], student_id: int) -> Response:
+def enroll_student(body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
     """Enroll a student in one or several courses, all or nothing; safe to repeat.
 
-    201 when something changed, 200 when everything was so already. A refusal says for each course what stands
-    in the way.
+    201 when something changed, 200 when everything was so already. A refusal gives all reasons for each course.
     """
-    with _logged(student_id, body["course_ids"]):
-        results = service.enroll(student_id, body["course_ids"], waitlist=body["waitlist"], context=context())
+    course_ids = body["course_ids"]
+    with _logged(student_id, course_ids):
+        results = service.enroll(student_id, course_ids, waitlist=body["waitlist"], context=context)
         _log_outcomes(student_id, results)
     changed = any(not each.outcome.startswith("already_") for each in results)
     return _results(student_id, results, 201 if changed else 200)
 
 
-@blp.endpoint(
+@endpoints.declare(
     "PUT",
     "/students/<id:student_id>/enroll",
+    WRITE,
     StudentNotFound,
     CourseNotFound,
     EnrollmentRefused,
     PreconditionFailed,
     MalformedPrecondition,
 )
-@blp.conditional("If-Match")
-@blp.query(incoming.ReplaceQuery)
-@blp.body(incoming.ReplaceIn, {"course_ids": [1, 3]})
-@blp.answer(
+@if_match
+@query(schemas.ReplaceQuery)
+@body(schemas.ReplaceBody, {"course_ids": [1, 3]})
+@answer(
     200,
-    outgoing.ReplaceAnswer,
+    schemas.ReplaceResponse,
     {"student_id": 7, "enrolled": [3], "waitlisted": [], "unenrolled": [2], "kept": [1]},
 )
-def replace_enrollments(query: dict[str, Any], body: dict[str, Any], student_id: int) -> Response:
-    """Make a student hold exactly these courses, all or nothing; safe to repeat.
+def replace_enrollments(
+    query: dict[str, Any], body: dict[str, Any], if_match: IfMatch | None, student_id: int, context: RequestContext
+) -> Response:
+    """Replace the courses of a student by these, all or nothing; safe to repeat.
 
-    `dry_run=true` answers the same and changes nothing. If-Match takes the ETag of the student's courses.
+    `dry_run=true` responds the same and changes nothing. If-Match takes the ETag of the student's courses.
     """
-    dry_run = query["dry_run"]
-    _check_size(student_id, body["course_ids"])
-    with _logged(student_id, body["course_ids"]):
+    course_ids, dry_run = body["course_ids"], query["dry_run"]
+    _check_number(student_id, course_ids)
+    with _logged(student_id, course_ids):
         done = service.replace(
             student_id,
-            body["course_ids"],
+            course_ids,
             waitlist=body["waitlist"],
-            context=context(),
-            precondition=if_match(holdings_tag),
+            context=context,
+            precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
             dry_run=dry_run,
         )
         if not dry_run:
-            _log_replacement(student_id, body["course_ids"], done)
+            _log_replacement(student_id, course_ids, done)
     return reply(
         {
             "student_id": student_id,
@@ -119,12 +118,12 @@ def replace_enrollments(query: dict[str, Any], body: dict[str, Any], student_id:
     )
 
 
-@blp.endpoint("DELETE", "/students/<id:student_id>/unenroll", StudentNotFound, CourseNotFound)
-@blp.unparsed_body(incoming.OneOrMoreCourses, {"course_ids": [1, 2]})
-@blp.unparsed_query(incoming.UnenrollQuery)
-@blp.answer(
+@endpoints.declare("DELETE", "/students/<id:student_id>/unenroll", WRITE, StudentNotFound, CourseNotFound)
+@body(schemas.CoursesBody, {"course_ids": [1, 2]}, required=False)
+@query(schemas.UnenrollQuery)
+@answer(
     200,
-    outgoing.UnenrollAnswer,
+    schemas.UnenrollResponse,
     {
         "student_id": 7,
         "results": [
@@ -133,25 +132,46 @@ def replace_enrollments(query: dict[str, Any], body: dict[str, Any], student_id:
         ],
     },
 )
-def unenroll_student(student_id: int) -> Response:
-    """Take a student out of courses or their queues; safe to repeat.
+def unenroll_student(
+    query: dict[str, Any], body: dict[str, Any] | None, student_id: int, context: RequestContext
+) -> Response:
+    """Unenroll a student from courses, or from their waitlists; safe to repeat.
 
-    The courses stand in the body or, where a proxy drops the body of a DELETE, in the query.
+    The courses are in the body or, where a proxy drops the body of a DELETE, in the query.
     """
-    course_ids = _courses_to_leave()
+    if (body is None) == (not query):
+        raise validation_failed("Give the courses either in the body or in the query.")
+    course_ids = (body or query)["course_ids"]
     with _logged(student_id, course_ids):
-        results = service.unenroll(student_id, course_ids, context=context())
+        results = service.unenroll(student_id, course_ids, context=context)
         _log_outcomes(student_id, results)
     return _results(student_id, results, 200)
 
 
-@blp.endpoint("GET", "/students/<id:student_id>/courses", StudentNotFound)
-@blp.conditional("If-None-Match")
-@blp.query(incoming.HeldQuery)
-@blp.answer(200, outgoing.HeldCourses, {"student_id": 7, "courses": [HELD]}, tagged=True)
-@blp.answer(304)
+@endpoints.declare("GET", "/students/<id:student_id>/courses", READ, StudentNotFound)
+@if_none_match
+@query(schemas.StudentCoursesQuery)
+@answer(
+    200,
+    schemas.StudentCourses,
+    {
+        "student_id": 7,
+        "courses": [
+            {
+                "id": 1,
+                "code": "CS101",
+                "title": "Programming",
+                "status": "enrolled",
+                "status_since": MOMENT,
+                "position": None,
+            }
+        ],
+    },
+    headers=("ETag",),
+)
+@answer(304, headers=("ETag",))
 def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
-    """List what a student holds, by course code."""
+    """List the courses in which a student is enrolled or waitlisted, by course code."""
     held = enrollments.of_student(student_id)
     courses = [
         {
@@ -165,23 +185,19 @@ def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
         for row in held
         if query["status"] in ("any", row.status)
     ]
-    return reply({"student_id": student_id, "courses": courses}, thing=holdings_tag(held))
+    return reply({"student_id": student_id, "courses": courses}, tag=_tag(held))
 
 
-def _check_size(student_id: int, course_ids: Sequence[int]) -> None:
-    """Refuse a set that is larger than an enroll may be, unless the student has as many: what is read may be sent."""
+def _tag(held: Sequence[Any]) -> str:
+    """Return the first part of the ETag: it changes with each change of an enrollment, even back to the same set."""
+    return fingerprint(sorted([(row.course_id, row.status, row.revision) for row in held]))
+
+
+def _check_number(student_id: int, course_ids: Sequence[int]) -> None:
+    """Refuse more courses than an enroll may have, unless the student has as many: what is read may be sent."""
     if len(course_ids) > MAX_COURSES and len(course_ids) > enrollments.count_held(student_id):
         reason = f"Must be at most {MAX_COURSES} ids, or as many as the student is enrolled in or waitlisted for."
         raise validation_failed({"course_ids": [reason]})
-
-
-def _courses_to_leave() -> list[int]:
-    """The ids from the body or from the query, not from both."""
-    if has_body() == bool(request.query_string):
-        raise validation_failed({"_schema": ["Give the courses either in the body or in the query."]})
-    found = parser.parse(LEAVING) if has_body() else parser.parse(LEAVING_QUERY, location="query")
-    course_ids: list[int] = found["course_ids"]
-    return course_ids
 
 
 def _results(student_id: int, outcomes: Sequence[Outcome], status: int) -> Response:
@@ -194,7 +210,7 @@ def _results(student_id: int, outcomes: Sequence[Outcome], status: int) -> Respo
     return reply({"student_id": student_id, "results": results}, status)
 
 
-# --- one log line an enrollment action --------------------------------------------------------------------
+# --- one log line per enrollment action --------------------------------------------------------------------
 
 ACTIONS = {
     "enrolled": "enrolled",
@@ -237,10 +253,4 @@ def _log_replacement(student_id: int, asked: Sequence[int], done: Replacement) -
 
 
 def _log(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:
-    log.info(
-        f"enrollment.{action}",
-        student_id=student_id,
-        course_ids=course_ids,
-        codes=codes,
-        duration_ms=elapsed_ms(),
-    )
+    log.info(f"enrollment.{action}", student_id=student_id, course_ids=course_ids, codes=codes)

@@ -1,30 +1,38 @@
-"""Whether the process is up, and whether it can do its work."""
+"""Health checks: whether the process is up, and whether it can do its work."""
 
 from __future__ import annotations
 
 from flask import Response
+from marshmallow import Schema
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..access.policy import PUBLIC, Access
 from ..database import Unavailable, is_missing, schema_state
 from ..errors import DatabaseUnavailable
-from ..schemas import outgoing
-from .blueprint import Blueprint
-from .replies import reply
+from ..http.endpoints import Endpoints, answer
+from ..http.responses import reply
+from ..schemas.response_fields import Word
 
-blp = Blueprint("health", __name__, description="For load balancers and operators.")
+endpoints = Endpoints("health", __name__, description="For load balancers and operators.")
 
 
-@blp.endpoint("GET", "/healthz")
-@blp.answer(200, outgoing.Health, {"status": "ok"})
+class Health(Schema):
+    """A service that can do its work."""
+
+    status = Word("ok")
+
+
+@endpoints.declare("GET", "/healthz", Access(scope=None, waits=False))
+@answer(200, Health, {"status": "ok"})
 def get_liveness() -> Response:
-    """Tell that the process is up; looks at nothing else."""
+    """Report that the process is up; checks nothing else."""
     return reply({"status": "ok"})
 
 
-@blp.endpoint("GET", "/readyz")
-@blp.answer(200, outgoing.Health, {"status": "ok"})
+@endpoints.declare("GET", "/readyz", PUBLIC)
+@answer(200, Health, {"status": "ok"})
 def get_readiness() -> Response:
-    """Tell whether the database answers and has a schema that this version can work with."""
+    """Report whether the database responds and has a schema that this version can work with."""
     try:
         problem = schema_state().problem
     except Unavailable as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from ..services import Context
+from ..context import RequestContext
 from ..services.enrollment import due_courses, promote_batch
 from .backoff import Backoff
 
@@ -28,7 +28,7 @@ class PromotionJob:
         """Do one run; yield the number of promoted students after each transaction. Raises SQLAlchemy's errors."""
         while courses := self._due():
             for course_id in courses:
-                promoted = promote_batch(course_id, Context())
+                promoted = promote_batch(course_id, RequestContext())
                 if promoted:
                     self._postponed.pop(course_id, None)
                 else:

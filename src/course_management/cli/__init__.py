@@ -15,11 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import __version__, background, checks, demo, log_output, logs, network_addresses
 from ..__main__ import INTERRUPTED
 from ..config import ConfigurationError, Settings
+from ..context import RequestContext
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..server import serving
-from ..services import Context, enrollment
+from ..services import enrollment
 from ..urls import without_password
 from . import streams
 from .keys import keys
@@ -118,7 +119,7 @@ def make_demo(if_new: bool, remove: bool) -> None:
 def promote() -> None:
     """Promote waitlisted students to free seats, where a crash has prevented it."""
     with service():
-        seated, left = enrollment.promote_all(Context())
+        seated, left = enrollment.promote_all(RequestContext())
         click.echo(f"Promoted {seated} from waitlists.")
         if left:
             click.echo(f"{left} courses still have free seats and a waitlist. Run the command again.", err=True)

@@ -25,7 +25,7 @@ from dataclasses import replace
 from flask import Flask
 
 from ..config import Settings
-from . import deadlines, engine, sequences
+from . import engine, sequences
 from .base import SCHEMA_REVISION, Base, db
 from .deadlines import time_limit
 from .engine import migration_engine
@@ -38,9 +38,9 @@ from .sqlite import install_rules
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give the app its engine, and each of its requests a time limit for database work."""
+    """Give the app its engine, and the time limit of a request for database work."""
     engine.init_app(app, settings)
-    deadlines.init_app(app, settings.database_deadline_ms)
+    app.extensions["database_deadline"] = settings.database_deadline_ms / 1000
 
 
 def app_with_one_connection(settings: Settings) -> Flask:

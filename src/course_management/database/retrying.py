@@ -6,14 +6,13 @@ import functools
 import random
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 import structlog
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from .deadlines import deadline
+from ..context import RequestContext, current, use
 from .failures import TRY_AGAIN, Raced, kind_of
 
 P = ParamSpec("P")
@@ -22,8 +21,6 @@ T = TypeVar("T")
 MAX_RETRIES = 5
 
 log = structlog.get_logger(__name__)
-
-_retrying: ContextVar[bool] = ContextVar("retrying", default=False)
 
 
 def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -44,13 +41,17 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
 
     After a serialization failure, deadlock, SQLITE_BUSY or `Raced`, try up to 5 times more, with jitter; after a lost
     connection once, and only if `repeatable`, since it may have been lost after the commit. There must be time for
-    another try as long as the last one before the deadline of the request; otherwise the error is raised, which becomes
+    another try as long as the last one before the deadline of the context; otherwise the error is raised, which becomes
     HTTP 503. Inside another `retry`, only the outer one tries again.
     """
-    if _retrying.get():
+    context = current.get()
+    if context is None:  # a script
+        with use(RequestContext()):
+            return retry(work, repeatable=repeatable)
+    if context.is_retrying:
         return work()
-    end = deadline() or time.monotonic() + current_app.extensions["database_deadline"]
-    token = _retrying.set(True)
+    end = context.deadline or time.monotonic() + current_app.extensions["database_deadline"]
+    context.is_retrying = True
     lost = tries = 0
     try:
         while True:
@@ -71,4 +72,4 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
                 log.debug("database.retry", kind=kind_of(error), tries=tries)
                 time.sleep(pause)
     finally:
-        _retrying.reset(token)
+        context.is_retrying = False

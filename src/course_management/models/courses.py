@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Identity, String, Table, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    FetchedValue,
+    Identity,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
@@ -29,12 +39,13 @@ class Course(Searchable, Base):
     code: Mapped[str] = mapped_column(Code)
     title: Mapped[str] = mapped_column(String(200))
     capacity: Mapped[int | None]
-    waitlist_capacity: Mapped[int | None] = mapped_column(server_default=text("0"))
+    # `evaluates_none`, or the ORM would insert the default instead of null.
+    waitlist_capacity: Mapped[int | None] = mapped_column(Integer().evaluates_none(), server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
-    last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime, server_onupdate=FetchedValue())
+    last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     external_id: Mapped[str | None] = mapped_column(ExternalId)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
 

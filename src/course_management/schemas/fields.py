@@ -17,10 +17,6 @@ from ..database.types import MAX_ID
 from .characters import clean
 from .email_addresses import canonical_address
 
-MAX_COURSES = 100
-MAX_ERRORS = 100
-"""More mistakes than this are not listed: the answer to a bad request must not be larger than the request."""
-
 
 class StrictInteger(fields.Integer):
     """A JSON integer, and nothing that merely looks like one: not 1.0, not "1", not true."""
@@ -39,7 +35,7 @@ class Id(StrictInteger):
     """An id in a body: 1 to 2^53-1."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(1, MAX_ID, **kwargs)
+        super().__init__(1, MAX_ID, metadata={"format": "int64"} | kwargs.pop("metadata", {}), **kwargs)
 
 
 class QueryInteger(fields.Integer):
@@ -119,46 +115,8 @@ class Email(Text):
     """An e-mail address, stored in its canonical form."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(254, metadata={"format": "email"}, **kwargs)
+        super().__init__(254, metadata={"format": "email"} | kwargs.pop("metadata", {}), **kwargs)
 
     def normalize(self, text: str) -> str:
         """Return the canonical form of an address. Raises `ValueError` with a sentence."""
         return canonical_address(super().normalize(text))
-
-
-class CourseIds(fields.List[int]):
-    """Distinct course ids; a list that is too long is refused before its items are looked at.
-
-    With a `maximum` of None, the size of a body is the only limit, and the view sets one of its own.
-    """
-
-    def __init__(
-        self, minimum: int, item: fields.Integer | None = None, *, maximum: int | None = MAX_COURSES, **kwargs: Any
-    ) -> None:
-        bounds = {"minItems": minimum} | ({} if maximum is None else {"maxItems": maximum})
-        metadata = bounds | {"uniqueItems": True} | kwargs.pop("metadata", {})
-        super().__init__(item or Id(), metadata=metadata, **kwargs)
-        self.minimum, self.maximum = minimum, maximum
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.make_error("invalid")
-        if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
-            raise ValidationError(f"Must be {self.minimum} to {self.maximum} ids.")
-        found: dict[int, None] = {}
-        errors: dict[int, list[str]] = {}
-        for index, each in enumerate(value):
-            # A plain id needs no field to say so: 100,000 of them would take 126 ms, and take 13.
-            is_id = type(each) is int and 1 <= each <= MAX_ID
-            try:
-                item: int = each if is_id else self.inner.deserialize(each)
-                if item in found:
-                    errors[index] = ["Must not repeat an id."]
-                found[item] = None
-            except ValidationError as error:
-                errors[index] = [str(message) for message in error.messages]
-            if len(errors) == MAX_ERRORS:
-                break
-        if errors:
-            raise ValidationError(dict(errors))
-        return list(found)

@@ -1,14 +1,13 @@
 """Writes. One function is one transaction, ended on its last line; nothing else in the project commits.
 
 A service takes ids and plain values and returns rows; it refuses by raising from `errors`. It knows
-neither HTTP nor Flask's request: who asks, and in which request, comes in as a `Context`.
+neither HTTP nor Flask's request: the caller and the request come in as `context`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -18,14 +17,6 @@ from ..errors import Problem
 
 Precondition = Callable[[Any], None]
 """Called with what is about to be changed, once it is locked; raises `PreconditionFailed` when it is stale."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Who asks for a change, and in which request: both go into the ledger."""
-
-    actor: str = "anonymous"
-    request_id: str | None = None
 
 
 @contextmanager

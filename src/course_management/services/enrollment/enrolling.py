@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from flask import current_app
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from ...context import RequestContext
 from ...database import Raced, autocommit, db, retried, sequences
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
-from .. import Context
 from .decisions import ALREADY, Decision, explain, refuse
 from .promotion import promote
 from .statements import ENROLL, parameters
@@ -30,7 +30,7 @@ class Outcome:
     position: int | None = None
 
 
-def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: Context) -> list[Outcome]:
+def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> list[Outcome]:
     """Enroll the student in all of `course_ids` (distinct); one statement when every seat is there.
 
     With `waitlist`, a place in the queue is taken where a course is full. Returns an outcome for each course, in
@@ -52,7 +52,7 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
 
 @retried(repeatable=True)
 def _apply(
-    student_id: int, course_ids: Sequence[int], waitlist: bool, context: Context
+    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
 ) -> dict[int, str] | list[Decision]:
     """Run the statement: what it changed; or, when all was so already, how it stands. Raises the refusals."""
     if _refused_lately().intersects(course_ids, waitlist):
@@ -77,7 +77,7 @@ def _apply(
     return decisions
 
 
-def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: Context) -> list[Decision]:
+def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext) -> list[Decision]:
     """How each course stands. Raises the refusals, and `Raced` when a waitlist was promoted that stood in the way."""
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
     _refused_lately().note(decisions, waitlist)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retried
 from ...errors import CourseNotFound
 from ...models import ENROLLED, WAITLISTED
-from .. import Context
 from .decisions import explain
 from .enrolling import Outcome
 from .promotion import promote
@@ -16,7 +16,7 @@ from .statements import UNENROLL, parameters
 LEFT = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 
 
-def unenroll(student_id: int, course_ids: Sequence[int], *, context: Context) -> list[Outcome]:
+def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestContext) -> list[Outcome]:
     """Take the student out of `course_ids` (distinct). Safe to repeat: who is not in a course stays out of it.
 
     Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises
@@ -32,7 +32,7 @@ def unenroll(student_id: int, course_ids: Sequence[int], *, context: Context) ->
 
 
 @retried(repeatable=True)
-def _apply(student_id: int, course_ids: Sequence[int], context: Context) -> dict[int, AnyRow]:
+def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, AnyRow]:
     """Run the statement: the rows of the courses left, each with the status it had. Raises the refusals."""
     rows = autocommit(UNENROLL[db.engine.dialect.name], parameters(student_id, course_ids, context))
     if not rows:

@@ -18,11 +18,11 @@ import structlog
 from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...context import RequestContext
 from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...logs import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
-from .. import Context
 from .statements import course_ids, lock_courses, seat_free
 
 ACTOR = "promotion"
@@ -71,7 +71,7 @@ class Promotion(NamedTuple):
     pending: bool
 
 
-def promote(course_list: Sequence[int], context: Context) -> Promotion:
+def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
     """Promote from the waitlists of `course_list` into free seats, for a bounded time. Never raises."""
     if not course_list:
         return Promotion(0, pending=False)
@@ -95,7 +95,7 @@ def promote(course_list: Sequence[int], context: Context) -> Promotion:
     return Promotion(promoted, pending=False)
 
 
-def promote_all(context: Context) -> tuple[int, int]:
+def promote_all(context: RequestContext) -> tuple[int, int]:
     """Promote in every course with a free seat and a waitlist, whatever prevented it before.
 
     Returns how many were promoted, and how many courses still have both (because their promotion failed).
@@ -119,7 +119,7 @@ def is_due(course: AnyRow) -> bool:
     return course.waiting > 0 and (course.capacity is None or course.seats_taken < course.capacity)
 
 
-def promote_batch(course_id: int, context: Context) -> int:
+def promote_batch(course_id: int, context: RequestContext) -> int:
     """Promote at most `BATCH` students of one course in one transaction, and log each of them.
 
     Returns how many. A database error is logged and counts as none, so that one course does not stop the others.
@@ -142,7 +142,7 @@ def _postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
     log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
 
 
-def _promote_batch(course_id: int, context: Context) -> list[int]:
+def _promote_batch(course_id: int, context: RequestContext) -> list[int]:
     with transaction() as connection:
         found = run(connection, _FREE, {"course_ids": [course_id]})
         if not found:

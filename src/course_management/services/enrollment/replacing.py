@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ...context import RequestContext
 from ...database import AnyRow, Raced, retry, run, transaction
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
-from .. import Context, Precondition
+from .. import Precondition
 from .decisions import Decision, explain, refuse
 from .promotion import promote
 from .statements import ENROLL, HOLDINGS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
@@ -32,7 +33,7 @@ def replace(
     course_ids: Sequence[int],
     *,
     waitlist: bool,
-    context: Context,
+    context: RequestContext,
     precondition: Precondition | None = None,
     dry_run: bool = False,
 ) -> Replacement:
@@ -63,7 +64,7 @@ def _replace(
     student_id: int,
     asked: Sequence[int],
     waitlist: bool,
-    context: Context,
+    context: RequestContext,
     precondition: Precondition | None,
     dry_run: bool,
 ) -> Replacement | list[Decision]:
@@ -107,7 +108,7 @@ def _lock(connection: Connection, student_id: int, asked: Sequence[int]) -> Sequ
 
 
 def _enroll(
-    connection: Connection, student_id: int, joining: Sequence[int], context: Context, *, waitlist: bool
+    connection: Connection, student_id: int, joining: Sequence[int], context: RequestContext, *, waitlist: bool
 ) -> dict[int, str]:
     values = parameters(student_id, joining, context, waitlist=waitlist)
     rows = run(connection, ENROLL[connection.dialect.name], values)

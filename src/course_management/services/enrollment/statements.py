@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ...context import RequestContext
 from ...database.types import Id, IdList, UtcDateTime, among, utcnow
 from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
-from .. import Context
 
 student_id = bindparam("student", type_=Id)
 course_ids = bindparam("course_ids", type_=IdList)
@@ -43,7 +43,9 @@ actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
 
 
-def parameters(student: int, course_list: Sequence[int], context: Context, *, waitlist: bool = False) -> dict[str, Any]:
+def parameters(
+    student: int, course_list: Sequence[int], context: RequestContext, *, waitlist: bool = False
+) -> dict[str, Any]:
     """What the statements take; `course_list` is distinct."""
     return {
         "student": student,

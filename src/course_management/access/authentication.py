@@ -1,7 +1,7 @@
-"""The gate: whoever asks is known, and allowed to, before anything of the request is read.
+"""Authentication: establish the caller, and refuse what it is not permitted, before anything of the request is read.
 
-While no authentication is configured, only direct local clients come through, and they may do everything
-(protected mode). The first key, or an issuer in the settings, ends that for good.
+While no authentication is configured, only direct local clients are served, and they may do everything
+(protected mode). The first API key, or an issuer in the settings, ends that permanently.
 """
 
 from __future__ import annotations
@@ -10,43 +10,37 @@ import hashlib
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
-from flask import Flask
+from flask import current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..access import keys, people, policy, protected_mode
-from ..access.callers import CHALLENGE, Caller, InvalidToken, set_caller
-from ..access.key_use import KeyUse
 from ..config import Settings
+from ..context import current
 from ..errors import DatabaseUnavailable, Forbidden, ProtectedMode, Unauthenticated
-from ..logs import this_request
-from .limits import Limits
+from . import keys, people, policy, protected_mode
+from .callers import CHALLENGE, Caller, InvalidToken
+from .key_use import KeyUse
+from .policy import PUBLIC, Access
+from .rate_limits import Limits
 
 if TYPE_CHECKING:
-    from ..access.tokens import Issuer
+    from .tokens import Issuer
 
 FRESH_S = 5
-"""Seconds for which a process believes what it has read about a key or an account."""
+"""Seconds for which a process relies on what it has read about a key or an account."""
 REMEMBERED = 10_000
 """Callers that a process remembers at once."""
 MAX_CREDENTIAL = 8192
-LIVENESS = "health.get_liveness"
 OTHER_SITE = (
     "A web page of another site sent this request. While no authentication is configured, only programs on this "
     "machine may change anything, and pages of the origins in CORS_ORIGINS."
 )
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Put the gate before every view."""
-    app.extensions["gate"] = gate = Gate(settings)
-    app.before_request(gate.admit)
-
-
-class Gate:
-    """Decides about each request of one app."""
+class Authentication:
+    """The authentication of one app."""
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits(settings)
@@ -54,7 +48,7 @@ class Gate:
         self.issuer = _issuer(settings)
         self._origins = frozenset(settings.cors_origins)
         self.configured = self.issuer is not None
-        """Whether callers must say who they are; once true, for good."""
+        """Whether callers must authenticate; once true, permanently."""
         self._looked = -math.inf
         self._has_looked = self._was_protected = False
         self._callers: TTLCache[bytes, Caller | Forbidden] = TTLCache(REMEMBERED, FRESH_S)
@@ -66,30 +60,34 @@ class Gate:
         if self.issuer:
             self.issuer.keys.refresh()
 
-    def admit(self) -> None:
-        """Let the request pass, or raise `ProtectedMode`, `Unauthenticated`, `Forbidden` or `StudentNotFound`."""
-        asked = this_request()
-        route, environ = asked.endpoint, asked.environ
-        public = route is None or policy.is_public(route) or environ["REQUEST_METHOD"] == "OPTIONS"
-        set_caller(None)
+    def authenticate(self) -> None:
+        """Establish the caller, and refuse what its access row does not permit.
+
+        Raises `ProtectedMode`, `Unauthenticated`, `Forbidden`, `TooManyRequests` or `StudentNotFound`.
+        """
+        this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the public way to its object
+        environ, context = this.environ, current.get()
+        view: Any = current_app.view_functions.get(this.endpoint or "")
+        access: Access = PUBLIC if view is None or this.method == "OPTIONS" else view.access
+        is_public = access.scope is None
         if not self.configured:
             local = protected_mode.is_direct_and_local(environ)
             # What is public is so for local clients in either case, database or not.
-            if (local and public) or self._is_protected(public, may_look=route != LIVENESS):
+            if (local and is_public) or self._is_protected(is_public, may_look=access.waits):
                 if not local:
                     raise ProtectedMode
                 if protected_mode.is_from_another_site(environ, self._origins):
                     raise ProtectedMode(OTHER_SITE)
                 return
-        if route is not None and not public:
+        if not is_public:
             caller = self._caller(environ.get("HTTP_AUTHORIZATION"))
-            set_caller(caller)
-            if caller:
-                self.limits.count(caller, environ["REQUEST_METHOD"])
-            policy.check(route, caller, (asked.view_args or {}).get("student_id"))
+            if caller and context:
+                context.caller, context.actor = caller, caller.actor
+                self.limits.count(caller, this.method)
+            policy.check(access, caller, (this.view_args or {}).get("student_id"))
 
     def _is_protected(self, public: bool, *, may_look: bool) -> bool:
-        """Whether nobody has configured authentication, as far as that can be known.
+        """Return whether authentication is not configured, as far as that can be known.
 
         A liveness check must not wait for the database: after the first look, it goes by what is known.
         """
@@ -119,8 +117,8 @@ class Gate:
         if caller is None:
             try:
                 caller = self._identify(credential)
-            except Forbidden as stranger:  # known to the issuer, and to nobody here: that is remembered as well
-                caller = stranger
+            except Forbidden as unlinked:  # known to the issuer only; that is remembered as well
+                caller = unlinked
             with self._lock:
                 self._callers[digest] = caller
         if isinstance(caller, Forbidden):
@@ -133,18 +131,20 @@ class Gate:
         if keys.looks_like_one(credential):
             key = keys.find(credential)
             if key is None:
-                raise _invalid("There is no such key, or it has expired or been revoked.")
+                raise _invalid("There is no such API key, or it has expired or been revoked.")
             self.key_use.note(key.prefix, key.last_used_at)
             return keys.service(key)
         if self.issuer is None:
-            raise _invalid("It is no key of this service, and no issuer of tokens is configured.")
+            raise _invalid("It is no API key of this service, and no issuer of tokens is configured.")
         try:
             subject = self.issuer.subject_of(credential)
         except InvalidToken as error:
             raise _invalid(str(error)) from None
         person = people.find(self.issuer.name, subject)
         if person is None:
-            raise Forbidden("Your token is valid, but nobody has linked it to a student or a member of the staff.")
+            raise Forbidden(
+                "Your token is valid, but it is not linked to a student or a member of the staff. Ask the registrar."
+            )
         return person
 
 
@@ -152,13 +152,13 @@ def _issuer(settings: Settings) -> Issuer | None:
     """The issuer of the settings, if they name one."""
     if not settings.oidc_issuer:
         return None
-    from ..access.tokens import Issuer  # noqa: PLC0415 - its libraries are 13 MB in each worker, for those who need them
+    from .tokens import Issuer  # noqa: PLC0415 - its libraries are 13 MB in each worker, for those who need them
 
     return Issuer.of(settings)
 
 
 def _invalid(why: str) -> Unauthenticated:
     return Unauthenticated(
-        f"The key or token is not valid. {why}",
+        f"The API key or token is not valid. {why}",
         headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token", error_description="{why}"'},
     )

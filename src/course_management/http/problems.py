@@ -1,8 +1,9 @@
-"""Every error leaves as `application/problem+json`: ours, the framework's, the database's, and mistakes."""
+"""Every error as `application/problem+json` (RFC 9457): refusals, the framework's, the database's, and bugs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import structlog
@@ -10,10 +11,12 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from ..context import current
 from ..database import SCHEMA_REVISION, Raced, Unavailable, is_missing, is_unavailable, kind_of, schema_state, sequences
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
+    Explained,
     InternalError,
     MethodNotAllowed,
     NotFound,
@@ -21,15 +24,13 @@ from ..errors import (
     Problem,
     UnsupportedMediaType,
 )
-from ..logs import choose_request_id, frames_of, request_id
-from ..schemas.outgoing import problem_body
-from .browsers import ON_DATA
-from .replies import reply
-from .requests import printable
+from ..logs import frames_of
+from .headers import ON_DATA
+from .hooks import choose_request_id
+from .mistakes import printable
+from .responses import reply
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
+PROBLEM_JSON = "application/problem+json"
 FROM_FRAMEWORK: dict[int | None, type[Problem]] = {
     problem.status: problem
     for problem in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
@@ -39,27 +40,30 @@ log = structlog.get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Register the one answer to everything that is raised."""
-    app.register_error_handler(Exception, answer)
+    """Register the one handler of everything that is raised."""
+    app.register_error_handler(Exception, respond)
 
 
-def answer(error: Exception) -> Response:
-    """The answer to whatever was raised. Never SQL, a stack trace, or a rejected value."""
-    problem = as_problem(error)
-    body = problem_body(type(problem), problem.detail, printable(request.path), request_id()) | problem.facts
-    response = reply(body, problem.status, content_type="application/problem+json")
+def respond(error: Exception) -> Response:
+    """Return the response to whatever was raised. Never SQL, a stack trace, or a rejected value."""
+    problem, context = as_problem(error), current.get()
+    body = problem_body(type(problem), problem.detail, printable(request.path), (context and context.request_id) or "")
+    response = reply(body | problem.facts, problem.status, content_type=PROBLEM_JSON)
     for name, value in problem.headers.items():
         response.headers[name] = value
     return response
 
 
-def problem_response(problem: type[Problem], environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Make the response of `answer` without Flask, for requests that the application does not see: it must be cheap."""
+def problem_response(problem: type[Problem], environ: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Make the response of `respond` without Flask, for requests that the application does not see: it must be cheap.
+
+    Returns the status, the headers and the body.
+    """
     chosen = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
     path = printable(environ["PATH_INFO"].encode("latin1").decode(errors="replace"))
     body = orjson.dumps(problem_body(problem, problem.meaning, path, chosen))
     headers = [
-        ("Content-Type", "application/problem+json"),
+        ("Content-Type", PROBLEM_JSON),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", chosen),
         *problem.always.items(),
@@ -68,15 +72,33 @@ def problem_response(problem: type[Problem], environ: WSGIEnvironment) -> tuple[
     return problem.status, headers, body
 
 
+def problem_body(problem: type[Problem], detail: str, instance: str, request_id: str) -> dict[str, Any]:
+    """Return the members that every problem has; the facts of an occurrence come beside them."""
+    return {
+        "type": problem_page(problem),
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": instance,
+        "code": problem.code,
+        "request_id": request_id,
+    }
+
+
+def problem_page(cls: type[Explained]) -> str:
+    """Return the address of the page that explains a code."""
+    return f"/problems/{cls.slug()}"
+
+
 def as_problem(error: BaseException) -> Problem:
-    """The problem that an exception amounts to."""
+    """Return the problem that an exception amounts to."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, HTTPException):
         problem = FROM_FRAMEWORK.get(error.code, BadRequest if (error.code or 500) < 500 else InternalError)  # noqa: PLR2004 - HTTP
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
         return problem(headers=headers)
-    # Raced with a cause: a constraint refuses, again and again, what the rules allow. Waiting will not mend that.
+    # Raced with a cause: a constraint refuses, again and again, what the rules allow. Waiting does not help.
     raced = isinstance(error, Raced) and error.__cause__ is None
     if raced or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
         log.warning("database.unavailable", kind=kind_of(error))

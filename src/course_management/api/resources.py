@@ -1,0 +1,218 @@
+"""The routes of a resource: create, list, read, change, delete. A subject registers its other routes itself.
+
+Each resource has the same five, made from its model (`services/resources.py`), its schema and its access rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from flask import Response
+from sqlalchemy import Table
+
+from ..access import policy
+from ..access.policy import Access
+from ..context import current
+from ..errors import Conflict, MalformedPrecondition, PreconditionFailed
+from ..http.declarations import Answer, Body, Declaration, Endpoint, View
+from ..http.endpoints import Endpoints
+from ..http.pagination import Page
+from ..http.responses import IfMatch, empty, fingerprint, reply
+from ..repositories import resources as repository
+from ..schemas.resources import ResourceSchema, page_of
+from ..services import Precondition
+from ..services import resources as service
+from ..services.resources import Resource
+
+CONDITIONAL = (PreconditionFailed, MalformedPrecondition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceAccess:
+    """The access rows of a resource."""
+
+    list: Access
+    read: Access
+    write: Access
+
+
+class ResourceRoutes:
+    """The routes at `/<plural>` and `/<plural>/{<singular>_id}`; the plural is the name of the blueprint."""
+
+    def __init__(
+        self,
+        blueprint: Endpoints,
+        singular: str,
+        resource: Resource[Any],
+        schema: type[ResourceSchema],
+        access: ResourceAccess,
+    ) -> None:
+        self.resource, self.schema, self.access = resource, schema, access
+        self.write_item = schema.writer()
+        """Returns a row as the contract has it."""
+        self._facts = schema.facts()
+        self._table = cast("Table", resource.model.__table__)
+        self._columns = [name for name in schema.shown() if name in self._table.c]
+        self._blueprint, self._singular, self._plural = blueprint, singular, blueprint.name
+        self._all, self._one = f"/{self._plural}", f"/{self._plural}/<id:{singular}_id>"
+
+    def register(self, change: View | None = None, changed: Answer | None = None) -> None:
+        """Register all five. Where a change does more, a subject passes its own view and what that returns."""
+        self._add_create()
+        self._add_list()
+        self._add_read()
+        self._add_change(change or self.change, changed or Answer(200, self.schema.response(), self.schema.example()))
+        self._add_delete()
+
+    # --- the views ----------------------------------------------------------------------------------------
+
+    def create(self, body: dict[str, Any]) -> Response:
+        """Create a row."""
+        with self.naming_existing(body):
+            row = service.create(self.resource, body)
+        return reply(self.write_item(row), 201, tag=self.tag(row), location=f"{self._all}/{row.id}")
+
+    def list(self, query: dict[str, Any], page: Page) -> Response:
+        """List the rows, by id."""
+        filters = {name: value for name, value in query.items() if name not in {"limit", "after"}}
+        rows = repository.page(self._table, self._columns, page.after(), page.limit + 1, filters)
+        return page.reply(rows, lambda row: int(row.id), self.write_item)
+
+    def read(self, **path: int) -> Response:
+        """Read one row."""
+        (number,) = path.values()
+        row = repository.find(self._table, self._columns, number)
+        if row is None:
+            raise self.resource.not_found
+        return reply(self.write_item(row), tag=self.tag(row))
+
+    def change(self, body: dict[str, Any], if_match: IfMatch | None, **path: int) -> Response:
+        """Change some values of one row."""
+        (number,) = path.values()
+        with self.naming_existing(body):
+            row = service.change(self.resource, number, body, self.precondition(if_match))
+        return reply(self.write_item(row), tag=self.tag(row))
+
+    def delete(self, if_match: IfMatch | None, **path: int) -> Response:
+        """Delete one row."""
+        (number,) = path.values()
+        service.remove(self.resource, number, self.precondition(if_match))
+        return empty()
+
+    # --- what they share, also with the views of a subject ------------------------------------------------
+
+    def tag(self, row: Any) -> str:
+        """Return the first part of the ETag: it changes with what a client may edit."""
+        return fingerprint(self._facts(row))
+
+    def precondition(self, header: IfMatch | None) -> Precondition | None:
+        """Return the check of an If-Match header, for the service; None without the header."""
+        return None if header is None else lambda row: header.check(self.tag(row))
+
+    @contextmanager
+    def naming_existing(self, values: Mapping[str, Any]) -> Iterator[None]:
+        """Add `existing_id` to the refusal of a value that another row has, for callers that may read the list."""
+        try:
+            yield
+        except Conflict as refusal:
+            context = current.get()
+            column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
+            if column and context and policy.permits(self.access.list, context.caller):
+                existing = repository.id_of(self._table, column, values[column])
+                refusal.facts |= {"existing_id": existing} if existing else {}
+            raise
+
+    # --- their declarations -------------------------------------------------------------------------------
+
+    def _add_create(self) -> None:
+        self._blueprint.add(
+            Endpoint(
+                name=f"create_{self._singular}",
+                documentation=f"Create a {self._singular}.",
+                method="POST",
+                rule=self._all,
+                view=self.create,
+                access=self.access.write,
+                declared=Declaration(
+                    body=Body(self.schema.body(), self.schema.body_example()),
+                    answers=[Answer(201, self.schema.response(), self.schema.example(), ("ETag", "Location"))],
+                ),
+                problems=tuple(self.resource.taken.values()),
+            )
+        )
+
+    def _add_list(self) -> None:
+        example = {"items": [self.schema.example()], "next": None}
+        self._blueprint.add(
+            Endpoint(
+                name=f"list_{self._plural}",
+                documentation=f"List the {self._plural}, by id.",
+                method="GET",
+                rule=self._all,
+                view=self.list,
+                access=self.access.list,
+                declared=Declaration(
+                    query=self.schema.query(self._plural)(),
+                    answers=[
+                        Answer(200, page_of(self._plural.capitalize(), self.schema.response()), example, ("Link",))
+                    ],
+                ),
+            )
+        )
+
+    def _add_read(self) -> None:
+        self._blueprint.add(
+            Endpoint(
+                name=f"get_{self._singular}",
+                documentation=f"Read a {self._singular}.",
+                method="GET",
+                rule=self._one,
+                view=self.read,
+                access=self.access.read,
+                declared=Declaration(
+                    answers=[
+                        Answer(200, self.schema.response(), self.schema.example(), ("ETag",)),
+                        Answer(304, headers=("ETag",)),
+                    ],
+                    conditional=["If-None-Match"],
+                ),
+                problems=(self.resource.not_found,),
+            )
+        )
+
+    def _add_change(self, view: View, changed: Answer) -> None:
+        summary = f"Change a {self._singular}; fields that are not sent stay as they are."
+        more = (view.__doc__ or "").partition("\n\n")[2]
+        self._blueprint.add(
+            Endpoint(
+                name=f"change_{self._singular}",
+                documentation=f"{summary}\n\n{more}",
+                method="PATCH",
+                rule=self._one,
+                view=view,
+                access=self.access.write,
+                declared=Declaration(
+                    body=Body(self.schema.body(partial=True), self.schema.change_example()),
+                    answers=[replace(changed, headers=("ETag",))],
+                    conditional=["If-Match"],
+                ),
+                problems=(self.resource.not_found, *self.resource.constraints.values(), *CONDITIONAL),
+            )
+        )
+
+    def _add_delete(self) -> None:
+        self._blueprint.add(
+            Endpoint(
+                name=f"delete_{self._singular}",
+                documentation=f"Delete a {self._singular}.",
+                method="DELETE",
+                rule=self._one,
+                view=self.delete,
+                access=self.access.write,
+                declared=Declaration(answers=[Answer(204)], conditional=["If-Match"]),
+                problems=(self.resource.not_found, *self.resource.in_use.values(), *CONDITIONAL),
+            )
+        )

@@ -1,0 +1,56 @@
+"""The context of one piece of work: which request it is, when it began, who sent it, and until when it may take.
+
+A hook (`app.begin_request`) makes one for each request. Services take it as `context`; the log and the database read
+it as `current`. Background jobs and scripts make one of their own where they need one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Caller(Protocol):
+    """The sender of a request, as far as everybody needs to know it."""
+
+    @property
+    def actor(self) -> str:
+        """The name of the caller in the ledger."""
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What is known of a request from its first moment on."""
+
+    request_id: str | None = None
+    caller: Caller | None = None
+    """None in protected mode, and where everybody is permitted."""
+    actor: str = "anonymous"
+    """The name of the caller in the ledger."""
+    deadline: float | None = None
+    """When the database work must be done, on the clock of `time.monotonic`; None: no time limit, as for commands."""
+    started: float = field(default_factory=time.perf_counter)
+    is_retrying: bool = False
+    """Whether a transaction is being tried, so that one inside of it leaves trying again to it."""
+
+    def elapsed_ms(self) -> float:
+        """Return the milliseconds since the start."""
+        return round((time.perf_counter() - self.started) * 1000, 2)
+
+
+current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
+"""The context of the work that this thread does; None outside of requests."""
+
+
+@contextmanager
+def use(context: RequestContext) -> Iterator[RequestContext]:
+    """Make `context` the current one for a block."""
+    token = current.set(context)
+    try:
+        yield context
+    finally:
+        current.reset(token)

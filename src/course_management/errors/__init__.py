@@ -1,0 +1,79 @@
+"""The tree of refusals: one class, one code, one status, one sentence. Imports nothing of the other packages.
+
+A service refuses by raising one of these, without knowing HTTP; `http/problems.py` makes an
+`application/problem+json` of it. A `Reason` is one of several inside one refusal: why a student cannot enroll in this
+course. Each code has a page, `/problems/<code-with-dashes>`, made from its class.
+
+base        what every code has
+requests    the request cannot be understood
+access      the caller is not known, or not permitted
+students, courses, enrollment   refusals by subject
+service     the service cannot carry it out
+"""
+
+from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
+from .base import Conflict, Explained, Problem, Reason, catalog
+from .courses import (
+    CapacityBelowEnrollment,
+    CodeTaken,
+    CourseHasEnrollments,
+    CourseNotFound,
+    WaitlistCapacityBelowWaiting,
+)
+from .enrollment import CourseFull, EnrollmentRefused, UnknownCourse, WaitlistFull
+from .requests import (
+    BadRequest,
+    HeadersTooLarge,
+    LengthRequired,
+    MalformedJson,
+    MalformedPrecondition,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    PreconditionFailed,
+    UnsupportedMediaType,
+    UriTooLong,
+    ValidationFailed,
+)
+from .service import DatabaseUnavailable, InternalError, Overloaded
+from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
+
+__all__ = [
+    "BadRequest",
+    "CapacityBelowEnrollment",
+    "CodeTaken",
+    "Conflict",
+    "CourseFull",
+    "CourseHasEnrollments",
+    "CourseNotFound",
+    "DatabaseUnavailable",
+    "EmailTaken",
+    "EnrollmentRefused",
+    "Explained",
+    "Forbidden",
+    "HeadersTooLarge",
+    "InternalError",
+    "IssuerUnavailable",
+    "LengthRequired",
+    "MalformedJson",
+    "MalformedPrecondition",
+    "MethodNotAllowed",
+    "NotFound",
+    "Overloaded",
+    "PayloadTooLarge",
+    "PreconditionFailed",
+    "Problem",
+    "ProtectedMode",
+    "Reason",
+    "StudentHasEnrollments",
+    "StudentNotFound",
+    "TooManyRequests",
+    "Unauthenticated",
+    "UnknownCourse",
+    "UnsupportedMediaType",
+    "UriTooLong",
+    "ValidationFailed",
+    "WaitlistCapacityBelowWaiting",
+    "WaitlistFull",
+    "catalog",
+]

@@ -1,0 +1,77 @@
+"""What every error code has: a title, a meaning, a remedy; and how a refusal carries the facts of one occurrence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+
+class Explained:
+    """What every code tells a person: a title, what it means, and what to do about it."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    meaning: ClassVar[str]
+    remedy: ClassVar[str]
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Facts of one occurrence, for the documentation."""
+
+    @classmethod
+    def slug(cls) -> str:
+        """Return the code as it stands in a URL."""
+        return cls.code.replace("_", "-")
+
+
+class Problem(Explained, Exception):
+    """A request that is not carried out. Nothing of it was applied.
+
+    `detail` is the sentence about this occurrence (default: the meaning of the code); `facts` become members
+    of the response beside it; `headers` are sent along.
+    """
+
+    status: ClassVar[int]
+    always: ClassVar[Mapping[str, str]] = {}
+    """Headers of every response with this code."""
+
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **facts: Any) -> None:
+        super().__init__(detail or self.meaning)
+        self.detail = detail or self.meaning
+        self.headers = {**self.always, **(headers or {})}
+        self.facts = facts
+
+
+class Conflict(Problem):
+    """Base of the refusals by a rule: the request is valid, and the present state forbids it."""
+
+    status = 409
+
+
+class Reason(Explained):
+    """Why a student cannot enroll in one course. `facts` are the figures behind it, members of the reason."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+
+    def describe(self) -> str:
+        """Return the sentence about this course."""
+        return self.meaning
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the reason as the contract has it."""
+        return {"code": self.code, "detail": self.describe(), **self.facts}
+
+
+def catalog() -> dict[str, type[Explained]]:
+    """Return every code with the class that explains it, problems before reasons."""
+
+    def leaves(cls: type[Explained]) -> Iterator[type[Explained]]:
+        if "code" in vars(cls):
+            yield cls
+        for child in cls.__subclasses__():
+            yield from leaves(child)
+
+    found: dict[str, type[Explained]] = {}
+    for root in (Problem, Reason):
+        for cls in leaves(root):
+            found.setdefault(cls.code, cls)
+    return found

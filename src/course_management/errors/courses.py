@@ -1,0 +1,39 @@
+"""Refusals that concern courses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .base import Conflict, Problem
+
+
+class CourseNotFound(Problem):
+    code, status, title = "course_not_found", 404, "Course not found"
+    meaning = "There is no course with this id."
+    remedy = "Check the id, or create the course with POST /courses. If several were sent, `decisions` names the id."
+
+
+class CodeTaken(Conflict):
+    code, title = "code_taken", "Code taken"
+    meaning = "Another course has this code."
+    remedy = "Use another code, or the course that has it: `existing_id`, for callers that may read courses."
+    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
+
+
+class CourseHasEnrollments(Conflict):
+    code, title = "course_has_enrollments", "Course has enrollments"
+    meaning = "Students are enrolled or waitlisted in this course, so it cannot be deleted."
+    remedy = "Unenroll every student of the roster and of the waitlist first."
+
+
+class CapacityBelowEnrollment(Conflict):
+    code, title = "capacity_below_enrollment", "Capacity below enrollment"
+    meaning = "The capacity would be smaller than the number of seats taken."
+    remedy = "Choose a capacity of at least `seats_taken`, or unenroll students first."
+
+
+class WaitlistCapacityBelowWaiting(Conflict):
+    code, title = "waitlist_capacity_below_waiting", "Waitlist capacity below waiting"
+    meaning = "The waitlist would be smaller than the number of students waiting."
+    remedy = "Choose a waitlist capacity of at least `waiting`."

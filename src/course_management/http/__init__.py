@@ -1,0 +1,11 @@
+"""The HTTP toolkit: what every route shares, and nothing that belongs to one subject.
+
+endpoints    declare a route: access, input, responses, problems
+parsing      read requests strictly: limits, JSON, queries, bodies, preconditions
+responses    write JSON, entity tags, conditional responses
+pagination   the pages of a list and their cursors
+problems     every error as `application/problem+json`
+headers      what browsers are told about every response
+assets       texts that do not change while the process runs
+openapi      the OpenAPI document, made from the declarations
+"""

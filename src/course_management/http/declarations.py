@@ -1,0 +1,71 @@
+"""What the declaration of an endpoint says, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flask import Response
+from marshmallow import Schema
+
+from ..errors import Problem
+
+JSON = "application/json"
+View = Callable[..., Response]
+
+
+class Access(Protocol):
+    """What an endpoint needs to know of its access row; the rest belongs to authorization."""
+
+    @property
+    def scope(self) -> str | None:
+        """The scope that a service needs; None: everybody is permitted, known or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of a request: JSON that `schema` loads, or bytes of one of the `media_types`."""
+
+    schema: Schema | None = None
+    example: Mapping[str, Any] | None = None
+    media_types: tuple[str, ...] = (JSON,)
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful response: its schema (None: without a body), an example, and the headers it has."""
+
+    status: int
+    schema: type[Schema] | Schema | None = None
+    example: Any = None
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Declaration:
+    """What the decorators of one view say."""
+
+    query: Schema | None = None
+    body: Body | None = None
+    answers: list[Answer] = field(default_factory=list)
+    conditional: list[str] = field(default_factory=list)
+    """`If-Match` or `If-None-Match`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One method of one route."""
+
+    name: str
+    """Its `operationId` in the OpenAPI document."""
+    documentation: str
+    """A sentence and, after an empty line, more."""
+    method: str
+    rule: str
+    view: View
+    access: Access
+    declared: Declaration
+    problems: tuple[type[Problem], ...] = ()
+    """Its own problems; those that every route may report are added."""

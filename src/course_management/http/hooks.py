@@ -1,0 +1,132 @@
+"""The hooks around every view; `app.create_app` lists them in order."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app, request
+from flask.globals import request_ctx
+from werkzeug.routing import IntegerConverter
+
+from .. import context
+from ..config import Settings
+from ..database.types import MAX_ID
+from ..errors import BadRequest, HeadersTooLarge, MethodNotAllowed, NotFound, UriTooLong
+from .headers import ON_DATA, ON_PAGES, PAGES, cors
+
+MAX_URI, MAX_HEADERS = 8192, 8192
+REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+log = structlog.get_logger("course_management.request")
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Set the limits, and the form of an id in a path."""
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.extensions["cors_origins"] = frozenset(settings.cors_origins)
+    app.url_map.converters["id"] = IdConverter
+    # An address is right or wrong; a redirect would lose the body.
+    app.url_map.merge_slashes = app.url_map.redirect_defaults = False
+
+
+def begin_request() -> None:
+    """Create the context of the request: its id, its start, and the deadline of its database work."""
+    context.current.set(
+        context.RequestContext(
+            request_id=choose_request_id(request.headers.get("X-Request-ID")),
+            deadline=time.monotonic() + current_app.extensions["database_deadline"],
+        )
+    )
+
+
+def choose_request_id(given: str | None) -> str:
+    """Return the id of a request: the one that the client gave in X-Request-ID or, without a valid one, a new one."""
+    return given if given is not None and REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def refuse_malformed() -> None:
+    """Refuse a request that is too long or ambiguous; see `check_request`."""
+    this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the public way to its object
+    check_request(this.environ, this.view_args or {}, _allowed_methods)
+
+
+def _allowed_methods() -> Iterable[str]:
+    return request_ctx.url_adapter.allowed_methods() if request_ctx.url_adapter else ()
+
+
+def log_request(response: Response) -> Response:
+    """Write the log line of the request."""
+    this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the public way to its object
+    log.info(
+        "request",
+        method=this.method,
+        # The route and its ids, never the raw path: what else a client wrote there may be personal.
+        route=this.url_rule.rule if this.url_rule else None,
+        **{name: value for name, value in (this.view_args or {}).items() if isinstance(value, int)},
+        status=response.status_code,
+    )
+    return response
+
+
+def add_headers(response: Response) -> Response:
+    """Add the id of the request, and what browsers are told about every response."""
+    found = context.current.get()
+    if found and found.request_id:
+        response.headers["X-Request-ID"] = found.request_id
+    response.headers.extend(ON_PAGES if request.path.startswith(PAGES) else ON_DATA)
+    if origins := current_app.extensions["cors_origins"]:
+        response.headers.extend(cors(request.environ, origins))
+    return response
+
+
+def end_request(_: BaseException | None) -> None:
+    """Forget the context of the request."""
+    context.current.set(None)
+
+
+class IdConverter(IntegerConverter):
+    """An id in a path: digits, without leading zeros. `check_request` limits it to `MAX_ID`."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+
+def check_request(
+    environ: Mapping[str, Any], path_values: Mapping[str, Any], allowed_methods: Callable[[], Iterable[str]]
+) -> None:
+    """Refuse a request that is too long, or that a proxy and this service may read in different ways.
+
+    Raises `UriTooLong`, `HeadersTooLarge`, `BadRequest`, `MethodNotAllowed`, and `NotFound` for an id above `MAX_ID`.
+    """
+    # granian passes only the decoded path: there, an encoded slash is the same as a slash (decision 20).
+    raw = environ.get("RAW_URI")
+    if len(raw or f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}") > MAX_URI:
+        raise UriTooLong
+    if raw and "%2f" in raw.partition("?")[0].lower():
+        raise NotFound
+    size = 0
+    for name, value in environ.items():  # a loop, because a generator costs each request twice as much
+        if name[:5] == "HTTP_":
+            size += len(name) + len(value)
+    if size > MAX_HEADERS:
+        raise HeadersTooLarge
+    host = environ.get("HTTP_HOST")
+    if "," in host if host else environ["SERVER_PROTOCOL"] == "HTTP/1.1":
+        raise BadRequest("A request has exactly one Host header.")
+    if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+        raise BadRequest("The only Transfer-Encoding that this service supports is chunked, applied once.")
+    if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+        raise BadRequest("This service has no WebSockets.")  # Werkzeug would report another method as missing
+    if environ["PATH_INFO"].startswith("//"):
+        raise NotFound  # Werkzeug reads any number of slashes as one
+    if not environ["REQUEST_METHOD"].isupper():
+        # Werkzeug reads `get` as GET; methods are case-sensitive (RFC 9110, 9.1).
+        raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed_methods()))})
+    # Not in the converter: where a path has other methods, Werkzeug would answer what it refuses with 405.
+    for value in path_values.values():
+        if type(value) is int and value > MAX_ID:
+            raise NotFound

@@ -1,0 +1,236 @@
+"""Make the OpenAPI document from the declarations of the endpoints.
+
+Errors are shared components: one response for each set of problems with the same status, one example for each code.
+No schema of a response is closed, so that a later release may add fields and codes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema
+
+from ..database.types import MAX_ID
+from ..errors import (
+    BadRequest,
+    DatabaseUnavailable,
+    Forbidden,
+    HeadersTooLarge,
+    InternalError,
+    LengthRequired,
+    MalformedJson,
+    Overloaded,
+    PayloadTooLarge,
+    Problem,
+    ProtectedMode,
+    TooManyRequests,
+    Unauthenticated,
+    UnsupportedMediaType,
+    UriTooLong,
+    ValidationFailed,
+)
+from .declarations import Answer, Body, Endpoint
+from .problems import PROBLEM_JSON, problem_body
+
+EVERYWHERE = (
+    BadRequest,
+    ProtectedMode,
+    ValidationFailed,
+    UriTooLong,
+    HeadersTooLarge,
+    InternalError,
+    DatabaseUnavailable,
+    Overloaded,
+)
+UNLESS_PUBLIC = (Unauthenticated, Forbidden, TooManyRequests)
+WITH_BODY = (PayloadTooLarge, UnsupportedMediaType)
+
+ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+TAG = '"1f0c6e0b8d2a4c5e.9a2e77d01b3c4f60"'
+HEADERS: Mapping[str, dict[str, Any]] = {
+    "ETag": {"description": "For If-Match and If-None-Match.", "schema": {"type": "string"}, "example": TAG},
+    "Link": {"description": 'The next page, as `rel="next"`, if there is one.', "schema": {"type": "string"}},
+    "Location": {"description": "The address of the new resource.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait before the next attempt.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "What is missing or wrong.", "schema": {"type": "string"}},
+    "X-Request-ID": {"description": "The id of this request.", "schema": {"type": "string"}},
+}
+PARAMETERS: Mapping[str, tuple[str, str]] = {
+    "X-Request-ID": ("An id of your own, 1 to 128 visible ASCII characters.", "registration-day-1"),
+    "If-Match": ("Change it only if it is still what this ETag stands for.", TAG),
+    "If-None-Match": ("Respond 304 without a body if it is still what this ETag stands for.", TAG),
+}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The API key of a service, or the token of a person. In protected mode, none is needed.",
+}
+
+
+class Document:
+    """The document of one application. `problem` is the schema of an error's body."""
+
+    def __init__(self, *, title: str, version: str, description: str, problem: type[Schema]) -> None:
+        self._problem = problem
+        self._spec = APISpec(
+            title,
+            version,
+            "3.1.0",
+            plugins=[MarshmallowPlugin(schema_name_resolver=_component_name)],
+            info={"description": description, "license": {"name": "MIT", "identifier": "MIT"}},
+            servers=[{"url": "/"}],
+        )
+        components = self._spec.components
+        components.security_scheme("bearer", BEARER)
+        for name, header in HEADERS.items():
+            components.header(name, header)
+        for name, (explained, example) in PARAMETERS.items():
+            # Not `example`: the documentation page would send it along, and an invented If-Match is always stale.
+            schema = {"type": "string", "examples": [example]}
+            components.parameter(name, "header", {"name": name, "description": explained, "schema": schema})
+
+    def add(self, tag: str, description: str, endpoints: Iterable[Endpoint]) -> None:
+        """Add the endpoints of one subject; those of one route become one path."""
+        self._spec.tag({"name": tag, "description": description})
+        by_rule: dict[str, list[Endpoint]] = {}
+        for endpoint in endpoints:
+            by_rule.setdefault(endpoint.rule, []).append(endpoint)
+        for rule, group in by_rule.items():
+            self._spec.path(
+                re.sub(r"<\w+:(\w+)>", r"{\1}", rule),
+                operations={each.method.lower(): self._operation(tag, each) for each in group},
+                parameters=[_path_parameter(name) for name in re.findall(r"<\w+:(\w+)>", rule)],
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document."""
+        found: dict[str, Any] = self._spec.to_dict()
+        _name_types(found["components"]["schemas"])
+        _open_responses(found)
+        return found
+
+    def _operation(self, tag: str, endpoint: Endpoint) -> dict[str, Any]:
+        declared = endpoint.declared
+        summary, _, description = endpoint.documentation.strip().partition("\n\n")
+        query = [] if declared.query is None else [{"in": "query", "schema": declared.query}]
+        operation: dict[str, Any] = {
+            "operationId": endpoint.name,
+            "tags": [tag],
+            "summary": summary,
+            "parameters": [*query, *declared.conditional, "X-Request-ID"],
+            "responses": {
+                **{str(each.status): _success(each) for each in declared.answers},
+                **{str(status): name for status, name in self._problems(endpoint)},
+            },
+            "security": [{"bearer": [endpoint.access.scope]}] if endpoint.access.scope else [],
+        }
+        if description:
+            operation["description"] = re.sub(r"\n +", "\n", description)
+        if declared.body:
+            operation["requestBody"] = _request_body(declared.body)
+        return operation
+
+    def _problems(self, endpoint: Endpoint) -> Iterable[tuple[int, str]]:
+        by_status: dict[int, dict[type[Problem], None]] = {}
+        for problem in (*endpoint.problems, *_common(endpoint)):
+            by_status.setdefault(problem.status, {})[problem] = None
+        for status, group in sorted(by_status.items()):
+            yield status, self._shared(sorted(group, key=lambda each: each.code))
+
+    def _shared(self, group: Sequence[type[Problem]]) -> str:
+        """Return the name of the component for these problems, which have one status."""
+        components = self._spec.components
+        name = "Or".join(each.__name__ for each in group)
+        if name not in components.responses:
+            for each in group:
+                if each.code not in components.examples:
+                    example = problem_body(each, each.meaning, "/students/7", "5f0c5b1e") | dict(each.example)
+                    components.example(each.code, {"value": example})
+            always = sorted({header for each in group for header in each.always})
+            content = {PROBLEM_JSON: {"schema": self._problem, "examples": {each.code: each.code for each in group}}}
+            components.response(
+                name,
+                {
+                    "description": " / ".join(each.title for each in group),
+                    "content": content,
+                    "headers": {header: header for header in ["X-Request-ID", *always]},
+                },
+            )
+        return name
+
+
+def _name_types(schemas: dict[str, Any]) -> None:
+    """Turn each property with an `x-type` into a reference to the schema of that name."""
+    for schema in list(schemas.values()):
+        for name, found in schema.get("properties", {}).items():
+            if type_name := found.pop("x-type", None):
+                schemas[type_name] = {**found, "type": "string"}
+                reference = {"$ref": f"#/components/schemas/{type_name}"}
+                is_nullable = "null" in found["type"]
+                schema["properties"][name] = {"anyOf": [reference, {"type": "null"}]} if is_nullable else reference
+
+
+def _open_responses(document: dict[str, Any]) -> None:
+    """Let responses have further members: only the schemas of bodies stay closed."""
+    bodies = [
+        operation.get("requestBody")
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+    ]
+    closed = set(re.findall("#/components/schemas/(\\w+)", str(bodies)))
+    for name, schema in document["components"]["schemas"].items():
+        if name not in closed:
+            schema.pop("additionalProperties", None)
+
+
+def _component_name(schema: Any) -> str:
+    """Return the name of the class or, for the body of a resource's POST and PATCH, `New…` and `…Change`."""
+    name = (schema if isinstance(schema, type) else type(schema)).__name__
+    if not name.endswith("Schema"):
+        return name
+    name = name.removesuffix("Schema")
+    return f"{name}Change" if schema.partial else f"New{name}"
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {
+        "in": "path",
+        "name": name,
+        "required": True,
+        "description": f"The id of the {name.removesuffix('_id').replace('_', ' ')}.",
+        "schema": ID,
+        "example": 1,
+    }
+
+
+def _common(endpoint: Endpoint) -> Sequence[type[Problem]]:
+    body = endpoint.declared.body
+    if body is None:
+        with_body: Sequence[type[Problem]] = () if endpoint.method == "GET" else (LengthRequired,)
+    else:
+        with_body = (MalformedJson if body.schema else LengthRequired, *WITH_BODY)
+    return (*EVERYWHERE, *with_body, *(UNLESS_PUBLIC if endpoint.access.scope else ()))
+
+
+def _success(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "description": HTTPStatus(answer.status).phrase,
+        "headers": {name: name for name in ("X-Request-ID", *answer.headers)},
+    }
+    if answer.schema:
+        found["content"] = {"application/json": {"schema": answer.schema, "example": answer.example}}
+    return found
+
+
+def _request_body(body: Body) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        media_type: {"schema": body.schema, "example": body.example} if body.schema else {"schema": {}}
+        for media_type in body.media_types
+    }
+    return {"required": body.required, "content": content}

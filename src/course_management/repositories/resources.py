@@ -1,0 +1,48 @@
+"""Read resources: one by its id, and pages of lists, filtered by the values of columns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Executable, Integer, Table, bindparam, select
+
+from ..database import AnyRow, autocommit
+from ..database.types import Id
+
+
+def find(table: Table, columns: Sequence[str], number: int) -> AnyRow | None:
+    """Return these columns of the row with the id `number`, or None."""
+    rows = autocommit(_one(table, tuple(columns)), {"number": number})
+    return rows[0] if rows else None
+
+
+def page(table: Table, columns: Sequence[str], after: int, limit: int, filters: Mapping[str, Any]) -> Sequence[AnyRow]:
+    """Return these columns of up to `limit` rows, by id from above `after`; only rows with the values of `filters`."""
+    statement = _page(table, tuple(columns), tuple(filters))
+    return autocommit(statement, {"after": after, "limit": limit, **filters})
+
+
+def id_of(table: Table, column: str, value: Any) -> int | None:
+    """Return the id of the row that has this value, or None."""
+    return next((row.id for row in page(table, ["id"], 0, 1, {column: value})), None)
+
+
+# Constants, as `autocommit` wants them: there are as many as there are combinations of filters.
+@functools.cache
+def _one(table: Table, columns: tuple[str, ...]) -> Executable:
+    return select(*(table.c[name] for name in columns)).where(table.c.id == bindparam("number", type_=Id))
+
+
+@functools.cache
+def _page(table: Table, columns: tuple[str, ...], filters: tuple[str, ...]) -> Executable:
+    return (
+        select(*(table.c[name] for name in columns))
+        .where(
+            table.c.id > bindparam("after", type_=Id),
+            *(table.c[name] == bindparam(name, type_=table.c[name].type) for name in filters),
+        )
+        .order_by(table.c.id)
+        .limit(bindparam("limit", type_=Integer))
+    )

@@ -1,0 +1,81 @@
+"""Courses, their rosters and histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from ..http.pagination import PageQuery
+from ..models import ENROLLED, STATUSES, WAITLISTED
+from .fields import Instant, StrictInteger, Text
+from .ledger import LedgerLine
+from .resources import ResourceSchema, page_of
+from .response_fields import MOMENT, Moment, ResponseId, Whole, Word
+
+MAX_LIMIT = 2**31 - 1
+"""The largest capacity; the largest integer of PostgreSQL."""
+
+
+def _seats_available(course: Any) -> int | None:
+    return None if course.capacity is None else course.capacity - course.seats_taken
+
+
+class CourseSchema(ResourceSchema):
+    """A course and its counters. A capacity of null means no limit."""
+
+    code = Text(50, required=True, metadata={"example": "CS101", "filter": True})
+    title = Text(200, joiners=True, required=True, metadata={"example": "Programming"})
+    capacity = StrictInteger(0, MAX_LIMIT, allow_none=True, load_default=None, metadata={"example": 30})
+    waitlist_capacity = StrictInteger(0, MAX_LIMIT, allow_none=True, load_default=0, metadata={"example": 10})
+    seats_taken = fields.Integer(dump_only=True, metadata={"example": 12})
+    seats_available = fields.Function(
+        _seats_available, dump_only=True, metadata={"type": ["integer", "null"], "example": 18}
+    )
+    waiting = fields.Integer(dump_only=True, metadata={"example": 0})
+
+
+class PromotionResult(Schema):
+    """How many students this request promoted. `pending`: more will be promoted in the background."""
+
+    promoted = Whole()
+    pending = fields.Boolean(required=True)
+
+
+class ChangedCourse(CourseSchema.response()):  # type: ignore[misc]
+    """A course after a change; `promotion` is there if students were waiting for it."""
+
+    promotion = fields.Nested(PromotionResult)
+
+
+class RosterQuery(PageQuery):
+    """Which part of a roster."""
+
+    status = fields.String(
+        load_default=ENROLLED,
+        validate=validate.OneOf([ENROLLED, WAITLISTED]),
+        metadata={"description": "The roster or the waitlist.", "examples": [ENROLLED]},
+    )
+    as_of = Instant(
+        metadata={"description": "As it was at this time (RFC 3339), from the ledger.", "examples": [MOMENT]}
+    )
+
+
+class RosterEntry(Schema):
+    """One student of a course's roster or waitlist. With `as_of`, the name of a deleted student is null."""
+
+    student_id = ResponseId()
+    name = Word(allow_none=True)
+    status = Word(*STATUSES, type_name="Status")
+    status_since = Moment()
+    position = Whole(allow_none=True)
+
+
+class CourseEvent(LedgerLine):
+    """A line of a course's history."""
+
+    student_id = ResponseId()
+
+
+Roster = page_of("Roster", RosterEntry)
+CourseHistory = page_of("CourseHistory", CourseEvent)

@@ -1,0 +1,53 @@
+"""Errors: problem details with the facts that some of them carry."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from ..errors import Problem, Reason, catalog
+from .response_fields import ResponseId, Whole, Word
+
+
+class Mistake(Schema):
+    """One place that is not valid: a JSON pointer into the body, or the name of a parameter after a slash."""
+
+    pointer = Word()
+    detail = Word()
+
+
+class ReasonDetails(Schema):
+    """Why a student cannot enroll in a course. Each code has its page, /problems/<code-with-dashes>, and facts."""
+
+    code = Word(*(cls.code for cls in Reason.__subclasses__()))
+    detail = Word()
+    capacity = fields.Integer(allow_none=True)
+    waitlist_capacity = fields.Integer(allow_none=True)
+    waitlist_open = fields.Boolean()
+
+
+class Decision(Schema):
+    """Whether the student can enroll in one course, and all reasons against it."""
+
+    course_id = ResponseId()
+    outcome = Word("refused", "eligible", "already_enrolled", "already_waitlisted")
+    reasons = fields.List(fields.Nested(ReasonDetails), required=True)
+
+
+class ProblemDetails(Schema):
+    """An error, RFC 9457. `code` is stable; `type` is a page that explains it."""
+
+    type = Word()
+    title = Word()
+    status = Whole()
+    detail = Word()
+    instance = Word()
+    code = Word(*(code for code, cls in catalog().items() if issubclass(cls, Problem)))
+    request_id = Word()
+    errors = fields.List(fields.Nested(Mistake))
+    decisions = fields.List(fields.Nested(Decision))
+    existing_id = fields.Integer(
+        metadata={
+            "description": "With codes that end in `_taken`: the id that has the value, for callers that may read it.",
+            "format": "int64",
+        }
+    )
