@@ -1,4 +1,4 @@
-"""Starts the real server as a process of its own, on a real port, and speaks to it byte by byte."""
+"""Start the server as a real process on a real port, and communicate with it byte by byte."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 
 
 def until(found: Callable[[], Any], what: str) -> Any:
-    """Ask until the answer is true; that answer."""
+    """Call `found` until it returns something true, and return that. Fails when `what` does not happen."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if answer := found():
@@ -39,13 +39,13 @@ def until(found: Callable[[], Any], what: str) -> Any:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a session of its own, and whatever it has started."""
+    """End a process that leads a session, and the processes that it has started."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(PATIENCE_S)
@@ -65,7 +65,7 @@ PATIENT = {
 
 
 def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
-    """The environment of a server on a database."""
+    """Return the environment variables for a server on a database."""
     chosen = {
         "DATABASE_URL": database.render_as_string(hide_password=False),
         "PORT": str(port),
@@ -77,7 +77,7 @@ def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
 
 
 class Server:
-    """The server, two workers, as a process of its own on a database that is there already."""
+    """A server process with two workers on an existing database."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Start it; after its end, again on the same port. It writes to `output` (a descriptor) or to its log file."""
+        """Start the server, also again on the same port. It writes to `output` (a descriptor) or to its log file."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 self.command,
@@ -107,28 +107,28 @@ class Server:
             )
 
     def wait(self) -> None:
-        """Until it answers."""
+        """Wait until the server responds."""
         until(lambda: self.process.poll() is not None or self.answers(), "an answer")
         assert self.process.poll() is None, self.log.read_text()
 
     def end(self) -> None:
-        """End it and its workers, if they still are."""
+        """End the server and its workers, if they still run."""
         end(self.process)
 
     def kill(self) -> None:
-        """SIGKILL for it and all its workers."""
+        """Kill the server and all its workers with SIGKILL."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def answers(self) -> bool:
-        """Whether it answers on a new connection."""
+        """Return whether the server responds on a new connection."""
         try:
             return self.ask("GET", "/healthz")[0] == 200
         except OSError:
             return False
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Send one request on a connection of its own; status and JSON."""
+        """Send one request on a new connection. Return the status and the JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             data = None if body is None else json.dumps(body)
@@ -140,20 +140,20 @@ class Server:
             connection.close()
 
     def connect(self) -> Connection:
-        """A connection to write to byte by byte."""
+        """Return a connection to write to byte by byte."""
         return Connection(self.port)
 
     def group(self, number: signal.Signals) -> None:
-        """Send a signal to it and all its workers, as a terminal does."""
+        """Send a signal to the server and all its workers, as a terminal does."""
         os.killpg(self.process.pid, number)
 
     def workers(self) -> list[int]:
-        """The process ids of all the workers there ever were."""
+        """Return the process ids of all workers so far, from the log."""
         return [int(pid) for pid in re.findall(r"Spawning worker-\d+ with PID: (\d+)", self.log.read_text())]
 
 
 class Connection:
-    """A connection to write to byte by byte, and to read answers from."""
+    """A connection to write to byte by byte, and to read responses from."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
@@ -167,12 +167,12 @@ class Connection:
         self.socket.close()
 
     def send(self, line: str, *headers: str, body: bytes = b"") -> None:
-        """Send the head of a request, and perhaps bytes behind it."""
+        """Send the head of a request, and bytes of its body."""
         head = "\r\n".join([f"{line} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers, "", ""])
         self.socket.sendall(head.encode("latin-1") + body)
 
     def read(self) -> tuple[int, bytes]:
-        """The next answer; status 0 when the server has closed the connection instead."""
+        """Read a response. Return its status and body; the status is 0 if the server has closed the connection."""
         try:
             status = self.file.readline()
             if not status:

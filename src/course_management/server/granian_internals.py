@@ -14,6 +14,7 @@ Extended, in the parent process (`supervisor.Supervisor`):
 Called or read there:
     `MPServer.signal_handler_interrupt`, `wrks`, `interrupt_children`, `interrupt_signal`, `main_loop_interrupt`;
     `WorkerProcess.inner`, which is a `multiprocessing.Process`, and `WorkerProcess.idx`.
+Not checked, because only log lines depend on them: the logger `_granian` and the text of one message (`serving.serve`).
 """
 
 from __future__ import annotations
