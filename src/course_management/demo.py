@@ -24,6 +24,9 @@ from .models import (
     keys,
     students,
 )
+from .models import (
+    people as people_table,
+)
 from .services import courses as course_service
 from .services import enrollment, resources
 from .services import students as student_service
@@ -50,7 +53,9 @@ def is_new(settings: Settings) -> bool:
     """Return whether this is the default SQLite file and was never used; only then `demo --if-new` makes data."""
     if settings.database_url != Settings.load(environ={}).database_url:
         return False
-    return not any(autocommit(select(table).limit(1)) for table in (students, courses, events, keys, accounts))
+    return not any(
+        autocommit(select(table).limit(1)) for table in (students, courses, events, keys, accounts, people_table)
+    )
 
 
 def make() -> str:
@@ -131,7 +136,7 @@ def _stop_if_in_use(connection: Connection, offered: Sequence[int], people: Sequ
             f"Student {row.student_id} is or was in course {row.course_id}, and only one of the two is demo data. "
             "Delete one of them first. Nothing was removed."
         )
-    for table in (accounts, advisees):
+    for table in (accounts, advisees, people_table):
         for row in connection.execute(select(table.c.student_id).where(table.c.student_id.in_(people)).limit(1)):
             raise InUse(
                 f"Student {row.student_id} of the demo data is named by `course-management people list`; remove that "

@@ -210,6 +210,12 @@ class TestPeople:
             "emmy  registrar  https://login.example.edu",
         ]
         assert run("advise", "--subject", "grace", "--student", str(alan), "--stop")[0] == 0
+        assert run("staff", "--subject", "grace", "--role", "registrar")[0] == 0
+        assert [line.split("  ")[1] for line in run("list")[1].splitlines() if line.startswith("grace")] == [
+            "advisor of 1",
+            "registrar",
+        ]
+        assert run("student", "--subject", "grace", "--student", str(alan))[0] == 0
         assert run("remove", "--subject", "ada") == (0, "ada is forgotten.\n")
         assert "advisor of 1" in run("list")[1]
 
@@ -217,8 +223,8 @@ class TestPeople:
         ("arguments", "sentence"),
         [
             (("student", "--subject", "ada", "--student", "999999"), "There is no student 999999."),
-            (("student", "--subject", "emmy", "--student", "1"), "This subject has an account already"),
-            (("staff", "--subject", "emmy", "--role", "advisor"), "This subject has an account already"),
+            (("student", "--subject", "emmy", "--student", "1"), "There is no student 1."),
+            (("staff", "--subject", "emmy", "--role", "registrar"), "This subject is registrar already"),
             (("advise", "--subject", "emmy", "--student", "1"), "This subject is no advisor."),
             (("advise", "--subject", "grace", "--student", "999999"), "There is no student 999999."),
             (("advise", "--subject", "grace", "--student", "1", "--stop"), "does not advise student 1"),

@@ -283,17 +283,19 @@ def test_addresses_that_change_places_are_no_conflict(empty: URL) -> None:
     assert emails == ["ada@example.edu", "ada@b\xfccher.example", "ben@example.edu"]
 
 
-@pytest.mark.parametrize("table", ["students", "courses", "api_keys", "accounts"])
+@pytest.mark.parametrize("table", ["students", "courses", "api_keys", "accounts", "people"])
 def test_a_row_written_by_hand_need_not_say_when_it_was_made(database: URL, table: str) -> None:
     columns = {
         "students": "name, email) VALUES ('Ada', 'ada@example.edu'",
         "courses": "code, title) VALUES ('CS101', 'Programming'",
         "api_keys": "name, prefix, digest, scopes) VALUES ('sync', 'p', 'd', 'admin'",
-        "accounts": "issuer, subject, role) VALUES ('i', 's', 'advisor'",
+        "accounts": "issuer, subject, person_id) VALUES ('i', 's', 1",
+        "people": "id, name) VALUES (2, 'Ada'",
     }
+    run(database, "INSERT INTO people (id, name) VALUES (1, 'Somebody')")
     run(database, f"INSERT INTO {table} ({columns[table]})")
 
-    assert rows(database, table)[0]["created_at"] is not None
+    assert rows(database, table)[-1]["created_at"] is not None
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**53])
@@ -307,7 +309,8 @@ def test_a_row_written_by_hand_need_not_say_when_it_was_made(database: URL, tabl
             " VALUES ({}, '2026-01-01', 1, 1, 'enrolled', 'database')"
         ),
         "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p', 'd', 'admin')",
-        "INSERT INTO accounts (id, issuer, subject, role) VALUES ({}, 'i', 's', 'advisor')",
+        "INSERT INTO accounts (id, issuer, subject, student_id) VALUES ({}, 'i', 's', 1)",
+        "INSERT INTO people (id, name) VALUES ({}, 'Ada')",
     ],
 )
 def test_the_database_takes_no_id_that_clients_do_not_know_exactly(database: URL, statement: str, number: int) -> None:
@@ -355,3 +358,94 @@ def test_students_without_an_address_get_one_that_cannot_exist_when_the_migratio
 
     emails = [row["email"] for row in rows(empty, "students")]
     assert emails == ["student-1@missing.invalid", "student-2@missing.invalid"]
+
+
+# --- people -----------------------------------------------------------------------------------------------------
+
+ACCOUNTS = (
+    "INSERT INTO students (id, name, email) VALUES (1, 'Ada', 'ada@example.edu'), (2, 'Ben', 'ben@example.edu')",
+    (
+        "INSERT INTO accounts (issuer, subject, role, student_id, created_at) VALUES"
+        " ('i', 'ada', 'student', 1, '2026-01-01 08:00:00'), ('i', 'grace', 'advisor', NULL, '2026-01-02 08:00:00'),"
+        " ('i', 'emmy', 'registrar', NULL, '2026-01-03'), ('i', 'gone', 'registrar', NULL, '2026-01-04')"
+    ),
+    "INSERT INTO advisees (account_id, student_id) VALUES (2, 1), (2, 2), (1, 2)",
+    "DELETE FROM accounts WHERE subject = 'gone'",
+)
+
+
+@pytest.fixture
+def staffed(empty: URL) -> URL:
+    """A database of the schema before people, with accounts of each role; the newest one is deleted."""
+    migrate(empty, "0008")
+    run(empty, *ACCOUNTS)
+    return empty
+
+
+def found(url: URL, statement: str) -> list[tuple[Any, ...]]:
+    with connect(url).connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+
+def test_staff_become_people_with_the_number_of_their_account(staffed: URL, database: URL) -> None:
+    made = found(staffed, "SELECT id, created_at FROM accounts ORDER BY id")
+
+    migrate(staffed)
+
+    assert found(staffed, "SELECT id, name FROM people ORDER BY id") == [(2, "grace"), (3, "emmy")]
+    assert found(staffed, "SELECT * FROM person_roles ORDER BY 1") == [(2, "advisor"), (3, "registrar")]
+    assert found(staffed, "SELECT * FROM advisees ORDER BY 1, 2") == [(2, 1), (2, 2)]
+    assert found(staffed, "SELECT id, subject, person_id, student_id FROM accounts ORDER BY id") == [
+        (1, "ada", None, 1),
+        (2, "grace", 2, None),
+        (3, "emmy", 3, None),
+    ]
+    assert found(staffed, "SELECT id, created_at FROM accounts ORDER BY id") == made
+    assert found(staffed, "SELECT created_at FROM people ORDER BY id") == [(each[1],) for each in made[1:]]
+    assert anatomy(staffed) == anatomy(database)
+
+
+def test_a_new_person_never_gets_the_number_of_an_old_account(staffed: URL) -> None:
+    migrate(staffed)
+
+    run(staffed, "INSERT INTO people (name) VALUES ('New')")
+    run(staffed, "INSERT INTO accounts (issuer, subject, student_id) VALUES ('i', 'new', 2)")
+
+    # 4 was deleted, and the ledger may name it.
+    assert found(staffed, "SELECT max(id) FROM people") == [(5,)]
+    assert found(staffed, "SELECT max(id) FROM accounts") == [(5,)]
+
+
+def test_an_account_belongs_to_a_person_or_to_a_student(staffed: URL) -> None:
+    migrate(staffed)
+
+    for owner in ("NULL, NULL", "2, 1"):
+        with pytest.raises(IntegrityError, match="person_or_student"):
+            run(staffed, f"INSERT INTO accounts (issuer, subject, person_id, student_id) VALUES ('i', 'new', {owner})")
+
+
+def test_people_become_accounts_with_one_role_again(staffed: URL, databases: Databases) -> None:
+    migrate(staffed)
+    run(
+        staffed,
+        "INSERT INTO person_roles VALUES (2, 'registrar')",
+        "INSERT INTO people (name) VALUES ('Nobody')",
+        "INSERT INTO accounts (issuer, subject, person_id) VALUES ('i', 'emmy2', 3), ('i', 'nobody', 5)",
+    )
+
+    downgrade(staffed, "0008")
+
+    assert found(staffed, "SELECT id, subject, role, student_id FROM accounts ORDER BY id") == [
+        (2, "grace", "registrar", None),
+        (3, "emmy", "registrar", None),
+        (7, "ada", "student", 1),
+        (8, "emmy2", "registrar", None),
+    ]
+    assert found(staffed, "SELECT * FROM advisees ORDER BY 1, 2") == [(2, 1), (2, 2)]
+    before = databases.empty()
+    migrate(before, "0008")
+    assert anatomy(staffed) == anatomy(before)
+    databases.drop(before)
+
+    migrate(staffed)  # and there again
+    assert found(staffed, "SELECT id, name FROM people ORDER BY id") == [(2, "grace"), (3, "emmy"), (8, "emmy2")]

@@ -25,7 +25,8 @@ INSERTS = {
         " VALUES ({}, '2026-01-01 00:00:00.000000', 1, 1, 'enrolled', 'import{}')"
     ),
     "api_keys": "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p{}', 'd', 'admin')",
-    "accounts": "INSERT INTO accounts (id, issuer, subject, role) VALUES ({}, 'i', 's{}', 'advisor')",
+    "accounts": "INSERT INTO accounts (id, issuer, subject, student_id) SELECT {}, 'i', 's{}', min(id) FROM students",
+    "people": "INSERT INTO people (id, name) VALUES ({}, 'Ada {}')",
 }
 
 
@@ -40,6 +41,8 @@ def imported(backend: str, sql: Any) -> Callable[[str, int], None]:
     """Inserts rows with the ids up to `last`, as an import does, and leaves the sequence where it was."""
 
     def insert(table: str, last: int) -> None:
+        if table == "accounts":
+            sql("INSERT INTO students (name) SELECT 'Ada' WHERE NOT EXISTS (SELECT 1 FROM students)")
         with_ids = sql(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0]
         for number in range(with_ids + 1, last + 1):
             sql(INSERTS[table].format(number, number))

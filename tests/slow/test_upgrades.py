@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import URL, Connection, inspect, text
 
-from course_management import cli, server
+from course_management import cli
 from course_management.database import SCHEMA_REVISION, migrations
+from course_management.server import serving
 
 from ..contract import ContractClient
 from ..database.test_migrations import anatomy, connect
@@ -93,6 +94,10 @@ ROWS: dict[str, list[str]] = {
 """Statements for a database at the schema of that revision."""
 
 
+MOVED = {("accounts", "role"), ("advisees", "account_id")}
+"""Columns whose content 0009 moves to other tables; a test of its own says where to."""
+
+
 def contents(connection: Connection, columns: dict[str, list[str]]) -> dict[str, list[Any]]:
     """Return all rows of these columns of these tables, sorted."""
     return {
@@ -105,7 +110,11 @@ def columns(connection: Connection) -> dict[str, list[str]]:
     """Return the columns of all tables, except for those that the migrations themselves write."""
     found = inspect(connection)
     return {
-        table: [column["name"] for column in found.get_columns(table) if column["name"] != "last_event_at"]
+        table: [
+            column["name"]
+            for column in found.get_columns(table)
+            if column["name"] != "last_event_at" and (table, column["name"]) not in MOVED
+        ]
         for table in found.get_table_names()
         if table not in {"alembic_version", "schema_compatibility"}
     }
@@ -226,7 +235,7 @@ def test_every_command_says_what_to_run_on_an_older_schema(
 ) -> None:
     migrate(old, revision)
     sentence = f"is at migration {revision}, and this version needs {SCHEMA_REVISION}: run `course-management migrate`"
-    monkeypatch.setattr(server, "serve", lambda _: None)
+    monkeypatch.setattr(serving, "serve", lambda *_: None)
 
     for command in COMMANDS:
         result = run(*command)
@@ -258,7 +267,7 @@ def test_a_server_on_an_older_schema_answers_503_and_recovers_by_a_migration(
 def test_a_missing_column_is_503_only_while_the_schema_is_another_one(
     old: URL, make_app: Callable[..., Flask], run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "serve", lambda _: None)
+    monkeypatch.setattr(serving, "serve", lambda *_: None)
     migrate(old)
     client = make_app().test_client()
     with connect(old).begin() as connection:

@@ -10,6 +10,7 @@ import click
 
 from ..access import people as accounts
 from ..config import ConfigurationError, Settings
+from ..database import AnyRow
 from .service import service
 
 
@@ -48,10 +49,11 @@ def student(issuer: str, subject: str, student: int) -> None:
 
 @people.command()
 @click.option("--role", required=True, type=click.Choice(["advisor", "registrar"]))
+@click.option("--name", help="The name of a new person; default: the subject.")
 @_of_issuer
-def staff(issuer: str, subject: str, role: str) -> None:
-    """Say that a subject is an advisor or a registrar."""
-    accounts.appoint(issuer, subject, role)
+def staff(issuer: str, subject: str, role: str, name: str | None) -> None:
+    """Give a subject a role. A person may have both roles; a new subject becomes a new person."""
+    accounts.appoint(issuer, subject, role, name)
     click.echo(f"{subject} is {role}.")
 
 
@@ -84,5 +86,10 @@ def list_people() -> None:
     """Show all accounts."""
     with service("warning"):
         for each in accounts.everybody():
-            what = {"student": f"student {each.student_id}", "advisor": f"advisor of {each.advised}"}
-            click.echo(f"{each.subject}  {what.get(each.role, each.role)}  {each.issuer}")
+            click.echo(f"{each.subject}  {_what(each)}  {each.issuer}")
+
+
+def _what(account: AnyRow) -> str:
+    if account.role is None:
+        return f"student {account.student_id}" if account.student_id else f"person {account.person_id}"
+    return f"advisor of {account.advised}" if account.role == "advisor" else str(account.role)

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from ..database import Base
 from . import triggers
-from .access import Account, Advisee, ApiKey, accounts, advisees, keys
+from .access import ApiKey, keys
 from .courses import Course, courses
 from .enrollments import (
     ENROLLED,
@@ -24,11 +24,27 @@ from .enrollments import (
 )
 from .ledger import EnrollmentEvent, events
 from .operations import Lease, SchemaCompatibility, leases
+from .people import (
+    ADVISOR,
+    REGISTRAR,
+    ROLES,
+    Account,
+    Advisee,
+    Person,
+    PersonRole,
+    accounts,
+    advisees,
+    people,
+    person_roles,
+)
 from .students import Student, students
 
 __all__ = [
+    "ADVISOR",
     "ENROLLED",
     "HELD",
+    "REGISTRAR",
+    "ROLES",
     "STATUSES",
     "UNENROLLED",
     "WAITLISTED",
@@ -38,6 +54,8 @@ __all__ = [
     "Course",
     "EnrollmentEvent",
     "Lease",
+    "Person",
+    "PersonRole",
     "SchemaCompatibility",
     "Student",
     "StudentCourses",
@@ -49,6 +67,8 @@ __all__ = [
     "is_held",
     "keys",
     "leases",
+    "people",
+    "person_roles",
     "queue_position",
     "students",
 ]

@@ -1,0 +1,121 @@
+"""People with several roles and accounts, and people who are students as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from course_management.access import people
+from course_management.access.callers import Person
+from course_management.database import writing
+from course_management.models import Account
+from course_management.models import Person as Employee
+
+from .issuer import LocalIssuer
+
+Make = Callable[..., int]
+ISSUER = "https://login.example.edu"
+
+
+@pytest.fixture
+def context(app: Flask) -> Any:
+    with app.app_context():
+        yield
+
+
+@pytest.mark.usefixtures("context")
+def test_a_person_has_all_its_roles_and_is_named_by_the_strongest(student: Make) -> None:
+    ada = student()
+    people.appoint(ISSUER, "grace", "advisor")
+    people.advise(ISSUER, "grace", ada)
+    assert people.find(ISSUER, "grace") == Person("advisor:1", frozenset(["advisor"]), None, frozenset([ada]))
+
+    people.appoint(ISSUER, "grace", "registrar")
+
+    assert people.find(ISSUER, "grace") == Person(
+        "registrar:1", frozenset(["advisor", "registrar"]), None, frozenset([ada])
+    )
+    with pytest.raises(people.NotPossible, match="is registrar already"):
+        people.appoint(ISSUER, "grace", "registrar")
+
+
+@pytest.mark.usefixtures("context")
+def test_a_person_can_be_a_student_as_well(student: Make) -> None:
+    ada, alan = student(), student()
+    people.appoint(ISSUER, "grace", "advisor")
+
+    people.link_student(ISSUER, "grace", ada)
+
+    assert people.find(ISSUER, "grace") == Person("advisor:1", frozenset(["advisor"]), ada)
+    with pytest.raises(people.NotPossible, match=f"student {ada} already"):
+        people.link_student(ISSUER, "grace", alan)
+    people.appoint(ISSUER, "emmy", "advisor")
+    with pytest.raises(people.NotPossible, match="another person"):
+        people.link_student(ISSUER, "emmy", ada)
+    with pytest.raises(people.NotPossible, match="no student 4711"):
+        people.link_student(ISSUER, "emmy", 4711)
+
+
+@pytest.mark.usefixtures("context")
+def test_the_account_of_a_student_gets_no_role(student: Make) -> None:
+    people.link_student(ISSUER, "ada", student())
+
+    with pytest.raises(people.NotPossible, match="account of a student"):
+        people.appoint(ISSUER, "ada", "registrar")
+
+
+@pytest.mark.usefixtures("context")
+def test_several_accounts_are_the_same_person_until_the_last_is_removed(sql: Any) -> None:
+    with writing() as session:
+        session.add(
+            Employee(
+                name="Grace Hopper",
+                roles=["registrar"],
+                accounts=[Account(issuer=ISSUER, subject="grace"), Account(issuer=ISSUER, subject="hopper")],
+            )
+        )
+
+    assert (
+        people.find(ISSUER, "grace") == people.find(ISSUER, "hopper") == Person("registrar:1", frozenset(["registrar"]))
+    )
+    assert people.remove(ISSUER, "grace")
+    assert people.find(ISSUER, "grace") is None
+    assert people.find(ISSUER, "hopper") is not None
+    assert people.remove(ISSUER, "hopper")
+    assert [sql(f"SELECT count(*) FROM {table}") for table in ("people", "person_roles")] == [[(0,)], [(0,)]]
+
+
+@pytest.mark.usefixtures("context")
+def test_a_person_whose_student_is_deleted_stays(student: Make, client: FlaskClient) -> None:
+    ada = student()
+    people.appoint(ISSUER, "grace", "advisor")
+    people.link_student(ISSUER, "grace", ada)
+
+    assert client.delete(f"/students/{ada}").status_code == 204
+
+    assert people.find(ISSUER, "grace") == Person("advisor:1", frozenset(["advisor"]))
+
+
+def test_an_advisor_who_is_a_student_enrolls_itself_and_its_advisees_and_nobody_else(
+    app: Flask, stranger: FlaskClient, session_issuer: LocalIssuer, student: Make, course: Make, sql: Any
+) -> None:
+    itself, advised, other, wanted = student(), student(), student(), course()
+    with app.app_context():
+        people.appoint(session_issuer.name, "grace", "advisor")
+        people.link_student(session_issuer.name, "grace", itself)
+        people.advise(session_issuer.name, "grace", advised)
+    headers = {"Authorization": f"Bearer {session_issuer.token('grace')}"}
+
+    def enroll(number: int) -> int:
+        path = f"/students/{number}/enroll"
+        return stranger.post(path, json={"course_id": wanted}, headers=headers).status_code
+
+    assert [enroll(each) for each in (itself, advised, other)] == [201, 201, 404]
+    assert sql("SELECT DISTINCT actor FROM enrollment_events") == [("advisor:1",)]
+    # It sees itself, so what it may not do there is forbidden, and not hidden.
+    assert stranger.patch(f"/students/{itself}", json={"name": "G"}, headers=headers).status_code == 403
+    assert stranger.patch(f"/students/{other}", json={"name": "G"}, headers=headers).status_code == 404
