@@ -24,14 +24,14 @@ quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and the tests on 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --quick --numprocesses=auto --maxprocesses=4 $(ARGS)
+	$(BIN)/pytest --quick --numprocesses=auto --maxprocesses=4 --dist=worksteal $(ARGS)
 
 test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and PostgreSQL
 	@echo "Running the checks: about five minutes on two idle cores, longer on a busy machine ..."
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py,*/api/gate.py,*/api/limits.py' --fail-under=100
 
 test-slow: $(VENV)/test.stamp ## Run the tests that need minutes, processes or new environments (package index needed; ARGS=-k NAME)
