@@ -36,7 +36,7 @@ def test_a_character_without_a_shape_is_invalid(refused: Refused, path: str, fie
 @with_fields
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "\u3000", "\u200d \u200c", "\ufe0f", "\u0301x", "\ufe0f\u0301x", 1, None, ["tattle"], {"a": "tattle"}],
+    ["", " ", "\u3000", "\u200d \u200c", "\ufe0f", "\u0301x", "\ufe0f\u0301x", 1, ["tattle"], {"a": "tattle"}],
     ids=ascii,
 )
 def test_what_shows_nothing_or_is_no_text_is_invalid(refused: Refused, path: str, field: str, text: Any) -> None:

@@ -215,8 +215,8 @@ def test_ids_in_paths_have_bounds(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("operation_id", "names"),
     [
-        ("list_students", {"limit", "after", "email"}),
-        ("list_courses", {"limit", "after", "code"}),
+        ("list_students", {"limit", "after", "email", "external_id", "q"}),
+        ("list_courses", {"limit", "after", "code", "external_id", "q"}),
         ("get_roster", {"limit", "after", "status", "as_of"}),
         ("list_student_courses", {"status", "If-None-Match"}),
         ("replace_enrollments", {"dry_run", "If-Match"}),

@@ -56,8 +56,8 @@ class ResourceRoutes:
         self._facts = schema.facts()
         self._table = cast("Table", resource.model.__table__)
         self._columns = [name for name in schema.shown() if name in self._table.c]
-        self._blueprint, self._singular, self._plural = blueprint, singular, blueprint.name
-        self._all, self._one = f"/{self._plural}", f"/{self._plural}/<id:{singular}_id>"
+        self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
+        self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
     def register(self, change: View | None = None, changed: Answer | None = None) -> None:
         """Register all five. Where a change does more, a subject passes its own view and what that returns."""
@@ -148,16 +148,16 @@ class ResourceRoutes:
         example = {"items": [self.schema.example()], "next": None}
         self._blueprint.add(
             Endpoint(
-                name=f"list_{self._plural}",
-                documentation=f"List the {self._plural}, by id.",
+                name=f"list_{self.plural}",
+                documentation=f"List the {self.plural}, by id.",
                 method="GET",
                 rule=self._all,
                 view=self.list,
                 access=self.access.list,
                 declared=Declaration(
-                    query=self.schema.query(self._plural)(),
+                    query=self.schema.query(self.plural)(),
                     answers=[
-                        Answer(200, page_of(self._plural.capitalize(), self.schema.response()), example, ("Link",))
+                        Answer(200, page_of(self.plural.capitalize(), self.schema.response()), example, ("Link",))
                     ],
                 ),
             )

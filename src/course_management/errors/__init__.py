@@ -12,7 +12,7 @@ service     the service cannot carry it out
 """
 
 from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
-from .base import Conflict, Explained, Problem, Reason, catalog
+from .base import Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
 from .courses import (
     CapacityBelowEnrollment,
     CodeTaken,
@@ -50,6 +50,7 @@ __all__ = [
     "EmailTaken",
     "EnrollmentRefused",
     "Explained",
+    "ExternalIdTaken",
     "Forbidden",
     "HeadersTooLarge",
     "InternalError",

@@ -46,6 +46,13 @@ class Conflict(Problem):
     status = 409
 
 
+class ExternalIdTaken(Conflict):
+    code, title = "external_id_taken", "External id taken"
+    meaning = "Another row of this resource has this external_id."
+    remedy = "Use another external_id, or the row that has it: `existing_id`, for callers that may read the resource."
+    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
+
+
 class Reason(Explained):
     """Why a student cannot enroll in one course. `facts` are the figures behind it, members of the reason."""
 

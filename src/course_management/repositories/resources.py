@@ -6,10 +6,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, Integer, Table, bindparam, select
+from sqlalchemy import Executable, Integer, Select, Table, bindparam, select
 
-from ..database import AnyRow, autocommit
+from ..database import AnyRow, autocommit, reading
 from ..database.types import Id
+from ..models.search import contains_words
 
 
 def find(table: Table, columns: Sequence[str], number: int) -> AnyRow | None:
@@ -19,9 +20,17 @@ def find(table: Table, columns: Sequence[str], number: int) -> AnyRow | None:
 
 
 def page(table: Table, columns: Sequence[str], after: int, limit: int, filters: Mapping[str, Any]) -> Sequence[AnyRow]:
-    """Return these columns of up to `limit` rows, by id from above `after`; only rows with the values of `filters`."""
-    statement = _page(table, tuple(columns), tuple(filters))
-    return autocommit(statement, {"after": after, "limit": limit, **filters})
+    """Return these columns of up to `limit` rows, by id from above `after`; only rows with the values of `filters`.
+
+    The filter `q` selects rows that contain all of its words.
+    """
+    equal = {name: value for name, value in filters.items() if name != "q"}
+    statement = _page(table, tuple(columns), tuple(equal))
+    values = {"after": after, "limit": limit, **equal}
+    if "q" not in filters:
+        return autocommit(statement, values)
+    with reading() as session:  # a statement for each number of words is none that `autocommit` could keep
+        return session.execute(statement.where(contains_words(table.c.search_text, filters["q"])), values).all()
 
 
 def id_of(table: Table, column: str, value: Any) -> int | None:
@@ -36,7 +45,7 @@ def _one(table: Table, columns: tuple[str, ...]) -> Executable:
 
 
 @functools.cache
-def _page(table: Table, columns: tuple[str, ...], filters: tuple[str, ...]) -> Executable:
+def _page(table: Table, columns: tuple[str, ...], filters: tuple[str, ...]) -> Select[Any]:
     return (
         select(*(table.c[name] for name in columns))
         .where(

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from ..http.pagination import PageQuery
 from ..models import ENROLLED, STATUSES, WAITLISTED
-from .fields import Instant, StrictInteger, Text
+from .fields import ExternalId, Instant, StrictInteger, Text
 from .ledger import LedgerLine
 from .resources import ResourceSchema, page_of
 from .response_fields import MOMENT, Moment, ResponseId, Whole, Word
@@ -24,10 +24,13 @@ def _seats_available(course: Any) -> int | None:
 class CourseSchema(ResourceSchema):
     """A course and its counters. A capacity of null means no limit."""
 
+    searched = "words of the code and the title"
+
     code = Text(50, required=True, metadata={"example": "CS101", "filter": True})
     title = Text(200, joiners=True, required=True, metadata={"example": "Programming"})
     capacity = StrictInteger(0, MAX_LIMIT, allow_none=True, load_default=None, metadata={"example": 30})
     waitlist_capacity = StrictInteger(0, MAX_LIMIT, allow_none=True, load_default=0, metadata={"example": 10})
+    external_id = ExternalId()
     seats_taken = fields.Integer(dump_only=True, metadata={"example": 12})
     seats_available = fields.Function(
         _seats_available, dump_only=True, metadata={"type": ["integer", "null"], "example": 18}

@@ -120,3 +120,15 @@ class Email(Text):
     def normalize(self, text: str) -> str:
         """Return the canonical form of an address. Raises `ValueError` with a sentence."""
         return canonical_address(super().normalize(text))
+
+
+class ExternalId(Text):
+    """The id of a row in the system that it came from."""
+
+    def __init__(self) -> None:
+        metadata = {
+            "description": "The id in the system that the data came from.",
+            "example": "sis-4711",
+            "filter": True,
+        }
+        super().__init__(255, allow_none=True, load_default=None, metadata=metadata)

@@ -11,11 +11,12 @@ import copy
 import functools
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
 
 from ..http.pagination import PageQuery
+from .fields import Text
 from .response_fields import MOMENT, Word
 
 
@@ -24,24 +25,35 @@ class ResourceSchema(Schema):
 
     id = fields.Integer(dump_only=True, metadata={"format": "int64", "example": 1})
     created_at = fields.DateTime(dump_only=True, metadata={"example": MOMENT})
+    updated_at = fields.DateTime(
+        dump_only=True, metadata={"example": MOMENT, "description": "The last change of what clients set."}
+    )
+
+    searched: ClassVar[str] = ""
+    """What `q` searches; empty: the list cannot be searched."""
+
+    @classmethod
+    def fields_of(cls) -> dict[str, fields.Field[Any]]:
+        """Return the fields by name."""
+        return cls._declared_fields
 
     @classmethod
     @functools.cache
     def settable(cls) -> tuple[str, ...]:
         """Return the names of the fields that clients set."""
-        return tuple(name for name, field in cls._declared_fields.items() if not field.dump_only)
+        return tuple(name for name, field in cls.fields_of().items() if not field.dump_only)
 
     @classmethod
     @functools.cache
     def shown(cls) -> tuple[str, ...]:
         """Return the names of all fields of a response: the id, what clients set, and the rest."""
-        rest = [name for name, field in cls._declared_fields.items() if field.dump_only and name != "id"]
+        rest = [name for name, field in cls.fields_of().items() if field.dump_only and name != "id"]
         return ("id", *cls.settable(), *sorted(rest, key=lambda name: name.endswith("_at")))
 
     @classmethod
     def writer(cls) -> Callable[[Any], dict[str, Any]]:
         """Return a function that writes a row as `dump` does: generated once, it takes a thirtieth of the time."""
-        pairs = [(name, _getter(name, cls._declared_fields[name])) for name in cls.shown()]
+        pairs = [(name, _getter(name, cls.fields_of()[name])) for name in cls.shown()]
         return lambda row: {name: get(row) for name, get in pairs}
 
     @classmethod
@@ -60,7 +72,7 @@ class ResourceSchema(Schema):
     @functools.cache
     def response(cls) -> type[Schema]:
         """Return the schema of a response, in which every field is there."""
-        found = {name: copy.deepcopy(cls._declared_fields[name]) for name in cls.shown()}
+        found = {name: copy.deepcopy(cls.fields_of()[name]) for name in cls.shown()}
         for field in found.values():
             field.required, field.dump_only, field.load_default = True, False, missing
         return type(cls.__name__.removesuffix("Schema"), (Schema,), {"__doc__": cls.__doc__, **found})
@@ -68,8 +80,13 @@ class ResourceSchema(Schema):
     @classmethod
     def query(cls, plural: str) -> type[PageQuery]:
         """Return the schema of the query of the list."""
-        filters = {}
-        for name, declared in cls._declared_fields.items():
+        filters: dict[str, Any] = {}
+        if cls.searched:
+            filters["q"] = Text(
+                100,
+                metadata={"description": f"Only rows that contain all of these {cls.searched}.", "examples": ["ada"]},
+            )
+        for name, declared in cls.fields_of().items():
             if declared.metadata.get("filter"):
                 field = filters[name] = copy.deepcopy(declared)
                 field.required, field.allow_none, field.load_default = False, False, missing
@@ -81,18 +98,18 @@ class ResourceSchema(Schema):
     @classmethod
     def example(cls, **changes: Any) -> dict[str, Any]:
         """Return an example of a response."""
-        return {name: cls._declared_fields[name].metadata["example"] for name in cls.shown()} | changes
+        return {name: cls.fields_of()[name].metadata["example"] for name in cls.shown()} | changes
 
     @classmethod
     def body_example(cls) -> dict[str, Any]:
         """Return an example of the body of POST."""
-        return {name: cls._declared_fields[name].metadata["example"] for name in cls.settable()}
+        return {name: cls.fields_of()[name].metadata["example"] for name in cls.settable()}
 
     @classmethod
     def change_example(cls) -> dict[str, Any]:
         """Return an example of the body of PATCH."""
         last = cls.settable()[-1]
-        return {last: cls._declared_fields[last].metadata["example"]}
+        return {last: cls.fields_of()[last].metadata["example"]}
 
 
 def page_of(name: str, item: type[Schema]) -> type[Schema]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fields import Email, Text
+from .fields import Email, ExternalId, Text
 from .ledger import LedgerLine
 from .resources import ResourceSchema, page_of
 from .response_fields import ResponseId
@@ -11,15 +11,19 @@ from .response_fields import ResponseId
 class StudentSchema(ResourceSchema):
     """A student."""
 
+    searched = "words of the name and the e-mail address"
+
     name = Text(200, joiners=True, required=True, metadata={"example": "Ada Lovelace"})
     email = Email(
-        required=True,
+        allow_none=True,
+        load_default=None,
         metadata={
             "example": "ada@example.edu",
             "filter": True,
             "description": "Upper and lower case count as the same; in a query, + is written %2B.",
         },
     )
+    external_id = ExternalId()
 
 
 class StudentEvent(LedgerLine):

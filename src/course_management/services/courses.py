@@ -15,6 +15,7 @@ from ..errors import (
     CodeTaken,
     CourseHasEnrollments,
     CourseNotFound,
+    ExternalIdTaken,
     WaitlistCapacityBelowWaiting,
 )
 from ..models import Course
@@ -25,7 +26,7 @@ from .resources import Resource
 COURSES = Resource(
     model=Course,
     not_found=CourseNotFound,
-    taken={"code": CodeTaken},
+    taken={"code": CodeTaken, "external_id": ExternalIdTaken},
     refusals={
         "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
         "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
