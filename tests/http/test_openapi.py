@@ -22,8 +22,8 @@ from course_management.database.types import MAX_ID
 from course_management.errors import Problem, catalog
 from course_management.http import assets
 
-from .contract import resolved
-from .databases import migrate
+from ..contract import resolved
+from ..databases import migrate
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 # For people, and the document itself: the only addresses that are not in it.

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
 
-from .spies import watched
+from ..spies import watched
 
 Make = Callable[..., int]
 

@@ -17,8 +17,8 @@ from sqlalchemy import URL
 from course_management import checks, cli, create_app
 from course_management.config import Settings
 
-from .certificates import certificate
-from .databases import PATIENCE_S
+from ..certificates import certificate
+from ..databases import PATIENCE_S
 
 NAME = "db.example.edu"
 COMMANDS = (["status"], ["check"], ["migrate"], ["verify"], ["keys", "list"])

@@ -14,7 +14,7 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from .conftest import wait_until_blocked
+from ..conftest import wait_until_blocked
 
 Make = Callable[..., int]
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from .databases import PATIENCE_S
+from ..databases import PATIENCE_S, ROOT
 
-PATH = Path(__file__).parent.parent / "benchmarks" / "replay.py"
+PATH = ROOT / "benchmarks" / "replay.py"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 

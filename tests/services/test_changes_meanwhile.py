@@ -17,7 +17,7 @@ from course_management.errors import CourseNotFound
 from course_management.services import enrollment
 from course_management.services.enrollment import decisions, enrolling, promotion, replacing
 
-from .conftest import wait_until_blocked
+from ..conftest import wait_until_blocked
 
 Make = Callable[..., int]
 

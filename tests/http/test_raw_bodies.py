@@ -18,7 +18,7 @@ from course_management.api import documents
 from course_management.database import db
 from course_management.http.endpoints import Endpoints, answer, raw_body
 
-from .databases import migrate
+from ..databases import migrate
 
 TABLE = b"a,b\r\n1,2\r\n"
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from course_management.context import RequestContext
 from course_management.services import enrollment
 
-from .conftest import wait_until_blocked
+from ..conftest import wait_until_blocked
 
 Make = Callable[..., int]
 TOGETHER = 16
