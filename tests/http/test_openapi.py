@@ -117,6 +117,17 @@ def test_responses_may_gain_members_and_bodies_may_not(document: dict[str, Any])
     assert "enum" not in str(document["components"]["schemas"]).replace("x-extensible-enum", "")
 
 
+def test_a_client_sends_only_what_it_was_given(document: dict[str, Any]) -> None:
+    """Generated clients send defaults: a PATCH of the title would reset the waitlist to its default."""
+    schemas = document["components"]["schemas"]
+
+    defaults = [name for name, each in schemas.items() if "'default':" in str(each)]
+
+    assert defaults == []
+    assert schemas["NewCourse"]["properties"]["waitlist_capacity"]["description"] == "Default: 0."
+    assert "description" not in schemas["CourseChange"]["properties"]["waitlist_capacity"]
+
+
 def test_every_id_is_an_int64(document: dict[str, Any]) -> None:
     for schema, found in document["components"]["schemas"].items():
         for name, each in found.get("properties", {}).items():
@@ -150,6 +161,14 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(document: dict[str,
     assert all(operation["summary"].strip() for _, operation in found)
     assert all("`" not in operation["summary"] for _, operation in found), "a summary is shown as it is"
     assert len({operation["operationId"] for _, operation in found}) == len(found)
+
+
+def test_no_description_is_indented(document: dict[str, Any]) -> None:
+    """Four spaces make a block of code in Markdown."""
+    found = [operation["description"] for _, operation in operations(document) if "description" in operation]
+
+    assert found
+    assert [each for each in found if re.search("^ ", each, re.MULTILINE)] == []
 
 
 def test_every_body_and_every_answer_has_an_example_that_is_valid(document: dict[str, Any]) -> None:

@@ -119,7 +119,7 @@ def replace_enrollments(
 
 
 @endpoints.declare("DELETE", "/students/<id:student_id>/unenroll", WRITE, StudentNotFound, CourseNotFound)
-@body(schemas.CoursesBody, {"course_ids": [1, 2]}, required=False)
+@body(schemas.UnenrollBody, {"course_ids": [1, 2]}, required=False)
 @query(schemas.UnenrollQuery)
 @answer(
     200,

@@ -6,6 +6,8 @@ No schema of a response is closed, so that a later release may add fields and co
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -111,12 +113,14 @@ class Document:
         """Return the document."""
         found: dict[str, Any] = self._spec.to_dict()
         _name_types(found["components"]["schemas"])
-        _open_responses(found)
+        bodies = _names_of_bodies(found)
+        _open_responses(found, bodies)
+        _describe_defaults(found, bodies)
         return found
 
     def _operation(self, tag: str, endpoint: Endpoint) -> dict[str, Any]:
         declared = endpoint.declared
-        summary, _, description = endpoint.documentation.strip().partition("\n\n")
+        summary, _, description = inspect.cleandoc(endpoint.documentation).partition("\n\n")
         query = [] if declared.query is None else [{"in": "query", "schema": declared.query}]
         operation: dict[str, Any] = {
             "operationId": endpoint.name,
@@ -130,7 +134,7 @@ class Document:
             "security": [{"bearer": [endpoint.access.scope]}] if endpoint.access.scope else [],
         }
         if description:
-            operation["description"] = re.sub(r"\n +", "\n", description)
+            operation["description"] = description
         if declared.body:
             operation["requestBody"] = _request_body(declared.body)
         return operation
@@ -175,18 +179,31 @@ def _name_types(schemas: dict[str, Any]) -> None:
                 schema["properties"][name] = {"anyOf": [reference, {"type": "null"}]} if is_nullable else reference
 
 
-def _open_responses(document: dict[str, Any]) -> None:
+def _open_responses(document: dict[str, Any], bodies: set[str]) -> None:
     """Let responses have further members: only the schemas of bodies stay closed."""
+    for name, schema in document["components"]["schemas"].items():
+        if name not in bodies:
+            schema.pop("additionalProperties", None)
+
+
+def _describe_defaults(document: dict[str, Any], bodies: set[str]) -> None:
+    """Write the defaults in bodies as text: generated clients would send them, or require their fields."""
+    for name in bodies:
+        for found in document["components"]["schemas"][name]["properties"].values():
+            if "default" in found:
+                default = f"Default: {json.dumps(found.pop('default'))}."
+                found["description"] = " ".join(filter(None, [found.get("description"), default]))
+
+
+def _names_of_bodies(document: dict[str, Any]) -> set[str]:
+    """Return the names of the schemas that bodies of requests have."""
     bodies = [
         operation.get("requestBody")
         for path in document["paths"].values()
         for operation in path.values()
         if isinstance(operation, dict)
     ]
-    closed = set(re.findall("#/components/schemas/(\\w+)", str(bodies)))
-    for name, schema in document["components"]["schemas"].items():
-        if name not in closed:
-            schema.pop("additionalProperties", None)
+    return set(re.findall("#/components/schemas/(\\w+)", str(bodies)))
 
 
 def _component_name(schema: Any) -> str:

@@ -77,6 +77,10 @@ class EnrollBody(CoursesBody):
     waitlist = StrictBoolean(load_default=False)
 
 
+class UnenrollBody(CoursesBody):
+    """The courses to unenroll from."""
+
+
 class ReplaceBody(Schema):
     """The courses that the student is enrolled in or waitlisted for afterwards, exactly."""
 

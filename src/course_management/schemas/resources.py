@@ -66,7 +66,11 @@ class ResourceSchema(Schema):
     def body(cls, *, partial: bool = False) -> Schema:
         """Return the schema of the body of POST or, with `partial`, of PATCH."""
         only_shown = [name for name in cls.shown() if name not in cls.settable()]
-        return cls(partial=partial or None, exclude=only_shown)
+        body = cls(partial=partial or None, exclude=only_shown)
+        if partial:
+            for field in body.fields.values():
+                field.load_default = missing  # a field that is not sent keeps its value, also in the OpenAPI document
+        return body
 
     @classmethod
     @functools.cache
