@@ -84,9 +84,9 @@ def check(access: Access, caller: Caller | None, student_id: int | None) -> None
 def _permits(access: Access, person: Person, student_id: int | None) -> bool:
     if access.everybody or REGISTRAR in person.roles:
         return True
-    return student_id is not None and (
-        (access.student and student_id == person.student_id) or (access.advisor and student_id in person.advisees)
-    )
+    is_student = student_id is not None and student_id == person.student_id
+    is_advisor = student_id in person.advisees and ADVISOR in person.roles
+    return (access.student and is_student) or (access.advisor and is_advisor)
 
 
 def permits(access: Access, caller: object) -> bool:

@@ -17,7 +17,7 @@ from ..http.pagination import Page, PageQuery
 from ..http.responses import IfMatch, reply
 from ..repositories import courses as repository
 from ..repositories import enrollments
-from ..repositories.past_rosters import past_roster
+from ..repositories.past_rosters import past_roster, past_roster_by_name
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.ledger import EXAMPLE
 from ..schemas.response_fields import MOMENT
@@ -71,14 +71,23 @@ routes.register(
 @query(RosterQuery)
 @answer(200, Roster, {"items": [ON_ROSTER], "next": None}, headers=("Link",))
 def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
-    """List the students of a course, by student id.
+    """List the students of a course, by student id or by name.
 
-    `status=waitlisted` lists its waitlist instead, by position; `as_of` lists the roster of that time, from the
-    ledger.
+    `status=waitlisted` lists its waitlist instead, by position or by name; `as_of` lists the roster of that time, from
+    the ledger.
     """
-    status = query["status"]
-    if "as_of" in query:
-        past = past_roster(course_id, status, query["as_of"], (page.after(), page.shown), page.limit)
+    status, as_of, by_name = query["status"], query.get("as_of"), query["sort"] == "name"
+    if by_name:
+        name = "" if page.key is None else repository.student_name(page.key) or ""
+        after = name, page.after(text=name)
+        rows = (
+            repository.roster_by_name(course_id, status, after, page.limit + 1)
+            if as_of is None
+            else past_roster_by_name(course_id, status, as_of, after, page.limit + 1)
+        )
+        return page.reply(rows, lambda row: int(row.student_id), roster_item, lambda row: row.name or "")
+    if as_of:
+        past = past_roster(course_id, status, as_of, (page.after(), page.shown), page.limit)
         return page.reply_ending(past.rows, past.following, roster_item)
     rows = repository.roster(course_id, status, page.after(-1), page.limit + 1)  # queue numbers begin at 0
     return page.reply(rows, lambda row: int(row.key), roster_item)

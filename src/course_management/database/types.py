@@ -83,6 +83,19 @@ def _among(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
     return f"{column} = ANY ({ids})"
 
 
+class by_code_point(FunctionElement[str]):  # noqa: N801 - reads as SQLAlchemy's own functions do
+    """A text in the order of its code points, as SQLite compares; PostgreSQL would sort by a language."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(by_code_point)
+def _by_code_point(element: by_code_point, compiler: SQLCompiler, **kwargs: Any) -> str:
+    (text,) = (compiler.process(each, **kwargs) for each in element.clauses)
+    return text if compiler.dialect.name == "sqlite" else f'{text} COLLATE "C"'
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, aware on both databases. SQLite keeps it without a zone; this puts the zone back."""
 

@@ -16,6 +16,7 @@ from ..schemas.fields import QueryInteger
 from .mistakes import validation_failed
 from .responses import reply
 
+WRONG_CURSOR = "Must be the `next` of a page of this list, with the same filters. Begin the list again."
 SEAL_BYTES = 7
 """With the 8 of its key they make base64 without padding."""
 
@@ -48,44 +49,64 @@ class Page:
         self._path, self._arguments = path, arguments
         filters = sorted((name, str(value)) for name, value in query.items() if name not in {"limit", "after"})
         self._scope = f"{path}?{urlencode(filters)}"
+        self._cursor: str | None = query.get("after")
         self.limit: int = query["limit"]
-        self.key, self.shown = self._decode(query.get("after"))
+        self.key, self.shown = _decode(self._cursor)
         """The last key of the page before (None: this is the first page), and how many items came until then."""
 
-    def after(self, first: int = 0) -> int:
-        """Return the key behind which the page starts: that of the cursor, or `first`."""
-        return first if self.key is None else self.key
+    def after(self, first: int = 0, *, text: str = "") -> int:
+        """Return the key behind which the page starts: that of the cursor, or `first`.
 
-    def reply(self, rows: Sequence[Any], key: Callable[[Any], int], item: Callable[[Any], Any]) -> Response:
+        A list that is sorted by a text and then by the key passes the `text` of the row with that key. It is not in
+        the cursor, because cursors are in URLs. If it has changed since, the rows before cannot be told from those
+        behind, and the cursor is refused.
+        """
+        if self.key is None:
+            return first
+        if self._encode(self.key, self.shown, text) != self._cursor:
+            raise validation_failed({"after": [WRONG_CURSOR]})
+        return self.key
+
+    def reply(
+        self,
+        rows: Sequence[Any],
+        key: Callable[[Any], int],
+        item: Callable[[Any], Any],
+        text: Callable[[Any], str] = lambda _: "",
+    ) -> Response:
         """Return the page. `rows` were asked for with `limit` + 1, to know whether there is a next page."""
-        end = (key(rows[self.limit - 1]), 0) if len(rows) > self.limit else None
-        return self.reply_ending(rows[: self.limit], end, item)
+        if len(rows) <= self.limit:
+            return self.reply_ending(rows, None, item)
+        last = rows[self.limit - 1]
+        return self.reply_ending(rows[: self.limit], (key(last), 0), item, text(last))
 
-    def reply_ending(self, rows: Sequence[Any], end: tuple[int, int] | None, item: Callable[[Any], Any]) -> Response:
+    def reply_ending(
+        self, rows: Sequence[Any], end: tuple[int, int] | None, item: Callable[[Any], Any], text: str = ""
+    ) -> Response:
         """Return the page and, in its cursor, its `end`: the last key, and how many items came until then."""
-        following = self._encode(*end) if end else None
+        following = self._encode(*end, text) if end else None
         response = reply({"items": [item(row) for row in rows], "next": following})
         if following:
             query = urlencode({**self._arguments, "after": following})
             response.headers["Link"] = f'<{self._path}?{query}>; rel="next"'
         return response
 
-    def _decode(self, cursor: str | None) -> tuple[int | None, int]:
-        if cursor is None:
-            return None, 0
-        try:
-            raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-            key, shown = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:-SEAL_BYTES], "big")
-            is_genuine = self._encode(key, shown) == cursor and max(key, shown) <= MAX_ID
-        except (ValueError, OverflowError):
-            is_genuine = False
-        if not is_genuine:
-            raise validation_failed({"after": ["Must be the `next` of a page of this list, with the same filters."]})
-        return key, shown
-
-    def _encode(self, key: int, shown: int) -> str:
+    def _encode(self, key: int, shown: int, text: str) -> str:
         """Return nine bytes for `shown` only where it matters, so that the base64 of either length needs no padding."""
         data = key.to_bytes(8, "big") + (shown.to_bytes(9, "big") if shown else b"")
         # The seal binds a cursor to its list and filters. It prevents mistakes; there is no secret behind a cursor.
-        seal = blake2b(f"{self._scope}#{key}+{shown}".encode(), digest_size=SEAL_BYTES).digest()
+        seal = blake2b(f"{self._scope}#{key}+{shown}#{text}".encode(), digest_size=SEAL_BYTES).digest()
         return base64.urlsafe_b64encode(data + seal).decode()
+
+
+def _decode(cursor: str | None) -> tuple[int | None, int]:
+    if cursor is None:
+        return None, 0
+    try:
+        raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        raw = b""
+    key, shown = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:-SEAL_BYTES], "big")
+    if len(raw) not in {8 + SEAL_BYTES, 17 + SEAL_BYTES} or max(key, shown) > MAX_ID:
+        raise validation_failed({"after": [WRONG_CURSOR]})
+    return key, shown

@@ -1,94 +1,96 @@
-"""Questions about courses, their rosters and queues."""
+"""Read the rosters and waitlists of courses."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, func, null, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    func,
+    null,
+    select,
+    true,
+    tuple_,
+)
 
 from ..database import AnyRow, autocommit
-from ..database.types import Code, Id
+from ..database.types import Id, by_code_point
 from ..errors import CourseNotFound
 from ..models import ENROLLED, WAITLISTED, courses, enrollments, students
 
 _ID, _AFTER, _LIMIT = bindparam("id", type_=Id), bindparam("after", type_=Id), bindparam("limit", type_=Integer)
-_ONE = select(*(column for column in courses.c if column is not courses.c.search_text)).where(courses.c.id == _ID)
-_UNSEEN = {"last_event_at", "updated_at", "search_text"}
-_SHOWN = [column for column in courses.c if column.name not in _UNSEEN]  # a time more per row is not free
-_PAGE = select(*_SHOWN).where(courses.c.id > _AFTER).order_by(courses.c.id).limit(_LIMIT)
-_PAGE_BY_CODE = _PAGE.where(courses.c.code == bindparam("code", type_=Code))
+_NAME = by_code_point(students.c.name)
 
-_SEATED = (
-    select(
-        enrollments.c.student_id,
-        students.c.name,
-        enrollments.c.status,
-        enrollments.c.status_since,
-        null().label("position"),
-        enrollments.c.student_id.label("key"),
-    )
-    .join(students, students.c.id == enrollments.c.student_id)
-    .where(enrollments.c.course_id == _ID, enrollments.c.status == ENROLLED, enrollments.c.student_id > _AFTER)
-    .order_by(enrollments.c.student_id)
-    .limit(_LIMIT)
+_ENROLLED = (
+    select(enrollments, null().label("position"))
+    .where(enrollments.c.course_id == _ID, enrollments.c.status == ENROLLED)
+    .subquery("roster")
 )
-_QUEUE = (
+_WAITLIST = (
     select(enrollments, func.row_number().over(order_by=enrollments.c.queue_number).label("position"))
     .where(enrollments.c.course_id == _ID, enrollments.c.status == WAITLISTED)
-    .subquery("queue")
+    .subquery("waitlist")
 )
-_WAITING = (
-    select(
-        _QUEUE.c.student_id,
-        students.c.name,
-        _QUEUE.c.status,
-        _QUEUE.c.status_since,
-        _QUEUE.c.position,
-        _QUEUE.c.queue_number.label("key"),
+
+
+def _page(roster: FromClause, key: ColumnElement[int], *, by_name: bool = False) -> Select[Any]:
+    """Return a page of a roster, with its course beside it: no row at all means that there is no course."""
+    after = tuple_(_NAME, key) > tuple_(bindparam("after_name", type_=String), _AFTER) if by_name else key > _AFTER
+    page = (
+        select(
+            roster.c.student_id,
+            students.c.name,
+            roster.c.status,
+            roster.c.status_since,
+            roster.c.position,
+            key.label("key"),
+        )
+        .join(students, students.c.id == roster.c.student_id)
+        .where(after)
+        .order_by(*([_NAME] if by_name else []), key)
+        .limit(_LIMIT)
+        .subquery("page")
     )
-    .join(students, students.c.id == _QUEUE.c.student_id)
-    .where(_QUEUE.c.queue_number > _AFTER)
-    .order_by(_QUEUE.c.queue_number)
-    .limit(_LIMIT)
-)
+    order = [by_code_point(page.c.name), page.c.key] if by_name else [page.c.key]
+    return select(page).select_from(courses.outerjoin(page, true())).where(courses.c.id == _ID).order_by(*order)
 
 
-def _of_course(roster: Select[Any]) -> Select[Any]:
-    """The roster with its course beside it: no row at all means that there is no course."""
-    page = roster.subquery("page")
-    return select(page).select_from(courses.outerjoin(page, true())).where(courses.c.id == _ID).order_by(page.c.key)
-
-
-_ROSTER = {ENROLLED: _of_course(_SEATED), WAITLISTED: _of_course(_WAITING)}
-
-
-def one(course_id: int) -> AnyRow:
-    """The row of a course. Raises `CourseNotFound`."""
-    for row in autocommit(_ONE, {"id": course_id}):
-        return row
-    raise CourseNotFound
-
-
-def page(after: int, limit: int, code: str | None = None) -> Sequence[AnyRow]:
-    """Up to `limit` courses whose id is above `after`, by id; with `code`, only the one that has it."""
-    if code is None:
-        return autocommit(_PAGE, {"after": after, "limit": limit})
-    return autocommit(_PAGE_BY_CODE, {"after": after, "limit": limit, "code": code})
-
-
-def id_of(code: str) -> int | None:
-    """The id of the course with this code, or None."""
-    return next((row.id for row in page(0, 1, code)), None)
+_BY_KEY = {ENROLLED: _page(_ENROLLED, _ENROLLED.c.student_id), WAITLISTED: _page(_WAITLIST, _WAITLIST.c.queue_number)}
+_BY_NAME = {
+    ENROLLED: _page(_ENROLLED, _ENROLLED.c.student_id, by_name=True),
+    WAITLISTED: _page(_WAITLIST, _WAITLIST.c.student_id, by_name=True),
+}
+_STUDENT_NAME = select(students.c.name).where(students.c.id == _ID)
 
 
 def roster(course_id: int, status: str, after: int, limit: int) -> Sequence[AnyRow]:
-    """Who holds a seat (`enrolled`, by student id) or waits (`waitlisted`, by position).
+    """Return the `enrolled` students of a course, by id, or the `waitlisted` ones, by position.
 
     Rows of `student_id, name, status, status_since, position, key`; the next page starts after `key`. Raises
     `CourseNotFound`.
     """
-    rows = autocommit(_ROSTER[status], {"id": course_id, "after": after, "limit": limit})
+    return _of_course(autocommit(_BY_KEY[status], {"id": course_id, "after": after, "limit": limit}))
+
+
+def roster_by_name(course_id: int, status: str, after: tuple[str, int], limit: int) -> Sequence[AnyRow]:
+    """Return the same rows by name, in the order of code points, and id; `after` is where the page before ended."""
+    name, key = after
+    values = {"id": course_id, "after_name": name, "after": key, "limit": limit}
+    return _of_course(autocommit(_BY_NAME[status], values))
+
+
+def student_name(student_id: int) -> str | None:
+    """Return the name of a student, or None."""
+    return next((row.name for row in autocommit(_STUDENT_NAME, {"id": student_id})), None)
+
+
+def _of_course(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
     if not rows:
         raise CourseNotFound
     return [row for row in rows if row.student_id is not None]

@@ -79,6 +79,28 @@ def past_roster(course_id: int, status: str, as_of: datetime, after: tuple[int, 
     return PastPage(found, None if last is None else (last, shown + len(found) if status == WAITLISTED else 0))
 
 
+def past_roster_by_name(
+    course_id: int, status: str, as_of: datetime, after: tuple[str, int], limit: int
+) -> Sequence[AnyRow]:
+    """Return up to `limit` rows of the same, by name in the order of code points and by id, from behind `after`.
+
+    Students who were deleted since have no name and come first. The whole roster is read for each page: no index has
+    the names of the past. Raises `CourseNotFound`.
+    """
+    found: list[AnyRow] = []
+    following: tuple[int, int] | None = (0, 0)
+    while following is not None:
+        page = past_roster(course_id, status, as_of, following, LOOK)
+        found += page.rows
+        following = page.following
+    found.sort(key=_name_and_id)
+    return [row for row in found if _name_and_id(row) > after][:limit]
+
+
+def _name_and_id(row: AnyRow) -> tuple[str, int]:
+    return row.name or "", row.student_id
+
+
 def _last_line(student: ColumnElement[int], *, enrolled: bool = False) -> ColumnElement[int]:
     """Select the id of a student's last line in the course at the time; with `enrolled`, null otherwise."""
     mine = events.alias("mine")

@@ -59,6 +59,11 @@ class RosterQuery(PageQuery):
         validate=validate.OneOf([ENROLLED, WAITLISTED]),
         metadata={"description": "The roster or the waitlist.", "examples": [ENROLLED]},
     )
+    sort = fields.String(
+        load_default="id",
+        validate=validate.OneOf(["id", "name"]),
+        metadata={"description": "By student id (a waitlist: by position), or by name.", "examples": ["name"]},
+    )
     as_of = Instant(
         metadata={"description": "As it was at this time (RFC 3339), from the ledger.", "examples": [MOMENT]}
     )
