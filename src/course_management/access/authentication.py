@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
 from ..context import current
-from ..errors import DatabaseUnavailable, Forbidden, ProtectedMode, Unauthenticated
+from ..errors import DatabaseUnavailable, Forbidden, Unauthenticated
 from . import keys, people, policy, protected_mode
 from .callers import CHALLENGE, Caller, InvalidToken
 from .key_use import KeyUse
@@ -33,10 +33,6 @@ FRESH_S = 5
 REMEMBERED = 10_000
 """Callers that a process remembers at once."""
 MAX_CREDENTIAL = 8192
-OTHER_SITE = (
-    "A web page of another site sent this request. While no authentication is configured, only programs on this "
-    "machine may change anything, and pages of the origins in CORS_ORIGINS."
-)
 
 
 class Authentication:
@@ -71,13 +67,11 @@ class Authentication:
         access: Access = PUBLIC if view is None or this.method == "OPTIONS" else view.access
         is_public = access.scope is None
         if not self.configured:
-            local = protected_mode.is_direct_and_local(environ)
+            refusal = protected_mode.refusal(environ, self._origins)
             # What is public is so for local clients in either case, database or not.
-            if (local and is_public) or self._is_protected(is_public, may_look=access.waits):
-                if not local:
-                    raise ProtectedMode
-                if protected_mode.is_from_another_site(environ, self._origins):
-                    raise ProtectedMode(OTHER_SITE)
+            if (is_public and refusal is None) or self._is_protected(is_public, may_look=access.waits):
+                if refusal:
+                    raise refusal
                 return
         if not is_public:
             caller = self._caller(environ.get("HTTP_AUTHORIZATION"))

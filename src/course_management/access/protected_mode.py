@@ -11,12 +11,20 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..network_addresses import is_loopback, is_this_machine
+from ..errors import ProtectedMode
+from ..network_addresses import is_loopback
 
-HOST = re.compile(r"(\[(?P<ipv6>[^]]+)\]|(?P<name>[^:]+))(:\d{1,5})?")
+HOST = re.compile(
+    r"((?P<localhost>localhost)|\[(?P<ipv6>[^]]+)\]|(?P<other>[^:]+))(:\d{1,5})?", re.ASCII | re.IGNORECASE
+)
 """A Host header: a bracketed IPv6 address, an IPv4 address or a name; perhaps a port."""
 PROTOCOLS = {"HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"}
 """nginx before 1.29.7 speaks HTTP/1.0 to the server behind it unless told otherwise; hardly any client does."""
+
+OTHER_SITE = (
+    "A web page of another site sent this request. While no authentication is configured, only programs on this "
+    "machine may change anything, and pages of the origins in CORS_ORIGINS."
+)
 
 PROXY_HEADERS = """
     Forwarded Via Proxy Max-Forwards Surrogate-Capability
@@ -47,15 +55,25 @@ _PROXY = re.compile(
 )
 
 
-def is_direct_and_local(environ: Mapping[str, Any]) -> bool:
-    """Whether a client on this machine sent a request, and not a proxy on this machine for a client elsewhere.
+def refusal(environ: Mapping[str, Any], origins: Collection[str]) -> ProtectedMode | None:
+    """Return why protected mode refuses a request; None if a program on this machine sent it directly.
 
-    The Host keeps out pages of strangers in a browser on this machine whose name was made to mean 127.0.0.1.
+    Pages of these `origins`, in a browser on this machine, may change something; pages of other sites may not.
+    """
+    if not _is_direct_and_local(environ):
+        return ProtectedMode()
+    return ProtectedMode(OTHER_SITE) if _is_from_another_site(environ, origins) else None
+
+
+def _is_direct_and_local(environ: Mapping[str, Any]) -> bool:
+    """Return whether a client on this machine sent a request, and not a proxy on this machine for a client elsewhere.
+
+    The Host excludes pages of other sites, in a browser on this machine, whose name was made to mean 127.0.0.1.
     """
     return (
         is_loopback(environ.get("REMOTE_ADDR") or "")
         and (host := HOST.fullmatch(environ.get("HTTP_HOST") or "")) is not None
-        and is_this_machine(host["ipv6"] or host["name"])
+        and (host["localhost"] is not None or is_loopback(host["ipv6"] or host["other"]))
         and environ.get("SERVER_PROTOCOL") in PROTOCOLS
         and not _tell_of_a_proxy(tuple(environ))
     )
@@ -63,19 +81,19 @@ def is_direct_and_local(environ: Mapping[str, Any]) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
-    """Whether one of these headers does. Clients send the same ones again and again: 1 µs instead of 5."""
+    """Return whether one of these headers is a proxy's. Clients send the same ones each time: 1 µs instead of 5."""
     return any(map(_PROXY.match, names))
 
 
-def is_from_another_site(environ: Mapping[str, Any], allowed: Collection[str]) -> bool:
-    """Whether a page of another site, in a browser on this machine, sent a request that may change something.
+def _is_from_another_site(environ: Mapping[str, Any], origins: Collection[str]) -> bool:
+    """Return whether a page of another site sent a request that may change something.
 
-    `allowed` are origins that may. Programs that are no browsers send neither of the two headers.
+    Only browsers send the two headers.
     """
     if environ["REQUEST_METHOD"] in {"GET", "HEAD", "OPTIONS"}:
         return False
     origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
-    if origin in allowed:
+    if origin in origins:
         return False
     # Both must be right where both are there: behind a proxy that leaves no trace, the first is of the proxy's name.
     ours = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
