@@ -78,7 +78,7 @@ def main() -> None:
             request = EnvironBuilder(
                 f"/students/{student}/enroll",
                 method="POST",
-                json={"course_id": course},
+                json={"course_ids": [course]},
                 environ_base={"REMOTE_ADDR": "127.0.0.1"},
             )
             jumps = trace(app, request.get_environ())

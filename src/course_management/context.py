@@ -37,10 +37,6 @@ class RequestContext:
     is_retrying: bool = False
     """Whether a transaction is being tried, so that one inside of it leaves trying again to it."""
 
-    def elapsed_ms(self) -> float:
-        """Return the milliseconds since the start."""
-        return round((time.perf_counter() - self.started) * 1000, 2)
-
 
 current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 """The context of the work that this thread does; None outside of requests."""

@@ -1,4 +1,6 @@
-"""Outputs for log lines. A write never raises and never waits, so that no log can change a response or block a request.
+"""Render log lines, and write them to outputs. Neither raises or waits, so that no log can affect a response.
+
+All that happens for each line is here: a function renders it, and an output takes it. `logs` chooses them.
 
 Lines for a file, pipe or terminal are queued, and a thread writes them. When the disk is full, the reader of the pipe
 does not read or has ended, or the terminal is closed, lines are lost. They are counted, and the count is logged as soon
@@ -8,15 +10,21 @@ as a line can be written again (decision 19).
 from __future__ import annotations
 
 import functools
+import json
 import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from multiprocessing.util import Finalize
 from queue import Empty, SimpleQueue
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
+
+import orjson
+
+from .context import current
 
 MAX_LINES = 10_000
 """Maximum number of queued lines; further ones are lost. They are several seconds of full load."""
@@ -27,6 +35,8 @@ MAX_BATCH = 500
 EXIT_S = 2.0
 """Maximum seconds that a process waits at its end for its lines to be written."""
 
+Event = MutableMapping[str, Any]
+"""What a log line says, by name."""
 Report = Callable[[int], str]
 """Makes the line that reports how many lines were lost."""
 
@@ -34,6 +44,38 @@ Report = Callable[[int], str]
 def plain_report(count: int) -> str:
     """Report the number of lost lines in plain text."""
     return f"{count} lines could not be written.\n"
+
+
+def json_line(_: Any, level: str, event: Event) -> str:
+    """Render a line as JSON. A processor of structlog."""
+    add_context(_, level, event)
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_APPEND_NEWLINE).decode()
+    except Exception:  # noqa: BLE001 - lone surrogates, huge numbers, objects that cannot be converted to text
+        return json.dumps({name: _text(value) for name, value in event.items()}) + "\n"
+
+
+def add_context(_: Any, level: str, event: Event) -> Event:
+    """Add the id of the request, the milliseconds since it began, the level and the time. A processor of structlog."""
+    context = current.get()
+    if context and context.request_id:
+        event.setdefault("duration_ms", milliseconds_since(context.started))
+        event["request_id"] = context.request_id
+    event["level"] = level
+    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return event
+
+
+def milliseconds_since(started: float) -> float:
+    """Return the milliseconds since `started`, a reading of `time.perf_counter`."""
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001
+        return f"<{type(value).__name__}>"
 
 
 class Output(Protocol):

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...context import RequestContext
 from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
-from ...logs import milliseconds_since
+from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
 from .statements import course_ids, lock_courses, seat_free
 
