@@ -71,7 +71,7 @@ def test_who_is_enrolled_while_leaving_is_explained_leaves(
 ) -> None:
     ada, programming = student(), course()
     enroll = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:ada, :course, 'enrolled')"
-    before_explaining(enrollment.leaving, lambda: sql(enroll, ada=ada, course=programming))
+    before_explaining(enrollment.unenrolling, lambda: sql(enroll, ada=ada, course=programming))
 
     answer = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
 

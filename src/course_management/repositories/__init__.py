@@ -1,1 +1,1 @@
-"""Reads. Named questions, one module a subject; each is one statement in autocommit that returns plain rows."""
+"""Reads, one module per subject: each function runs one statement in autocommit and returns plain rows."""

@@ -1,4 +1,4 @@
-"""Questions about who holds what, and what happened before."""
+"""Read the enrollments of a student, and the histories of students and courses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELD = (
         enrollments.c.revision,
     )
     .select_from(
-        # Flat, not a join inside a join: SQLite computes that whole, on every call (0.02 ms against 150 ms).
+        # Flat, not nested: SQLite would materialize a nested join in every call (150 ms instead of 0.02 ms).
         students.outerjoin(
             enrollments, and_(enrollments.c.student_id == students.c.id, is_held(enrollments))
         ).outerjoin(courses, courses.c.id == enrollments.c.course_id)
@@ -41,13 +41,13 @@ _COUNT_HELD = (
 
 
 def count_held(student_id: int) -> int:
-    """Count the courses that the student is enrolled in or waitlisted for; 0 when there is no such student."""
+    """Count the courses that the student is enrolled in or waitlisted for; 0 if the student does not exist."""
     (row,) = autocommit(_COUNT_HELD, {"id": student_id})
     return int(row.held)
 
 
 def of_student(student_id: int) -> Sequence[AnyRow]:
-    """What the student holds, seats and places in queues, by course code.
+    """Return the courses in which the student is enrolled or waitlisted, by course code.
 
     Rows of `id, code, title, status, status_since, position, course_id, revision`. Raises `StudentNotFound`.
     """
@@ -58,9 +58,9 @@ def of_student(student_id: int) -> Sequence[AnyRow]:
 
 
 def _history(column: ColumnElement[int], owner: Table) -> Select[tuple[int]]:
-    """Ledger lines of one student or course; no row at all means that there is neither a line nor the owner.
+    """Select ledger lines of one student or course, the owner; no row means that neither the owner nor a line exists.
 
-    One row without a line says that the owner is there. The ledger outlives its owners, so lines come alone too.
+    One row without a line means that the owner exists and has no lines. The ledger outlives its owners.
     """
     given = bindparam("id", type_=Id)
     page = (
@@ -85,9 +85,9 @@ _OF_COURSE = _history(events.c.course_id, courses)
 
 
 def history_of_student(student_id: int, before: int, limit: int) -> Sequence[AnyRow]:
-    """Up to `limit` ledger lines of a student with an id below `before`, newest first.
+    """Return up to `limit` ledger lines of a student with an id below `before`, newest first.
 
-    The ledger outlives the student. Raises `StudentNotFound` when neither is there.
+    The ledger outlives the student. Raises `StudentNotFound` if neither the student nor a line exists.
     """
     rows = autocommit(_OF_STUDENT, {"id": student_id, "before": before, "limit": limit})
     if not rows:
@@ -96,7 +96,7 @@ def history_of_student(student_id: int, before: int, limit: int) -> Sequence[Any
 
 
 def history_of_course(course_id: int, before: int, limit: int) -> Sequence[AnyRow]:
-    """The same of a course. Raises `CourseNotFound` when neither the course nor a line of it is there."""
+    """Return the same for a course. Raises `CourseNotFound` if neither the course nor a line exists."""
     rows = autocommit(_OF_COURSE, {"id": course_id, "before": before, "limit": limit})
     if not rows:
         raise CourseNotFound

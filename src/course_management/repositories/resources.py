@@ -29,7 +29,7 @@ def page(table: Table, columns: Sequence[str], after: int, limit: int, filters: 
     values = {"after": after, "limit": limit, **equal}
     if "q" not in filters:
         return autocommit(statement, values)
-    with reading() as session:  # a statement for each number of words is none that `autocommit` could keep
+    with reading() as session:  # the statement depends on the number of words, so `autocommit` cannot cache it
         return session.execute(statement.where(contains_words(table.c.search_text, filters["q"])), values).all()
 
 
@@ -38,7 +38,7 @@ def id_of(table: Table, column: str, value: Any) -> int | None:
     return next((row.id for row in page(table, ["id"], 0, 1, {column: value})), None)
 
 
-# Constants, as `autocommit` wants them: there are as many as there are combinations of filters.
+# Cached, because `autocommit` needs one object per statement; there is one per combination of filters.
 @functools.cache
 def _one(table: Table, columns: tuple[str, ...]) -> Executable:
     return select(*(table.c[name] for name in columns)).where(table.c.id == bindparam("number", type_=Id))

@@ -1,7 +1,7 @@
-"""Writes. One function is one transaction, ended on its last line; nothing else in the project commits.
+"""Writes. One function is one transaction and ends it on its last line; nothing else in the project commits.
 
-A service takes ids and plain values and returns rows; it refuses by raising from `errors`. It knows
-neither HTTP nor Flask's request: the caller and the request come in as `context`.
+A service takes ids and plain values, returns rows, and refuses by raising a problem from `errors`. It uses neither
+HTTP nor Flask's request: `context` says which request and which caller a change is for.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..database import broken_constraint
 from ..errors import Problem
 
 Precondition = Callable[[Any], None]
-"""Called with what is about to be changed, once it is locked; raises `PreconditionFailed` when it is stale."""
+"""Called with the rows to be changed, once they are locked; raises `PreconditionFailed` for a stale ETag."""
 
 
 @contextmanager
 def refusing(refusals: Mapping[str, type[Problem]]) -> Iterator[None]:
-    """Turn the violation of a named constraint into the refusal it stands for; any other goes on as it is."""
+    """Turn the violation of a named constraint into the refusal it stands for; raise any other error unchanged."""
     try:
         yield
     except IntegrityError as error:

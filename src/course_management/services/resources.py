@@ -1,6 +1,7 @@
 """Create, change and delete resources: students, courses, and others that are not on the hot path.
 
-A resource is a model and what its refusals mean; its schema and routes are in `schemas` and `api`.
+A `Resource` says which model it is and which refusal each constraint means; its schema is in `schemas`, its routes in
+`api`.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-"""Who is in which course: enrolling, replacing, leaving, and promotion from the queue.
+"""The enrollment calls: enroll, replace and unenroll, and promotion from waitlists.
 
-Four laws. Everybody locks the courses first, ascending by id, and then the enrollments (a
-replacement locks its student before that: nobody who holds a course waits for that lock). One statement decides
-and applies; what it decides on is the row it has locked. Constraints have the last word. Only a refused request
-pays for its explanation.
+1. Every transaction locks courses first, ascending by id, then enrollments. `replace` locks its student before the
+   courses; no transaction that has locked a course waits for a student.
+2. One statement decides and applies. It decides on the rows that it has locked.
+3. Constraints decide last.
+4. Only a refused request runs the query that explains it.
 """
 
 from .enrolling import Outcome, enroll
-from .leaving import unenroll
 from .promotion import Promotion, due_courses, is_due, promote, promote_all, promote_batch
 from .replacing import Replacement, replace
+from .unenrolling import unenroll
 
 __all__ = [
     "Outcome",

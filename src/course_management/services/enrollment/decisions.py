@@ -1,7 +1,7 @@
-"""Why a course can or cannot be had: the one place where the rules are put into words.
+"""Decide whether a student can enroll in each course, with the reasons: the only place where the rules are in words.
 
-Read only when a request was not wholly carried out by its statement; a rule of registration is one more reason
-in `decide`.
+A request comes here only if its statement did not change every course. A rule of registration is one more reason in
+`decide`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ...models import ENROLLED, WAITLISTED, courses, enrollments, is_held, queue
 from .statements import course_ids, student_id
 
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
-"""How to run the one query: by itself, or inside the transaction that is being explained."""
+"""How to run the query: alone (`autocommit`), or inside the transaction that is being explained."""
 
 ALREADY = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
 
-_STANDING = (
+_STATES = (
     select(
         courses.c.id,
         courses.c.capacity,
@@ -57,10 +57,10 @@ _STANDING = (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was found about one course.
+    """The decision about one course.
 
-    `outcome` is `refused`, `eligible`, `already_enrolled` or `already_waitlisted`; `seat_unclaimed` tells of a
-    free seat that is owed to somebody in the queue.
+    `outcome` is `refused`, `eligible`, `already_enrolled` or `already_waitlisted`. `seat_unclaimed`: a seat is free,
+    and reserved for students on the waitlist.
     """
 
     course_id: int
@@ -71,11 +71,11 @@ class Decision:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether there is no such course."""
+        """Whether the course does not exist."""
         return UnknownCourse in map(type, self.reasons)
 
     def as_dict(self) -> dict[str, Any]:
-        """The decision as the contract writes it."""
+        """Return the decision as responses show it."""
         return {
             "course_id": self.course_id,
             "outcome": self.outcome,
@@ -84,16 +84,16 @@ class Decision:
 
 
 def explain(execute: Execute, student: int, course_list: Sequence[int], *, waitlist: bool) -> list[Decision]:
-    """Decide about each course, in the order asked, with one query. Raises `StudentNotFound`."""
-    rows = execute(_STANDING, {"student": student, "course_ids": course_list})
+    """Decide about each course, in the order of `course_list`, with one query. Raises `StudentNotFound`."""
+    rows = execute(_STATES, {"student": student, "course_ids": course_list})
     if not rows:
         raise StudentNotFound
-    standing = {row.id: row for row in rows}
-    return [decide(course_id, standing.get(course_id), waitlist=waitlist) for course_id in course_list]
+    states = {row.id: row for row in rows}
+    return [decide(course_id, states.get(course_id), waitlist=waitlist) for course_id in course_list]
 
 
 def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision:
-    """The rules, for one course as it stands (None: there is no such course)."""
+    """Apply the rules to the state of one course; None: the course does not exist."""
     if course is None:
         return Decision(course_id, "refused", (UnknownCourse(),))
     if course.status in ALREADY:
@@ -110,7 +110,7 @@ def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision
 
 
 def refuse(decisions: Sequence[Decision]) -> None:
-    """Raise the refusal that these decisions amount to, if any of them refuses."""
+    """Raise the refusal with all of these decisions if any of them refuses its course."""
     refused = [each for each in decisions if each.outcome == "refused"]
     if not refused:
         return

@@ -1,4 +1,4 @@
-"""Enrolling a student in one or several courses, all or nothing, safe to repeat."""
+"""Enroll a student in one or several courses, all or nothing; safe to repeat."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .statements import ENROLL, parameters
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one course: `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`.
+    """The outcome for one course: `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`.
 
-    `position` is the place in the queue, from 1, for those who wait.
+    `position` is the position on the waitlist, from 1; None without one.
     """
 
     course_id: int
@@ -31,20 +31,22 @@ class Outcome:
 
 
 def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> list[Outcome]:
-    """Enroll the student in all of `course_ids` (distinct); one statement when every seat is there.
+    """Enroll the student in all of `course_ids` (distinct): one statement if every course has a seat.
 
-    With `waitlist`, a place in the queue is taken where a course is full. Returns an outcome for each course, in
-    the order asked. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`; then nothing has changed.
+    With `waitlist`, the student joins the waitlist of each course that is full. Returns an outcome for each course, in
+    the order of `course_ids`. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`; then nothing has
+    changed.
     """
     changed = _apply(student_id, course_ids, waitlist, context)
     if isinstance(changed, list):
         return [Outcome(each.course_id, each.outcome, each.position) for each in changed]
     if len(changed) == len(course_ids) and WAITLISTED not in changed.values():
         return [Outcome(course_id, ENROLLED) for course_id in course_ids]
-    # The seat this student is now waiting for may have been freed since the statement began.
+    # A seat may have become free since the statement began, and the student now waits for it.
     promote([course_id for course_id, status in changed.items() if status == WAITLISTED], context)
     now: dict[int, Decision] = {}
-    # It is committed, whatever became of the database or the student since; only the positions may stay untold.
+    # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
+    # missing.
     with suppress(SQLAlchemyError, StudentNotFound):
         now = {each.course_id: each for each in explain(autocommit, student_id, course_ids, waitlist=waitlist)}
     return [_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids]
@@ -54,7 +56,7 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
 def _apply(
     student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
 ) -> dict[int, str] | list[Decision]:
-    """Run the statement: what it changed; or, when all was so already, how it stands. Raises the refusals."""
+    """Run the statement. Return the status of each change, or the decisions if nothing changed. Raises the refusals."""
     if _refused_lately().intersects(course_ids, waitlist):
         decisions = _look(student_id, course_ids, waitlist, context)
         if all(each.outcome in ALREADY.values() for each in decisions):
@@ -69,16 +71,16 @@ def _apply(
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
-        # A student or course that is not there, or a race that a constraint decided: look what is true.
+        # The student or a course does not exist, or a constraint decided a race: read the present state.
         clash = error
     decisions = _look(student_id, course_ids, waitlist, context)
     if any(each.outcome == "eligible" for each in decisions):
-        raise Raced from clash  # what stood in the way is gone, or the statement met a race
+        raise Raced from clash  # by now no course refuses: the cause is gone, or the statement lost a race
     return decisions
 
 
 def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext) -> list[Decision]:
-    """How each course stands. Raises the refusals, and `Raced` when a waitlist was promoted that stood in the way."""
+    """Decide about each course. Raises the refusals, and `Raced` if it promoted the students who were ahead."""
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
     _refused_lately().note(decisions, waitlist)
     unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
@@ -90,10 +92,10 @@ def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: R
 
 
 class RefusedLately:
-    """Courses that refused when this process last looked.
+    """Courses that were full when this process last read them.
 
-    A guess at what comes first, never an answer: while students storm a course that is full, the one query that
-    explains a refusal goes before the statement that would change nothing, and is all that is sent.
+    It only chooses the order of two statements and never decides: while many students try to enroll in a full course,
+    the query that explains the refusal runs first, and the statement that would change nothing is not sent.
     """
 
     SIZE = 10_000
@@ -102,11 +104,11 @@ class RefusedLately:
         self._seen: set[tuple[int, bool]] = set()
 
     def intersects(self, course_ids: Sequence[int], waitlist: bool) -> bool:
-        """Whether any of them is among these, asked with or without `waitlist` as it was then."""
+        """Whether one of these courses refused lately, with the same `waitlist`."""
         return any((course_id, waitlist) in self._seen for course_id in course_ids)
 
     def note(self, decisions: Sequence[Decision], waitlist: bool) -> None:
-        """Remember what was seen now, and at most as much as `SIZE`."""
+        """Remember which courses refuse now; forget all of them beyond `SIZE`."""
         for each in decisions:
             if each.outcome == "refused" and not each.is_unknown:
                 self._seen.add((each.course_id, waitlist))
@@ -125,11 +127,11 @@ def _refused_lately() -> RefusedLately:
 
 
 def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcome:
-    """What to answer about one course of a request that was applied.
+    """Return the outcome for one course of a request that was applied.
 
-    `status` is what the statement made of it, None where it was held already; `now` is how it stands a moment
-    later, if that is known: promoted from the queue since, or left again by another request, which is that
-    request's affair.
+    `status` is the status that the statement wrote, None if the student was enrolled or waitlisted already. `now` is
+    the decision a moment later, if it could be read: the student may have been promoted since. If another request has
+    unenrolled the student since, the outcome is that of this request.
     """
     held = now.outcome if now and now.outcome in ALREADY.values() else None
     if status is None:

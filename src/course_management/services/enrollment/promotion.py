@@ -1,10 +1,10 @@
 """Promote students from waitlists to free seats, in the order of each waitlist.
 
 A request promotes after its commit, for a bounded time; the background job (`background/promotion.py`) and
-`course-management promote` do what is left. Whoever promotes locks the course first and reads the head of its waitlist
-under that lock. So any number of processes may promote at the same time: nobody is promoted twice, no course is
-oversold, and the order holds. A promotion is a transaction of its own: its failure never changes a response that was
-already decided, and what a crash prevented is found from the state of the database.
+`course-management promote` do the rest. A promotion locks the course first and reads the head of its waitlist under
+that lock. So any number of processes may promote at the same time: no student is promoted twice, no course is oversold,
+and the order is kept. A promotion is a transaction of its own: its failure never changes a response that was already
+decided, and after a crash, the state of the database says what is left to promote.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ _PROMOTE = (
 
 
 class Promotion(NamedTuple):
-    """What a bounded promotion did.
+    """The result of a bounded promotion.
 
-    `pending`: students may still wait beside a free seat, because the time was over or the database refused.
+    `pending`: students may still wait beside a free seat, because the time limit was reached or the database failed.
     """
 
     promoted: int
@@ -96,7 +96,7 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
 
 
 def promote_all(context: RequestContext) -> tuple[int, int]:
-    """Promote in every course with a free seat and a waitlist, whatever prevented it before.
+    """Promote in every course with a free seat and waiting students.
 
     Returns how many were promoted, and how many courses still have both (because their promotion failed).
     """

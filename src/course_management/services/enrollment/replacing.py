@@ -1,4 +1,4 @@
-"""Making a student hold exactly the courses asked for, in one transaction."""
+"""Replace all enrollments of a student, in one transaction."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...models import ENROLLED, WAITLISTED
 from .. import Precondition
 from .decisions import Decision, explain, refuse
 from .promotion import promote
-from .statements import ENROLL, HOLDINGS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
+from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Course ids by what became of them, each list in the order asked, `unenrolled` by id."""
+    """Course ids by outcome, in the order of the request; `unenrolled` ascending."""
 
     enrolled: list[int]
     waitlisted: list[int]
@@ -37,10 +37,10 @@ def replace(
     precondition: Precondition | None = None,
     dry_run: bool = False,
 ) -> Replacement:
-    """Afterwards the student holds exactly `course_ids` (distinct, none allowed). All or nothing.
+    """Replace the courses of the student by exactly `course_ids` (distinct; may be empty), all or nothing.
 
-    `dry_run` decides the same way and changes nothing. `precondition` is called with the rows
-    `course_id, status, revision` of what the student holds. Raises what `enroll` raises.
+    `dry_run` decides the same way and changes nothing. `precondition` is called with rows of `course_id, status,
+    revision`: the courses in which the student is enrolled or waitlisted. Raises what `enroll` raises.
     """
 
     def work() -> Replacement:
@@ -52,7 +52,7 @@ def replace(
         if unclaimed and not dry_run and not promote(unclaimed, context).pending:
             raise Raced
         refuse(found)
-        raise Raced  # all could be had after all
+        raise Raced  # by now, no course refuses
 
     done = retry(work, repeatable=precondition is None)
     if not dry_run:
@@ -62,54 +62,54 @@ def replace(
 
 def _replace(
     student_id: int,
-    asked: Sequence[int],
+    course_ids: Sequence[int],
     waitlist: bool,
     context: RequestContext,
     precondition: Precondition | None,
     dry_run: bool,
 ) -> Replacement | list[Decision]:
-    """One try. The decisions, with everything rolled back, when a course cannot be had."""
+    """Try once. If a course refuses, roll back and return the decisions."""
     with transaction() as connection:
-        # Two replacements of one student wait for each other here; else both could apply, each on the old set.
+        # Replacements of one student wait for each other here. Otherwise two could both apply to the old courses.
         if not run(connection, LOCK_STUDENT, {"student": student_id}):
             raise StudentNotFound
-        held = _lock(connection, student_id, asked)
+        held = _lock(connection, student_id, course_ids)
         if precondition:
             precondition(held)
         before = {row.course_id for row in held}
-        leaving = sorted(before.difference(asked))
-        joining = [course_id for course_id in asked if course_id not in before]
-        if leaving:
-            run(connection, UNENROLL[connection.dialect.name], parameters(student_id, leaving, context))
-        joined = _enroll(connection, student_id, joining, context, waitlist=waitlist) if joining else {}
-        if len(joined) < len(joining):
-            decisions = explain(functools.partial(run, connection), student_id, asked, waitlist=waitlist)
+        removed = sorted(before.difference(course_ids))
+        new = [course_id for course_id in course_ids if course_id not in before]
+        if removed:
+            run(connection, UNENROLL[connection.dialect.name], parameters(student_id, removed, context))
+        added = _enroll(connection, student_id, new, context, waitlist=waitlist) if new else {}
+        if len(added) < len(new):
+            decisions = explain(functools.partial(run, connection), student_id, course_ids, waitlist=waitlist)
             connection.rollback()
             return decisions
         if dry_run:
             connection.rollback()
     return Replacement(
-        enrolled=[each for each in asked if joined.get(each) == ENROLLED],
-        waitlisted=[each for each in asked if joined.get(each) == WAITLISTED],
-        unenrolled=leaving,
-        kept=[each for each in asked if each in before],
+        enrolled=[each for each in course_ids if added.get(each) == ENROLLED],
+        waitlisted=[each for each in course_ids if added.get(each) == WAITLISTED],
+        unenrolled=removed,
+        kept=[each for each in course_ids if each in before],
     )
 
 
-def _lock(connection: Connection, student_id: int, asked: Sequence[int]) -> Sequence[AnyRow]:
-    """Lock the courses of both sets, old and new, in the one order; what the student holds then is settled."""
-    seen = run(connection, HOLDINGS, {"student": student_id})
-    locking = {*asked, *(row.course_id for row in seen)}
+def _lock(connection: Connection, student_id: int, course_ids: Sequence[int]) -> Sequence[AnyRow]:
+    """Lock the old and the new courses, ascending by id. Return the enrollments, which no one else changes now."""
+    seen = run(connection, HELD_ENROLLMENTS, {"student": student_id})
+    locking = {*course_ids, *(row.course_id for row in seen)}
     run(connection, LOCK_COURSES, {"course_ids": sorted(locking)})
-    held = run(connection, HOLDINGS, {"student": student_id})
+    held = run(connection, HELD_ENROLLMENTS, {"student": student_id})
     if not locking.issuperset(row.course_id for row in held):
-        raise Raced  # enrolled in one more meanwhile; locking it now would break the order
+        raise Raced  # the student was enrolled in another course meanwhile; locking it now would break the order
     return held
 
 
 def _enroll(
-    connection: Connection, student_id: int, joining: Sequence[int], context: RequestContext, *, waitlist: bool
+    connection: Connection, student_id: int, course_ids: Sequence[int], context: RequestContext, *, waitlist: bool
 ) -> dict[int, str]:
-    values = parameters(student_id, joining, context, waitlist=waitlist)
+    values = parameters(student_id, course_ids, context, waitlist=waitlist)
     rows = run(connection, ENROLL[connection.dialect.name], values)
     return {row.course_id: row.status for row in rows}

@@ -1,7 +1,7 @@
-"""The statements that change enrollments, written once and built once for each database.
+"""The statements that change enrollments, built once for each database.
 
-Every value is a parameter: no `now()`, no volatile function, no column default is left to be evaluated in
-them, so that they also run through a Citus coordinator. `parameters` names them all.
+Every value is a parameter (see `parameters`). The statements contain no `now()`, no volatile function and no column
+default, so that they also run through a Citus coordinator.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ request_id = bindparam("by_request", type_=String)
 def parameters(
     student: int, course_list: Sequence[int], context: RequestContext, *, waitlist: bool = False
 ) -> dict[str, Any]:
-    """What the statements take; `course_list` is distinct."""
+    """Return the parameters of the statements. The ids in `course_list` are distinct."""
     return {
         "student": student,
         "course_ids": course_list,
@@ -59,35 +59,35 @@ def parameters(
 
 
 def no_earlier_than_the_ledger(course: FromClause) -> ColumnElement[Any]:
-    """The time of a change: now, or the time of the course's last ledger line if the clock that wrote it was ahead.
+    """Return the time of a change: now, or the time of the course's last ledger line if that is later.
 
-    For a course that the statement has locked. `now` is of before it waited for that lock, and of one server's clock
-    among others; so dated, the lines of one course are in the order in which its changes were made.
+    The statement must have locked the course. `now` was read before the statement waited for the lock, and servers'
+    clocks differ; this expression puts the ledger lines of a course in the order of its changes.
     """
     return case((course.c.last_event_at > now, course.c.last_event_at), else_=now)
 
 
 def seat_free(course: FromClause) -> ColumnElement[bool]:
-    """A seat exists that nobody holds, whoever may be waiting for it."""
+    """Return the condition that a seat is not taken. It may be reserved for students on the waitlist."""
     return or_(course.c.capacity.is_(None), course.c.seats_taken < course.c.capacity)
 
 
 def place_free(course: FromClause) -> ColumnElement[bool]:
-    """The queue would take one more."""
+    """Return the condition that the waitlist is not full."""
     return or_(course.c.waitlist_capacity.is_(None), course.c.waiting < course.c.waitlist_capacity)
 
 
 def _enroll(insert: Any) -> Executable:
-    """Enroll one student in all of `course_ids`, or in none. Returns `course_id, status` of what changed.
+    """Enroll one student in all of `course_ids`, or in none. Returns `course_id, status` of each change.
 
-    `claims` takes those courses that can take this student, or have it already, and locks them in ascending
-    order; a full one is filtered before it is locked, so that "full" never waits. PostgreSQL looks at the row
-    again once it has the lock, so `status` and `queue_number` are decided from what is true then. The next
-    query counts the claims, the insert goes ahead only if all that was asked is there.
+    `claims` selects the courses that have a seat or a place on the waitlist for this student, or in which the student
+    is enrolled or waitlisted already, and locks them in ascending order. A full course is filtered out before it is
+    locked, so that a refusal never waits. PostgreSQL evaluates the row again once it has the lock, so `status` and
+    `queue_number` are decided on the locked row. The next query counts the claims; the insert needs all of them.
 
-    `held` is as old as the statement: a seat held in it may have been left since. Such a claim has nothing to
-    offer and says `unenrolled`; if the row is indeed free by now, the status becomes null, and NOT NULL undoes
-    the whole statement, which is then tried again.
+    `held` is as old as the statement: the student may have been unenrolled since. Such a claim has the status
+    `unenrolled` if there is no seat now. If the row is not held any more, the status becomes null, and NOT NULL
+    rolls the statement back, which is then tried again.
     """
     held = enrollments.alias("held")
     offer = case(
@@ -106,7 +106,7 @@ def _enroll(insert: Any) -> Executable:
         .where(
             among(courses.c.id, course_ids),
             or_(
-                is_held(held),  # not a condition of the join: SQLite would leave the primary key for it
+                is_held(held),  # not a condition of the join: SQLite would no longer use the primary key
                 and_(courses.c.waiting == 0, seat_free(courses)),
                 and_(waitlist, place_free(courses)),
             ),
@@ -150,7 +150,7 @@ ENROLL = {"postgresql": _enroll(postgresql.insert), "sqlite": _enroll(sqlite.ins
 
 
 def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
-    """Lock the courses `course_ids` in the one order; on SQLite the transaction itself is the lock."""
+    """Lock the courses `course_ids`, ascending by id; on SQLite the transaction itself is the lock."""
     return (
         select(*columns)
         .where(among(courses.c.id, course_ids))
@@ -160,16 +160,16 @@ def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
 
 
 def _unenroll(backend: str) -> Executable:
-    """Take one student out of those of `course_ids` it holds, if all of them exist.
+    """Unenroll one student from those of `course_ids` in which the student is enrolled or waitlisted, if all exist.
 
-    Returns `course_id, previous_status, waiting` of what changed: a seat (`enrolled`) or a place in a queue, and how
-    many wait for the course. That is as true as the lock: who joins the queue later sees the seat that is free now.
+    Returns `course_id, previous_status, waiting` of each change; `waiting` is the number of students on the waitlist.
+    The course is locked, so `waiting` is exact: a student who joins the waitlist later sees the free seat.
     """
     at = no_earlier_than_the_ledger(courses).label("at")
     locked = lock_courses(courses.c.id, courses.c.waiting, at).subquery("locked")
     counted = select(locked, func.count().over().label("known")).subquery("counted")
-    # PostgreSQL's row is the one it has locked; a query in RETURNING would be as old as the statement. SQLite knows
-    # no other tables there, and its one writer sees nothing old.
+    # On PostgreSQL the locked row is exact; a query in RETURNING would see the statement's old snapshot. SQLite's
+    # RETURNING cannot name other tables, and a query there is exact, because SQLite has one writer.
     now_waiting = select(courses.c.waiting).where(courses.c.id == enrollments.c.course_id).scalar_subquery()
     waiting = counted.c.waiting if backend == "postgresql" else now_waiting
     return (
@@ -198,7 +198,7 @@ UNENROLL = {backend: _unenroll(backend) for backend in ENROLL}
 LOCK_COURSES = lock_courses(courses.c.id)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
 
-HOLDINGS = (
+HELD_ENROLLMENTS = (
     select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision)
     .where(enrollments.c.student_id == student_id, is_held(enrollments))
     .order_by(enrollments.c.course_id)

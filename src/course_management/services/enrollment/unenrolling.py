@@ -1,4 +1,4 @@
-"""Taking a student out of courses; the seats go to those who wait for them."""
+"""Unenroll a student from courses. The seats go to the students on the waitlist."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from .enrolling import Outcome
 from .promotion import promote
 from .statements import UNENROLL, parameters
 
-LEFT = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
+OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 
 
 def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestContext) -> list[Outcome]:
-    """Take the student out of `course_ids` (distinct). Safe to repeat: who is not in a course stays out of it.
+    """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
     Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises
-    `StudentNotFound`, or `CourseNotFound` when any of the courses is unknown; then nothing has changed.
+    `StudentNotFound`, or `CourseNotFound` if one of the courses does not exist; then nothing has changed.
     """
-    left = _apply(student_id, course_ids, context)
-    # Also where nothing was left now: this may be the repetition of a call whose promotion was prevented.
-    promote([course_id for course_id in course_ids if course_id not in left or left[course_id].waiting], context)
+    changed = _apply(student_id, course_ids, context)
+    # Also in courses that did not change: this may repeat a call whose promotion failed.
+    promote([course_id for course_id in course_ids if course_id not in changed or changed[course_id].waiting], context)
     return [
-        Outcome(course_id, LEFT[left[course_id].previous_status] if course_id in left else "not_enrolled")
+        Outcome(course_id, OUTCOMES[changed[course_id].previous_status] if course_id in changed else "not_enrolled")
         for course_id in course_ids
     ]
 
 
 @retried(repeatable=True)
 def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, AnyRow]:
-    """Run the statement: the rows of the courses left, each with the status it had. Raises the refusals."""
+    """Run the statement and return the row of each change, by course id. Raises the refusals."""
     rows = autocommit(UNENROLL[db.engine.dialect.name], parameters(student_id, course_ids, context))
     if not rows:
         decisions = explain(autocommit, student_id, course_ids, waitlist=False)
@@ -41,5 +41,5 @@ def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) 
         if unknown:
             raise CourseNotFound(decisions=unknown)
         if any(each.outcome.startswith("already_") for each in decisions):
-            raise Raced  # enrolled between the two statements, or a course came to be
+            raise Raced  # between the two statements, the student was enrolled or a course was created
     return {row.course_id: row for row in rows}
