@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz bench overload format lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz clients bench overload format lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -44,6 +44,9 @@ proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both d
 fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hours; ARGS=--help lists options)
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
+clients: $(VENV)/clients.stamp ## Generate clients from the OpenAPI document and call the service with each (a minute; needs node)
+	$(BIN)/pytest tests/slow/test_clients.py $(ARGS)
+
 bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and Flask (ten minutes; needs wrk and node; ARGS=--help)
 	$(BIN)/python -m benchmarks.comparison --json bench.json $(ARGS)
 
@@ -63,6 +66,8 @@ lock: ## Lock the dependencies again, at the locked versions (needs uv; ARGS=--u
 	uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
 	cd benchmarks/reference && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header requirements.in -o requirements.txt
+	cd tests/clients && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 
 clean: ## Remove the virtual environment and caches; the database stays
@@ -108,4 +113,12 @@ $(VENV)/bench.stamp: benchmarks/reference/requirements.txt benchmarks/reference/
 	@$(BIN)/python -m venv $(VENV)/reference
 	@$(VENV)/reference/bin/pip install --quiet --require-hashes -r benchmarks/reference/requirements.txt
 	@npm ci --silent --no-audit --no-fund --prefix benchmarks/reference/express
+	@touch $@
+
+# The generators of clients need Java, which is among their packages, and Node.js.
+$(VENV)/clients.stamp: tests/clients/requirements.txt $(VENV)/test.stamp
+	@command -v npm >/dev/null || { echo "One of the clients runs on Node.js: apt install nodejs npm"; exit 1; }
+	@echo "Installing the generators in $(VENV)/clients ..."
+	@$(BIN)/python -m venv $(VENV)/clients
+	@$(VENV)/clients/bin/pip install --quiet --require-hashes -r tests/clients/requirements.txt
 	@touch $@
