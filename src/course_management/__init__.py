@@ -1,11 +1,11 @@
-"""Which student is in which course.
+"""Course enrollment: which students are enrolled or waitlisted in which courses.
 
-student     somebody who takes courses
-course      something with seats that students take
-enrollment  one student and one course, and how they stand: enrolled, waitlisted or unenrolled
-seat        what an enrolled student holds; a course has `capacity` of them
-waitlist    the queue for a course whose seats are taken; a place in it has a position
-ledger      the list of every change of an enrollment: what, when, by whom, in which request
+student     a person who takes courses
+course      what students enroll in
+enrollment  one student, one course and a status: enrolled, waitlisted or unenrolled
+seat        a place in a course; a course has `capacity` seats
+waitlist    the queue for the seats of a full course; each student on it has a position, from 1
+ledger      the list of all changes of enrollments: what, when, by which caller, in which request
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ __all__ = ["__version__", "create_app"]
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Import the app when it is asked for: it takes a second, in which a command could not be interrupted."""
+        """Import the app when it is first used: that takes a second, in which a command could not be interrupted."""
         if name != "create_app":
             raise AttributeError(name)
         from .app import create_app  # noqa: PLC0415 - see above

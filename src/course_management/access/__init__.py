@@ -1,14 +1,16 @@
-"""Who calls, and what they may: keys of services, tokens of people, and one table of who may do what.
+"""Authentication and authorization: who the caller is, and what the caller may do.
 
-`api/gate.py` asks these before every view.
+A hook (`app.py`) authenticates each request before its view runs.
 
-policy          the table of who may do what
-protected_mode  who is served while nothing is configured
-keys            the keys of services
+authentication  establish the caller of a request
+policy          access rows: which caller may use a route
+protected_mode  which requests are served while no authentication is configured
+callers         services and persons
+keys            API keys of services
 key_use         when keys were last used
-tokens          the tokens of people, by an OpenID Connect issuer
-issuer_keys     the public keys that tokens are checked with
-fetching        one document over HTTP, with a deadline
-people          whom a token's subject stands for here
-tables          where all of that is kept
+tokens          access tokens of people, issued by an OpenID Connect issuer
+issuer_keys     the public keys that tokens are verified with
+fetching        fetch one document over HTTP, with a deadline
+people          the people and accounts that tokens stand for
+rate_limits     how many requests a caller may send
 """

@@ -1,4 +1,4 @@
-"""Authentication: establish the caller, and refuse what it is not permitted, before anything of the request is read.
+"""Authentication: establish the caller and refuse what the caller is not permitted, before the request is parsed.
 
 While no authentication is configured, only direct local clients are served, and they may do everything
 (protected mode). The first API key, or an issuer in the settings, ends that permanently.
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from .tokens import Issuer
 
 FRESH_S = 5
-"""Seconds for which a process relies on what it has read about a key or an account."""
+"""Seconds for which a process uses a key or an account that it has read, without reading it again."""
 REMEMBERED = 10_000
-"""Callers that a process remembers at once."""
+"""How many callers a process remembers."""
 MAX_CREDENTIAL = 8192
 
 
@@ -68,7 +68,7 @@ class Authentication:
         is_public = access.scope is None
         if not self.configured:
             refusal = protected_mode.refusal(environ, self._origins)
-            # What is public is so for local clients in either case, database or not.
+            # Public routes serve local clients in either case, also without the database.
             if (is_public and refusal is None) or self._is_protected(is_public, may_look=access.waits):
                 if refusal:
                     raise refusal
@@ -81,9 +81,9 @@ class Authentication:
             policy.check(access, caller, (this.view_args or {}).get("student_id"))
 
     def _is_protected(self, public: bool, *, may_look: bool) -> bool:
-        """Return whether authentication is not configured, as far as that can be known.
+        """Return whether authentication is not configured, as far as this process knows.
 
-        A liveness check must not wait for the database: after the first look, it goes by what is known.
+        A liveness check must not wait for the database: after the first query, it uses the last result.
         """
         if self._has_looked and not may_look:
             return self._was_protected
@@ -95,7 +95,7 @@ class Authentication:
             except (SQLAlchemyError, DatabaseUnavailable):
                 if not public:
                     raise
-                return False  # a load balancer that asks for /healthz learns that the process is up
+                return False  # so that /healthz reports that the process is up
             self._looked = time.monotonic()
             self._was_protected = not self.configured
         return not self.configured
@@ -111,7 +111,7 @@ class Authentication:
         if caller is None:
             try:
                 caller = self._identify(credential)
-            except Forbidden as unlinked:  # known to the issuer only; that is remembered as well
+            except Forbidden as unlinked:  # the token is valid, but not linked; remember that as well
                 caller = unlinked
             with self._lock:
                 self._callers[digest] = caller
@@ -143,7 +143,7 @@ class Authentication:
 
 
 def _issuer(settings: Settings) -> Issuer | None:
-    """The issuer of the settings, if they name one."""
+    """Return the issuer that the settings name, if any."""
     if not settings.oidc_issuer:
         return None
     from .tokens import Issuer  # noqa: PLC0415 - its libraries are 13 MB in each worker, for those who need them

@@ -1,7 +1,7 @@
-"""When keys were last used: noted beside the requests, as well as it can be.
+"""Store when keys were last used, on a best-effort basis.
 
-Nothing waits for it and nothing depends on it: a thread with a database connection of its own writes what has come
-together, and ends. On a read-only database, or while SQLite's writer is busy, the note is lost and the request is not.
+No request waits for it or depends on it: a thread with its own database connection writes the collected times and ends.
+On a read-only database, or while SQLite's writer is busy, a time is lost and the request succeeds.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from ..database.types import utcnow
 from . import keys
 
 EVERY = timedelta(minutes=1)
-"""How exact `last_used_at` is: a key in constant use costs one update in this time."""
+"""The precision of `last_used_at`: a key that is used all the time costs one update in this period."""
 REMEMBERED = 10_000
-"""Keys whose notes a process remembers at once."""
+"""How many keys a process remembers as stored lately."""
 
 log = structlog.get_logger(__name__)
 
 
 class KeyUse:
-    """The notes of one process."""
+    """The times that one process has to store."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._app: Flask | None = None
         self._tried: TTLCache[str, bool] = TTLCache(REMEMBERED, EVERY.total_seconds())
-        """So that a note that cannot be written is not tried for each request either."""
+        """Keys tried in this period, so that a time that cannot be written is not tried again for each request."""
         self._pending: dict[str, datetime] = {}
         self._fails = False
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class KeyUse:
         self.idle.set()
 
     def note(self, prefix: str, last_used_at: datetime | None) -> None:
-        """Have it written down that a key is used now, unless that was done less than a minute ago."""
+        """Store in the background that a key is used now, unless that was done less than a minute ago."""
         now = utcnow()
         if last_used_at is not None and now - last_used_at <= EVERY:
             return
@@ -53,12 +53,12 @@ class KeyUse:
             self._tried[prefix] = True
             self._pending[prefix] = now
             if self.idle.is_set():
-                with suppress(RuntimeError):  # no thread can be started now: with the next note
+                with suppress(RuntimeError):  # no thread can be started now; the next use tries again
                     threading.Thread(target=self._write, name="key-use", daemon=True).start()
                     self.idle.clear()
 
     def _write(self) -> None:
-        """Write all notes; the connection is closed after the last one."""
+        """Write all times, then close the connection."""
         while notes := self._take():
             try:
                 self._app = self._app or database.app_with_one_connection(self._settings)
@@ -69,7 +69,7 @@ class KeyUse:
                                 keys.write_use(prefix, at)
                     finally:
                         database.db.engine.dispose()
-            except Exception as error:  # noqa: BLE001 - nothing depends on a note
+            except Exception as error:  # noqa: BLE001 - no request depends on it
                 if not self._fails:  # one line per outage
                     log.warning("key_use.not_noted", kind=database.kind_of(error))
                 self._fails = True

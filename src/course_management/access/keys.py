@@ -1,7 +1,7 @@
-"""The keys of services: made once, shown once, known by their digest.
+"""API keys of services. A key is shown once, when it is created; only its digest is stored.
 
-A key reads `cmk_` + 8 characters that are its name in lists and logs + 40 of secret + 6 of checksum. The
-checksum tells a mistyped key from a stranger's without a look at the database, and lets a scanner find leaked keys.
+A key is `cmk_`, a prefix of 8 characters that identifies it in lists and logs, a secret of 40, and a checksum of 6. The
+checksum recognizes a mistyped key without a query, and lets scanners find leaked keys.
 """
 
 from __future__ import annotations
@@ -26,28 +26,30 @@ ALPHABET = string.digits + string.ascii_letters
 MARK, PREFIX, SECRET, CHECKSUM = "cmk_", 8, 40, 6
 FORM = re.compile(rf"{MARK}[0-9A-Za-z]{{{PREFIX + SECRET + CHECKSUM}}}")
 AT_ONCE = 2
-"""Live keys of one name: the old one and, while a service is given its new one, that."""
+"""At most two active keys per name, so that a key can be rotated without downtime."""
 
 _ANY = select(exists(select(keys.c.id)).label("found"))
 _BY_PREFIX = select(keys).where(keys.c.prefix == bindparam("prefix"))
 _USED = (
     update(keys)
     .where(keys.c.prefix == bindparam("which"))
-    .values(last_used_at=bindparam("now", type_=UtcDateTime), updated_at=keys.c.updated_at)  # a use is no change
+    .values(
+        last_used_at=bindparam("now", type_=UtcDateTime), updated_at=keys.c.updated_at
+    )  # using a key does not change it
 )
 
 
 class TooManyKeys(Exception):
-    """There are two live keys of this name already."""
+    """Two active keys with this name exist already."""
 
 
 def create(name: str, scopes: Iterable[str], expires_at: datetime | None = None) -> str:
-    """Make a key; what is returned is nowhere else. Raises `TooManyKeys`."""
+    """Create a key and return it; it is not stored. Raises `TooManyKeys`."""
     body = MARK + "".join(secrets.choice(ALPHABET) for _ in range(PREFIX + SECRET))
     key = body + _checksum(body)
     same = select(keys.c.id).where(keys.c.name == name, _live())
     with transaction() as connection:
-        # Locked, so that of two who add a second key at once the later one sees the other's.
+        # Locked, so that of two concurrent calls the second one sees the key of the first one.
         connection.execute(same.with_for_update())
         if len(connection.execute(same).all()) >= AT_ONCE:
             raise TooManyKeys
@@ -68,22 +70,22 @@ def _live() -> ColumnElement[bool]:
 
 
 def exist() -> bool:
-    """Whether a key was ever made, live or not: that is what ends protected mode, for good."""
+    """Return whether a key was ever created, active or not. The first key ends protected mode permanently."""
     return bool(autocommit(_ANY)[0].found)
 
 
 def any_live() -> bool:
-    """Whether somebody can still come with a key."""
+    """Return whether an active key exists."""
     return bool(autocommit(select(keys.c.id).where(_live()).limit(1)))
 
 
 def everything() -> Sequence[AnyRow]:
-    """All keys, live or not, oldest first."""
+    """Return all keys, active or not, oldest first."""
     return autocommit(select(keys).order_by(keys.c.id))
 
 
 def revoke(prefix: str) -> bool:
-    """End a key; whether there was one to end. A process that has just looked believes in it for some seconds more."""
+    """Revoke a key. Return whether it was active. Processes that have just used it accept it for a few more seconds."""
     with transaction() as connection:
         ended = connection.execute(
             update(keys).where(keys.c.prefix == prefix, keys.c.revoked_at.is_(None)).values(revoked_at=utcnow())
@@ -92,17 +94,17 @@ def revoke(prefix: str) -> bool:
 
 
 def prefix_of(key: str) -> str:
-    """What a key is called in lists and logs; also of a prefix itself."""
+    """Return the prefix that identifies a key in lists and logs; a prefix is returned as it is."""
     return key.removeprefix(MARK)[:PREFIX]
 
 
 def looks_like_one(credential: str) -> bool:
-    """Whether this is meant to be a key, and not a token."""
+    """Return whether a credential has the form of a key, not of a token."""
     return credential.startswith(MARK)
 
 
 def find(key: str) -> AnyRow | None:
-    """The live key that this is, or None."""
+    """Return the row of an active key, or None."""
     if not FORM.fullmatch(key) or _checksum(key[:-CHECKSUM]) != key[-CHECKSUM:]:
         return None
     rows = autocommit(_BY_PREFIX, {"prefix": prefix_of(key)})
@@ -114,12 +116,12 @@ def find(key: str) -> AnyRow | None:
 
 
 def write_use(prefix: str, at: datetime) -> None:
-    """Write down when a key was used. Raises SQLAlchemy's errors; see `key_use`."""
+    """Store when a key was used. Raises SQLAlchemy's errors; see `key_use`."""
     autocommit(_USED, {"which": prefix, "now": at})
 
 
 def service(found: AnyRow) -> Service:
-    """The caller that a key stands for."""
+    """Return the caller that a key belongs to."""
     return Service(f"service:{found.name}", frozenset(found.scopes.split()))
 
 

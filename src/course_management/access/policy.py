@@ -1,9 +1,9 @@
 """Authorization: each route has an access row, which says who may use it. A route without a row stops the start.
 
-A row stands beside its route, in `api/`; docs/access.md shows all of them, and a test goes through them cell by cell.
+Each row is beside its route, in `api/`; docs/access.md shows the table of all rows, and a test checks each cell.
 
-What a person may not see is answered as if it did not exist, before anything is read: 404 is the same for a student
-that exists and one that does not. 403 says nothing either, since it does not depend on what is asked for.
+A student whom a person may not see gets the response of a student who does not exist, 404, before anything is read. 403
+reveals nothing, because it does not depend on the student.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ Scope = Literal[
     "admin",
 ]
 SCOPES: tuple[str, ...] = get_args(Scope)
-"""What an API key can be made for; `admin` is every scope."""
+"""The scopes of API keys; `admin` includes all of them."""
 REGISTRAR, ADVISOR = "registrar", "advisor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may use a route. A registrar may use every route, and a service those that its scopes name.
+    """An access row. A registrar may use every route, and a service the routes of its scopes.
 
-    The relations concern the student in the route's path: a person may be that student, or advise it.
+    `student` and `advisor` are relations to the student in the path of the route.
     """
 
     scope: Scope | None
-    """The scope that a service needs; None: everybody may use the route, known or not."""
+    """The scope that a service needs; None: everybody may use the route, authenticated or not."""
     student: bool = False
-    """The student in the path may."""
+    """The student in the path may use the route."""
     advisor: bool = False
-    """The advisor of the student in the path may."""
+    """An advisor of the student in the path may use the route."""
     everybody: bool = False
-    """Every known person may."""
+    """Every person with a valid token may use the route."""
     waits: bool = True
     """False for the liveness check, which must not wait for the database."""
 
@@ -62,9 +62,9 @@ def public(view: View) -> View:
 
 
 def check(access: Access, caller: Caller | None, student_id: int | None) -> None:
-    """Raise `Unauthenticated`, `Forbidden` or `StudentNotFound` unless the caller (None: unknown) may use the route.
+    """Raise `Unauthenticated`, `Forbidden` or `StudentNotFound` unless the caller may use the route.
 
-    `student_id` is the student in the path, None if the path names none.
+    `caller` is None without authentication; `student_id` is None if the path has none.
     """
     if access.scope is None:
         return
@@ -90,7 +90,7 @@ def _permits(access: Access, person: Person, student_id: int | None) -> bool:
 
 
 def permits(access: Access, caller: object) -> bool:
-    """Return whether a caller that was admitted may use this route, too. None is everybody in protected mode."""
+    """Return whether a caller may use this route, too. None is any caller in protected mode."""
     try:
         if isinstance(caller, Service | Person):
             check(access, caller, None)

@@ -1,7 +1,8 @@
 """Protected mode: while no authentication is configured, only programs on this machine that call directly are served.
 
-A proxy on this machine connects from a local address as well, for clients anywhere. So whatever tells of a proxy is
-refused. A proxy that leaves no trace cannot be recognized: docs/access.md and SECURITY.md say what follows from that.
+A proxy on this machine also connects from a local address, for clients elsewhere, so requests with headers of proxies
+are refused. A proxy that adds no header cannot be recognized; docs/access.md and SECURITY.md say what follows from
+that.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from ..network_addresses import is_loopback
 HOST = re.compile(
     r"((?P<localhost>localhost)|\[(?P<ipv6>[^]]+)\]|(?P<other>[^:]+))(:\d{1,5})?", re.ASCII | re.IGNORECASE
 )
-"""A Host header: a bracketed IPv6 address, an IPv4 address or a name; perhaps a port."""
+"""A Host header: a bracketed IPv6 address, an IPv4 address or a name, with or without a port."""
 PROTOCOLS = {"HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"}
-"""nginx before 1.29.7 speaks HTTP/1.0 to the server behind it unless told otherwise; hardly any client does."""
+"""Without HTTP/1.0: nginx before 1.29.7 uses it by default for the server behind it, and hardly any client does."""
 
 OTHER_SITE = (
     "A web page of another site sent this request. While no authentication is configured, only programs on this "
@@ -68,19 +69,20 @@ def refusal(environ: Mapping[str, Any], origins: Collection[str]) -> ProtectedMo
 def _is_direct_and_local(environ: Mapping[str, Any]) -> bool:
     """Return whether a client on this machine sent a request, and not a proxy on this machine for a client elsewhere.
 
-    The Host excludes pages of other sites, in a browser on this machine, whose name was made to mean 127.0.0.1.
+    The Host excludes pages of other sites, in a browser on this machine, whose name resolves to 127.0.0.1 (DNS
+    rebinding).
     """
     return (
         is_loopback(environ.get("REMOTE_ADDR") or "")
         and (host := HOST.fullmatch(environ.get("HTTP_HOST") or "")) is not None
         and (host["localhost"] is not None or is_loopback(host["ipv6"] or host["other"]))
         and environ.get("SERVER_PROTOCOL") in PROTOCOLS
-        and not _tell_of_a_proxy(tuple(environ))
+        and not _include_a_proxy_header(tuple(environ))
     )
 
 
 @functools.lru_cache(maxsize=64)
-def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
+def _include_a_proxy_header(names: tuple[str, ...]) -> bool:
     """Return whether one of these headers is a proxy's. Clients send the same ones each time: 1 µs instead of 5."""
     return any(map(_PROXY.match, names))
 
@@ -88,14 +90,14 @@ def _tell_of_a_proxy(names: tuple[str, ...]) -> bool:
 def _is_from_another_site(environ: Mapping[str, Any], origins: Collection[str]) -> bool:
     """Return whether a page of another site sent a request that may change something.
 
-    Only browsers send the two headers.
+    Only browsers send Origin and Sec-Fetch-Site.
     """
     if environ["REQUEST_METHOD"] in {"GET", "HEAD", "OPTIONS"}:
         return False
     origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
     if origin in origins:
         return False
-    # Both must be right where both are there: behind a proxy that leaves no trace, the first is of the proxy's name.
-    ours = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
-    is_ours = origin is None or origin.lower() == ours.lower()
-    return not is_ours or site not in {None, "same-origin", "none"}
+    # Both are checked: behind a proxy that adds no header, Origin and Host are both the name of the proxy.
+    own = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
+    is_own = origin is None or origin.lower() == own.lower()
+    return not is_own or site not in {None, "same-origin", "none"}

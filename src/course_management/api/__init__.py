@@ -1,7 +1,7 @@
 """The routes: one module per subject.
 
 A view calls one service (to change something) or one repository (to read), and returns the response. Its decorators
-declare the rest: who may use it (`access/policy.py`), what it accepts and returns (`http/`).
+declare the rest: its access row (`access/policy.py`), what it accepts and returns (`http/`).
 """
 
 from flask import Flask

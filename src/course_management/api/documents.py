@@ -1,4 +1,4 @@
-"""What people read: the API document, its page, and a page for each error code. All of it works offline."""
+"""The OpenAPI document, its page, and a page for each error code. They need nothing from other sites."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _lock = threading.Lock()
 pages = Blueprint("pages", __name__, template_folder="templates")
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent
 swagger_ui = Blueprint("swagger_ui", __name__, template_folder=str(SWAGGER_UI / "templates"), url_prefix="/docs")
-FOR_EVER = "public, max-age=31536000, immutable"
-CHECKED = "public, no-cache"
-"""May be kept, and must be asked for with its ETag each time."""
+PERMANENT = "public, max-age=31536000, immutable"
+REVALIDATED = "public, no-cache"
+"""Caches may store it and must revalidate it by its ETag each time."""
 CATALOG = {cls.slug(): cls for cls in catalog().values()}
 DESCRIPTION = (
-    "Which student is in which course. Never oversold, every enrollment call safe to repeat, every refusal "
-    "explained with every reason, every change in a ledger.\n\n"
+    "Enroll students in courses. A course is never oversold, every enrollment call is safe to repeat, a refusal gives "
+    "every reason, and every change has a line in a ledger.\n\n"
     "Errors are problem details (RFC 9457); `type` is a page that explains the code, and there is a "
     f"[list of all codes](/problems). Ids are integers from 1 to {MAX_ID}; times are UTC. Lists are paged with "
     "`limit` and the cursor `after`. `X-Request-ID` is accepted, echoed, logged and kept in the ledger."
@@ -43,7 +43,7 @@ PAGE = {
     "dom_id": "#swagger-ui",
     "url": "/openapi.json",
     "deepLinking": True,
-    "layout": "BaseLayout",  # without the bar that loads other people's documents
+    "layout": "BaseLayout",  # without the bar that loads other documents
     "validatorUrl": None,  # it would send the document to swagger.io
     "oauth2RedirectUrl": None,  # there is no login, and the page needs no absolute address
 }
@@ -69,20 +69,20 @@ def openapi_json() -> Response:
 @pages.get("/")
 @public
 def home() -> AnyResponse:
-    """The documentation page is the front page."""
+    """Redirect to the documentation page."""
     return redirect("/docs")
 
 
 @pages.get("/docs")
 @public
 def docs() -> Response:
-    """The page of the API document, which loads its assets by addresses that change with them."""
+    """Return the documentation page. The addresses of its assets change with their content."""
     version = assets.version_of(assets.of_folder(SWAGGER_UI / "dist"))
     page = render_template(
         "index.template.html", base_url=f"/docs/{version}", app_name="Course enrollment", config_json=json.dumps(PAGE)
     )
     response = Response(page, mimetype="text/html")
-    response.headers["Cache-Control"] = CHECKED
+    response.headers["Cache-Control"] = REVALIDATED
     return response
 
 
@@ -90,21 +90,21 @@ def docs() -> Response:
 @swagger_ui.get("/<path:path>")
 @public
 def show(path: str = "") -> Response:
-    """The same page, and its assets."""
+    """Return the same page, or one of its assets."""
     if not path:
         return docs()
     found = assets.of_folder(SWAGGER_UI / "dist")
     version, _, name = path.rpartition("/")
     if name not in found or version not in {"", assets.version_of(found)}:
         raise NotFound
-    return found[name].response(FOR_EVER if version else CHECKED)
+    return found[name].response(PERMANENT if version else REVALIDATED)
 
 
 @pages.get("/problems/<slug>")
 @public
 def problem_page(slug: str) -> Response:
-    """Explain one code to a person: what it means, and what to do."""
-    slug = slug.replace("_", "-")  # a code as it stands in an answer
+    """Return the page of one error code: what it means, and what to do."""
+    slug = slug.replace("_", "-")  # a code as it is in a response
     if slug not in CATALOG:
         raise NotFound
     found = CATALOG[slug]
@@ -115,5 +115,5 @@ def problem_page(slug: str) -> Response:
 @pages.get("/problems")
 @public
 def problem_list() -> Response:
-    """List every code."""
+    """Return the list of all error codes."""
     return Response(render_template("problems.html", problems=CATALOG), mimetype="text/html")

@@ -29,7 +29,7 @@ from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
 from ..services.enrollment import Outcome, Replacement
 
-endpoints = Endpoints("enrollment", __name__, description="Which student is in which course.")
+endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")
 log = structlog.get_logger(__name__)
 
 READ = Access(scope="enrollments:read", student=True, advisor=True)
@@ -59,7 +59,7 @@ WRITE = Access(scope="enrollments:write", student=True, advisor=True)
 def enroll_student(body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
     """Enroll a student in one or several courses, all or nothing; safe to repeat.
 
-    201 when something changed, 200 when everything was so already. A refusal gives all reasons for each course.
+    201 if something changed, 200 if nothing did. A refusal gives all reasons for each course.
     """
     course_ids = body["course_ids"]
     with _logged(student_id, course_ids):

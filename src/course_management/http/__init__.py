@@ -3,9 +3,9 @@
 endpoints    declare a route: access, input, responses, problems
 parsing      read requests strictly: limits, JSON, queries, bodies, preconditions
 responses    write JSON, entity tags, conditional responses
-pagination   the pages of a list and their cursors
+pagination   pages of lists and their cursors
 problems     every error as `application/problem+json`
-headers      what browsers are told about every response
+headers      security headers, and CORS
 assets       texts that do not change while the process runs
 openapi      the OpenAPI document, made from the declarations
 """

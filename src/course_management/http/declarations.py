@@ -1,4 +1,4 @@
-"""What the declaration of an endpoint says, as data."""
+"""The declarations of endpoints, as data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Access(Protocol):
 
     @property
     def scope(self) -> str | None:
-        """The scope that a service needs; None: everybody is permitted, known or not."""
+        """The scope that a service needs; None: everybody may use the endpoint, authenticated or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Declaration:
-    """What the decorators of one view say."""
+    """The declarations that the decorators of one view collect."""
 
     query: Schema | None = None
     body: Body | None = None

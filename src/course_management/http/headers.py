@@ -1,4 +1,4 @@
-"""What browsers are told about every response: which content to trust, and which other sites may call the API."""
+"""Headers of responses for browsers: security headers, and CORS for the origins that may call the API."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ON_EVERY_RESPONSE = [
 ]
 ON_DATA = [
     *ON_EVERY_RESPONSE,
-    # A cache asks each time whether its copy is still valid (ETag), and no proxy keeps one for other callers.
+    # Caches must revalidate (ETag), and proxies must not store a response for other callers.
     ("Cache-Control", "private, no-cache"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 ]
-# Swagger UI writes its settings and styles into the page itself; nothing that a client sent is ever in there.
+# Swagger UI writes its settings and styles into the page itself; it never contains anything that a client sent.
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

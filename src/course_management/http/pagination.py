@@ -1,4 +1,4 @@
-"""The pages of a list, in the order of a key, and the cursors that lead from one to the next."""
+"""Pages of lists, in the order of a key, and their cursors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .responses import reply
 
 WRONG_CURSOR = "Must be the `next` of a page of this list, with the same filters. Begin the list again."
 SEAL_BYTES = 7
-"""With the 8 of its key they make base64 without padding."""
+"""With the 8 bytes of the key, these need no padding in base64."""
 
 
 class PageQuery(Schema):

@@ -1,8 +1,8 @@
-"""The tables, one module per subject. The database judges last: every rule it can hold is a named constraint here.
+"""The tables, one module per subject. The database decides last: every rule that it can enforce is a named constraint.
 
-Two groups of columns are never written by the service but by triggers (`triggers.py`): the counters of a course
-and the ledger, `enrollment_events`. Migrations are history; these models say what is true now, and a test
-compares the two. What columns are made of is in `database/types.py`.
+Triggers (`triggers.py`) write the counters of a course and the ledger, `enrollment_events`; the service only reads
+them. The models describe the present schema; a test compares them with the result of the migrations. The types of
+columns are in `database/types.py`.
 """
 
 from sqlalchemy import event

@@ -13,7 +13,7 @@ from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow
 
 
 class ApiKey(Base):
-    """The key of a service. Of its secret only the SHA-256 is kept: it is random, so that a slow hash adds nothing."""
+    """The key of a service. Its secret is stored as SHA-256 only; it is random, so a slow hash would add nothing."""
 
     __tablename__ = "api_keys"
 

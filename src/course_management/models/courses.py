@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Course(Searchable, Base):
     """What students enroll in.
 
-    `capacity` counts seats, `waitlist_capacity` places in the queue; null means no limit. The counters
-    `seats_taken`, `waiting` and `last_queue_number` are kept by triggers and only ever read here.
+    `capacity` is the number of seats, `waitlist_capacity` that of places on the waitlist; null means no limit. Triggers
+    keep the counters `seats_taken`, `waiting` and `last_queue_number`; the service only reads them.
     """
 
     __tablename__ = "courses"

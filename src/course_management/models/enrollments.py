@@ -1,4 +1,4 @@
-"""Enrollments: who is in which course, and what that means."""
+"""Enrollments: the status of students in courses."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _listed(*statuses: str) -> str:
 class StudentCourses(Base):
     """An enrollment: one student, one course, and the status of the student in that course.
 
-    A pair has one row for ever: a student who leaves keeps it as `unenrolled`, and gets it back by enrolling again.
-    `queue_number` orders the waitlist; `revision` rises with every change by the service, so that the ledger can tell
-    the service's changes from changes by hand. Written by hand, a row needs only the pair and the status.
+    A pair has one row permanently: unenrolling sets its status to `unenrolled`, and enrolling again updates the same
+    row. `queue_number` orders the waitlist; `revision` rises with every change by the service, so that the ledger can
+    tell the service's changes from changes by hand. Written by hand, a row needs only the pair and the status.
     """
 
     __tablename__ = "student_courses"

@@ -1,4 +1,4 @@
-"""What the service keeps about its own operation."""
+"""Tables for the operation of the service: leases of background work, and the schema's compatibility."""
 
 from __future__ import annotations
 

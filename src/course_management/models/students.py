@@ -33,7 +33,8 @@ class Student(Searchable, Base):
 
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="student", passive_deletes="all")
 
-    # Without AUTOINCREMENT, SQLite would give a deleted student's id, and so its ledger, to the next one.
+    # Without AUTOINCREMENT, SQLite would give the id of a deleted student, and so its ledger lines, to the next
+    # student.
     __table_args__ = (
         UniqueConstraint("email"),
         UniqueConstraint("external_id"),

@@ -1,19 +1,20 @@
-"""What the database does by itself: count seats, write the ledger, and guard both.
+"""Triggers that count seats, write the ledger, and protect both.
 
-Whoever writes enrollments, psql and imports included, can neither oversell, nor lose a ledger line, nor leave
-a counter behind. A change whose `revision` did not rise was made by hand: the ledger then says `database`, with the
-database's clock, but no earlier than the line before it in the course. The same holds for a row inserted without a
-date, which is recognized by the default (the start of the transaction; on SQLite the present second).
+They hold for every program that writes enrollments, psql and imports included: no course is oversold, every change has
+a line in the ledger, and the counters are exact. A change whose `revision` did not rise was made by hand: its ledger
+line has the actor `database` and the time of the database's clock, but no earlier than the line before it in the
+course. The same holds for a row inserted without a date, which is recognized by the default (the start of the
+transaction; on SQLite the present second).
 
-One gap: on SQLite, INSERT OR REPLACE over a held row is not noticed on a connection that has not set
-`recursive_triggers` (ours have). The ledger itself refuses REPLACE everywhere. The statements are what the tables have
-now; each migration carries its own frozen copy, and a test compares the two.
+One gap: on SQLite, INSERT OR REPLACE over an enrolled or waitlisted row fires no trigger on a connection that has not
+set `recursive_triggers` (the service's connections have). The ledger refuses REPLACE everywhere. The statements are
+those of the present schema; each migration has its own frozen copy, and a test compares the two.
 
-PostgreSQL: statement-level triggers that loop over the transition tables, one update a course, so that a bulk load
-does not update a course once a row, and then one ledger row a change. The courses come in ascending order, the
-order in which everybody locks; the ledger comes after them, so that its lines about one course are numbered in the
-order of the changes whoever made them. An INSERT that may update fires both triggers, one of them for nothing.
-SQLite has row-level triggers only, with the same effect.
+PostgreSQL has statement-level triggers that loop over the transition tables: one update per course, so that a bulk load
+does not update a course once per row, then one ledger line per change. The courses are updated in ascending order, the
+order of all locks; the ledger is written after them, so that the ids of its lines about one course are in the order
+of the changes. An INSERT ... ON CONFLICT DO UPDATE fires both triggers, one of them with no rows. SQLite has row-level
+triggers only, with the same effect.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, text
 
 POSTGRESQL = (
-    # TG_ARGV: the name a refusal is recognised by, and the sentence for a person.
+    # TG_ARGV: the name by which a refusal is recognized, and its sentence.
     """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -221,6 +222,6 @@ STATEMENTS = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
 
 
 def create(_: MetaData, connection: Connection, **__: Any) -> None:
-    """Make the triggers; listens to `after_create` of the models, so that `create_all` makes the whole database."""
+    """Create the triggers. Listens to `after_create` of the models, so that `create_all` creates the whole database."""
     for statement in STATEMENTS[connection.dialect.name]:
         connection.execute(text(statement))

@@ -1,7 +1,7 @@
-"""Characters that are not displayed, so that texts which look the same are the same.
+"""Characters that are not displayed, so that texts that look the same are equal.
 
 The classes follow the FreeformClass of PRECIS (RFC 8264, section 4.3), with two differences. Unassigned code points
-are let in, because Python's Unicode tables are older than the names of some people (new CJK extensions). Variation
+are accepted, because Python's Unicode tables are older than the names of some people (new CJK extensions). Variation
 selectors are dropped instead of refused: they choose between shapes of one character (Japanese names, emoji).
 """
 
@@ -66,12 +66,12 @@ def _refuse_invisible(text: str) -> None:
 
 
 def _is_noncharacter(code: int) -> bool:
-    """Whether a code point is reserved for use inside of programs: the last two of each plane, and U+FDD0 to U+FDEF."""
+    """Return whether a code point is a noncharacter: the last two of each plane, and U+FDD0 to U+FDEF."""
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF  # noqa: PLR2004 - the standard's own figures
 
 
 def _joins(text: str, place: int) -> bool:
-    """Whether the joiner at `place` changes what is displayed.
+    """Return whether the joiner at `place` changes what is displayed.
 
     It does after a virama (Indic conjuncts, also at the end of a word), between a letter of a joining script and what
     follows, and between two pictures of an emoji. Never beside another joiner.

@@ -1,7 +1,7 @@
-"""Fields that take what they say and nothing that merely looks like it.
+"""Strict fields of requests.
 
-marshmallow's own are lenient: 5.7 and "5" are integers to it, "yes" is a boolean, NUL and lone surrogates are text
-and then break one database or the other.
+marshmallow's own fields are lenient: they accept 5.7 and "5" as integers, "yes" as a boolean, and NUL and lone
+surrogates as text, which one of the databases refuses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .email_addresses import canonical_address
 
 
 class StrictInteger(fields.Integer):
-    """A JSON integer, and nothing that merely looks like one: not 1.0, not "1", not true."""
+    """A JSON integer. Refuses 1.0, "1" and true."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         bounds = validate.Range(minimum, maximum, error=f"Must be from {minimum} to {maximum}.")
@@ -39,7 +39,7 @@ class Id(StrictInteger):
 
 
 class QueryInteger(fields.Integer):
-    """An integer in a query: in a range, and written as an id in a path is: digits, without leading zeros."""
+    """An integer in a query, in a range: digits without leading zeros, like an id in a path."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         bounds = validate.Range(minimum, maximum, error=f"Must be from {minimum} to {maximum}.")
@@ -52,7 +52,7 @@ class QueryInteger(fields.Integer):
 
 
 class StrictBoolean(fields.Boolean):
-    """true or false, and nothing that merely looks like it."""
+    """A JSON boolean. Refuses 1, "true" and null."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if type(value) is not bool:
@@ -61,14 +61,14 @@ class StrictBoolean(fields.Boolean):
 
 
 class QueryBoolean(fields.Boolean):
-    """true or false, written so, in a query."""
+    """A boolean in a query: the word true or false."""
 
     truthy = {"true"}  # noqa: RUF012 - marshmallow's own way to say it
     falsy = {"false"}  # noqa: RUF012
 
 
 class Instant(fields.AwareDateTime):
-    """A time as RFC 3339 writes it, with its zone; loaded in UTC. `fromisoformat` also takes weeks and bare dates."""
+    """A time as in RFC 3339, with its zone; loaded in UTC. `fromisoformat` alone also accepts weeks and bare dates."""
 
     FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -77,12 +77,12 @@ class Instant(fields.AwareDateTime):
             if self.FORM.fullmatch(value):
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
-            pass  # the 30th of February, or a zone that leads out of the calendar
+            pass  # the 30th of February, or a zone that leads to a year before 1 or after 9999
         raise ValidationError("Must be a time with its zone, as 2026-09-01T08:00:00Z; a + in a query is written %2B.")
 
 
 class Text(fields.String):
-    """Visible text, in NFC, trimmed and with single spaces: what looks the same is the same.
+    """Visible text, in NFC, trimmed and with single spaces, so that texts that look the same are equal.
 
     Characters that are not displayed are refused (`characters.clean`). `joiners` lets the zero-width joiners of
     personal names in.
@@ -96,7 +96,7 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        if len(value) > 4 * self.maximum:  # before any work on it; composing shortens at most so far
+        if len(value) > 4 * self.maximum:  # before normalizing: NFC shortens a text to a quarter at most
             raise ValidationError(f"Must be at most {self.maximum} characters long.")
         try:
             text = self.normalize(value)
