@@ -80,6 +80,7 @@ def test_a_change_is_dated_and_a_change_to_the_same_value_is_none(
 ) -> None:
     row = made(name)
 
+    assert row.body["updated_at"] == row.body["created_at"]
     same = client.patch(row.path, json={field: row.body[field]}).get_json()
     other = client.patch(row.path, json={field: another(name, field)}).get_json()
 

@@ -240,7 +240,7 @@ def test_a_stale_seat_is_not_given_twice(
         rival.execute(take, {"alan": alan, "course": contested})
         rival.commit()
 
-        with pytest.raises(Exception, match="At least one of the courses cannot be had"):
+        with pytest.raises(Exception, match="You cannot enroll in at least one of the requested courses"):
             waiting.result()
     assert (held(ada), held(alan)) == ({}, {contested: "enrolled"})
     assert_sound()

@@ -123,3 +123,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 def utcnow() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def when_created(context: Any) -> datetime:
+    """Return `created_at` of a row that is inserted: the default of its `updated_at`."""
+    created_at: datetime | None = context.get_current_parameters().get("created_at")
+    return created_at or utcnow()

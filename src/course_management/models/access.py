@@ -9,7 +9,7 @@ from sqlalchemy import Identity, String, Table, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
-from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow
+from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow, when_created
 
 
 class ApiKey(Base):
@@ -26,7 +26,7 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
 
     __table_args__ = (UniqueConstraint("prefix"), in_range("id"), {"sqlite_autoincrement": True})
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, Code, ExternalId, Id, UtcDateTime, in_range, utcnow
+from ..database.types import NOW, Code, ExternalId, Id, UtcDateTime, in_range, utcnow, when_created
 from .search import Searchable, search_column
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Course(Searchable, Base):
     last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
     last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     external_id: Mapped[str | None] = mapped_column(ExternalId)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
 
     searched = ("code", "title")
     search_text: Mapped[str | None] = search_column(*searched)

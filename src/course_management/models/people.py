@@ -10,7 +10,7 @@ from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow
+from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow, when_created
 
 ADVISOR, REGISTRAR = "advisor", "registrar"
 ROLES = (ADVISOR, REGISTRAR)
@@ -33,7 +33,7 @@ class Person(Base):
     external_id: Mapped[str | None] = mapped_column(ExternalId)
     student_id: Mapped[int | None] = mapped_column(Id, ForeignKey("students.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
 
     person_roles: Mapped[list[PersonRole]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="PersonRole.role"

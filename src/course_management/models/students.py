@@ -9,7 +9,7 @@ from sqlalchemy import Identity, String, Table, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow
+from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow, when_created
 from .search import Searchable, search_column
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Student(Searchable, Base):
     email: Mapped[str | None] = mapped_column(String(254))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     external_id: Mapped[str | None] = mapped_column(ExternalId)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
 
     searched = ("name", "email")
     search_text: Mapped[str | None] = search_column(*searched)
