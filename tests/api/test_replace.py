@@ -19,24 +19,6 @@ def replace(client: FlaskClient) -> Callable[..., Any]:
     return call
 
 
-def test_the_set_is_replaced(student: Make, course: Make, enroll: Any, replace: Any, held: Any, counters: Any) -> None:
-    ada, old, kept, new = student(), course(), course(), course(capacity=1)
-    enroll(ada, old, kept)
-
-    answer = replace(ada, new, kept)
-
-    assert answer.status_code == 200
-    assert answer.get_json() == {
-        "student_id": ada,
-        "enrolled": [new],
-        "waitlisted": [],
-        "unenrolled": [old],
-        "kept": [kept],
-    }
-    assert held(ada) == {kept: "enrolled", new: "enrolled"}
-    assert [counters(each) for each in (old, kept, new)] == [(0, 0), (1, 0), (1, 0)]
-
-
 def test_replacing_by_the_same_set_changes_nothing(
     client: FlaskClient, student: Make, course: Make, replace: Any
 ) -> None:
@@ -61,23 +43,6 @@ def test_the_empty_set_takes_the_student_out_of_everything(
     assert held(ada) == {}
 
 
-def test_one_refusal_undoes_the_whole_replacement(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any, counters: Any
-) -> None:
-    ada, old, free, full = student(), course(), course(), course(capacity=0)
-    enroll(ada, old)
-
-    answer = replace(ada, free, full)
-
-    assert (answer.status_code, answer.get_json()["code"]) == (409, "enrollment_refused")
-    assert {each["course_id"]: each["outcome"] for each in answer.get_json()["decisions"]} == {
-        free: "eligible",
-        full: "refused",
-    }
-    assert held(ada) == {old: "enrolled"}
-    assert [counters(each) for each in (old, free)] == [(1, 0), (0, 0)]
-
-
 def test_an_unknown_course_undoes_the_whole_replacement(
     student: Make, course: Make, enroll: Any, replace: Any, held: Any
 ) -> None:
@@ -88,12 +53,6 @@ def test_an_unknown_course_undoes_the_whole_replacement(
 
     assert (answer.status_code, answer.get_json()["code"]) == (404, "course_not_found")
     assert held(ada) == {old: "enrolled"}
-
-
-def test_an_unknown_student_has_nothing_to_replace(course: Make, replace: Any) -> None:
-    answer = replace(999, course())
-
-    assert (answer.status_code, answer.get_json()["code"]) == (404, "student_not_found")
 
 
 def test_a_full_course_that_is_held_is_kept(student: Make, course: Make, enroll: Any, replace: Any) -> None:
@@ -197,19 +156,6 @@ def test_what_counts_is_what_the_student_has_now(
     assert replace(collector, *many).status_code == 422
     assert replace(collector, *many[21:]).status_code == 200
     assert replace(999_999, *many).status_code == 422
-
-
-def test_a_dry_run_answers_the_same_and_changes_nothing(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, held: Any
-) -> None:
-    ada, old, new = student(), course(), course()
-    enroll(ada, old)
-
-    trial = replace(ada, new, query="?dry_run=true")
-
-    assert held(ada) == {old: "enrolled"}
-    assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 1
-    assert replace(ada, new).get_json() == trial.get_json()
 
 
 def test_a_dry_run_is_refused_as_the_real_one_would_be(

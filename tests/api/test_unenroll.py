@@ -26,23 +26,6 @@ def outcomes(answer: Any) -> list[tuple[int, str]]:
     return [(each["course_id"], each["outcome"]) for each in answer.get_json()["results"]]
 
 
-def test_a_student_leaves_and_the_seat_is_free(
-    student: Make, course: Make, enroll: Any, unenroll: Any, counters: Any, held: Any
-) -> None:
-    ada, programming = student(), course(capacity=1)
-    enroll(ada, programming)
-
-    answer = unenroll(ada, programming)
-
-    assert answer.status_code == 200
-    assert answer.get_json() == {
-        "student_id": ada,
-        "results": [{"course_id": programming, "outcome": "unenrolled"}],
-    }
-    assert counters(programming) == (0, 0)
-    assert held(ada) == {}
-
-
 def test_leaving_twice_changes_nothing_the_second_time(
     student: Make, course: Make, enroll: Any, unenroll: Any, client: FlaskClient
 ) -> None:
@@ -54,35 +37,6 @@ def test_leaving_twice_changes_nothing_the_second_time(
 
     assert (answer.status_code, outcomes(answer)) == (200, [(programming, "not_enrolled")])
     assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 2
-
-
-def test_each_course_says_what_was_left(student: Make, course: Make, enroll: Any, unenroll: Any) -> None:
-    ada, seat, queue, neither = student(), course(), course(capacity=0, waitlist_capacity=1), course()
-    enroll(ada, seat, queue, waitlist=True)
-
-    answer = unenroll(ada, neither, queue, seat)
-
-    assert outcomes(answer) == [(neither, "not_enrolled"), (queue, "left_waitlist"), (seat, "unenrolled")]
-
-
-def test_an_unknown_course_leaves_everything_as_it_was(
-    student: Make, course: Make, enroll: Any, unenroll: Any, held: Any
-) -> None:
-    ada, programming = student(), course()
-    enroll(ada, programming)
-
-    answer = unenroll(ada, programming, 999)
-
-    assert answer.status_code == 404
-    assert answer.get_json()["code"] == "course_not_found"
-    assert [each["course_id"] for each in answer.get_json()["decisions"]] == [999]
-    assert held(ada) == {programming: "enrolled"}
-
-
-def test_an_unknown_student_cannot_leave(course: Make, unenroll: Any) -> None:
-    answer = unenroll(999, course())
-
-    assert (answer.status_code, answer.get_json()["code"]) == (404, "student_not_found")
 
 
 def test_the_courses_may_stand_in_the_query(
@@ -118,19 +72,6 @@ def test_naming_no_course_at_all_is_refused(client: FlaskClient, student: Make) 
     ]
 
 
-def test_a_freed_seat_goes_to_the_head_of_the_queue(
-    student: Make, course: Make, enroll: Any, unenroll: Any, held: Any, counters: Any
-) -> None:
-    full, ada, first, second = course(capacity=1, waitlist_capacity=5), student(), student(), student()
-    for each in (ada, first, second):
-        enroll(each, full, waitlist=True)
-
-    unenroll(ada, full)
-
-    assert (held(first), held(second)) == ({full: "enrolled"}, {full: "waitlisted"})
-    assert counters(full) == (1, 1)
-
-
 def test_who_leaves_the_queue_moves_the_others_up(
     student: Make, course: Make, enroll: Any, unenroll: Any, client: FlaskClient
 ) -> None:
@@ -142,24 +83,6 @@ def test_who_leaves_the_queue_moves_the_others_up(
 
     (entry,) = client.get(f"/courses/{full}/students?status=waitlisted").get_json()["items"]
     assert (entry["student_id"], entry["position"]) == (second, 1)
-
-
-def test_promotion_is_in_the_ledger_with_the_request_that_ran_it(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
-) -> None:
-    full, ada, first = course(capacity=1, waitlist_capacity=5), student(), student()
-    for each in (ada, first):
-        enroll(each, full, waitlist=True)
-
-    client.delete(f"/students/{ada}/unenroll?course_id={full}", headers={"X-Request-ID": "ada-leaves"})
-
-    line = client.get(f"/students/{first}/history").get_json()["items"][0]
-    assert (line["from"], line["to"], line["actor"], line["request_id"]) == (
-        "waitlisted",
-        "enrolled",
-        "promotion",
-        "ada-leaves",
-    )
 
 
 def test_a_promotion_that_fails_after_the_leaving_does_not_change_the_answer(
