@@ -3,7 +3,7 @@
     python -m benchmarks.overload --database postgresql --record
 
 Beside each of them, somebody asks for /healthz and somebody enrolls, ten times a second each, on new connections. The
-table has the slowest of those answers. The clients share the processors with the service.
+table has the slowest of those responses. The clients share the processors with the service.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PAGE = ROOT / "docs" / "performance.md"
 HEADINGS = [
     "what",
     "connections",
-    "answers a second",
+    "responses per second",
     "refused a second",
     "99 % within",
     "health",
@@ -74,7 +74,7 @@ ATTACKS = (
 
 
 class Watch:
-    """Asks for one thing ten times a second; how long each answer took, and how many were none or another."""
+    """Asks for one thing ten times a second; how long each response took, and how many were none or another."""
 
     def __init__(self, port: int, method: str, path: str, body: str | None = None) -> None:
         self._what = (port, method, path, body)
@@ -102,7 +102,7 @@ class Watch:
                 self._seconds.append(seconds)
 
     def __str__(self) -> str:
-        worst = f"{max(self._seconds) * 1000:,.0f} ms" if self._seconds else "no answer"
+        worst = f"{max(self._seconds) * 1000:,.0f} ms" if self._seconds else "no response"
         return (
             f"{worst}, {self._failures} of {self._failures + len(self._seconds)} refused" if self._failures else worst
         )
@@ -126,7 +126,7 @@ def watched(watches: list[Watch]) -> Iterator[None]:
 
 
 def ask(port: int, method: str, path: str, body: str | None = None) -> float | None:
-    """The seconds of a good answer on a new connection, or None."""
+    """The seconds of a good response on a new connection, or None."""
     begun = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
@@ -171,7 +171,7 @@ def attack(slow: Slow, port: int, seconds: float) -> int:
 
 
 def until_normal(port: int) -> float:
-    """How many seconds until so many answers in a row are good and quick; no end of them when it does not come."""
+    """How many seconds until so many responses in a row are good and quick; no end of them when it does not come."""
     begun = time.monotonic()
     good, first = 0, begun
     while good < GOOD_IN_A_ROW and time.monotonic() < begun + PATIENCE_S:

@@ -3,7 +3,7 @@
     python benchmarks/replay.py yor-f-83.stu --url http://127.0.0.1:8000 --threads 16 --capacity 0.9 --churn
 
 A line of the file is a student, its numbers are that student's courses. What the service says afterwards is compared
-with the file and not with the answers on the way, so that neither a lost nor a doubled seat can hide. Each run makes
+with the file and not with the responses on the way, so that neither a lost nor a doubled seat can hide. Each run makes
 courses and students of its own; what the database held before does not matter.
 """
 
@@ -38,7 +38,7 @@ Wishes: TypeAlias = Mapping[int, Sequence[str]]
 """Student id to course codes: where the student shall hold a seat or a place in the queue, and nowhere else."""
 
 LOST = (ConnectionError, http.client.HTTPException)
-"""The connection ended before the answer did: nobody knows whether the request was carried out."""
+"""The connection ended before the response did: nobody knows whether the request was carried out."""
 OK, CREATED = 200, 201
 
 
@@ -48,8 +48,8 @@ class Unusable(click.ClickException):
     exit_code = 2
 
 
-class Answer(NamedTuple):
-    """An answer; `repeated` when the request was sent twice, because the first answer was lost."""
+class Response(NamedTuple):
+    """A response; `repeated` when the request was sent twice, because the first response was lost."""
 
     status: int
     body: bytes
@@ -94,7 +94,7 @@ class Service:
         with click.progressbar(found, length=len(things), label=label, file=sys.stderr) as results:
             return dict(zip(things, results, strict=True))
 
-    def call(self, method: str, path: str, body: Json | None = None) -> Answer:
+    def call(self, method: str, path: str, body: Json | None = None) -> Response:
         """Send a request, and again if the connection is lost: a server may close an idle one at any time."""
         began = time.perf_counter()
         try:
@@ -104,14 +104,14 @@ class Service:
                 time.sleep(0.1)  # a worker that was killed still accepts for a moment, and resets
                 status, found, repeated = *self._send(method, path, body), True
         except (OSError, http.client.HTTPException) as error:
-            raise Unusable(f"The service at {self._url} does not answer: {error}.") from None
-        return Answer(status, found, time.perf_counter() - began, repeated)
+            raise Unusable(f"The service at {self._url} does not respond: {error}.") from None
+        return Response(status, found, time.perf_counter() - began, repeated)
 
     def ask(self, method: str, path: str, body: Json | None = None) -> Json:
-        """The JSON that the service answers when all is well; any other answer ends the run."""
+        """The JSON that the service returns when all is well; any other response ends the run."""
         status, found, *_ = self.call(method, path, body)
         if status not in {OK, CREATED}:
-            raise Unusable(f"The service at {self._url} answers {method} {path} with {status}.")
+            raise Unusable(f"The service at {self._url} responds to {method} {path} with {status}.")
         return cast("Json", json.loads(found))
 
     def _send(self, method: str, path: str, body: Json | None) -> tuple[int, bytes]:
@@ -119,8 +119,8 @@ class Service:
         sent = (None, {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
         try:
             connection.request(method, self._path + path, *sent)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         except Exception:
             connection.close()  # it opens itself again for the next request
             raise
@@ -158,16 +158,16 @@ def enroll(service: Service, ids: Mapping[str, int], wishes: Wishes, *, waitlist
     """Enroll each student with one request; the figures of this phase."""
     bodies = {s: {"course_ids": [ids[code] for code in wish], "waitlist": waitlist} for s, wish in wishes.items()}
     began = time.perf_counter()
-    answers = service.each("Enrolling", lambda s: service.call("POST", f"/students/{s}/enroll", bodies[s]), bodies)
+    responses = service.each("Enrolling", lambda s: service.call("POST", f"/students/{s}/enroll", bodies[s]), bodies)
     elapsed = time.perf_counter() - began
-    done = [len(wishes[student]) for student, answer in answers.items() if answer.has_enrolled()]
-    times = sorted(1000 * answer.seconds for answer in answers.values())
+    done = [len(wishes[student]) for student, response in responses.items() if response.has_enrolled()]
+    times = sorted(1000 * response.seconds for response in responses.values())
     return {
-        "requests_per_s": round(len(answers) / elapsed, 1),
+        "requests_per_s": round(len(responses) / elapsed, 1),
         "enrollments_per_s": round(sum(done) / elapsed, 1),
         "p50_ms": round(times[len(times) * 50 // 100], 2),
         "p99_ms": round(times[len(times) * 99 // 100], 2),
-        "failures": len(answers) - len(done),
+        "failures": len(responses) - len(done),
     }
 
 
@@ -183,8 +183,8 @@ def choose_leavers(seen: Seen, seed: int) -> dict[int, list[str]]:
 def leave(service: Service, ids: Mapping[str, int], leaving: Wishes) -> int:
     """Give up seats, with one request a student; how many requests failed."""
     bodies = {s: {"course_ids": [ids[code] for code in codes]} for s, codes in leaving.items()}
-    answers = service.each("Leaving", lambda s: service.call("DELETE", f"/students/{s}/unenroll", bodies[s]), bodies)
-    return sum(answer.status != OK for answer in answers.values())
+    responses = service.each("Leaving", lambda s: service.call("DELETE", f"/students/{s}/unenroll", bodies[s]), bodies)
+    return sum(response.status != OK for response in responses.values())
 
 
 # --- the checks -------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The databases of the suite: SQLite, and a real PostgreSQL that the suite starts itself.
 
 Every test gets a database of its own, copied from one that was built by running the migrations. The client
-validates every answer against the OpenAPI document, so that no test can pass on an answer nobody documented.
+validates every response against the OpenAPI document, so that no test can pass on a response that is not documented.
 """
 
 from __future__ import annotations
@@ -187,9 +187,9 @@ def student(client: FlaskClient) -> Callable[..., int]:
     def make(**values: Any) -> int:
         nonlocal made
         made += 1
-        answer = client.post("/students", json={"name": "Ada Lovelace", "email": f"ada{made}@example.edu", **values})
-        assert answer.status_code == 201, answer.text
-        return int(answer.get_json()["id"])
+        response = client.post("/students", json={"name": "Ada Lovelace", "email": f"ada{made}@example.edu", **values})
+        assert response.status_code == 201, response.text
+        return int(response.get_json()["id"])
 
     return make
 
@@ -202,16 +202,16 @@ def course(client: FlaskClient) -> Callable[..., int]:
     def make(**values: Any) -> int:
         nonlocal made
         made += 1
-        answer = client.post("/courses", json={"code": f"CS{made:03}", "title": "Programming", **values})
-        assert answer.status_code == 201, answer.text
-        return int(answer.get_json()["id"])
+        response = client.post("/courses", json={"code": f"CS{made:03}", "title": "Programming", **values})
+        assert response.status_code == 201, response.text
+        return int(response.get_json()["id"])
 
     return make
 
 
 @pytest.fixture
 def enroll(client: FlaskClient) -> Callable[..., Any]:
-    """Enrolls a student in courses; the answer."""
+    """Enrolls a student in courses; the response."""
 
     def call(student_id: int, *course_ids: int, **body: Any) -> Any:
         return client.post(f"/students/{student_id}/enroll", json={"course_ids": course_ids, **body})

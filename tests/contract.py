@@ -1,4 +1,4 @@
-"""A test client that holds every answer against the OpenAPI document of the app."""
+"""A test client that holds every response against the OpenAPI document of the app."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from werkzeug.test import TestResponse
 
 
 class ContractClient(FlaskClient):
-    """Fails a test whose answer has a status, type or shape that the document does not name."""
+    """Fails a test whose response has a status, type or shape that the document does not name."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        """Send the request, check the answer."""
-        answer = super().open(*args, **kwargs)
-        check(self.application, answer)
-        return answer
+        """Send the request, check the response."""
+        response = super().open(*args, **kwargs)
+        check(self.application, response)
+        return response
 
 
 _document: dict[str, Any] = {}
@@ -42,43 +42,43 @@ def document(app: Flask) -> dict[str, Any]:
     return _document
 
 
-def operation_of(app: Flask, answer: TestResponse) -> dict[str, Any] | None:
-    """The documented operation behind an answer, or None when the route is not documented."""
+def operation_of(app: Flask, response: TestResponse) -> dict[str, Any] | None:
+    """The documented operation behind a response, or None when the route is not documented."""
     rules = app.url_map.bind("localhost")
     try:
-        rule, _ = rules.match(answer.request.path, method=answer.request.method, return_rule=True)
-    except Exception:  # noqa: BLE001 - no such route: not an operation's answer
+        rule, _ = rules.match(response.request.path, method=response.request.method, return_rule=True)
+    except Exception:  # noqa: BLE001 - no such route: not an operation's response
         return None
     path = rule.rule.replace("<id:", "{").replace(">", "}")
-    found = document(app)["paths"].get(path, {}).get(answer.request.method.lower())
+    found = document(app)["paths"].get(path, {}).get(response.request.method.lower())
     return found if isinstance(found, dict) else None
 
 
-def check(app: Flask, answer: TestResponse) -> None:
-    """Raise AssertionError when the answer is not what the document says."""
-    assert answer.headers["X-Request-ID"]
-    if answer.status_code >= 400:
-        assert answer.mimetype == "application/problem+json", answer.text
-        problem = answer.get_json()
-        assert problem["status"] == answer.status_code
+def check(app: Flask, response: TestResponse) -> None:
+    """Raise AssertionError when the response is not what the document says."""
+    assert response.headers["X-Request-ID"]
+    if response.status_code >= 400:
+        assert response.mimetype == "application/problem+json", response.text
+        problem = response.get_json()
+        assert problem["status"] == response.status_code
         assert problem["type"] == f"/problems/{problem['code'].replace('_', '-')}"
-        assert problem["request_id"] == answer.headers["X-Request-ID"]
-    operation = operation_of(app, answer)
-    if operation is None or answer.request.method == "HEAD":
+        assert problem["request_id"] == response.headers["X-Request-ID"]
+    operation = operation_of(app, response)
+    if operation is None or response.request.method == "HEAD":
         return
     responses = operation["responses"]
-    where = f"{answer.request.method} {answer.request.path} -> {answer.status_code}"
-    assert str(answer.status_code) in responses, f"{where} is not documented"
-    content = resolved(responses[str(answer.status_code)], document(app)).get("content")
+    where = f"{response.request.method} {response.request.path} -> {response.status_code}"
+    assert str(response.status_code) in responses, f"{where} is not documented"
+    content = resolved(responses[str(response.status_code)], document(app)).get("content")
     if content is None:
-        assert answer.data == b"", f"{where} has a body that is not documented"
+        assert response.data == b"", f"{where} has a body that is not documented"
         return
-    assert answer.mimetype in content, f"{where}: {answer.mimetype} is not documented"
-    schema = content[answer.mimetype]["schema"]
+    assert response.mimetype in content, f"{where}: {response.mimetype} is not documented"
+    schema = content[response.mimetype]["schema"]
     whole = schema | {"components": document(app)["components"]}
-    errors = [error.message for error in OAS31Validator(whole).iter_errors(answer.get_json())]
+    errors = [error.message for error in OAS31Validator(whole).iter_errors(response.get_json())]
     assert not errors, f"{where}: {errors}"
-    extra = _unknown(schema, answer.get_json(), document(app))
+    extra = _unknown(schema, response.get_json(), document(app))
     assert not extra, f"{where}: {extra} are not documented"
 
 

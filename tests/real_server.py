@@ -32,8 +32,8 @@ def until(found: Callable[[], Any], what: str) -> Any:
     """Call `found` until it returns something true, and return that. Fails when `what` does not happen."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        if answer := found():
-            return answer
+        if response := found():
+            return response
         time.sleep(0.02)
     raise AssertionError(f"{what} never happened")
 
@@ -108,7 +108,7 @@ class Server:
 
     def wait(self) -> None:
         """Wait until the server responds."""
-        until(lambda: self.process.poll() is not None or self.answers(), "an answer")
+        until(lambda: self.process.poll() is not None or self.responds(), "a response")
         assert self.process.poll() is None, self.log.read_text()
 
     def end(self) -> None:
@@ -120,7 +120,7 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         """Return whether the server responds on a new connection."""
         try:
             return self.ask("GET", "/healthz")[0] == 200
@@ -133,9 +133,9 @@ class Server:
         try:
             data = None if body is None else json.dumps(body)
             connection.request(method, path, data, {"Content-Type": "application/json", **headers})
-            answer = connection.getresponse()
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
+            response = connection.getresponse()
+            text = response.read()
+            return response.status, json.loads(text) if text else None
         finally:
             connection.close()
 

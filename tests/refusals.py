@@ -72,21 +72,21 @@ def refused(client: FlaskClient, sql: Callable[..., list[Any]]) -> Refused:
 
     def send(expected: tuple[int, str], method: str, path: str, *pointers: str, **request: Any) -> Any:
         before = rows()
-        answer = client.open(path, method=method, **request)
-        problem = answer.get_json()
-        assert (answer.status_code, problem["code"]) == expected, answer.text
+        response = client.open(path, method=method, **request)
+        problem = response.get_json()
+        assert (response.status_code, problem["code"]) == expected, response.text
         assert [each["pointer"] for each in problem.get("errors", ())] == list(pointers)
         del problem["instance"]  # the path may be told again, the values may not
         told = json.dumps(problem, ensure_ascii=False)
         assert [each for each in _values([request, parse_qs(urlsplit(path).query)]) if each in told] == []
         assert rows() == before
-        return answer
+        return response
 
     return send
 
 
 def _values(found: Any) -> Iterator[str]:
-    # What a request says, as an answer could repeat it; shorter ones are in any answer by chance.
+    # What a request says, as a response could repeat it; shorter ones are in any response by chance.
     if isinstance(found, Mapping | list):
         for each in found.values() if isinstance(found, Mapping) else found:
             yield from _values(each)

@@ -61,7 +61,7 @@ def test_every_spelling_of_postgresql_is_understood(scheme: str) -> None:
         ("HOST", "  ", "is empty"),
     ],
 )
-def test_a_wrong_setting_is_a_plain_sentence(name: str, value: str, sentence: str) -> None:
+def test_a_wrong_setting_is_reported_in_a_sentence(name: str, value: str, sentence: str) -> None:
     (problem,) = problems(**{name: value})
 
     assert problem.startswith(f"{name} ")

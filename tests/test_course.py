@@ -12,36 +12,36 @@ Make = Callable[..., int]
 
 
 def roster(client: FlaskClient, course_id: int, status: str = "enrolled") -> list[int]:
-    answer = client.get(f"/courses/{course_id}/students?status={status}")
-    return [each["student_id"] for each in answer.get_json()["items"]]
+    response = client.get(f"/courses/{course_id}/students?status={status}")
+    return [each["student_id"] for each in response.get_json()["items"]]
 
 
 def test_a_course_is_created(client: FlaskClient) -> None:
     asked = {"code": "CS101", "title": "Programming", "capacity": 30, "waitlist_capacity": 5}
 
-    answer = client.post("/courses", json=asked)
+    response = client.post("/courses", json=asked)
 
-    assert answer.status_code == 201
-    created = answer.get_json()
+    assert response.status_code == 201
+    created = response.get_json()
     assert {key: value for key, value in created.items() if key not in ("id", "created_at", "updated_at")} == asked | {
         "external_id": None,
         "seats_taken": 0,
         "seats_available": 30,
         "waiting": 0,
     }
-    assert answer.headers["Location"] == f"/courses/{created['id']}"
-    read = client.get(answer.headers["Location"])
+    assert response.headers["Location"] == f"/courses/{created['id']}"
+    read = client.get(response.headers["Location"])
     assert read.get_json() == created
-    assert read.headers["ETag"] == answer.headers["ETag"]
+    assert read.headers["ETag"] == response.headers["ETag"]
 
 
-def test_left_to_itself_a_course_has_no_limit_and_no_queue(client: FlaskClient) -> None:
+def test_by_default_a_course_has_no_capacity_and_no_waitlist(client: FlaskClient) -> None:
     created = client.post("/courses", json={"code": "CS101", "title": "Programming"}).get_json()
 
     assert (created["capacity"], created["seats_available"], created["waitlist_capacity"]) == (None, None, 0)
 
 
-def test_null_is_no_limit(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_a_null_capacity_means_no_limit(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
     endless = course(capacity=None, waitlist_capacity=None)
 
     assert enroll(student(), endless).status_code == 201
@@ -78,10 +78,10 @@ def test_courses_are_listed_by_id_with_their_counters(
 def test_a_taken_code_is_refused(client: FlaskClient, course: Make, code: str) -> None:
     course(code="CS-\u00e9")
 
-    answer = client.post("/courses", json={"code": code, "title": "Another"})
+    response = client.post("/courses", json={"code": code, "title": "Another"})
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "code_taken"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "code_taken"
     assert len(client.get("/courses").get_json()["items"]) == 1
 
 
@@ -99,9 +99,9 @@ def test_a_course_is_found_by_its_code_as_it_is_written(client: FlaskClient, cou
     course(code="CAF\u00c9 & 101+")
 
     def found(code: str, more: str = "") -> list[int]:
-        answer = client.get(f"/courses?code={code}{more}")
-        assert (answer.status_code, answer.get_json()["next"]) == (200, None)
-        return [each["id"] for each in answer.get_json()["items"]]
+        response = client.get(f"/courses?code={code}{more}")
+        assert (response.status_code, response.get_json()["next"]) == (200, None)
+        return [each["id"] for each in response.get_json()["items"]]
 
     assert found("Caf%C3%A9+%26+101%2B") == found("%20Cafe%CC%81%20%26%20101%2B", "&limit=1") == [wanted]
     assert found("Caf%C3%A9") == found("%25") == []
@@ -118,38 +118,38 @@ def test_a_code_in_capitals_is_another_code(course: Make) -> None:
     "change",
     [{"code": "CS102"}, {"title": "Programs"}, {"capacity": 7}, {"waitlist_capacity": None}, {"waitlist_capacity": 0}],
 )
-def test_a_change_leaves_alone_what_it_does_not_name(client: FlaskClient, course: Make, change: dict[str, Any]) -> None:
+def test_a_change_keeps_the_fields_that_are_not_sent(client: FlaskClient, course: Make, change: dict[str, Any]) -> None:
     path = f"/courses/{course(capacity=7, waitlist_capacity=3)}"
     before = client.get(path).get_json()
 
-    answer = client.patch(path, json=change)
+    response = client.patch(path, json=change)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     now = client.get(path).get_json()
-    assert answer.get_json() == now
+    assert response.get_json() == now
     assert now == before | change | {"updated_at": now["updated_at"]}
-    assert answer.headers["ETag"] == client.get(path).headers["ETag"]
+    assert response.headers["ETag"] == client.get(path).headers["ETag"]
 
 
 def test_an_empty_change_changes_nothing(client: FlaskClient, course: Make) -> None:
     path = f"/courses/{course(capacity=2)}"
     before = client.get(path)
 
-    answer = client.patch(path, json={})
+    response = client.patch(path, json={})
 
-    assert answer.status_code == 200
-    assert answer.get_json() == before.get_json()
-    assert answer.headers["ETag"] == before.headers["ETag"]
+    assert response.status_code == 200
+    assert response.get_json() == before.get_json()
+    assert response.headers["ETag"] == before.headers["ETag"]
 
 
 def test_a_course_cannot_be_changed_to_a_taken_code(client: FlaskClient, course: Make) -> None:
     course(code="CS101")
     path = f"/courses/{course(code='CS102')}"
 
-    answer = client.patch(path, json={"code": "CS101", "title": "Another"})
+    response = client.patch(path, json={"code": "CS101", "title": "Another"})
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "code_taken"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "code_taken"
     assert client.get(path).get_json()["title"] == "Programming"
 
 
@@ -160,32 +160,32 @@ def test_a_capacity_below_the_seats_taken_is_refused(
     for _ in range(2):
         enroll(student(), wanted)
 
-    answer = client.patch(f"/courses/{wanted}", json={"capacity": 1, "title": "Smaller"})
+    response = client.patch(f"/courses/{wanted}", json={"capacity": 1, "title": "Smaller"})
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "capacity_below_enrollment"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "capacity_below_enrollment"
     assert client.get(f"/courses/{wanted}").get_json()["title"] == "Programming"
     assert client.patch(f"/courses/{wanted}", json={"capacity": 2}).get_json()["seats_available"] == 0
 
 
-def test_a_waitlist_below_those_who_wait_is_refused(
+def test_a_waitlist_capacity_below_the_waiting_students_is_refused(
     client: FlaskClient, student: Make, course: Make, enroll: Any, counters: Any
 ) -> None:
     wanted = course(capacity=0, waitlist_capacity=None)
     for _ in range(2):
         enroll(student(), wanted, waitlist=True)
 
-    answer = client.patch(f"/courses/{wanted}", json={"waitlist_capacity": 1})
+    response = client.patch(f"/courses/{wanted}", json={"waitlist_capacity": 1})
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "waitlist_capacity_below_waiting"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "waitlist_capacity_below_waiting"
     assert client.get(f"/courses/{wanted}").get_json()["waitlist_capacity"] is None
     assert client.patch(f"/courses/{wanted}", json={"waitlist_capacity": 2}).status_code == 200
     assert counters(wanted) == (0, 2)
 
 
 @pytest.mark.parametrize(("capacity", "seated"), [(2, 2), (None, 3)])
-def test_a_raised_capacity_seats_those_who_wait_in_their_order(
+def test_a_raised_capacity_promotes_students_in_the_order_of_the_waitlist(
     client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int | None, seated: int
 ) -> None:
     ids = [student() for _ in range(3)]
@@ -193,12 +193,12 @@ def test_a_raised_capacity_seats_those_who_wait_in_their_order(
     for each in reversed(ids):
         enroll(each, wanted, waitlist=True)
 
-    answer = client.patch(
+    response = client.patch(
         f"/courses/{wanted}", json={"capacity": capacity}, headers={"X-Request-ID": "the-one-that-raised"}
     )
 
-    assert (answer.get_json()["seats_taken"], answer.get_json()["waiting"]) == (seated, 3 - seated)
-    assert answer.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
+    assert (response.get_json()["seats_taken"], response.get_json()["waiting"]) == (seated, 3 - seated)
+    assert response.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
     assert roster(client, wanted) == ids[3 - seated :]
     assert roster(client, wanted, "waitlisted") == ids[: 3 - seated]
     (line, *_) = client.get(f"/courses/{wanted}/history").get_json()["items"]
@@ -211,28 +211,28 @@ def test_a_raised_capacity_seats_those_who_wait_in_their_order(
 def test_a_course_without_students_is_deleted(client: FlaskClient, course: Make) -> None:
     path = f"/courses/{course()}"
 
-    answer = client.delete(path)
+    response = client.delete(path)
 
-    assert (answer.status_code, answer.data) == (204, b"")
+    assert (response.status_code, response.data) == (204, b"")
     assert client.get(path).status_code == 404
     assert client.delete(path).status_code == 404
 
 
 @pytest.mark.parametrize("capacity", [1, 0])
-def test_a_course_with_students_on_roster_or_queue_is_not_deleted(
+def test_a_course_with_enrolled_or_waitlisted_students_is_not_deleted(
     client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int
 ) -> None:
     wanted = course(capacity=capacity, waitlist_capacity=1)
     enroll(student(), wanted, waitlist=True)
 
-    answer = client.delete(f"/courses/{wanted}")
+    response = client.delete(f"/courses/{wanted}")
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "course_has_enrollments"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "course_has_enrollments"
     assert client.get(f"/courses/{wanted}").status_code == 200
 
 
-def test_a_course_everybody_left_is_deleted_and_the_history_stays(
+def test_a_course_without_students_is_deleted_and_the_history_stays(
     client: FlaskClient, student: Make, course: Make, enroll: Any
 ) -> None:
     ada, wanted = student(), course()
@@ -258,7 +258,7 @@ def test_a_deleted_courses_id_is_never_given_again(client: FlaskClient, course: 
 # --- roster, queue, history -------------------------------------------------------------------------------
 
 
-def test_the_roster_is_by_student_id_and_the_queue_by_position(
+def test_the_roster_is_by_student_id_and_the_waitlist_by_position(
     client: FlaskClient, student: Make, course: Make, enroll: Any
 ) -> None:
     names = ["Ada", "Ben", "Cem", "Dua"]
@@ -280,7 +280,7 @@ def test_the_roster_is_by_student_id_and_the_queue_by_position(
     assert roster(client, wanted) == [b, d]
 
 
-def test_the_history_tells_each_change_newest_first(
+def test_the_history_has_each_change_newest_first(
     client: FlaskClient, student: Make, course: Make, enroll: Any
 ) -> None:
     ada, wanted = student(), course()
@@ -315,7 +315,7 @@ def test_the_history_tells_each_change_newest_first(
 )
 def test_an_unknown_course_is_404(client: FlaskClient, method: str, rest: str) -> None:
     for unknown in (1, 2**53 - 1):
-        answer = client.open(f"/courses/{unknown}{rest}", method=method, json={} if method == "PATCH" else None)
+        response = client.open(f"/courses/{unknown}{rest}", method=method, json={} if method == "PATCH" else None)
 
-        assert answer.status_code == 404
-        assert answer.get_json()["code"] == "course_not_found"
+        assert response.status_code == 404
+        assert response.get_json()["code"] == "course_not_found"

@@ -110,13 +110,13 @@ def test_what_failed_is_logged_as_failed_and_where(
     _, read = lines
     monkeypatch.setattr("course_management.services.enrollment.enroll", _fail)
 
-    answer = school.post("/students/1/enroll", json={"course_id": 1})
+    response = school.post("/students/1/enroll", json={"course_id": 1})
 
-    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
+    assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
     text = json.dumps(found := read())
     assert [line["event"] for line in found] == ["enrollment.failed", "internal_error", "request"]
     assert "_fail" in str(found[1]["frames"])
-    assert "canary" not in text + answer.text
+    assert "canary" not in text + response.text
 
 
 def _fail(*_: Any, **__: Any) -> None:

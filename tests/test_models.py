@@ -134,7 +134,7 @@ def test_the_database_refuses_what_is_no_enrollment(
     assert refused(student_id=school[0], course_id=school[1], **values) == constraint
 
 
-def test_nobody_is_enrolled_in_a_course_that_does_not_exist(school: tuple[int, int]) -> None:
+def test_an_enrollment_needs_an_existing_course(school: tuple[int, int]) -> None:
     with pytest.raises(IntegrityError), writing() as session:
         enroll(session, school[0], 4711)
 
@@ -175,7 +175,7 @@ def test_seats_are_counted_and_the_ledger_is_written_by_the_database(school: tup
     ]
 
 
-def test_a_full_course_takes_nobody(school: tuple[int, int]) -> None:
+def test_a_full_course_enrolls_no_one(school: tuple[int, int]) -> None:
     with writing() as session:
         enroll(session, *school)
         alan = Student(name="Alan Turing", email="alan@example.edu")

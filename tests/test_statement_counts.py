@@ -66,9 +66,9 @@ def school(student: Make, course: Make, enroll: Any) -> None:
 @pytest.mark.usefixtures("school")
 @pytest.mark.parametrize("name", ONE)
 def test_reads_and_simple_writes_are_one_statement(client: FlaskClient, statements: list[str], name: str) -> None:
-    answer = ONE[name](client)
+    response = ONE[name](client)
 
-    assert answer.status_code < 300
+    assert response.status_code < 300
     assert len(statements) == 1, statements
 
 
@@ -99,15 +99,15 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
 
 
 @pytest.mark.usefixtures("school")
-def test_who_holds_a_seat_of_a_course_that_refused_is_told_so_by_the_look(
+def test_an_enrolled_student_is_told_so_by_the_query_in_a_course_that_refused_lately(
     client: FlaskClient, statements: list[str]
 ) -> None:
     assert client.post("/students/2/enroll", json={"course_id": 1}).status_code == 409
     statements.clear()
 
-    answer = client.post("/students/1/enroll", json={"course_id": 1})
+    response = client.post("/students/1/enroll", json={"course_id": 1})
 
-    assert (answer.status_code, answer.get_json()["results"][0]["outcome"]) == (200, "already_enrolled")
+    assert (response.status_code, response.get_json()["results"][0]["outcome"]) == (200, "already_enrolled")
     assert len(statements) == 1
 
 

@@ -114,7 +114,7 @@ class Bench:
     def _loads(
         self, systems: Sequence[Enrollment], with_key: Enrollment, floor: URL, hellos: Sequence[Hello]
     ) -> Results:
-        """What each answers a second, by load and system, of every round."""
+        """What each responses per second, by load and system, of every round."""
         found: dict[str, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}
         for load, rates in found.items():
             measured = systems if load == "cycle" else [*systems, with_key]

@@ -1,4 +1,4 @@
-"""The rules that every system keeps before it is timed: existence, duplicates, capacity, and one form of answer."""
+"""The rules that every system keeps before it is timed: existence, duplicates, capacity, and one form of response."""
 
 from __future__ import annotations
 
@@ -40,32 +40,33 @@ def check(system: Enrollment) -> list[str]:
         ("lists nobody", "GET", f"/students/{UNKNOWN}/courses", None, 404, None),
     ]
     found = [
-        (name, ask(system, method, path, data), status, answer) for name, method, path, data, status, answer in expected
+        (name, ask(system, method, path, data), status, response)
+        for name, method, path, data, status, response in expected
     ]
     wrong = [
-        f"{name}: {got}, not {(status, answer)}"
-        for name, got, status, answer in found
-        if got[0] != status or (answer is not None and got[1] != answer)
+        f"{name}: {got}, not {(status, response)}"
+        for name, got, status, response in found
+        if got[0] != status or (response is not None and got[1] != response)
     ]
     return [*wrong, *_lists(system), *_sells_no_seat_twice(system)]
 
 
 def _lists(system: Enrollment) -> list[str]:
-    status, answer = ask(system, "GET", f"/students/{OTHER}/courses")
-    codes = [each["code"] for each in answer["courses"]]
-    complete = all({"id", "code", "title", "status", "status_since"} <= each.keys() for each in answer["courses"])
+    status, response = ask(system, "GET", f"/students/{OTHER}/courses")
+    codes = [each["code"] for each in response["courses"]]
+    complete = all({"id", "code", "title", "status", "status_since"} <= each.keys() for each in response["courses"])
     in_order = codes == sorted(codes)
-    return [] if status == 200 and codes and complete and in_order else [f"lists by code: {status} {answer}"]
+    return [] if status == 200 and codes and complete and in_order else [f"lists by code: {status} {response}"]
 
 
 def _sells_no_seat_twice(system: Enrollment) -> list[str]:
     course = system.make_course(SEATS)
     with ThreadPoolExecutor(CROWD) as crowd:
-        answers = crowd.map(
+        responses = crowd.map(
             lambda student: ask(system, "POST", f"/students/{student}/enroll", {"course_ids": [course]})[0],
             range(1, CROWD + 1),
         )
-        statuses = sorted(answers)
+        statuses = sorted(responses)
     right = statuses == [201] * SEATS + [409] * (CROWD - SEATS) and system.sold(course) == SEATS
     return [] if right else [f"sells no seat twice: {statuses}, {system.sold(course)} sold"]
 
@@ -85,5 +86,5 @@ def exchange(connection: http.client.HTTPConnection, method: str, path: str, bod
     """One request: status and JSON."""
     data = None if body is None else json.dumps(body)
     connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())

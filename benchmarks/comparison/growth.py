@@ -51,10 +51,10 @@ def queue(system: Ours) -> dict[str, float]:
             ("leave", "DELETE", f"/students/{student}/unenroll", body, 200),
         ):
             started = time.perf_counter()
-            status, answer = exchange(connection, method, path, data)
+            status, response = exchange(connection, method, path, data)
             times[f"{call} {name}"].append((time.perf_counter() - started) * 1000)
             if status != expected:
-                raise RuntimeError(f"{method} {path}: {status} {answer}")
+                raise RuntimeError(f"{method} {path}: {status} {response}")
         started = time.perf_counter()
         exchange(connection, "GET", f"/students/{QUEUE // 2}/courses?status=waitlisted")
         times["middle"].append((time.perf_counter() - started) * 1000)

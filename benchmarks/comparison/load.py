@@ -45,7 +45,7 @@ class Missing(click.ClickException):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One load: answers a second, and how long they took in milliseconds."""
+    """One load: responses per second, and how long they took in milliseconds."""
 
     rate: float
     p50_ms: float
@@ -55,7 +55,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """2,000 students and 100 seats of one course: how long it took, what was sold, and the answers by status."""
+    """2,000 students and 100 seats of one course: how long it took, what was sold, and the responses by status."""
 
     seconds: float
     sold: int
@@ -76,7 +76,7 @@ def wrk_program() -> str:
 
 
 def run(system: System, load: str, size: Size, seconds: int, connections: int = CONNECTIONS) -> Measure:
-    """Put one load on a system. Raises when it answers anything but 2xx: a refusal may be quick.
+    """Put one load on a system. Raises when it responds with anything but 2xx: a refusal may be quick.
 
     One in a thousand may be: with a stalling disk, SQLite keeps a writer waiting until its time is up.
     """
@@ -85,7 +85,7 @@ def run(system: System, load: str, size: Size, seconds: int, connections: int = 
     )
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
     if failed > requests * TOLERATED:
-        raise RuntimeError(f"{system.name} failed at {load}: {failed} of {requests} answers")
+        raise RuntimeError(f"{system.name} failed at {load}: {failed} of {requests} responses")
     return Measure(requests / found["seconds"], found["p50_ms"], found["p99_ms"], requests)
 
 
@@ -152,6 +152,6 @@ def _pgbench(name: str) -> str:
 
 
 def run_hello(system: System, seconds: int) -> float:
-    """The front page of one of `hello.py`, answers a second."""
+    """The front page of one of `hello.py`, responses per second."""
     found = measure(system, "hello", threads=THREADS, seconds=seconds)
     return float(found["requests"] / found["seconds"])

@@ -60,11 +60,11 @@ class System:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until(lambda: self.process.poll() is not None or self._answers(), f"an answer of {name}")
+        until(lambda: self.process.poll() is not None or self._responds(), f"a response of {name}")
         if self.process.poll() is not None:
             raise RuntimeError(f"{name} did not start:\n{log.read_text()[-2000:]}")
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         with contextlib.suppress(OSError):
             connection.request("GET", self.address, headers=self.headers())

@@ -99,11 +99,11 @@ def bearer(make_key: Callable[..., str]) -> Callable[..., dict[str, str]]:
     return make
 
 
-def as_if_absent(answer: Any) -> tuple[int, Any, Sequence[tuple[str, str]]]:
-    """All of an answer, except for what may differ: the address that was asked, and the request's id."""
-    body = answer.get_json()
+def as_if_absent(response: Any) -> tuple[int, Any, Sequence[tuple[str, str]]]:
+    """All of a response, except for what may differ: the address that was asked, and the request's id."""
+    body = response.get_json()
     return (
-        answer.status_code,
+        response.status_code,
         {**body, "instance": None, "request_id": None},
-        [(name, value) for name, value in answer.headers if name not in {"X-Request-ID", "Content-Length"}],
+        [(name, value) for name, value in response.headers if name not in {"X-Request-ID", "Content-Length"}],
     )

@@ -23,7 +23,7 @@ class FakeRedis:
         self._connections: list[socket.socket] = []
 
     def serve(self, connection: socket.socket) -> None:
-        """Answer the commands of one connection until it ends."""
+        """Respond to the commands of one connection until it ends."""
         self._connections.append(connection)
         known = self.password is None
         with connection, connection.makefile("rb") as file, suppress(OSError, ValueError):
@@ -34,10 +34,10 @@ class FakeRedis:
                     known = words[-1] == self.password
                     response = "+OK" if known else "-WRONGPASS invalid username-password pair or user is disabled."
                 else:
-                    response = self._answer(name, words[1:]) if known else "-NOAUTH Authentication required."
+                    response = self._respond(name, words[1:]) if known else "-NOAUTH Authentication required."
                 connection.sendall(response.encode() + b"\r\n")
 
-    def _answer(self, name: str, words: list[str]) -> str:
+    def _respond(self, name: str, words: list[str]) -> str:
         if name in {"SELECT", "PING"}:
             return "+OK" if name == "SELECT" else "+PONG"
         if name == "SCRIPT":

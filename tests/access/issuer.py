@@ -30,9 +30,9 @@ class LocalIssuer:
         self.private: dict[str, Any] = {}
         self.keys: list[dict[str, Any]] = []
         self.asked = 0
-        self.answers = threading.Event()
+        self.responding = threading.Event()
         """While this is not set, who fetches the keys waits."""
-        self.answers.set()
+        self.responding.set()
         self.fails = False
         self.moved_to: str | None = None
         self.make_key("first")
@@ -84,12 +84,12 @@ def unsigned(header: dict[str, Any], claims: Any, signature: bytes = b"") -> str
 
 @contextmanager
 def running() -> Iterator[LocalIssuer]:
-    """An issuer that answers on a port of its own."""
+    """An issuer that responds on a port of its own."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
-            issuer.answers.wait()
+            issuer.responding.wait()
             body = json.dumps({"keys": issuer.keys}).encode()
             self.send_response(500 if issuer.fails else 302 if issuer.moved_to else 200)
             if issuer.moved_to:

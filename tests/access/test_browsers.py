@@ -27,7 +27,7 @@ PAGE = "https://portal.example.edu"
         ("GET", "/docs/swagger-ui.css"),
     ],
 )
-def test_every_answer_carries_the_headers(stranger: FlaskClient, method: str, path: str) -> None:
+def test_every_response_has_the_headers(stranger: FlaskClient, method: str, path: str) -> None:
     headers = stranger.open(path, method=method, buffered=True).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -37,7 +37,7 @@ def test_every_answer_carries_the_headers(stranger: FlaskClient, method: str, pa
     assert len(headers.getlist("Content-Security-Policy")) == 1
 
 
-def test_data_is_kept_by_nobody_else_and_runs_nothing(client: FlaskClient) -> None:
+def test_data_is_not_for_shared_caches_and_runs_no_script(client: FlaskClient) -> None:
     headers = client.get("/courses").headers
 
     assert headers["Cache-Control"] == "private, no-cache"
@@ -46,9 +46,9 @@ def test_data_is_kept_by_nobody_else_and_runs_nothing(client: FlaskClient) -> No
 
 def test_an_error_carries_them_too(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("course_management.repositories.resources.autocommit", lambda *_: 1 / 0)
-    answer = client.get("/courses")
+    response = client.get("/courses")
 
-    assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (500, "nosniff")
+    assert (response.status_code, response.headers["X-Content-Type-Options"]) == (500, "nosniff")
 
 
 def test_no_cookie_is_ever_set(client: FlaskClient) -> None:
@@ -58,8 +58,8 @@ def test_no_cookie_is_ever_set(client: FlaskClient) -> None:
 
 def test_other_sites_may_not_ask(client: FlaskClient) -> None:
     asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
-    for answer in (client.get("/courses", headers=asked), client.options("/courses", headers=asked)):
-        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+    for response in (client.get("/courses", headers=asked), client.options("/courses", headers=asked)):
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
 
 
 class TestASiteThatMay:
@@ -68,7 +68,7 @@ class TestASiteThatMay:
         return make_app(cors_origins=f"{PAGE}, http://localhost:3000").test_client()
 
     def test_asks_first_and_needs_no_credentials_for_it(self, client: FlaskClient) -> None:
-        answer = client.options(
+        response = client.options(
             "/students/1/enroll",
             headers={
                 "Origin": PAGE,
@@ -76,29 +76,29 @@ class TestASiteThatMay:
                 "Access-Control-Request-Headers": "authorization, content-type",
             },
         )
-        assert answer.status_code == 200
-        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
-        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
-        assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
-        assert answer.headers["Access-Control-Max-Age"] == "600"
-        assert "Access-Control-Allow-Credentials" not in answer.headers
+        assert response.status_code == 200
+        assert response.headers["Access-Control-Allow-Origin"] == PAGE
+        assert "POST" in response.headers["Access-Control-Allow-Methods"]
+        assert "authorization" in response.headers["Access-Control-Allow-Headers"].lower()
+        assert response.headers["Access-Control-Max-Age"] == "600"
+        assert "Access-Control-Allow-Credentials" not in response.headers
 
     def test_may_read_what_it_needs(self, client: FlaskClient) -> None:
-        answer = client.get("/courses", headers={"Origin": PAGE})
-        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
-        assert {"ETag", "X-Request-ID"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
-        assert "Origin" in answer.headers["Vary"]
+        response = client.get("/courses", headers={"Origin": PAGE})
+        assert response.headers["Access-Control-Allow-Origin"] == PAGE
+        assert {"ETag", "X-Request-ID"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))
+        assert "Origin" in response.headers["Vary"]
 
     def test_errors_can_be_read_as_well(self, client: FlaskClient) -> None:
-        answer = client.get("/students/999", headers={"Origin": PAGE})
-        assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (404, PAGE)
+        response = client.get("/students/999", headers={"Origin": PAGE})
+        assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (404, PAGE)
 
     def test_an_error_outside_the_handlers_can_be_read_as_well(
         self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("course_management.repositories.resources.autocommit", lambda *_: 1 / 0)
-        answer = client.get("/courses", headers={"Origin": PAGE})
-        assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (500, PAGE)
+        response = client.get("/courses", headers={"Origin": PAGE})
+        assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (500, PAGE)
 
     def test_a_shared_cache_keeps_the_responses_apart(self, client: FlaskClient) -> None:
         assert "Origin" in client.get("/courses").headers["Vary"]
@@ -113,13 +113,13 @@ class TestASiteThatMay:
         "origin", ["https://evil.example", f"{PAGE}.evil.example", "http://portal.example.edu", "null", f"{PAGE}:444"]
     )
     def test_others_still_may_not(self, client: FlaskClient, origin: str) -> None:
-        answer = client.get("/courses", headers={"Origin": origin})
-        assert "Access-Control-Allow-Origin" not in answer.headers
+        response = client.get("/courses", headers={"Origin": origin})
+        assert "Access-Control-Allow-Origin" not in response.headers
 
 
 @pytest.mark.parametrize("host", ["localhost,localhost", "localhost, elsewhere.example", ""])
 def test_a_request_has_exactly_one_host(client: FlaskClient, host: str) -> None:
     for path in ("/courses", "/healthz", "/docs"):
-        answer = client.get(path, environ_overrides={"HTTP_HOST": host})
-        assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_request")
+        response = client.get(path, environ_overrides={"HTTP_HOST": host})
+        assert (response.status_code, response.get_json()["code"]) == (400, "bad_request")
     assert client.get("/courses", environ_overrides={"HTTP_HOST": "", "SERVER_PROTOCOL": "HTTP/1"}).status_code == 200

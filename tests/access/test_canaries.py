@@ -81,9 +81,9 @@ GOOD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: str(value)[:20])
 def test_a_field(known: FlaskClient, logged: Callable[[], str], path: str, field: str, value: Any) -> None:
     for method in ("POST", "PUT"):
-        answer = known.open(path, method=method, json=with_field(GOOD[path], field, value))
-        if answer.status_code >= 400 and not isinstance(value, dict):  # a pointer names the client's own fields
-            assert CANARY.lower() not in answer.text.lower()
+        response = known.open(path, method=method, json=with_field(GOOD[path], field, value))
+        if response.status_code >= 400 and not isinstance(value, dict):  # a pointer names the client's own fields
+            assert CANARY.lower() not in response.text.lower()
 
     text = logged()
     assert '"request"' in text
@@ -138,9 +138,9 @@ def test_the_texts_of_exceptions(
             raise error
 
         monkeypatch.setattr("course_management.repositories.resources.autocommit", fail)
-        answer = known.get("/courses")
-        assert answer.status_code in {500, 503}
-        assert CANARY not in answer.text
+        response = known.get("/courses")
+        assert response.status_code in {500, 503}
+        assert CANARY not in response.text
     assert CANARY not in logged()
 
 

@@ -108,7 +108,7 @@ def test_a_database_that_was_never_migrated(find: Check, sql: Any) -> None:
     assert "was never migrated" in sentences(find())
 
 
-def test_a_file_that_everybody_can_read(find: Check, url: str, backend: str, tmp_path: Path) -> None:
+def test_a_file_that_all_users_can_read(find: Check, url: str, backend: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DATABASE_URL=postgresql://u:secret@localhost/x")
     (tmp_path / ".env").chmod(0o644)
     assert "The file .env" in sentences(find())
@@ -130,7 +130,7 @@ def test_sqlite_on_a_network(find: Check, backend: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("secured")
-def test_nobody_can_come_in_any_more(find: Check, app: Flask) -> None:
+def test_without_an_active_key_or_an_issuer_every_request_is_refused(find: Check, app: Flask) -> None:
     with app.app_context():
         (key,) = keys.everything()
         keys.revoke(key.prefix)
@@ -180,7 +180,7 @@ class TestTheCommands:
         assert "Traceback" not in result.output
         sql("ALTER TABLE lost RENAME TO courses")
 
-    def test_a_database_that_does_not_answer_is_a_sentence(
+    def test_a_database_that_does_not_respond_is_reported_in_a_sentence(
         self, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")

@@ -181,8 +181,8 @@ class TestInTheService:
         def ask(number: int) -> tuple[int, str | None]:
             token = unsigned({"alg": "RS256", "typ": "JWT", "kid": f"key-{number}"}, {}, b"signature")
             headers = {"Authorization": f"Bearer {token}"} if number % 2 else service
-            answer = client.application.test_client().get("/courses", headers=headers)
-            return answer.status_code, answer.get_json().get("code")
+            response = client.application.test_client().get("/courses", headers=headers)
+            return response.status_code, response.get_json().get("code")
 
         with ThreadPoolExecutor(2) as threads, hostile_server(behavior) as server:
             client, _, service = secured(f"{scheme}://127.0.0.1:{server.port}/jwks")
@@ -203,10 +203,10 @@ class TestInTheService:
         monkeypatch.setattr(watched.issuer.keys, "_get", lambda _: hangs.wait(PATIENCE_S) and b"")
 
         token = unsigned({"alg": "RS256", "typ": "JWT", "kid": "unknown"}, {}, b"signature")
-        answers = [client.get("/courses", headers={"Authorization": f"Bearer {token}"}) for _ in range(5)]
+        responses = [client.get("/courses", headers={"Authorization": f"Bearer {token}"}) for _ in range(5)]
         hangs.set()
 
-        assert {answer.status_code for answer in answers} == {401}
+        assert {response.status_code for response in responses} == {401}
 
     def test_the_keys_are_fetched_before_the_first_token(self, secured: Any, issuer: LocalIssuer) -> None:
         _, watched, _ = secured(issuer.jwks_url)

@@ -181,7 +181,7 @@ def test_a_note_that_failed_is_not_tried_at_every_request(
     assert sum(each.startswith("UPDATE api_keys") for each in statements) == 1
 
 
-def test_a_thread_that_cannot_be_started_refuses_nobody(
+def test_a_thread_that_cannot_be_started_refuses_no_request(
     app: Flask, notes: KeyUse, key: str, monkeypatch: pytest.MonkeyPatch, last_used: Callable[[], list[Any]]
 ) -> None:
     def cannot_start(_: threading.Thread) -> None:

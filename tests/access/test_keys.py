@@ -69,10 +69,10 @@ def test_a_changed_key_is_none(stranger: FlaskClient, make_key: Any, change: Cal
     key = make_key("courses:read")
     assert status(stranger, key) == 200
 
-    answer = stranger.get("/courses", headers={"Authorization": f"Bearer {change(key)}"})
+    response = stranger.get("/courses", headers={"Authorization": f"Bearer {change(key)}"})
 
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
-    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert (response.status_code, response.get_json()["code"]) == (401, "unauthenticated")
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
 def test_a_key_with_the_right_name_and_checksum_and_another_secret_is_none(
@@ -99,9 +99,9 @@ def test_without_an_issuer_a_token_is_no_credential(make_app: Callable[..., Flas
     with app.app_context():
         keys.create("portal", ["admin"])
 
-    answer = app.test_client().get("/courses", headers={"Authorization": f"Bearer {session_issuer.token()}"})
+    response = app.test_client().get("/courses", headers={"Authorization": f"Bearer {session_issuer.token()}"})
 
-    assert (answer.status_code, "no issuer" in answer.get_json()["detail"]) == (401, True)
+    assert (response.status_code, "no issuer" in response.get_json()["detail"]) == (401, True)
 
 
 @pytest.mark.usefixtures("forgetful")

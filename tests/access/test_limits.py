@@ -40,11 +40,11 @@ def test_reads_and_writes_are_counted_separately(stranger: FlaskClient, ada: dic
 
 def test_a_response_429_says_how_long_to_wait(stranger: FlaskClient, ada: dict[str, str]) -> None:
     for _ in range(4):
-        answer = stranger.get("/courses", headers=ada)
+        response = stranger.get("/courses", headers=ada)
 
-    assert answer.get_json()["code"] == "too_many_requests"
-    assert answer.get_json()["detail"] == "You have sent more requests than 3 per 1 hour."
-    assert 0 < int(answer.headers["Retry-After"]) <= 3600
+    assert response.get_json()["code"] == "too_many_requests"
+    assert response.get_json()["detail"] == "You have sent more requests than 3 per 1 hour."
+    assert 0 < int(response.headers["Retry-After"]) <= 3600
 
 
 def test_each_caller_is_counted_separately(stranger: FlaskClient, ada: dict[str, str], person: Any) -> None:

@@ -100,7 +100,7 @@ def test_a_person_whose_student_is_deleted_stays(student: Make, client: FlaskCli
     assert people.find(ISSUER, "grace") == Person("advisor:1", frozenset(["advisor"]))
 
 
-def test_an_advisor_who_is_a_student_enrolls_itself_and_its_advisees_and_nobody_else(
+def test_an_advisor_who_is_a_student_enrolls_only_itself_and_its_advisees(
     app: Flask, stranger: FlaskClient, session_issuer: LocalIssuer, student: Make, course: Make, sql: Any
 ) -> None:
     itself, advised, other, wanted = student(), student(), student(), course()

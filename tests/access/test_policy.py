@@ -90,7 +90,7 @@ def test_there_is_a_request_for_every_route(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_every_route_answers_each_caller_as_the_table_says(
+def test_every_route_responds_to_each_caller_as_the_table_says(
     stranger: FlaskClient, student: Make, course: Make, person: Headers, caller: str
 ) -> None:
     alan = student()
@@ -109,14 +109,14 @@ def test_every_route_answers_each_caller_as_the_table_says(
             "registrar": person("registrar"),
         }
 
-        answer = send(stranger, request, ada, programming, headers[caller])
+        response = send(stranger, request, ada, programming, headers[caller])
 
         if verdict == "yes":
-            is_as_expected = answer.status_code < 400
+            is_as_expected = response.status_code < 400
         else:
-            is_as_expected = (answer.status_code, answer.get_json()["code"]) == (int(verdict), CODES[int(verdict)])
+            is_as_expected = (response.status_code, response.get_json()["code"]) == (int(verdict), CODES[int(verdict)])
         if not is_as_expected:
-            different.append(f"{request}: {answer.status_code} instead of {verdict}")
+            different.append(f"{request}: {response.status_code} instead of {verdict}")
     assert different == []
 
 
@@ -133,18 +133,18 @@ def test_a_service_may_use_the_routes_of_its_scopes(
         ada, programming = student(), course()
 
         refusal = send(stranger, request, ada, programming, without[scope])
-        answer = send(stranger, request, ada, programming, headers[scope])
+        response = send(stranger, request, ada, programming, headers[scope])
 
         found = refusal.status_code, refusal.get_json().get("code"), refusal.headers.get("WWW-Authenticate", "")
-        if found[:2] != (403, "forbidden") or f'scope="{scope}"' not in found[2] or answer.status_code >= 400:
-            different[request] = *found, answer.status_code
+        if found[:2] != (403, "forbidden") or f'scope="{scope}"' not in found[2] or response.status_code >= 400:
+            different[request] = *found, response.status_code
 
     assert different == {}
 
 
 @pytest.mark.parametrize("route", [request for request in ROWS if "{s}" in request])
 @pytest.mark.parametrize("role", ["student", "advisor"])
-def test_who_may_not_see_a_student_cannot_tell_whether_there_is_one(
+def test_a_caller_without_access_cannot_tell_whether_a_student_exists(
     stranger: FlaskClient, student: Make, course: Make, person: Headers, route: str, role: str
 ) -> None:
     ada, alan, programming = student(), student(), course()
@@ -157,7 +157,7 @@ def test_who_may_not_see_a_student_cannot_tell_whether_there_is_one(
     assert as_if_absent(there) == as_if_absent(absent)
 
 
-def test_the_refusal_is_the_one_a_registrar_gets_for_a_student_who_is_not_there(
+def test_the_refusal_is_the_one_a_registrar_gets_for_a_student_who_does_not_exist(
     stranger: FlaskClient, student: Make, person: Headers
 ) -> None:
     ada, alan = student(), student()
@@ -168,7 +168,7 @@ def test_the_refusal_is_the_one_a_registrar_gets_for_a_student_who_is_not_there(
     assert as_if_absent(hidden) == as_if_absent(absent)
 
 
-def test_the_ledger_says_who_it_was(
+def test_the_ledger_names_the_caller(
     stranger: FlaskClient, client: FlaskClient, student: Make, course: Make, person: Headers, make_key: Any
 ) -> None:
     ada, programming = student(), course()
@@ -187,12 +187,12 @@ def test_the_ledger_says_who_it_was(
     assert actors[3] == "service:portal"
 
 
-def test_somebody_nobody_has_linked_may_nothing(stranger: FlaskClient, session_issuer: Any) -> None:
+def test_a_token_without_a_linked_account_is_forbidden(stranger: FlaskClient, session_issuer: Any) -> None:
     headers = {"Authorization": f"Bearer {session_issuer.token('stranger')}"}
 
-    answer = stranger.get("/courses", headers=headers)
+    response = stranger.get("/courses", headers=headers)
 
-    assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
+    assert (response.status_code, response.get_json()["code"]) == (403, "forbidden")
 
 
 def test_a_route_without_an_access_row_stops_the_start(monkeypatch: pytest.MonkeyPatch, make_app: Any) -> None:
@@ -225,7 +225,7 @@ def test_the_page_shows_the_table(app: Flask) -> None:
         ("/courses", {"code": "CS101", "title": "Another"}, "courses:write", "courses:read"),
     ],
 )
-def test_a_conflict_names_what_exists_only_to_who_may_read_it(
+def test_a_conflict_names_the_existing_row_only_to_callers_that_may_read_it(
     stranger: FlaskClient,
     student: Make,
     course: Make,
@@ -239,9 +239,9 @@ def test_a_conflict_names_what_exists_only_to_who_may_read_it(
     ids = {"/students": student(email="ada@example.edu"), "/courses": course(code="CS101")}
 
     def existing(headers: dict[str, str]) -> Any:
-        answer = stranger.post(path, json=body, headers=headers)
-        assert answer.status_code == 409
-        return answer.get_json().get("existing_id")
+        response = stranger.post(path, json=body, headers=headers)
+        assert response.status_code == 409
+        return response.get_json().get("existing_id")
 
     assert existing(bearer(write)) is None
     assert existing(bearer(write, read)) == existing(bearer("admin")) == existing(person("registrar")) == ids[path]

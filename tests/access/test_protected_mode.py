@@ -31,8 +31,8 @@ def client(app: Flask) -> FlaskClient:
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:8000", "127.9.9.9", "[::1]:1"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"])
 def test_a_direct_local_client_needs_nothing(client: FlaskClient, host: str, address: str) -> None:
-    answer = client.get("/courses", headers={"Host": host}, environ_base={"REMOTE_ADDR": address})
-    assert answer.status_code == 200
+    response = client.get("/courses", headers={"Host": host}, environ_base={"REMOTE_ADDR": address})
+    assert response.status_code == 200
 
 
 OF_PROXIES = {
@@ -126,19 +126,19 @@ ELSEWHERE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("request_of", ELSEWHERE, ids=str)
-def test_everybody_else_is_refused(client: FlaskClient, request_of: dict[str, Any]) -> None:
-    answer = client.get("/courses", **request_of)
+def test_all_other_callers_are_refused(client: FlaskClient, request_of: dict[str, Any]) -> None:
+    response = client.get("/courses", **request_of)
 
-    assert (answer.status_code, answer.get_json()["code"]) == (403, "protected_mode")
-    assert "course-management keys create" in answer.get_json()["detail"]
+    assert (response.status_code, response.get_json()["code"]) == (403, "protected_mode")
+    assert "course-management keys create" in response.get_json()["detail"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_at_every_address(client: FlaskClient, method: str) -> None:
     for path in {request.split()[1].replace("{s}", "1").replace("{c}", "1") for request in ROWS}:
-        answer = client.open(path, method=method, headers={"X-Forwarded-For": "192.0.2.1"})
+        response = client.open(path, method=method, headers={"X-Forwarded-For": "192.0.2.1"})
 
-        assert answer.status_code == 403, path
+        assert response.status_code == 403, path
 
 
 def test_where_there_is_nothing_as_well(client: FlaskClient) -> None:
@@ -161,7 +161,7 @@ def test_the_first_key_ends_it_for_good(
     assert client.get("/courses").status_code == 401
 
 
-def test_whether_there_are_keys_is_not_asked_for_each_request(client: FlaskClient, statements: list[str]) -> None:
+def test_the_existence_of_keys_is_not_queried_for_each_request(client: FlaskClient, statements: list[str]) -> None:
     for _ in range(5):
         assert client.get("/courses").status_code == 200
     assert sum("api_keys" in each for each in statements) == 1
@@ -199,26 +199,26 @@ def test_a_page_of_another_site_changes_nothing(
 ) -> None:
     """A browser on this machine sends what any page tells it to."""
     client = make_app(cors_origins=LISTED).test_client()
-    answer = client.post("/courses", json={"code": "CS1", "title": "Programming"}, headers=headers)
+    response = client.post("/courses", json={"code": "CS1", "title": "Programming"}, headers=headers)
 
-    assert answer.status_code == status
+    assert response.status_code == status
     if status == 403:
-        assert answer.get_json()["code"] == "protected_mode"
-        assert "another site" in answer.get_json()["detail"]
+        assert response.get_json()["code"] == "protected_mode"
+        assert "another site" in response.get_json()["detail"]
         assert client.get("/courses").get_json()["items"] == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_by_no_method(client: FlaskClient, method: str) -> None:
-    answer = client.open("/students/1", method=method, headers={"Origin": OTHER})
-    assert (answer.status_code, answer.get_json()["code"]) == (403, "protected_mode")
+    response = client.open("/students/1", method=method, headers={"Origin": OTHER})
+    assert (response.status_code, response.get_json()["code"]) == (403, "protected_mode")
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
 def test_what_a_form_can_send_is_not_read(client: FlaskClient, kind: str | None) -> None:
     """Old browsers send neither Origin nor Sec-Fetch-Site; a form still cannot send JSON."""
-    answer = client.post("/courses", data=b'{"code": "CS1", "title": "Programming"}', content_type=kind)
-    assert answer.status_code == 415
+    response = client.post("/courses", data=b'{"code": "CS1", "title": "Programming"}', content_type=kind)
+    assert response.status_code == 415
 
 
 def test_with_a_key_it_does_not_matter_which_page_sends_it(

@@ -90,10 +90,10 @@ class TestARedisThatWorks:
         one, other = client_of(uri), client_of(uri)
 
         assert statuses(one, 2) + statuses(other, 1) == [200] * 3
-        answer = other.get("/courses")
+        response = other.get("/courses")
 
-        assert answer.status_code == 429
-        assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+        assert response.status_code == 429
+        assert 3500 < int(response.headers["Retry-After"]) <= 3600
         assert one.get("/courses").status_code == 429
 
     def test_with_a_wrong_password_no_request_is_refused(

@@ -151,17 +151,17 @@ class TestAuthentication:
 
     @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
     def test_a_forgery_is_401(self, stranger: FlaskClient, session_issuer: LocalIssuer, forge: Any) -> None:
-        answer = stranger.get("/students", headers=bearer(forge(session_issuer)))
+        response = stranger.get("/students", headers=bearer(forge(session_issuer)))
 
-        assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
-        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+        assert (response.status_code, response.get_json()["code"]) == (401, "unauthenticated")
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
     @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YWRhOmFkYQ==", "ada", "Bearer\tx", "Digest x"])
     def test_no_credentials_are_401(self, stranger: FlaskClient, header: str) -> None:
-        answer = stranger.get("/students", headers={"Authorization": header})
+        response = stranger.get("/students", headers={"Authorization": header})
 
-        assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="course-management"'
+        assert response.status_code == 401
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="course-management"'
 
 
 def test_the_corpus_of_forgeries_is_large_enough() -> None:
@@ -277,9 +277,9 @@ def test_tokens_get_503_until_keys_were_fetched(
         people.appoint(issuer.name, "ada", "registrar")
     client = app.test_client()
 
-    answer = client.get("/students", headers=bearer(issuer.token()))
-    assert (answer.status_code, answer.get_json()["code"]) == (503, "issuer_unavailable")
-    assert answer.headers["Retry-After"] == str(COOLDOWN_S)
+    response = client.get("/students", headers=bearer(issuer.token()))
+    assert (response.status_code, response.get_json()["code"]) == (503, "issuer_unavailable")
+    assert response.headers["Retry-After"] == str(COOLDOWN_S)
 
     issuer.fails = False
     clock(COOLDOWN_S + 1)
@@ -327,9 +327,9 @@ def test_a_subject_without_an_account_is_looked_up_once(
     asked: list[str] = []
     monkeypatch.setattr(people, "find", lambda _, subject: asked.append(subject))
     client, header = make_app(**issuer.settings).test_client(), bearer(issuer.token("who?"))
-    answers = [client.get("/students", headers=header) for _ in range(5)]
-    assert {(answer.status_code, answer.get_json()["code"]) for answer in answers} == {(403, "forbidden")}
-    assert "not linked" in answers[-1].get_json()["detail"]
+    responses = [client.get("/students", headers=header) for _ in range(5)]
+    assert {(response.status_code, response.get_json()["code"]) for response in responses} == {(403, "forbidden")}
+    assert "not linked" in responses[-1].get_json()["detail"]
     assert asked == ["who?"]
 
 
@@ -394,9 +394,9 @@ def log_in(provider: dict[str, str], subject: str) -> str:
     connection = HTTPConnection(there.netloc)
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     connection.request("POST", f"{there.path}?{urlencode(asked)}", urlencode({"sub": subject}), form)
-    answer = connection.getresponse()
-    answer.read()
-    (code,) = parse_qs(urlsplit(answer.headers["Location"]).query)["code"]
+    response = connection.getresponse()
+    response.read()
+    (code,) = parse_qs(urlsplit(response.headers["Location"]).query)["code"]
     secret = base64.b64encode(f"{AUDIENCE}:secret".encode()).decode()
     body = urlencode({"grant_type": "authorization_code", "code": code, "redirect_uri": back})
     connection.request("POST", "/oauth2/token", body, {**form, "Authorization": f"Basic {secret}"})

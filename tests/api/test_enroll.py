@@ -11,57 +11,59 @@ from flask.testing import FlaskClient
 Make = Callable[..., int]
 
 
-def outcomes(answer: Any) -> list[tuple[int, str]]:
-    return [(each["course_id"], each["outcome"]) for each in answer.get_json()["results"]]
+def outcomes(response: Any) -> list[tuple[int, str]]:
+    return [(each["course_id"], each["outcome"]) for each in response.get_json()["results"]]
 
 
-def decisions(answer: Any) -> dict[int, Any]:
-    return {each["course_id"]: each for each in answer.get_json()["decisions"]}
+def decisions(response: Any) -> dict[int, Any]:
+    return {each["course_id"]: each for each in response.get_json()["decisions"]}
 
 
-def test_a_single_course_may_be_named_alone(client: FlaskClient, student: Make, course: Make) -> None:
+def test_a_single_course_may_be_given_as_course_id(client: FlaskClient, student: Make, course: Make) -> None:
     ada, programming = student(), course()
 
-    answer = client.post(f"/students/{ada}/enroll", json={"course_id": programming})
+    response = client.post(f"/students/{ada}/enroll", json={"course_id": programming})
 
-    assert outcomes(answer) == [(programming, "enrolled")]
+    assert outcomes(response) == [(programming, "enrolled")]
 
 
-def test_several_courses_come_back_in_the_order_asked(student: Make, course: Make, enroll: Any) -> None:
+def test_results_are_in_the_order_of_the_request(student: Make, course: Make, enroll: Any) -> None:
     ada, first, second, third = student(), course(), course(), course()
 
-    answer = enroll(ada, third, first, second)
+    response = enroll(ada, third, first, second)
 
-    assert outcomes(answer) == [(third, "enrolled"), (first, "enrolled"), (second, "enrolled")]
+    assert outcomes(response) == [(third, "enrolled"), (first, "enrolled"), (second, "enrolled")]
 
 
-def test_a_course_without_a_limit_takes_everybody(student: Make, course: Make, enroll: Any, counters: Any) -> None:
+def test_a_course_without_a_capacity_enrolls_every_student(
+    student: Make, course: Make, enroll: Any, counters: Any
+) -> None:
     programming = course(capacity=None)
 
     assert all(enroll(student(), programming).status_code == 201 for _ in range(5))
     assert counters(programming) == (5, 0)
 
 
-def test_what_is_held_already_is_no_obstacle_to_the_rest(student: Make, course: Make, enroll: Any) -> None:
+def test_an_existing_enrollment_does_not_refuse_the_rest(student: Make, course: Make, enroll: Any) -> None:
     ada, full, free = student(), course(capacity=1), course()
     enroll(ada, full)
 
-    answer = enroll(ada, full, free)
+    response = enroll(ada, full, free)
 
-    assert answer.status_code == 201
-    assert outcomes(answer) == [(full, "already_enrolled"), (free, "enrolled")]
+    assert response.status_code == 201
+    assert outcomes(response) == [(full, "already_enrolled"), (free, "enrolled")]
 
 
-def test_who_left_comes_back_to_the_same_row(
+def test_enrolling_after_unenrolling_updates_the_same_row(
     client: FlaskClient, student: Make, course: Make, enroll: Any, sql: Any
 ) -> None:
     ada, programming = student(), course(capacity=1)
     enroll(ada, programming)
     client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
 
-    answer = enroll(ada, programming)
+    response = enroll(ada, programming)
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert sql("SELECT status, previous_status, revision FROM student_courses") == [("enrolled", "unenrolled", 3)]
 
 
@@ -77,9 +79,9 @@ def test_a_hundred_courses_at_once_are_one_change(
     ids = [row[0] for row in sql("SELECT id FROM courses ORDER BY id DESC")]
     statements.clear()
 
-    answer = enroll(ada, *ids)
+    response = enroll(ada, *ids)
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert len(statements) == 1
     assert len(client.get(f"/students/{ada}/courses").get_json()["courses"]) == 100
 
@@ -103,14 +105,14 @@ def test_the_ledger_names_the_request(client: FlaskClient, student: Make, course
 # --- the queue --------------------------------------------------------------------------------------------
 
 
-def test_who_waits_already_is_not_refused_without_the_waitlist(student: Make, course: Make, enroll: Any) -> None:
+def test_a_waitlisted_student_is_not_refused_without_the_waitlist(student: Make, course: Make, enroll: Any) -> None:
     full, ada = course(capacity=0, waitlist_capacity=None), student()
     enroll(ada, full, waitlist=True)
 
     assert outcomes(enroll(ada, full)) == [(full, "already_waitlisted")]
 
 
-def test_a_full_course_says_whether_its_queue_is_open(student: Make, course: Make, enroll: Any) -> None:
+def test_a_full_course_reports_whether_its_waitlist_is_open(student: Make, course: Make, enroll: Any) -> None:
     full = course(capacity=0, waitlist_capacity=1)
 
     (reason,) = decisions(enroll(student(), full))[full]["reasons"]
@@ -119,7 +121,7 @@ def test_a_full_course_says_whether_its_queue_is_open(student: Make, course: Mak
 
 
 @pytest.mark.parametrize("waitlist", [False, True])
-def test_a_free_seat_somebody_waits_for_goes_to_the_head_of_the_queue(
+def test_a_free_seat_goes_to_the_head_of_the_waitlist_before_a_newcomer(
     *, waitlist: bool, student: Make, course: Make, enroll: Any, held: Any, sql: Any
 ) -> None:
     full, first, newcomer = course(capacity=1, waitlist_capacity=5), student(), student()
@@ -128,14 +130,14 @@ def test_a_free_seat_somebody_waits_for_goes_to_the_head_of_the_queue(
     # What a crash between the commit that frees a seat and its promotion leaves behind.
     sql("UPDATE courses SET capacity = 2")
 
-    answer = enroll(newcomer, full, waitlist=waitlist)
+    response = enroll(newcomer, full, waitlist=waitlist)
 
     assert held(first) == {full: "enrolled"}
     assert held(newcomer) == ({full: "waitlisted"} if waitlist else {})
-    assert answer.status_code == (201 if waitlist else 409)
+    assert response.status_code == (201 if waitlist else 409)
 
 
-def test_who_joins_a_queue_that_has_a_seat_to_give_is_told_enrolled(
+def test_a_student_who_joins_a_waitlist_and_is_promoted_at_once_is_reported_enrolled(
     student: Make, course: Make, enroll: Any, sql: Any
 ) -> None:
     full, ada = course(capacity=1, waitlist_capacity=5), student()
@@ -143,6 +145,6 @@ def test_who_joins_a_queue_that_has_a_seat_to_give_is_told_enrolled(
     enroll(student(), full, waitlist=True)
     sql("UPDATE courses SET capacity = 3")
 
-    answer = enroll(ada, full, waitlist=True)
+    response = enroll(ada, full, waitlist=True)
 
-    assert (answer.status_code, outcomes(answer)) == (201, [(full, "enrolled")])
+    assert (response.status_code, outcomes(response)) == (201, [(full, "enrolled")])

@@ -19,69 +19,73 @@ def replace(client: FlaskClient) -> Callable[..., Any]:
     return call
 
 
-def test_replacing_by_the_same_set_changes_nothing(
+def test_a_replacement_by_the_same_courses_changes_nothing(
     client: FlaskClient, student: Make, course: Make, replace: Any
 ) -> None:
     ada, first, second = student(), course(), course()
     replace(ada, first, second)
 
-    answer = replace(ada, second, first)
+    response = replace(ada, second, first)
 
-    assert answer.get_json()["kept"] == [second, first]
+    assert response.get_json()["kept"] == [second, first]
     assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 2
 
 
-def test_the_empty_set_takes_the_student_out_of_everything(
+def test_an_empty_replacement_unenrolls_the_student_from_all_courses(
     student: Make, course: Make, enroll: Any, replace: Any, held: Any
 ) -> None:
     ada, first, second = student(), course(), course()
     enroll(ada, second, first)
 
-    answer = replace(ada)
+    response = replace(ada)
 
-    assert answer.get_json()["unenrolled"] == sorted([first, second])
+    assert response.get_json()["unenrolled"] == sorted([first, second])
     assert held(ada) == {}
 
 
-def test_an_unknown_course_undoes_the_whole_replacement(
+def test_a_replacement_with_an_unknown_course_changes_nothing(
     student: Make, course: Make, enroll: Any, replace: Any, held: Any
 ) -> None:
     ada, old = student(), course()
     enroll(ada, old)
 
-    answer = replace(ada, 999)
+    response = replace(ada, 999)
 
-    assert (answer.status_code, answer.get_json()["code"]) == (404, "course_not_found")
+    assert (response.status_code, response.get_json()["code"]) == (404, "course_not_found")
     assert held(ada) == {old: "enrolled"}
 
 
-def test_a_full_course_that_is_held_is_kept(student: Make, course: Make, enroll: Any, replace: Any) -> None:
+def test_a_full_course_of_the_student_is_kept(student: Make, course: Make, enroll: Any, replace: Any) -> None:
     ada, full, new = student(), course(capacity=1), course()
     enroll(ada, full)
 
     assert replace(ada, full, new).get_json()["kept"] == [full]
 
 
-def test_a_place_in_the_queue_is_kept_too(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
+def test_a_place_on_the_waitlist_is_kept_too(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
     ada, queue, new = student(), course(capacity=0, waitlist_capacity=1), course()
     enroll(ada, queue, waitlist=True)
 
-    answer = replace(ada, queue, new)
+    response = replace(ada, queue, new)
 
-    assert (answer.get_json()["kept"], answer.get_json()["enrolled"]) == ([queue], [new])
+    assert (response.get_json()["kept"], response.get_json()["enrolled"]) == ([queue], [new])
     assert held(ada) == {queue: "waitlisted", new: "enrolled"}
 
 
-def test_with_the_waitlist_a_full_course_gives_a_place(student: Make, course: Make, replace: Any, held: Any) -> None:
+def test_with_waitlist_a_replacement_joins_the_waitlist_of_a_full_course(
+    student: Make, course: Make, replace: Any, held: Any
+) -> None:
     ada, full, free = student(), course(capacity=0, waitlist_capacity=1), course()
 
-    answer = replace(ada, full, free, waitlist=True)
+    response = replace(ada, full, free, waitlist=True)
 
-    assert (answer.get_json()["waitlisted"], answer.get_json()["enrolled"]) == ([full], [free])
+    assert (response.get_json()["waitlisted"], response.get_json()["enrolled"]) == ([full], [free])
     assert held(ada) == {full: "waitlisted", free: "enrolled"}
 
 
-def test_seats_given_up_go_to_those_who_wait(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
+def test_seats_that_become_free_go_to_waiting_students(
+    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+) -> None:
     ada, waiting, full = student(), student(), course(capacity=1, waitlist_capacity=1)
     enroll(ada, full)
     enroll(waiting, full, waitlist=True)
@@ -91,16 +95,16 @@ def test_seats_given_up_go_to_those_who_wait(student: Make, course: Make, enroll
     assert held(waiting) == {full: "enrolled"}
 
 
-def test_a_seat_owed_to_the_queue_is_promoted_before_it_is_refused(
+def test_a_reserved_seat_is_given_to_the_waitlist_before_a_refusal(
     student: Make, course: Make, enroll: Any, replace: Any, held: Any, sql: Any
 ) -> None:
     ada, waiting, full = student(), student(), course(capacity=0, waitlist_capacity=1)
     enroll(waiting, full, waitlist=True)
     sql("UPDATE courses SET capacity = 2")
 
-    answer = replace(ada, full)
+    response = replace(ada, full)
 
-    assert answer.get_json()["enrolled"] == [full]
+    assert response.get_json()["enrolled"] == [full]
     assert held(waiting) == {full: "enrolled"}
 
 
@@ -124,9 +128,9 @@ def test_a_set_larger_than_100_can_be_sent_back(
     read = [each["id"] for each in client.get(f"/students/{collector}/courses?status=any").get_json()["courses"]]
     before = held(collector)
 
-    answer = replace(collector, *read)
+    response = replace(collector, *read)
 
-    assert (answer.status_code, answer.get_json()["kept"]) == (200, read)
+    assert (response.status_code, response.get_json()["kept"]) == (200, read)
     assert sorted(read) == sorted(many)
     assert held(collector) == before
 
@@ -138,16 +142,16 @@ def test_a_set_as_large_as_the_present_one_may_differ_from_it_and_a_larger_one_i
 
     assert replace(collector, *many, other).get_json()["errors"][0]["pointer"] == "/course_ids"
     assert replace(collector, *many, other, query="?dry_run=true").status_code == 422
-    answer = replace(collector, *many[1:], other)
+    response = replace(collector, *many[1:], other)
 
-    assert (answer.status_code, answer.get_json()["enrolled"], answer.get_json()["unenrolled"]) == (
+    assert (response.status_code, response.get_json()["enrolled"], response.get_json()["unenrolled"]) == (
         200,
         [other],
         many[:1],
     )
 
 
-def test_what_counts_is_what_the_student_has_now(
+def test_the_limit_is_the_number_of_courses_that_the_student_has_now(
     client: FlaskClient, many: list[int], collector: int, student: Make, replace: Any
 ) -> None:
     assert replace(student(), *many).status_code == 422
@@ -165,7 +169,7 @@ def test_a_dry_run_is_refused_as_the_real_one_would_be(
     enroll(waiting, full, waitlist=True)
     sql("UPDATE courses SET capacity = 1")
 
-    answer = replace(ada, full, query="?dry_run=true")
+    response = replace(ada, full, query="?dry_run=true")
 
-    assert answer.status_code == 409
+    assert response.status_code == 409
     assert held(waiting) == {full: "waitlisted"}

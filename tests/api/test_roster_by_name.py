@@ -64,7 +64,7 @@ def test_a_waitlist_by_name_has_the_positions_of_the_waitlist(
     assert positions == {number: place for place, number in enumerate(ids, 1)}
 
 
-def test_a_student_who_joins_or_is_deleted_meanwhile_hides_nobody(
+def test_a_student_created_or_deleted_meanwhile_hides_no_other_student(
     client: FlaskClient, roster: tuple[str, list[int]], student: Make, enroll: Any
 ) -> None:
     path, ids = roster

@@ -17,16 +17,16 @@ Make = Callable[..., int]
 
 
 def test_a_student_is_created(client: FlaskClient) -> None:
-    answer = client.post("/students", json={"name": "Ada Lovelace", "email": "ada@example.edu"})
+    response = client.post("/students", json={"name": "Ada Lovelace", "email": "ada@example.edu"})
 
-    assert answer.status_code == 201
-    created = answer.get_json()
+    assert response.status_code == 201
+    created = response.get_json()
     assert created.keys() == {"id", "name", "email", "external_id", "created_at", "updated_at"}
     assert (created["name"], created["email"]) == ("Ada Lovelace", "ada@example.edu")
-    assert answer.headers["Location"] == f"/students/{created['id']}"
-    read = client.get(answer.headers["Location"])
+    assert response.headers["Location"] == f"/students/{created['id']}"
+    read = client.get(response.headers["Location"])
     assert read.get_json() == created
-    assert read.headers["ETag"] == answer.headers["ETag"]
+    assert read.headers["ETag"] == response.headers["ETag"]
 
 
 def test_the_time_of_creation_is_in_utc_and_says_so(client: FlaskClient, student: Make) -> None:
@@ -37,20 +37,20 @@ def test_the_time_of_creation_is_in_utc_and_says_so(client: FlaskClient, student
 
 
 def test_text_is_kept_trimmed_and_composed(client: FlaskClient) -> None:
-    answer = client.post("/students", json={"name": "  Rene\u0301e O'Neil ", "email": " rene@example.edu "})
+    response = client.post("/students", json={"name": "  Rene\u0301e O'Neil ", "email": " rene@example.edu "})
 
-    assert answer.get_json()["name"] == "Ren\u00e9e O'Neil"
-    assert answer.get_json()["email"] == "rene@example.edu"
+    assert response.get_json()["name"] == "Ren\u00e9e O'Neil"
+    assert response.get_json()["email"] == "rene@example.edu"
 
 
 def test_students_are_listed_by_id(client: FlaskClient, student: Make) -> None:
     ids = [student(name=name) for name in ("Zoe", "Ada", "Kurt")]
 
-    answer = client.get("/students")
+    response = client.get("/students")
 
-    assert [each["id"] for each in answer.get_json()["items"]] == ids
-    assert answer.get_json()["next"] is None
-    assert answer.get_json()["items"][0] == client.get(f"/students/{ids[0]}").get_json()
+    assert [each["id"] for each in response.get_json()["items"]] == ids
+    assert response.get_json()["next"] is None
+    assert response.get_json()["items"][0] == client.get(f"/students/{ids[0]}").get_json()
 
 
 # --- one e-mail address, one student ----------------------------------------------------------------------
@@ -60,15 +60,15 @@ def test_students_are_listed_by_id(client: FlaskClient, student: Make) -> None:
 def test_a_taken_email_is_refused(client: FlaskClient, student: Make, email: str) -> None:
     student(email="ada@example.edu")
 
-    answer = client.post("/students", json={"name": "Another", "email": email})
+    response = client.post("/students", json={"name": "Another", "email": email})
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "email_taken"
-    assert email.strip() not in answer.text
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "email_taken"
+    assert email.strip() not in response.text
     assert len(client.get("/students").get_json()["items"]) == 1
 
 
-def test_the_refusal_of_a_taken_email_names_the_student_who_has_it(client: FlaskClient, student: Make) -> None:
+def test_the_refusal_of_a_taken_email_names_the_student_with_it(client: FlaskClient, student: Make) -> None:
     ada, other = student(email="ada@example.edu"), student()
 
     created = client.post("/students", json={"name": "Another", "email": "Ada@example.edu"})
@@ -82,9 +82,9 @@ def test_a_student_is_found_by_email(client: FlaskClient, student: Make) -> None
     ada = student(email="ada.lovelace+cs@example.edu")
 
     def found(email: str, more: str = "") -> list[int]:
-        answer = client.get(f"/students?email={email}{more}")
-        assert (answer.status_code, answer.get_json()["next"]) == (200, None)
-        return [each["id"] for each in answer.get_json()["items"]]
+        response = client.get(f"/students?email={email}{more}")
+        assert (response.status_code, response.get_json()["next"]) == (200, None)
+        return [each["id"] for each in response.get_json()["items"]]
 
     assert found("ada.lovelace%2Bcs@example.edu") == found("Ada.Lovelace%2BCS@Example.EDU", "&limit=1") == [ada]
     assert found("ada.lovelace%2bcs%40example.edu%20") == [ada]
@@ -94,9 +94,9 @@ def test_a_student_is_found_by_email(client: FlaskClient, student: Make) -> None
 
 
 def test_an_email_in_capitals_is_the_same_email(client: FlaskClient) -> None:
-    answer = client.post("/students", json={"name": "Ada", "email": "ADA@Example.EDU"})
+    response = client.post("/students", json={"name": "Ada", "email": "ADA@Example.EDU"})
 
-    assert answer.get_json()["email"] == "ada@example.edu"
+    assert response.get_json()["email"] == "ada@example.edu"
 
 
 def test_of_two_students_created_at_once_with_one_email_one_is_refused(app: Flask, client: FlaskClient) -> None:
@@ -124,40 +124,40 @@ def test_a_deleted_students_email_is_free_again(client: FlaskClient, student: Ma
 
 
 @pytest.mark.parametrize("change", [{"name": "Ada King"}, {"email": "king@example.edu"}])
-def test_a_change_leaves_alone_what_it_does_not_name(
+def test_a_change_keeps_the_fields_that_are_not_sent(
     client: FlaskClient, student: Make, change: dict[str, str]
 ) -> None:
     path = f"/students/{student()}"
     before = client.get(path).get_json()
 
-    answer = client.patch(path, json=change)
+    response = client.patch(path, json=change)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     now = client.get(path).get_json()
-    assert answer.get_json() == now
+    assert response.get_json() == now
     assert now == before | change | {"updated_at": now["updated_at"]}
-    assert answer.headers["ETag"] == client.get(path).headers["ETag"]
+    assert response.headers["ETag"] == client.get(path).headers["ETag"]
 
 
 def test_an_empty_change_changes_nothing(client: FlaskClient, student: Make) -> None:
     path = f"/students/{student()}"
     before = client.get(path)
 
-    answer = client.patch(path, json={})
+    response = client.patch(path, json={})
 
-    assert answer.status_code == 200
-    assert answer.get_json() == before.get_json()
-    assert answer.headers["ETag"] == before.headers["ETag"]
+    assert response.status_code == 200
+    assert response.get_json() == before.get_json()
+    assert response.headers["ETag"] == before.headers["ETag"]
 
 
 def test_a_student_cannot_be_changed_to_a_taken_email(client: FlaskClient, student: Make) -> None:
     student(email="ada@example.edu")
     path = f"/students/{student(email='kurt@example.edu')}"
 
-    answer = client.patch(path, json={"name": "Kurt", "email": "Ada@example.edu"})
+    response = client.patch(path, json={"name": "Kurt", "email": "Ada@example.edu"})
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "email_taken"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "email_taken"
     assert client.get(path).get_json()["name"] == "Ada Lovelace"
 
 
@@ -173,16 +173,16 @@ def test_a_students_own_email_is_not_taken(client: FlaskClient, student: Make) -
 def test_a_student_without_courses_is_deleted(client: FlaskClient, student: Make) -> None:
     path = f"/students/{student()}"
 
-    answer = client.delete(path)
+    response = client.delete(path)
 
-    assert (answer.status_code, answer.data) == (204, b"")
+    assert (response.status_code, response.data) == (204, b"")
     assert client.get(path).status_code == 404
     assert client.get("/students").get_json()["items"] == []
     assert client.delete(path).status_code == 404
 
 
 @pytest.mark.parametrize("status", ["enrolled", "waitlisted"])
-def test_a_student_who_holds_something_is_not_deleted(
+def test_a_student_with_enrollments_is_not_deleted(
     client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, status: str
 ) -> None:
     ada = student()
@@ -191,14 +191,14 @@ def test_a_student_who_holds_something_is_not_deleted(
         enroll(student(), wanted)
     enroll(ada, wanted, waitlist=True)
 
-    answer = client.delete(f"/students/{ada}")
+    response = client.delete(f"/students/{ada}")
 
-    assert answer.status_code == 409
-    assert answer.get_json()["code"] == "student_has_enrollments"
+    assert response.status_code == 409
+    assert response.get_json()["code"] == "student_has_enrollments"
     assert held(ada) == {wanted: status}
 
 
-def test_a_student_who_left_everything_is_deleted_and_the_history_stays(
+def test_a_student_without_enrollments_is_deleted_and_the_history_stays(
     client: FlaskClient, student: Make, course: Make, enroll: Any
 ) -> None:
     ada, programming = student(), course()
@@ -228,7 +228,7 @@ def test_a_deleted_students_id_is_never_given_again(client: FlaskClient, student
 # --- history ----------------------------------------------------------------------------------------------
 
 
-def test_the_history_tells_each_change_newest_first(
+def test_the_history_has_each_change_newest_first(
     client: FlaskClient, student: Make, course: Make, enroll: Any
 ) -> None:
     ada, other, full = student(), student(), course(capacity=1, waitlist_capacity=1)
@@ -256,7 +256,9 @@ def test_the_history_tells_each_change_newest_first(
     assert all(time.endswith("Z") for time in times)
 
 
-def test_what_changes_nothing_leaves_no_line(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_calls_that_change_nothing_add_no_line_to_the_ledger(
+    client: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
     ada, programming = student(), course()
     client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
     enroll(ada, programming)
@@ -277,16 +279,18 @@ def test_a_new_student_has_an_empty_history(client: FlaskClient, student: Make) 
 )
 def test_an_unknown_student_is_404(client: FlaskClient, method: str, rest: str) -> None:
     for unknown in (1, 2**53 - 1):
-        answer = client.open(f"/students/{unknown}{rest}", method=method, json={} if method == "PATCH" else None)
+        response = client.open(f"/students/{unknown}{rest}", method=method, json={} if method == "PATCH" else None)
 
-        assert answer.status_code == 404
-        assert answer.get_json()["code"] == "student_not_found"
+        assert response.status_code == 404
+        assert response.get_json()["code"] == "student_not_found"
 
 
-def test_a_constraint_nobody_knows_is_a_mistake_and_not_a_refusal(client: FlaskClient, student: Make, sql: Any) -> None:
+def test_the_violation_of_an_unknown_constraint_is_an_internal_error(
+    client: FlaskClient, student: Make, sql: Any
+) -> None:
     sql("CREATE UNIQUE INDEX made_by_hand ON students (name)")
     student()
 
-    answer = client.post("/students", json={"name": "Ada Lovelace", "email": "other@example.edu"})
+    response = client.post("/students", json={"name": "Ada Lovelace", "email": "other@example.edu"})
 
-    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
+    assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")

@@ -22,32 +22,32 @@ def unenroll(client: FlaskClient) -> Callable[..., Any]:
     return call
 
 
-def outcomes(answer: Any) -> list[tuple[int, str]]:
-    return [(each["course_id"], each["outcome"]) for each in answer.get_json()["results"]]
+def outcomes(response: Any) -> list[tuple[int, str]]:
+    return [(each["course_id"], each["outcome"]) for each in response.get_json()["results"]]
 
 
-def test_leaving_twice_changes_nothing_the_second_time(
+def test_unenrolling_again_changes_nothing(
     student: Make, course: Make, enroll: Any, unenroll: Any, client: FlaskClient
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
     unenroll(ada, programming)
 
-    answer = unenroll(ada, programming)
+    response = unenroll(ada, programming)
 
-    assert (answer.status_code, outcomes(answer)) == (200, [(programming, "not_enrolled")])
+    assert (response.status_code, outcomes(response)) == (200, [(programming, "not_enrolled")])
     assert len(client.get(f"/students/{ada}/history").get_json()["items"]) == 2
 
 
-def test_the_courses_may_stand_in_the_query(
+def test_the_courses_may_be_in_the_query(
     client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any
 ) -> None:
     ada, first, second = student(), course(), course()
     enroll(ada, first, second)
 
-    answer = client.delete(f"/students/{ada}/unenroll?course_id={second}&course_id={first}")
+    response = client.delete(f"/students/{ada}/unenroll?course_id={second}&course_id={first}")
 
-    assert outcomes(answer) == [(second, "unenrolled"), (first, "unenrolled")]
+    assert outcomes(response) == [(second, "unenrolled"), (first, "unenrolled")]
     assert held(ada) == {}
 
 
@@ -57,22 +57,22 @@ def test_a_body_and_a_query_together_are_refused(
     ada, programming = student(), course()
     enroll(ada, programming)
 
-    answer = client.delete(f"/students/{ada}/unenroll?course_id={programming}", json={"course_id": programming})
+    response = client.delete(f"/students/{ada}/unenroll?course_id={programming}", json={"course_id": programming})
 
-    assert answer.status_code == 422
+    assert response.status_code == 422
     assert held(ada) == {programming: "enrolled"}
 
 
-def test_naming_no_course_at_all_is_refused(client: FlaskClient, student: Make) -> None:
-    answer = client.delete(f"/students/{student()}/unenroll")
+def test_a_request_without_courses_is_refused(client: FlaskClient, student: Make) -> None:
+    response = client.delete(f"/students/{student()}/unenroll")
 
-    assert answer.status_code == 422
-    assert answer.get_json()["errors"] == [
+    assert response.status_code == 422
+    assert response.get_json()["errors"] == [
         {"pointer": "", "detail": "Give the courses either in the body or in the query."}
     ]
 
 
-def test_who_leaves_the_queue_moves_the_others_up(
+def test_unenrolling_from_a_waitlist_moves_the_others_up(
     student: Make, course: Make, enroll: Any, unenroll: Any, client: FlaskClient
 ) -> None:
     full, first, second = course(capacity=0, waitlist_capacity=5), student(), student()
@@ -85,7 +85,7 @@ def test_who_leaves_the_queue_moves_the_others_up(
     assert (entry["student_id"], entry["position"]) == (second, 1)
 
 
-def test_a_promotion_that_fails_after_the_leaving_does_not_change_the_answer(
+def test_a_promotion_that_fails_after_unenrolling_does_not_change_the_response(
     client: FlaskClient,
     student: Make,
     course: Make,
@@ -102,8 +102,8 @@ def test_a_promotion_that_fails_after_the_leaving_does_not_change_the_answer(
 
     with monkeypatch.context() as outage:
         outage.setattr(promotion, "autocommit", gone)
-        answer = client.delete(f"/students/{ada}/unenroll?course_id={full}")
-    assert answer.status_code == 200
+        response = client.delete(f"/students/{ada}/unenroll?course_id={full}")
+    assert response.status_code == 200
     assert counters(full) == (0, 1)
 
     # The repetition finds nobody to take out, and the seat that is still owed.

@@ -99,7 +99,7 @@ def background(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 @pytest.mark.usefixtures("background")
 @pytest.mark.parametrize("capacity", [None, 250, 300])
-def test_promotions_that_a_request_leaves_are_done_in_the_background(
+def test_promotions_that_a_request_does_not_finish_are_done_in_the_background(
     client: FlaskClient,
     queue: Any,
     promoted: Any,
@@ -111,10 +111,10 @@ def test_promotions_that_a_request_leaves_are_done_in_the_background(
     monkeypatch.setattr(service, "TIME_LIMIT_S", 0)
     monkeypatch.setattr(service, "BATCH", 20)
 
-    answer = client.patch(f"/courses/{full}", json={"capacity": capacity}).get_json()
+    response = client.patch(f"/courses/{full}", json={"capacity": capacity}).get_json()
 
-    assert answer["promotion"]["pending"] is True
-    assert 0 < answer["promotion"]["promoted"] <= 20
+    assert response["promotion"]["pending"] is True
+    assert 0 < response["promotion"]["promoted"] <= 20
     seats = min(capacity or 300, 300)
     until(lambda: counters(full) == (seats, 300 - seats), "the end of the promotion")
     lines = promoted(full)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from ..databases import PATIENCE_S, ROOT
 
 PATH = ROOT / "benchmarks" / "replay.py"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def load() -> ModuleType:
@@ -54,7 +54,7 @@ def test_a_repeated_number_counts_once(file: Path) -> None:
     assert replay.read(file) == [[7, 3]]
 
 
-def test_an_empty_line_is_nobody(file: Path) -> None:
+def test_an_empty_line_is_no_student(file: Path) -> None:
     file.write_text("\n1\n   \n2\n\n")
 
     assert replay.read(file) == [[1], [2]]
@@ -88,7 +88,7 @@ def test_seats_are_rounded_down_but_never_none(demand: int, fraction: float | No
     assert replay.capacity_for(demand, fraction) == seats
 
 
-def test_a_third_of_the_seats_is_given_up_and_no_place_in_a_queue() -> None:
+def test_a_third_of_the_seats_is_given_up_and_no_place_on_a_waitlist() -> None:
     seated: dict[int, dict[str, int | None]] = {student: {"A": None} for student in range(6)}
     waiting: dict[int, dict[str, int | None]] = {6 + place: {"A": place} for place in range(1, 31)}
 
@@ -153,7 +153,7 @@ def test_an_oversold_course_is_found_though_count_and_lists_agree() -> None:
     assert check(oversold)["wrong_counts"] == ["A"]
 
 
-def test_a_seat_left_free_while_somebody_waits_is_found() -> None:
+def test_a_free_seat_beside_waiting_students_is_found() -> None:
     idle = seen({1: {"A": 1, "B": None}, 2: {"A": 2}, 3: {"A": 3}})
 
     assert check(idle)["wrong_counts"] == ["A"]
@@ -178,7 +178,7 @@ def test_a_wrong_list_is_found(found: Any, held: list[str]) -> None:
     "queue", [[], [(1, 2)], [(1, 2), (3, 3)], [(1, 2), (1, 3)], [(2, 3), (1, 2)], [(1, 3), (2, 2)]],
     ids=["nobody", "one missing", "a gap", "one place twice", "out of order", "other than the lists say"],
 )  # fmt: skip
-def test_a_wrong_queue_is_found(found: Any, queue: list[tuple[int, int]]) -> None:
+def test_a_wrong_waitlist_is_found(found: Any, queue: list[tuple[int, int]]) -> None:
     found.courses["A"]["queue"] = queue
 
     assert check(found) == RIGHT | {"wrong_queues": ["A"]}
@@ -190,7 +190,7 @@ def test_a_wrong_number_of_waiting_is_found(found: Any) -> None:
     assert check(found) == RIGHT | {"wrong_queues": ["A"]}
 
 
-def test_somebody_lost_from_queue_and_list_alike_is_found() -> None:
+def test_a_student_lost_from_waitlist_and_roster_is_found() -> None:
     lost = seen({1: {"A": None, "B": None}, 2: {"A": 1}, 3: {}})
     lost.courses["A"]["waiting"] = 2
 
@@ -217,11 +217,11 @@ def closing_once() -> Iterator[str]:
 
         def serve() -> None:
             with suppress(OSError):  # nobody came again, or the client has gone: the test says so
-                for answer in (b"", ANSWER):
+                for response in (b"", RESPONSE):
                     connection, _ = server.accept()
                     with connection:
                         connection.recv(65536)
-                        connection.sendall(answer)
+                        connection.sendall(response)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -235,21 +235,21 @@ def service(url: str) -> Any:
 
 def test_a_lost_connection_is_opened_again_once(closing_once: str) -> None:
     with service(closing_once) as asked:
-        answer = asked.each("", lambda path: asked.call("POST", path, {}), ["/"])["/"]
+        response = asked.each("", lambda path: asked.call("POST", path, {}), ["/"])["/"]
 
-    assert (answer.status, answer.repeated) == (200, True)
-    assert answer.has_enrolled()
+    assert (response.status, response.repeated) == (200, True)
+    assert response.has_enrolled()
 
 
 @pytest.mark.parametrize(
     ("status", "repeated", "enrolled"), [(201, False, True), (200, False, False), (200, True, True), (409, True, False)]
 )
 def test_only_a_repeated_request_may_find_it_done_already(status: int, repeated: bool, enrolled: bool) -> None:
-    assert replay.Answer(status, b"", 0.0, repeated).has_enrolled() is enrolled
+    assert replay.Response(status, b"", 0.0, repeated).has_enrolled() is enrolled
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://127.0.0.1", "127.0.0.1:8000", "http://127.0.0.1:x"])
-def test_a_service_that_is_not_there_is_said_plainly(file: Path, url: str) -> None:
+def test_an_unreachable_service_is_reported_in_a_sentence(file: Path, url: str) -> None:
     file.write_text("1\n")
 
     found = CliRunner().invoke(replay.main, [str(file), "--url", url])

@@ -125,7 +125,7 @@ def test_a_command_on_a_missing_sqlite_file_says_so_and_creates_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_app_on_a_missing_sqlite_file_answers_503_and_creates_nothing(tmp_path: Path) -> None:
+def test_an_app_on_a_missing_sqlite_file_responds_503_and_creates_nothing(tmp_path: Path) -> None:
     client = create_app({"DATABASE_URL": f"sqlite:///{tmp_path}/school.db", "LOG_LEVEL": "error"}).test_client()
 
     assert client.get("/readyz").status_code == 503

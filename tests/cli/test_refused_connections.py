@@ -26,7 +26,7 @@ PROTOCOL, SSL_REQUEST = 3 << 16, 80877103
 
 
 class Endpoint:
-    """Answers as PostgreSQL does until a connection is accepted: TLS with a certificate, then a refusal."""
+    """Responds as PostgreSQL does until a connection is accepted: TLS with a certificate, then a refusal."""
 
     def __init__(self, context: ssl.SSLContext | None, refusal: tuple[str, str]) -> None:
         self.context, self.refusal = context, refusal
@@ -40,15 +40,15 @@ class Endpoint:
                 client, _ = self.listener.accept()
                 client.settimeout(PATIENCE_S)
                 with suppress(OSError), client:
-                    self._answer(client)
+                    self._respond(client)
 
-    def _answer(self, client: socket.socket) -> None:
+    def _respond(self, client: socket.socket) -> None:
         while (code := self._startup(client)) != PROTOCOL:
             if code == SSL_REQUEST and self.context:
                 client.sendall(b"S")
                 with self.context.wrap_socket(client, server_side=True, do_handshake_on_connect=False) as encrypted:
                     encrypted.do_handshake()
-                    self._answer(encrypted)
+                    self._respond(encrypted)
                 return
             client.sendall(b"N")
         fields = {b"S": "FATAL", b"V": "FATAL", b"C": self.refusal[0], b"M": self.refusal[1]}

@@ -17,15 +17,15 @@ IN_URL = "s3cr%2Ft%20pass"
 
 
 @contextmanager
-def server(answer: Callable[[bytes], bytes]) -> Iterator[int]:
-    """Something that answers the first message of each connection, and closes it; its port."""
+def server(response: Callable[[bytes], bytes]) -> Iterator[int]:
+    """Something that responds to the first message of each connection, and closes it; its port."""
 
     def serve() -> None:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
                 with client:
-                    client.sendall(answer(client.recv(4096)))
+                    client.sendall(response(client.recv(4096)))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
@@ -74,7 +74,7 @@ def test_a_password_in_the_reason_is_not_shown(monkeypatch: pytest.MonkeyPatch, 
         assert "no entry for user=school password=***" in said(monkeypatch, command, url)
 
 
-def test_a_port_that_nobody_listens_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_without_a_listener_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]

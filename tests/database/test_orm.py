@@ -28,7 +28,7 @@ def context(app: Flask) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("context")
-def test_what_is_written_is_there_for_everybody_after_the_block(sql: Sql) -> None:
+def test_what_is_written_is_visible_to_others_after_the_block(sql: Sql) -> None:
     with writing() as session:
         session.add(Student(name="Ada Lovelace", email="ada@example.edu"))
 

@@ -33,12 +33,12 @@ def is_up(client: FlaskClient) -> bool:
     return ready.status_code == 200
 
 
-def is_503(answer: Any) -> bool:
-    """Whether this is the answer of a service whose database is away."""
-    if answer.status_code != 503:
+def is_503(response: Any) -> bool:
+    """Whether this is the response of a service whose database is away."""
+    if response.status_code != 503:
         return False
-    assert answer.get_json()["code"] == "database_unavailable"
-    assert 0 < int(answer.headers["Retry-After"]) <= 10
+    assert response.get_json()["code"] == "database_unavailable"
+    assert 0 < int(response.headers["Retry-After"]) <= 10
     return True
 
 
@@ -63,7 +63,7 @@ def elsewhere(url: URL, *statements: str) -> Iterator[None]:
 # --- at the start -----------------------------------------------------------------------------------------
 
 
-def test_the_service_starts_without_a_database_server_and_answers_503() -> None:
+def test_the_service_starts_without_a_database_server_and_responds_503() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound, so that nobody else takes the port, and not listening
         client = an_app(f"postgresql://nobody@127.0.0.1:{nobody.getsockname()[1]}/nowhere").test_client()
@@ -138,7 +138,7 @@ def campus(make_app: Callable[..., Flask]) -> Callable[..., FlaskClient]:
 
 
 def enroll(client: FlaskClient) -> Any:
-    """Enroll the student in the course; the answer."""
+    """Enroll the student in the course; the response."""
     return client.post("/students/1/enroll", json={"course_id": 1})
 
 
@@ -164,13 +164,13 @@ def test_a_request_waits_for_a_connection_that_is_soon_returned(campus: Make) ->
 
 def test_the_wait_for_a_connection_ends_with_the_deadline_of_the_request(campus: Make) -> None:
     client = campus(threads=1, database_pool_timeout_ms=60_000, database_deadline_ms=200)
-    answers: list[Any] = []
-    request = threading.Thread(target=lambda: answers.append(client.get("/students")))
+    responses: list[Any] = []
+    request = threading.Thread(target=lambda: responses.append(client.get("/students")))
     with client.application.app_context(), db.engine.connect():
         request.start()
         request.join(PATIENCE_S / 2)
-        assert all(map(is_503, answers))
-        assert len(answers) == 1
+        assert all(map(is_503, responses))
+        assert len(responses) == 1
 
 
 def test_while_every_connection_is_busy_the_response_is_503(campus: Make) -> None:

@@ -91,10 +91,10 @@ def test_the_command_repairs_every_table(
     assert behind(app) == []
 
 
-def is_503_for_the_operator(answer: Any, table: str) -> bool:
-    found = answer.get_json()
-    assert (answer.status_code, found["code"]) == (503, "database_unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
+def is_503_for_the_operator(response: Any, table: str) -> bool:
+    found = response.get_json()
+    assert (response.status_code, found["code"]) == (503, "database_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
     return f"cannot generate an id in {table}" in found["detail"] and "repair sequences" in found["detail"]
 
 
@@ -136,9 +136,9 @@ def test_a_change_whose_ledger_line_gets_no_id_is_503_and_not_applied(
     before = held(ada)
 
     asked = [left if method == "DELETE" else wanted]
-    answer = client.open(f"/students/{ada}/{path}", method=method, json={"course_ids": asked})
+    response = client.open(f"/students/{ada}/{path}", method=method, json={"course_ids": asked})
 
-    assert is_503_for_the_operator(answer, "enrollment_events")
+    assert is_503_for_the_operator(response, "enrollment_events")
     assert held(ada) == before
 
 

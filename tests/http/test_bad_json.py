@@ -138,8 +138,8 @@ def test_nothing_of_a_body_is_read_before_authentication(
             raise AssertionError
 
     request = send(body) | {"input_stream": Untouched(body), "environ_base": {"REMOTE_ADDR": "192.0.2.1"}}
-    answer = app.test_client().post(ENROLL, **{name: each for name, each in request.items() if name != "data"})
-    assert answer.get_json()["code"] == "protected_mode"
+    response = app.test_client().post(ENROLL, **{name: each for name, each in request.items() if name != "data"})
+    assert response.get_json()["code"] == "protected_mode"
 
 
 # --- rows 7, 9, 18: numbers and lists of them -------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_an_unknown_or_read_only_field_is_named(refused: Refused, method: str, p
     refused(INVALID, method, path, f"/{name}", json={**HAPPY[method, path], name: "tattletale"})
 
 
-def test_all_mistakes_are_told_at_once(refused: Refused) -> None:
+def test_all_mistakes_are_reported_at_once(refused: Refused) -> None:
     mistakes = {"id": 1, "code": "", "capacity": -1, "waitlist_capacity": "tattletale"}
     refused(INVALID, "POST", "/courses", *(f"/{name}" for name in sorted([*mistakes, "title"])), json=mistakes)
 
@@ -228,9 +228,7 @@ def test_a_stale_or_weak_precondition_fails(
 
 @pytest.mark.parametrize("path", ["/students", "/students/1", ENROLL, UNENROLL, "/healthz", "/docs", "/openapi.json"])
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "TATTLE"])
-def test_a_method_an_address_does_not_know_is_answered_with_those_it_knows(
-    refused: Refused, method: str, path: str
-) -> None:
+def test_an_unsupported_method_gets_the_list_of_supported_ones(refused: Refused, method: str, path: str) -> None:
     allowed = refused((405, "method_not_allowed"), method, path).headers["Allow"]
     assert "OPTIONS" in allowed
     assert method not in allowed
@@ -257,12 +255,12 @@ def test_a_body_where_none_belongs_is_not_read(client: FlaskClient, refused: Ref
 
 
 @pytest.mark.parametrize("path", ["/students/3", "/courses/3"])
-def test_a_change_whose_chunked_body_nobody_would_read_is_refused(refused: Refused, path: str) -> None:
+def test_a_chunked_body_that_would_not_be_read_is_refused(refused: Refused, path: str) -> None:
     for body in (b"", b"{}", b"{broken"):
         refused((411, "length_required"), "DELETE", path, **chunked(body))
 
 
-def test_head_and_options_are_answered_without_a_body(client: FlaskClient) -> None:
+def test_responses_to_head_and_options_have_no_body(client: FlaskClient) -> None:
     for path in ("/students", "/students/1", "/courses/1/students", "/healthz"):
         head, options = client.head(path), client.options(path)
         assert (head.status_code, head.data) == (200, b"")

@@ -54,34 +54,34 @@ def if_match(tag: str) -> dict[str, str]:
     return {"If-Match": tag}
 
 
-def is_stale(answer: TestResponse) -> bool:
-    return answer.status_code == 412 and answer.get_json()["code"] == "precondition_failed"
+def is_stale(response: TestResponse) -> bool:
+    return response.status_code == 412 and response.get_json()["code"] == "precondition_failed"
 
 
 # --- If-None-Match ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_who_has_the_body_already_gets_no_body(client: FlaskClient, thing: Thing, tag: Any, method: str) -> None:
+def test_a_client_with_the_current_body_gets_304(client: FlaskClient, thing: Thing, tag: Any, method: str) -> None:
     known = tag(thing.path)
     for header in (known, f"W/{known}", f'"other.one", {known}', f' W/"other.one" ,{known} ', "*"):
-        answer = client.open(thing.path, method=method, headers={"If-None-Match": header})
+        response = client.open(thing.path, method=method, headers={"If-None-Match": header})
 
-        assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", known), header
-        assert "Content-Type" not in answer.headers
+        assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", known), header
+        assert "Content-Type" not in response.headers
 
 
-def test_who_has_another_body_gets_this_one(client: FlaskClient, thing: Thing, tag: Any) -> None:
+def test_a_client_with_another_body_gets_this_one(client: FlaskClient, thing: Thing, tag: Any) -> None:
     known = tag(thing.path)
     same_thing_other_body = f'"{parts(known)[0]}.{"0" * 16}"'
     for header in ('"other.one"', same_thing_other_body, known.strip('"'), "", "nonsense"):
-        answer = client.get(thing.path, headers={"If-None-Match": header})
+        response = client.get(thing.path, headers={"If-None-Match": header})
 
-        assert answer.status_code == 200, header
-        assert answer.get_json()["id"]
+        assert response.status_code == 200, header
+        assert response.get_json()["id"]
 
 
-def test_a_changed_thing_has_another_tag(client: FlaskClient, thing: Thing, tag: Any) -> None:
+def test_a_change_changes_the_tag(client: FlaskClient, thing: Thing, tag: Any) -> None:
     before = tag(thing.path)
 
     changed = client.patch(thing.path, json=thing.change)
@@ -91,7 +91,7 @@ def test_a_changed_thing_has_another_tag(client: FlaskClient, thing: Thing, tag:
     assert client.get(thing.path, headers={"If-None-Match": before}).status_code == 200
 
 
-def test_a_students_courses_are_not_sent_twice(
+def test_the_courses_of_a_student_are_not_sent_again(
     client: FlaskClient, student: Make, course: Make, enroll: Any, tag: Any
 ) -> None:
     ada = student()
@@ -99,14 +99,14 @@ def test_a_students_courses_are_not_sent_twice(
     enroll(ada, course())
     known = tag(path)
 
-    answer = client.get(path, headers={"If-None-Match": known})
+    response = client.get(path, headers={"If-None-Match": known})
     enroll(ada, course())
 
-    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", known)
+    assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", known)
     assert client.get(path, headers={"If-None-Match": known}).status_code == 200
 
 
-def test_a_moved_place_in_a_queue_is_news(
+def test_a_new_position_on_a_waitlist_changes_the_etag(
     client: FlaskClient, student: Make, course: Make, enroll: Any, tag: Any
 ) -> None:
     ada, first, wanted = student(), student(), course(capacity=0, waitlist_capacity=2)
@@ -125,18 +125,18 @@ def test_a_moved_place_in_a_queue_is_news(
 # --- If-Match ---------------------------------------------------------------------------------------------
 
 
-def test_a_current_tag_lets_a_change_through(client: FlaskClient, thing: Thing, tag: Any) -> None:
+def test_a_change_with_the_current_tag_is_applied(client: FlaskClient, thing: Thing, tag: Any) -> None:
     for header in ("{}", '"other.one", {}', "*", ' W/"other.one",{}'):
-        answer = client.patch(thing.path, json=thing.change, headers=if_match(header.format(tag(thing.path))))
+        response = client.patch(thing.path, json=thing.change, headers=if_match(header.format(tag(thing.path))))
 
-        assert answer.status_code == 200, header
+        assert response.status_code == 200, header
 
 
-def test_a_current_tag_lets_a_deletion_through(client: FlaskClient, thing: Thing, tag: Any) -> None:
+def test_a_deletion_with_the_current_tag_is_applied(client: FlaskClient, thing: Thing, tag: Any) -> None:
     assert client.delete(thing.path, headers=if_match(tag(thing.path))).status_code == 204
 
 
-def test_a_stale_tag_stops_the_change(client: FlaskClient, thing: Thing, tag: Any) -> None:
+def test_a_change_with_a_stale_tag_is_refused(client: FlaskClient, thing: Thing, tag: Any) -> None:
     stale = tag(thing.path)
     now = client.patch(thing.path, json=thing.change).get_json()
 
@@ -146,12 +146,12 @@ def test_a_stale_tag_stops_the_change(client: FlaskClient, thing: Thing, tag: An
 
 
 def test_a_weak_tag_never_matches(client: FlaskClient, thing: Thing, tag: Any) -> None:
-    answer = client.patch(thing.path, json=thing.change, headers=if_match(f"W/{tag(thing.path)}"))
+    response = client.patch(thing.path, json=thing.change, headers=if_match(f"W/{tag(thing.path)}"))
 
-    assert is_stale(answer)
+    assert is_stale(response)
 
 
-def test_a_tag_of_another_thing_does_not_match(client: FlaskClient, student: Make, tag: Any) -> None:
+def test_the_tag_of_another_resource_does_not_match(client: FlaskClient, student: Make, tag: Any) -> None:
     one, other = (f"/students/{student(name='Ada')}" for _ in range(2))
 
     assert is_stale(client.delete(one, headers=if_match(tag(other))))
@@ -161,22 +161,22 @@ def test_a_malformed_if_match_is_refused(client: FlaskClient, thing: Thing) -> N
     before = client.get(thing.path).get_json()
 
     for header in ("", "1f0c.9a2e", '"unfinished', 'w/"a.b"', '"a" "b"', '"a.b",', '*, "a.b"', "**"):
-        for answer in (
+        for response in (
             client.patch(thing.path, json=thing.change, headers=if_match(header)),
             client.delete(thing.path, headers=if_match(header)),
         ):
-            assert answer.status_code == 400, header
-            assert answer.get_json()["code"] == "malformed_precondition"
+            assert response.status_code == 400, header
+            assert response.get_json()["code"] == "malformed_precondition"
     assert client.get(thing.path).get_json() == before
 
 
 @pytest.mark.parametrize("path", ["/students/1", "/courses/1"])
-def test_what_is_not_there_is_404_whatever_the_tag(client: FlaskClient, path: str) -> None:
+def test_an_unknown_id_is_404_with_any_tag(client: FlaskClient, path: str) -> None:
     for header in ("*", '"a.b"'):
         assert client.delete(path, headers=if_match(header)).status_code == 404
 
 
-def test_other_peoples_enrolling_does_not_spoil_an_edit(
+def test_enrollments_of_others_do_not_make_an_edit_stale(
     client: FlaskClient, student: Make, course: Make, enroll: Any, tag: Any
 ) -> None:
     wanted = course(capacity=5)
@@ -192,7 +192,7 @@ def test_other_peoples_enrolling_does_not_spoil_an_edit(
     assert client.patch(path, json={"title": "Programs"}, headers=if_match(before)).status_code == 200
 
 
-def test_of_many_who_change_the_same_tag_at_once_one_wins(app: Flask, client: FlaskClient, course: Make) -> None:
+def test_of_concurrent_changes_with_the_same_tag_one_succeeds(app: Flask, client: FlaskClient, course: Make) -> None:
     path = f"/courses/{course(capacity=0)}"
     known = client.get(path).headers["ETag"]
     start = Barrier(6)
@@ -218,7 +218,7 @@ def replace(client: FlaskClient) -> Callable[..., TestResponse]:
     return call
 
 
-def test_the_set_is_replaced_only_as_it_was_read(
+def test_a_replacement_with_a_stale_tag_is_refused(
     student: Make, course: Make, enroll: Any, replace: Any, held: Any, tag: Any
 ) -> None:
     ada, old, new = student(), course(), course()
@@ -235,7 +235,7 @@ def test_the_set_is_replaced_only_as_it_was_read(
 
 
 @pytest.mark.parametrize("status", ["enrolled", "waitlisted", "any"])
-def test_the_tag_of_any_view_guards_the_whole_set(
+def test_the_tag_of_each_view_covers_all_enrollments(
     student: Make, course: Make, enroll: Any, replace: Any, tag: Any, status: str
 ) -> None:
     ada, seat, place = student(), course(), course(capacity=0, waitlist_capacity=1)
@@ -249,7 +249,7 @@ def test_the_tag_of_any_view_guards_the_whole_set(
     assert replace(ada, known=tag(f"/students/{ada}/courses?status={status}")).status_code == 200
 
 
-def test_leaving_and_coming_back_spoils_the_tag(
+def test_unenrolling_and_enrolling_again_changes_the_tag(
     client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, tag: Any
 ) -> None:
     ada, programming = student(), course()
@@ -262,7 +262,7 @@ def test_leaving_and_coming_back_spoils_the_tag(
     assert is_stale(replace(ada, known=known))
 
 
-def test_what_happens_to_the_courses_themselves_does_not_spoil_the_tag(
+def test_changes_of_the_courses_do_not_change_the_tag_of_the_students_courses(
     client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, tag: Any
 ) -> None:
     ada, programming, other = student(), course(), course()
@@ -276,7 +276,7 @@ def test_what_happens_to_the_courses_themselves_does_not_spoil_the_tag(
     assert replace(ada, other, known=known).status_code == 200
 
 
-def test_of_many_who_replace_the_same_set_at_once_one_wins(
+def test_of_concurrent_replacements_with_the_same_tag_one_succeeds(
     app: Flask, student: Make, course: Make, tag: Any, held: Any
 ) -> None:
     ada, ids = student(), [course() for _ in range(6)]

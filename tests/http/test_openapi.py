@@ -53,9 +53,9 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture(scope="module")
 def document(app: Flask) -> dict[str, Any]:
-    answer = app.test_client().get("/openapi.json")
-    assert (answer.status_code, answer.mimetype) == (200, "application/json")
-    found: dict[str, Any] = answer.get_json()
+    response = app.test_client().get("/openapi.json")
+    assert (response.status_code, response.mimetype) == (200, "application/json")
+    found: dict[str, Any] = response.get_json()
     inlined: dict[str, Any] = inline(found, found)
     return inlined
 
@@ -95,13 +95,13 @@ def errors(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list
 
 
 def test_the_document_is_openapi_3_1_of_at_most_120_kb(client: FlaskClient) -> None:
-    answer = client.get("/openapi.json")
-    document = answer.get_json()
+    response = client.get("/openapi.json")
+    document = response.get_json()
 
     assert document["openapi"].startswith("3.1.")
     assert document["servers"] == [{"url": "/"}]
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
-    assert len(answer.data) <= 120_000
+    assert len(response.data) <= 120_000
 
 
 def test_responses_may_gain_members_and_bodies_may_not(document: dict[str, Any]) -> None:
@@ -171,12 +171,12 @@ def test_no_description_is_indented(document: dict[str, Any]) -> None:
     assert [each for each in found if re.search("^ ", each, re.MULTILINE)] == []
 
 
-def test_every_body_and_every_answer_has_an_example_that_is_valid(document: dict[str, Any]) -> None:
+def test_every_body_and_every_response_has_a_valid_example(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         bodies = [("body", operation["requestBody"])] if "requestBody" in operation else []
-        answers = [(status, each) for status, each in operation["responses"].items() if int(status) < 400]
-        assert answers, name
-        for where, each in bodies + answers:
+        responses = [(status, each) for status, each in operation["responses"].items() if int(status) < 400]
+        assert responses, name
+        for where, each in bodies + responses:
             if where in ("204", "304"):
                 assert "content" not in each, f"{name} {where}"
                 continue
@@ -255,12 +255,12 @@ def test_an_operation_names_all_its_parameters(document: dict[str, Any], operati
 def test_a_parameter_that_is_not_in_the_document_is_refused(client: FlaskClient, document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
         for method in METHODS & item.keys():
-            answer = client.open(
+            response = client.open(
                 re.sub("{.*?}", "1", path), method=method.upper(), query_string={"nonsense": "1"}, json={}
             )
 
-            assert answer.status_code == 422, f"{method} {path}"
-            assert answer.get_json()["errors"]
+            assert response.status_code == 422, f"{method} {path}"
+            assert response.get_json()["errors"]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_parameter_that_is_not_in_the_document_is_refused(client: FlaskClient,
         ("enroll_student", "503", "Retry-After"),
     ],
 )
-def test_the_headers_of_answers_are_named(
+def test_the_headers_of_responses_are_documented(
     document: dict[str, Any], operation_id: str, status: str, header: str
 ) -> None:
     (operation,) = (each for _, each in operations(document) if each["operationId"] == operation_id)
@@ -317,11 +317,11 @@ def test_the_documentation_works_offline(client: FlaskClient) -> None:
     assert "://" not in page
     assert any(each.endswith(".js") for each in assets)
     for asset in assets:
-        answer = client.get(asset)
-        assert answer.status_code == 200, asset
+        response = client.get(asset)
+        assert response.status_code == 200, asset
         if asset.endswith(".css"):
-            assert not re.search(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", answer.text), asset
-        answer.close()
+            assert not re.search(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", response.text), asset
+        response.close()
 
 
 def bundle(client: FlaskClient) -> str:
@@ -336,21 +336,21 @@ def test_large_texts_are_compressed_for_clients_that_accept_it(client: FlaskClie
     plain = client.get(path)
 
     def get(accepted: str) -> Any:
-        answer = client.get(path, headers={"Accept-Encoding": accepted})
-        assert (answer.status_code, answer.headers["Vary"]) == (200, "Accept-Encoding")
-        assert answer.mimetype == plain.mimetype
-        return answer
+        response = client.get(path, headers={"Accept-Encoding": accepted})
+        assert (response.status_code, response.headers["Vary"]) == (200, "Accept-Encoding")
+        assert response.mimetype == plain.mimetype
+        return response
 
     for accepted in ("gzip", "gzip, deflate, br", "*", "br;q=1, gzip;q=0.1"):
-        answer = get(accepted)
-        assert answer.headers["Content-Encoding"] == "gzip"
-        assert len(answer.data) < len(plain.data) / 3
-        assert gzip.decompress(answer.data) == plain.data
-        assert answer.headers["ETag"] != plain.headers["ETag"]
+        response = get(accepted)
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert len(response.data) < len(plain.data) / 3
+        assert gzip.decompress(response.data) == plain.data
+        assert response.headers["ETag"] != plain.headers["ETag"]
     for accepted in ("", "identity", "br", "gzip;q=0", "*;q=0"):
-        answer = get(accepted)
-        assert "Content-Encoding" not in answer.headers
-        assert answer.data == plain.data
+        response = get(accepted)
+        assert "Content-Encoding" not in response.headers
+        assert response.data == plain.data
 
 
 @pytest.mark.parametrize("path", ["bundle", "/docs/swagger-ui.css", "/openapi.json"])
@@ -386,9 +386,9 @@ def test_what_is_not_part_of_the_documentation_is_a_problem(client: FlaskClient)
     name = bundle(client).rpartition("/")[2]
     more = (f"/docs/000000000000/{name}", f"/docs/x/{bundle(client)[6:]}", f"/docs/dist/{name}", bundle(client) + "/")
     for path in (*more, "/docs/nothing.js", "/docs/../pyproject.toml", f"/docs/{Path(__file__)}", "/redoc"):
-        answer = client.get(path)
+        response = client.get(path)
 
-        assert (answer.status_code, answer.mimetype) == (404, "application/problem+json"), path
+        assert (response.status_code, response.mimetype) == (404, "application/problem+json"), path
 
 
 # --- a page for each code ---------------------------------------------------------------------------------
@@ -398,14 +398,14 @@ def test_what_is_not_part_of_the_documentation_is_a_problem(client: FlaskClient)
 def test_every_code_has_a_page_that_explains_it(client: FlaskClient, code: str) -> None:
     found = catalog()[code]
 
-    answer = client.get(f"/problems/{code.replace('_', '-')}")
-    assert client.get(f"/problems/{code}").data == answer.data
+    response = client.get(f"/problems/{code.replace('_', '-')}")
+    assert client.get(f"/problems/{code}").data == response.data
 
-    assert (answer.status_code, answer.mimetype) == (200, "text/html")
-    text = re.sub("</?code>", "", answer.text)
+    assert (response.status_code, response.mimetype) == (200, "text/html")
+    text = re.sub("</?code>", "", response.text)
     for each in (code, found.title, found.meaning, found.remedy):
         assert str(escape(each.replace("`", ""))) in text
-    assert "`" not in answer.text
+    assert "`" not in response.text
 
 
 def test_all_codes_are_listed_with_a_link_each(client: FlaskClient) -> None:
@@ -419,7 +419,7 @@ def test_all_codes_are_listed_with_a_link_each(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("slug", ["nothing", "course-full/", "Course-Full", ""])
 def test_an_unknown_code_has_no_page(client: FlaskClient, slug: str) -> None:
-    answer = client.get(f"/problems/{slug}")
+    response = client.get(f"/problems/{slug}")
 
-    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
-    assert answer.get_json()["code"] == "not_found"
+    assert (response.status_code, response.mimetype) == (404, "application/problem+json")
+    assert response.get_json()["code"] == "not_found"

@@ -71,11 +71,11 @@ def with_query(path: str, **query: Any) -> str:
 def pages(client: FlaskClient, path: str) -> Iterator[dict[str, Any]]:
     """Follow the Link header from page to page, and hold it against `next`."""
     while path:
-        answer = client.get(path)
-        assert answer.status_code == 200
-        page = answer.get_json()
+        response = client.get(path)
+        assert response.status_code == 200
+        page = response.get_json()
         yield page
-        link = answer.headers.get("Link")
+        link = response.headers.get("Link")
         if page["next"] is None:
             assert link is None
             return
@@ -95,8 +95,8 @@ def test_the_cursor_of_a_list_does_not_go_on_in_a_filtered_one(
         make(), make()
     for path, value in (("/students", "email=ada1@example.edu"), ("/courses", "code=CS001")):
         cursor = client.get(f"{path}?limit=1").get_json()["next"]
-        answer = client.get(f"{path}?{value}&after={cursor}")
-        assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/after")
+        response = client.get(f"{path}?{value}&after={cursor}")
+        assert (response.status_code, response.get_json()["errors"][0]["pointer"]) == (422, "/after")
 
 
 # --- pages ------------------------------------------------------------------------------------------------
@@ -123,10 +123,10 @@ def test_a_page_that_is_just_full_is_the_last(client: FlaskClient, listing: List
 
 @every_list
 def test_an_empty_list_is_a_page_without_items(client: FlaskClient, listing: Listing) -> None:
-    answer = client.get(listing.path)
+    response = client.get(listing.path)
 
-    assert answer.get_json() == {"items": [], "next": None}
-    assert "Link" not in answer.headers
+    assert response.get_json() == {"items": [], "next": None}
+    assert "Link" not in response.headers
 
 
 @every_list
@@ -144,7 +144,7 @@ def test_a_row_that_comes_meanwhile_repeats_none_and_hides_none(client: FlaskCli
 
 
 @pytest.mark.parametrize("listing", ["roster", "queue"], indirect=True)
-def test_students_who_leave_meanwhile_hide_nobody(client: FlaskClient, listing: Listing) -> None:
+def test_students_who_unenroll_meanwhile_hide_no_other_student(client: FlaskClient, listing: Listing) -> None:
     keys = [listing.add() for _ in range(5)]
     (course_id,) = re.findall(r"\d+", listing.path)
     following = pages(client, with_query(listing.path, limit=2))
@@ -174,10 +174,10 @@ def test_positions_go_on_from_page_to_page(client: FlaskClient, listing: Listing
 @every_list
 def test_a_limit_out_of_bounds_is_refused(client: FlaskClient, listing: Listing) -> None:
     for limit in ("0", "201", "-1", "1.0", "ten", ""):
-        answer = client.get(with_query(listing.path, limit=limit))
+        response = client.get(with_query(listing.path, limit=limit))
 
-        assert answer.status_code == 422, limit
-        assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/limit"]
+        assert response.status_code == 422, limit
+        assert [each["pointer"] for each in response.get_json()["errors"]] == ["/limit"]
     for limit in ("1", "200"):
         assert client.get(with_query(listing.path, limit=limit)).status_code == 200
 
@@ -213,9 +213,9 @@ def test_a_cursor_is_good_for_its_own_list_only(
     } - {listing.path}
 
     for path in others:
-        answer = client.get(with_query(path, after=cursor))
-        assert answer.status_code == 422, path
-        assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/after"]
+        response = client.get(with_query(path, after=cursor))
+        assert response.status_code == 422, path
+        assert [each["pointer"] for each in response.get_json()["errors"]] == ["/after"]
     assert client.get(with_query(listing.path, after=cursor, limit=2)).status_code == 200
 
 
@@ -225,10 +225,10 @@ def test_a_cursor_that_was_tampered_with_is_refused(client: FlaskClient, student
     changed = ("B" if cursor[0] == "A" else "A") + cursor[1:]
 
     for bad in (changed, cursor[:-1], cursor + "A", "1", "", "%C3%A9", "A" * 201):
-        answer = client.get(f"/students?after={bad}")
+        response = client.get(f"/students?after={bad}")
 
-        assert answer.status_code == 422, bad
-        assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/after"]
+        assert response.status_code == 422, bad
+        assert [each["pointer"] for each in response.get_json()["errors"]] == ["/after"]
 
 
 # --- what a read costs ------------------------------------------------------------------------------------
@@ -259,9 +259,9 @@ def test_a_list_of_any_length_is_one_statement(
         statements.clear()
         left_open.clear()
 
-        answer = client.get(with_query(listing.path, limit=1))
+        response = client.get(with_query(listing.path, limit=1))
 
-        assert len(answer.get_json()["items"]) == min(wanted, 1)
+        assert len(response.get_json()["items"]) == min(wanted, 1)
         assert len(statements) == 1, statements
         assert "BEGIN" not in statements[0]
         assert left_open == [False]

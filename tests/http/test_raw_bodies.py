@@ -58,14 +58,14 @@ def send(client: FlaskClient) -> Callable[..., Any]:
 @pytest.mark.parametrize("content_type", ["text/csv", "TEXT/CSV; charset=utf-16; header=present", "application/zip"])
 @pytest.mark.parametrize("body", [TABLE, b"", b"\x00\xff" * 512], ids=len)
 def test_a_view_gets_the_bytes_that_were_sent(send: Any, content_type: str, body: bytes) -> None:
-    answer = send(body, content_type)
-    assert (answer.status_code, answer.data) == (200, body)
+    response = send(body, content_type)
+    assert (response.status_code, response.data) == (200, body)
 
 
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/json", "text/csv, application/json"])
 def test_what_an_endpoint_does_not_declare_is_unsupported(send: Any, content_type: str | None) -> None:
-    answer = send(TABLE, content_type)
-    assert (answer.status_code, answer.get_json()["code"]) == (415, "unsupported_media_type")
+    response = send(TABLE, content_type)
+    assert (response.status_code, response.get_json()["code"]) == (415, "unsupported_media_type")
 
 
 def test_a_compressed_body_is_unsupported(send: Any) -> None:
@@ -77,14 +77,14 @@ def test_a_body_that_is_too_large_is_not_read(send: Any) -> None:
 
 
 def test_a_chunked_body_could_be_half_of_one_and_needs_a_length(client: FlaskClient) -> None:
-    answer = client.post(
+    response = client.post(
         "/tables",
         input_stream=BytesIO(TABLE),
         content_type="text/csv",
         headers={"Transfer-Encoding": "chunked"},
         environ_overrides={"wsgi.input_terminated": True},
     )
-    assert (answer.status_code, answer.get_json()["code"]) == (411, "length_required")
+    assert (response.status_code, response.get_json()["code"]) == (411, "length_required")
 
 
 def test_the_document_names_what_an_endpoint_accepts(client: FlaskClient) -> None:

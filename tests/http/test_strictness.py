@@ -1,6 +1,6 @@
 """Requests that two readers could take for different ones, on the real server, byte by byte.
 
-Behind each of them follows another request on the same connection: that is answered as itself, or the connection is
+Behind each of them follows another request on the same connection: that gets its own response, or the connection is
 closed.
 Responses without a body are those of granian, which refuses what it cannot parse.
 """
@@ -37,8 +37,8 @@ def enroll(*headers: bytes, body: bytes = JSON, version: bytes = b"HTTP/1.1") ->
     )
 
 
-def answers(server: Server, request: bytes) -> tuple[int, str, bool]:
-    """The status and code of the response to a request, and whether the next request was answered as itself."""
+def responses(server: Server, request: bytes) -> tuple[int, str, bool]:
+    """The status and code of the response to a request, and whether the next request got its own response."""
     with server.connect() as connection:
         connection.socket.sendall(request + NEXT)
         status, body = connection.read()
@@ -51,7 +51,7 @@ def answers(server: Server, request: bytes) -> tuple[int, str, bool]:
             assert (second, json.loads(next_body)["instance"]) == (404, "/students/4242")
             is_next = True
         code = json.loads(body).get("code", "") if body else ""
-    assert server.answers()
+    assert server.responds()
     return status, code, is_next
 
 
@@ -81,7 +81,7 @@ TARGETS = {
 
 @pytest.mark.parametrize("target", TARGETS, ids=repr)
 def test_an_address_is_what_it_says(server: Server, target: bytes) -> None:
-    status, code, is_next = answers(server, get(target))
+    status, code, is_next = responses(server, get(target))
     assert (status, is_next) == (TARGETS[target], True)
     assert code == ("" if status == 200 else "not_found")
 
@@ -89,7 +89,7 @@ def test_an_address_is_what_it_says(server: Server, target: bytes) -> None:
 @pytest.mark.parametrize("method", [b"get", b"Get", b"gET", b"pOST", b"delete", b"head", b"options"])
 @pytest.mark.parametrize("target", [b"/students/1", b"/healthz", b"/docs"])
 def test_a_method_is_what_it_says(server: Server, method: bytes, target: bytes) -> None:
-    assert answers(server, get(target, method=method)) == (405, "method_not_allowed", True)
+    assert responses(server, get(target, method=method)) == (405, "method_not_allowed", True)
 
 
 REFUSED = {
@@ -106,7 +106,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED)
 def test_only_chunked_is_accepted_as_a_transfer_encoding(server: Server, request_: bytes) -> None:
-    assert answers(server, request_) == (400, "bad_request", True)
+    assert responses(server, request_) == (400, "bad_request", True)
 
 
 NOT_HTTP = {
@@ -141,7 +141,7 @@ NOT_HTTP = {
 
 @pytest.mark.parametrize("request_", NOT_HTTP.values(), ids=NOT_HTTP)
 def test_what_is_not_http_is_refused_and_the_connection_closed(server: Server, request_: bytes) -> None:
-    assert answers(server, request_) == (400, "", False)
+    assert responses(server, request_) == (400, "", False)
 
 
 BROKEN_CHUNKS = {
@@ -156,7 +156,7 @@ BROKEN_CHUNKS = {
 
 @pytest.mark.parametrize("body", BROKEN_CHUNKS.values(), ids=BROKEN_CHUNKS)
 def test_broken_chunks_are_refused_and_the_connection_closed(server: Server, body: bytes) -> None:
-    assert answers(server, enroll(b"Transfer-Encoding: chunked", body=body)) == (400, "malformed_json", False)
+    assert responses(server, enroll(b"Transfer-Encoding: chunked", body=body)) == (400, "malformed_json", False)
 
 
 ACCEPTED = {
@@ -179,12 +179,12 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("request_", ACCEPTED.values(), ids=ACCEPTED)
 def test_odd_but_clear_requests_are_served_and_the_next_one_too(server: Server, request_: bytes) -> None:
-    assert answers(server, request_) == (200, "", True)
+    assert responses(server, request_) == (200, "", True)
 
 
 def test_http_1_0_is_taken_for_a_proxy_in_protected_mode_and_the_next_request_is_served(server: Server) -> None:
     request = enroll(b"Connection: keep-alive", b"Content-Length: 15", version=b"HTTP/1.0")
-    assert answers(server, request) == (403, "protected_mode", True)
+    assert responses(server, request) == (403, "protected_mode", True)
 
 
 def test_with_both_a_length_and_chunks_the_chunks_count_and_the_connection_closes(server: Server) -> None:
@@ -192,12 +192,12 @@ def test_with_both_a_length_and_chunks_the_chunks_count_and_the_connection_close
         (b"Content-Length: 15", b"Transfer-Encoding: chunked"),
         (b"Transfer-Encoding: chunked", b"Content-Length: 3"),
     ):
-        assert answers(server, enroll(*headers, body=CHUNKED)) == (200, "", False)
+        assert responses(server, enroll(*headers, body=CHUNKED)) == (200, "", False)
 
 
 @pytest.mark.parametrize(("length", "body", "status"), [(14, JSON[:14], 400), (2, b"{}", 422), (2**40, b"", 413)])
 def test_an_expectation_with_another_length_ends_where_it_says(
     server: Server, length: int, body: bytes, status: int
 ) -> None:
-    found, _, is_next = answers(server, enroll(b"Expect: 100-continue", b"Content-Length: %d" % length, body=body))
+    found, _, is_next = responses(server, enroll(b"Expect: 100-continue", b"Content-Length: %d" % length, body=body))
     assert (found, is_next) == (status, status != 413)

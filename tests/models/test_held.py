@@ -63,7 +63,7 @@ def test_it_is_in_no_list_and_no_count(
         assert enrollments.count_held(ada) == 0
 
 
-def test_there_is_nothing_to_leave(client: FlaskClient, withdrawn: tuple[int, int]) -> None:
+def test_unenrolling_changes_nothing(client: FlaskClient, withdrawn: tuple[int, int]) -> None:
     ada, programming = withdrawn
 
     left = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
@@ -79,7 +79,7 @@ def test_the_student_may_enroll_again(withdrawn: tuple[int, int], enroll: Any, h
     assert sql("SELECT previous_status FROM student_courses") == [("withdrawn",)]
 
 
-def test_a_replacement_neither_keeps_nor_leaves_it(
+def test_a_replacement_neither_keeps_nor_unenrolls_it(
     client: FlaskClient, withdrawn: tuple[int, int], course: Make
 ) -> None:
     ada, programming = withdrawn

@@ -1,8 +1,8 @@
 """Those who use the service at the same time, and remember what they were told.
 
-Each client has students of its own, so it knows what they hold after every answer: whatever the service says later,
-and whatever is in the database at the end, must agree with it. A request whose answer is lost, or is a 503, is
-repeated with the same request id until there is an answer.
+Each client has students of its own, so it knows what they hold after every response: whatever the service says later,
+and whatever is in the database at the end, must agree with it. A request whose response is lost, or is a 503, is
+repeated with the same request id until there is a response.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CAPACITIES = (2, 20)
 """From and to: few enough that every course is full most of the time."""
 
 
-class Answer(NamedTuple):
-    """An answer; `repeated` when the request had been sent before and its answer was lost or a 503."""
+class Response(NamedTuple):
+    """A response; `repeated` when the request had been sent before and its response was lost or a 503."""
 
     status: int
     body: Any
@@ -47,8 +47,8 @@ class Claim(NamedTuple):
 class Unserved(Exception):
     """A 503, to somebody who does not repeat."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, response: Response) -> None:
+        self.response = response
 
 
 class Caller:
@@ -60,52 +60,52 @@ class Caller:
         self.headers: dict[str, str] = {}
         """Headers of every request, as `Authorization`."""
         self.seen: Counter[str] = Counter()
-        """How many answers were lost or 503 (any other 5xx ends the run), and how many requests that befell."""
+        """How many responses were lost or 503 (any other 5xx ends the run), and how many requests that befell."""
         self.longest_s = 0.0
-        """How long the slowest request took until its answer came or was lost."""
+        """How long the slowest request took until its response came or was lost."""
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
 
-    def once(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer | None:
-        """The answer to one request; None when it is lost."""
+    def once(self, method: str, path: str, body: Any = None, request: str = "-") -> Response | None:
+        """The response to one request; None when it is lost."""
         started = time.monotonic()
         try:
             sent = None if body is None else json.dumps(body)
             headers = {"Content-Type": "application/json", "X-Request-ID": request, **self.headers}
             self._connection.request(method, path, sent, headers)
-            answer = self._connection.getresponse()
-            found = answer.read()
-            self.seen["503 without Retry-After"] += answer.status == 503 and not answer.headers["Retry-After"]
-            return Answer(answer.status, json.loads(found) if found else None)
+            response = self._connection.getresponse()
+            found = response.read()
+            self.seen["503 without Retry-After"] += response.status == 503 and not response.headers["Retry-After"]
+            return Response(response.status, json.loads(found) if found else None)
         except (OSError, http.client.HTTPException):
             self.close()
-            self.seen["answers lost"] += 1
+            self.seen["responses lost"] += 1
             return None
         finally:
             self.longest_s = max(self.longest_s, time.monotonic() - started)
 
-    def call(self, method: str, path: str, body: Any = None, request: str = "-") -> Answer:
-        """The answer to a request, repeated until there is one that is no 503. Raises `Unserved` without patience."""
+    def call(self, method: str, path: str, body: Any = None, request: str = "-") -> Response:
+        """The response to a request, repeated until there is one that is no 503. Raises `Unserved` without patience."""
         deadline = time.monotonic() + PATIENCE_S
         repeated = False
         while time.monotonic() < deadline:
-            answer = self.once(method, path, body, request)
-            if answer and answer.status < 500:
-                return answer._replace(repeated=repeated)
-            self.seen["503"] += answer is not None
-            if answer and not self.patient:
-                raise Unserved(answer)
-            assert answer is None or answer.status == 503, f"{method} {path} is answered {answer.status}"
+            response = self.once(method, path, body, request)
+            if response and response.status < 500:
+                return response._replace(repeated=repeated)
+            self.seen["503"] += response is not None
+            if response and not self.patient:
+                raise Unserved(response)
+            assert response is None or response.status == 503, f"{method} {path} gets {response.status}"
             self.seen["requests to repeat"] += not repeated
             repeated = True
             time.sleep(0.02)
-        raise AssertionError(f"{method} {path} was never answered")
+        raise AssertionError(f"{method} {path} never got a response")
 
 
 class Client:
-    """Somebody who uses the service for some students, and checks every answer against those before."""
+    """Somebody who uses the service for some students, and checks every response against those before."""
 
     def __init__(self, port: int, name: str, students: Sequence[int], courses: Sequence[int], owned: Sequence[int]):
         self.name, self.students, self.courses, self.owned = name, students, courses, owned
@@ -141,69 +141,69 @@ class Client:
     def enroll(self, student: int, wanted: Sequence[int], *, waitlist: bool) -> None:
         """POST enroll."""
         body = {"course_ids": wanted, "waitlist": waitlist}
-        request, answer = self._ask("POST", f"/students/{student}/enroll", body)
-        if answer.status in {200, 201}:
-            for each in answer.body["results"]:
+        request, response = self._ask("POST", f"/students/{student}/enroll", body)
+        if response.status in {200, 201}:
+            for each in response.body["results"]:
                 self._note(request, student, each["course_id"], each["outcome"])
         else:
-            self._refused(request, answer)
+            self._refused(request, response)
 
     def leave(self, student: int, courses: Sequence[int]) -> None:
         """DELETE unenroll."""
-        request, answer = self._ask("DELETE", f"/students/{student}/unenroll", {"course_ids": courses})
-        self._expect(answer.status == 200, request, answer)
-        for each in answer.body["results"]:
+        request, response = self._ask("DELETE", f"/students/{student}/unenroll", {"course_ids": courses})
+        self._expect(response.status == 200, request, response)
+        for each in response.body["results"]:
             self._note(request, student, each["course_id"], each["outcome"])
 
     def replace(self, student: int, wanted: Sequence[int], *, waitlist: bool, dry_run: bool = False) -> None:
         """PUT enroll."""
         path = f"/students/{student}/enroll" + ("?dry_run=true" if dry_run else "")
-        request, answer = self._ask("PUT", path, {"course_ids": wanted, "waitlist": waitlist})
-        if dry_run or answer.status != 200:
-            if answer.status != 200:
-                self._refused(request, answer)
+        request, response = self._ask("PUT", path, {"course_ids": wanted, "waitlist": waitlist})
+        if dry_run or response.status != 200:
+            if response.status != 200:
+                self._refused(request, response)
             self.refused.add(request)  # what is only tried leaves no trace either
             return
-        new = {*answer.body["enrolled"], *answer.body["waitlisted"]}
-        self._expect(new | {*answer.body["kept"]} == {*wanted}, request, answer)
+        new = {*response.body["enrolled"], *response.body["waitlisted"]}
+        self._expect(new | {*response.body["kept"]} == {*wanted}, request, response)
         self._expect(
-            request in self.unsure or answer.body["unenrolled"] == sorted({*self.held[student]} - {*wanted}),
+            request in self.unsure or response.body["unenrolled"] == sorted({*self.held[student]} - {*wanted}),
             request,
-            answer,
+            response,
         )
         for outcome in ("enrolled", "waitlisted", "unenrolled"):
-            for course in answer.body[outcome]:
+            for course in response.body[outcome]:
                 self._note(request, student, course, outcome)
-        for course in answer.body["kept"]:
+        for course in response.body["kept"]:
             self._note(request, student, course, "kept")
         self.held[student] = {course: status for course, status in self.held[student].items() if course in wanted}
 
     def read(self, student: int) -> None:
         """GET courses: exactly what is held."""
-        request, answer = self._ask("GET", f"/students/{student}/courses?status=any")
-        found = {each["id"]: each["status"] for each in answer.body["courses"]}
-        self._expect(agrees(found, self.held[student]), request, answer)
+        request, response = self._ask("GET", f"/students/{student}/courses?status=any")
+        found = {each["id"]: each["status"] for each in response.body["courses"]}
+        self._expect(agrees(found, self.held[student]), request, response)
         self.held[student] = found
 
     def change_capacity(self, course: int) -> None:
         """PATCH capacity, up or down; 409 when there are more seats taken."""
         wanted = self.chance.randint(*CAPACITIES)
-        request, answer = self._ask("PATCH", f"/courses/{course}", {"capacity": wanted})
-        if answer.status == 200:
+        request, response = self._ask("PATCH", f"/courses/{course}", {"capacity": wanted})
+        if response.status == 200:
             self.capacities[course] = wanted
         else:
-            self._expect(answer.body["code"] == "capacity_below_enrollment", request, answer)
+            self._expect(response.body["code"] == "capacity_below_enrollment", request, response)
 
-    def _ask(self, method: str, path: str, body: Any = None) -> tuple[str, Answer]:
+    def _ask(self, method: str, path: str, body: Any = None) -> tuple[str, Response]:
         self.done += 1
         request = f"{self.name}-{self.done}"
-        answer = self.caller.call(method, path, body, request)
-        if answer.repeated or self.faults:
+        response = self.caller.call(method, path, body, request)
+        if response.repeated or self.faults:
             self.unsure.add(request)
-        return request, answer
+        return request, response
 
-    def _refused(self, request: str, answer: Answer) -> None:
-        self._expect(answer.status == 409 and answer.body["code"] == "enrollment_refused", request, answer)
+    def _refused(self, request: str, response: Response) -> None:
+        self._expect(response.status == 409 and response.body["code"] == "enrollment_refused", request, response)
         self.refused.add(request)
 
     def _note(self, request: str, student: int, course: int, outcome: str) -> None:

@@ -56,7 +56,7 @@ def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[di
     }
     checks = [
         Check("single cuts that a client saw", seen_once),
-        Check("answers lost", load.count("answers lost")),
+        Check("responses lost", load.count("responses lost")),
         Check("503 without Retry-After", load.count("503 without Retry-After")),
         *settled(load),
         *load.stage.verified(promoting=True),

@@ -43,9 +43,11 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
             client.step()
         checks = [
             Check("writes without room", refused, [(503, "database_unavailable")] * 3),
-            Check("reads that failed meanwhile", sum(not answer or answer.status != 200 for answer in while_full)),
-            Check("requests answered 503 when there was room again", load.count("503") - before),
-            Check("answers lost", load.count("answers lost")),
+            Check(
+                "reads that failed meanwhile", sum(not response or response.status != 200 for response in while_full)
+            ),
+            Check("503 responses when there was room again", load.count("503") - before),
+            Check("responses lost", load.count("responses lost")),
             *settled(load),
             *stage.verified(promoting=True),
         ]
@@ -103,7 +105,7 @@ def _write_until_refused(load: Load) -> tuple[int, str] | None:
         for _ in range(MANY):
             client.step()
     except Unserved as unserved:
-        return unserved.answer.status, unserved.answer.body["code"]
+        return unserved.response.status, unserved.response.body["code"]
     finally:
         client.caller.patient = True
     return None

@@ -39,7 +39,7 @@ def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[
 
 
 async def _rush(port: int, people: list[int], course: int) -> Counter[int]:
-    """Connect everybody, then let everybody ask; how many got which status (0: the answer was lost)."""
+    """Connect everybody, then let everybody ask; how many got which status (0: the response was lost)."""
     ready = asyncio.Barrier(len(people))
     body = json.dumps({"course_id": course}).encode()
 

@@ -101,12 +101,12 @@ class Load:
 
     @property
     def operations(self) -> int:
-        """How many requests were answered."""
+        """How many requests got a response."""
         return sum(client.done for client in self.clients)
 
     @property
     def contradictions(self) -> list[str]:
-        """Answers that did not agree with those before them."""
+        """Responses that did not agree with those before them."""
         return [each for client in self.clients for each in client.contradictions]
 
     @property

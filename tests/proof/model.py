@@ -1,7 +1,7 @@
 """A Hypothesis state machine: the service beside a small model of the rules, one operation at a time.
 
 The model is what a registrar would say the rules are: a list of those with a seat, in no order, and a queue. After
-each operation the answer and every list the service shows must be what the model says.
+each operation the response and every list the service shows must be what the model says.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             ]
 
         def _create(self, path: str, **values: Any) -> int:
-            answer = self.client.post(path, json=values)
-            assert answer.status_code == 201, answer.text
-            return int(answer.get_json()["id"])
+            response = self.client.post(path, json=values)
+            assert response.status_code == 201, response.text
+            return int(response.get_json()["id"])
 
         def _ask(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
-            answer = self.client.open(path, method=method, json=body)
-            return answer.status_code, answer.get_json()
+            response = self.client.open(path, method=method, json=body)
+            return response.status_code, response.get_json()
 
         def _refusal(self, student: int, wanted: Sequence[int], waitlist: bool) -> list[tuple[int, str, list[str]]]:
             """The decisions of a refusal; none when nothing refuses."""
@@ -133,26 +133,26 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
                 expected.append({"course_id": self.courses[number], "outcome": outcome, **place})
             body = {"course_ids": [self.courses[number] for number in wanted], "waitlist": waitlist}
 
-            status, answer = self._ask("POST", f"/students/{self.people[student]}/enroll", **body)
+            status, response = self._ask("POST", f"/students/{self.people[student]}/enroll", **body)
 
             if refusal:
-                self._refused(status, answer, refusal)
+                self._refused(status, response, refusal)
                 return
-            assert answer["results"] == expected
+            assert response["results"] == expected
             assert status == (200 if all(each["outcome"].startswith("already") for each in expected) else 201)
 
         @rule(student=people, left=some)
         def leave(self, student: int, left: list[int]) -> None:
             outcomes = [self.model[number].leave(student) for number in left]
 
-            status, answer = self._ask(
+            status, response = self._ask(
                 "DELETE",
                 f"/students/{self.people[student]}/unenroll",
                 course_ids=[self.courses[number] for number in left],
             )
 
             assert status == 200
-            assert [each["outcome"] for each in answer["results"]] == outcomes
+            assert [each["outcome"] for each in response["results"]] == outcomes
             for number in left:
                 self.model[number].promote()
 
@@ -174,7 +174,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
                         course.join(student)
                     course.promote()
 
-            status, answer = self._ask(
+            status, response = self._ask(
                 "PUT",
                 f"/students/{self.people[student]}/enroll?dry_run={str(dry_run).lower()}",
                 course_ids=[self.courses[number] for number in wanted],
@@ -182,9 +182,9 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             )
 
             if refusal:
-                self._refused(status, answer, refusal)
+                self._refused(status, response, refusal)
             else:
-                assert (status, answer) == (200, {"student_id": self.people[student], **expected})
+                assert (status, response) == (200, {"student_id": self.people[student], **expected})
 
         @rule(number=st.integers(0, COURSES - 1), capacity=limits, places=limits)
         def limit(self, number: int, capacity: int | None, places: int | None) -> None:
@@ -194,17 +194,21 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
                 "waitlist_capacity_below_waiting": places is not None and len(course.queue) > places,
             }
 
-            status, answer = self._ask(
+            status, response = self._ask(
                 "PATCH", f"/courses/{self.courses[number]}", capacity=capacity, waitlist_capacity=places
             )
 
             if any(too_low.values()):
                 assert status == 409
-                assert too_low[answer["code"]]
+                assert too_low[response["code"]]
                 return
             course.capacity, course.places = capacity, places
             course.promote()
-            assert (status, answer["seats_taken"], answer["waiting"]) == (200, len(course.seated), len(course.queue))
+            assert (status, response["seats_taken"], response["waiting"]) == (
+                200,
+                len(course.seated),
+                len(course.queue),
+            )
 
         @rule(student=people, number=st.integers(0, COURSES - 1))
         def read(self, student: int, number: int) -> None:
@@ -259,7 +263,7 @@ def prove(
     failure = ""
     try:
         seed(chance)(get_state_machine_test(registration, settings=chosen))()
-    except Exception as error:  # noqa: BLE001 - a step that gets an answer of another shape can fail in any way
+    except Exception as error:  # noqa: BLE001 - a step that gets a response of another shape can fail in any way
         failure = "\n".join([repr(error), *getattr(error, "__notes__", ())])
     finally:
         with app.app_context():

@@ -139,7 +139,7 @@ MUTANTS = {
     "the retry": Mutant(
         "random operations",
         {"operations": 4000},
-        "requests answered 503",
+        "503 responses",
         ((RETRYING, "if not helps or tries > MAX_RETRIES or", "if tries or"),),
     ),
     "the retry of a lost connection": Mutant(

@@ -47,7 +47,7 @@ PARTS = {
 
 
 def run(name: str, ground: Ground, seed: int, sizes: Mapping[str, int]) -> Outcome:
-    """Run a part; a service that does not even answer is a check that does not hold, and so is a mistake of ours."""
+    """Run a part; a service that does not even respond is a check that does not hold, and so is a mistake of ours."""
     outcome = Outcome(name, ground.backend, seed)
     started = time.monotonic()
     try:

@@ -14,7 +14,7 @@ from io import BufferedReader
 from typing import Literal
 
 Moment = Literal["before", "during", "after"]
-"""The commit never reaches the database; is sent, and nobody waits for it; is done, and its answer is lost."""
+"""The commit never reaches the database; is sent, and nobody waits for it; is done, and its response is lost."""
 MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
 CHANGE = re.compile(rb"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 
@@ -72,7 +72,7 @@ class Passage:
         self._proxy, self._client, self._server = proxy, client, server
         self._in_transaction = False
         self._holding_back = False
-        self._answered = threading.Event()
+        self._responded = threading.Event()
         for direction in (self._forth, self._back):
             threading.Thread(target=self._pass, args=(direction,), daemon=True).start()
 
@@ -87,7 +87,7 @@ class Passage:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
-        self._answered.set()
+        self._responded.set()
 
     def _forth(self) -> None:
         """From the client: message by message, and at a commit as the proxy says."""
@@ -113,11 +113,11 @@ class Passage:
         if moment == "before":
             raise EOFError
         if moment == "after":
-            self._answered.clear()
+            self._responded.clear()
             self._holding_back = True
         self._server.sendall(batch)
         if moment == "after":
-            self._answered.wait()
+            self._responded.wait()
         if moment:
             raise EOFError
 
@@ -130,7 +130,7 @@ class Passage:
                 self._client.sendall(raw)
             if kind == b"Z":  # ReadyForQuery
                 self._in_transaction = payload != b"I"
-                self._answered.set()
+                self._responded.set()
 
 
 def _message(stream: BufferedReader) -> tuple[bytes, bytes, bytes]:

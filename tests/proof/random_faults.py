@@ -1,6 +1,6 @@
 """Faults outside of the service, at random, under load: no request waits long, nothing acknowledged is lost.
 
-The database freezes or is busy, Redis and the issuer stop answering, the reader of the log stalls and at last goes
+The database freezes or is busy, Redis and the issuer stop responding, the reader of the log stalls and at last goes
 away, workers are killed. Clients come with an API key, so that each request is counted in Redis, while others send
 tokens signed with keys that the issuer never published.
 """
@@ -104,7 +104,7 @@ def prove(stage: Stage, seed: int, seconds: int) -> tuple[dict[str, Any], list[C
             "operations": load.operations,
             "changes": len(load.union("claims")),
             "503": load.count("503"),
-            "answers lost": load.count("answers lost"),
+            "responses lost": load.count("responses lost"),
             "refused tokens": strangers.caller.seen["refused"],
             "longest wait in s": round(max(waited), 1),
         }
@@ -163,16 +163,16 @@ def _busy(stage: Stage, lasts: float) -> None:
 
 
 def _silent(issuer: LocalIssuer, lasts: float) -> None:
-    """The issuer accepts connections and does not answer."""
-    issuer.answers.clear()
+    """The issuer accepts connections and does not respond."""
+    issuer.responding.clear()
     try:
         time.sleep(lasts)
     finally:
-        issuer.answers.set()
+        issuer.responding.set()
 
 
 class Redis:
-    """Where requests are counted: a Redis of its own, or, where none is installed, a port that never answers."""
+    """Where requests are counted: a Redis of its own, or, where none is installed, a port that never responds."""
 
     def __init__(self, port: int, process: psutil.Process | None) -> None:
         self.url, self.process = f"redis://127.0.0.1:{port}", process
@@ -256,6 +256,6 @@ class Strangers:
             number += 1
             token = self._issuer.token(headers={"kid": f"unknown-{number}"})
             self.caller.headers["Authorization"] = f"Bearer {token}"
-            answer = self.caller.once("GET", "/courses")
-            if answer:
-                self.caller.seen["refused" if answer.status in {401, 503} else "let in"] += 1
+            response = self.caller.once("GET", "/courses")
+            if response:
+                self.caller.seen["refused" if response.status in {401, 503} else "let in"] += 1

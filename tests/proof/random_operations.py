@@ -22,8 +22,8 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
         verified = _run_verified(stage, load, operations * 9 // 10)
         conflicts, unserved = stage.conflicts(), load.count("503")
         alone = [
-            Check("requests answered 503", unserved),
-            Check("answers lost", load.count("answers lost")),
+            Check("503 responses", unserved),
+            Check("responses lost", load.count("responses lost")),
             Check("deadlocks and stale snapshots", sum(conflicts[kind] for kind in IMPOSSIBLE)),
             Check("verify, asked while in use", sorted({each.name for each in verified if not each.holds}), []),
             *stage.verified(),
@@ -37,7 +37,7 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
             "changes by hand": load.hand.changes,
         }
         beside = [
-            Check("requests answered 503 beside the hand", load.count("503") - unserved),
+            Check("503 responses beside the hand", load.count("503") - unserved),
             Check("the hand changed something", load.hand.changes > 0, expected=True),
         ]
         return figures, [*alone, *beside, *settled(load), *stage.verified(promoting=True)]

@@ -1,4 +1,4 @@
-"""What must be true when the load is over: every acknowledged answer, the ledger, and the order of the queues."""
+"""What must be true when the load is over: every acknowledged response, the ledger, and the order of the queues."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def settled(load: Load) -> list[Check]:
         if line.request_id and line.actor != "promotion":
             claim = Claim(line.request_id, *pair, line.to_status)
             seated = claim._replace(status="enrolled")
-            # Who waited for a moment only, until a promotion came before the answer, was told of the seat.
+            # Who waited for a moment only, until a promotion came before the response, was told of the seat.
             was_promoted = claim.status == "waitlisted" and following.get(pair) == "promotion" and seated in claims
             by_request.append(seated if was_promoted else claim)
         following[pair] = line.actor
     repeated = Counter((line.request, line.student, line.course) for line in by_request)
     return [
-        Check("answers that contradict an earlier one", load.contradictions[:5], []),
+        Check("responses that contradict an earlier one", load.contradictions[:5], []),
         Check(
             "students who do not hold what they were told",
             [student for student, told in load.held.items() if not agrees(held[student], told)],

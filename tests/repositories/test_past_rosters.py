@@ -32,17 +32,17 @@ def roster(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
         found: list[dict[str, Any]] = []
         given: dict[str, Any] = {"status": status, "limit": limit, **query}
         while path:
-            answer = client.get(path, query_string=given)
-            assert answer.status_code == 200, answer.text
-            found += answer.get_json()["items"]
-            path, given["after"] = path if answer.get_json()["next"] else None, answer.get_json()["next"]
+            response = client.get(path, query_string=given)
+            assert response.status_code == 200, response.text
+            found += response.get_json()["items"]
+            path, given["after"] = path if response.get_json()["next"] else None, response.get_json()["next"]
         return found
 
     return read
 
 
 @pytest.mark.parametrize("limit", [1, 50])
-def test_what_the_roster_said_then_is_what_it_says_of_then(
+def test_a_past_roster_is_the_roster_that_was_read_then(
     client: FlaskClient, student: Make, course: Make, enroll: Any, roster: Any, limit: int
 ) -> None:
     chance = random.Random(20261122)  # noqa: S311 - a repeatable choice of operations
@@ -61,7 +61,9 @@ def test_what_the_roster_said_then_is_what_it_says_of_then(
         assert roster(wanted, status, limit, as_of=moment) == then
 
 
-def test_before_anything_happened_nobody_was_there(student: Make, course: Make, enroll: Any, roster: Any) -> None:
+def test_before_the_first_change_the_past_roster_is_empty(
+    student: Make, course: Make, enroll: Any, roster: Any
+) -> None:
     before, wanted = now(), course()
     enroll(student(), wanted)
 
@@ -79,7 +81,7 @@ def gone(client: FlaskClient, student: Make, course: Make, enroll: Any) -> tuple
     return ada, wanted, then
 
 
-def test_who_was_deleted_since_was_there_without_a_name(
+def test_a_deleted_student_is_on_the_past_roster_without_a_name(
     client: FlaskClient, gone: tuple[int, int, str], roster: Any
 ) -> None:
     ada, wanted, then = gone
@@ -99,9 +101,9 @@ def test_the_past_of_a_deleted_course_stays(client: FlaskClient, gone: tuple[int
 
 
 def test_an_unknown_course_has_no_past(client: FlaskClient, course: Make) -> None:
-    answer = client.get(f"/courses/{course() + 1}/students?as_of={now()}")
+    response = client.get(f"/courses/{course() + 1}/students?as_of={now()}")
 
-    assert (answer.status_code, answer.get_json()["code"]) == (404, "course_not_found")
+    assert (response.status_code, response.get_json()["code"]) == (404, "course_not_found")
 
 
 # --- changes dated by hand ------------------------------------------------------------------------------------
@@ -406,8 +408,8 @@ def test_a_cursor_with_a_position_is_none_of_another_list(
     assert [each["position"] for each in first["items"] + second["items"]] == [1, 2]
     for cursor in (first["next"], second["next"]):
         for path in ("/students?", "/students/1/history?", f"/courses/{wanted}/students?status=waitlisted&"):
-            answer = client.get(f"{path}after={cursor}")
-            assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/after")
+            response = client.get(f"{path}after={cursor}")
+            assert (response.status_code, response.get_json()["errors"][0]["pointer"]) == (422, "/after")
 
 
 # --- times ------------------------------------------------------------------------------------------------------
@@ -452,10 +454,10 @@ def test_a_time_is_taken_as_rfc_3339_writes_it(client: FlaskClient, course: Make
     ],
 )
 def test_a_value_that_is_not_a_time_is_refused(client: FlaskClient, course: Make, moment: str) -> None:
-    answer = client.get(f"/courses/{course()}/students", query_string={"as_of": moment})
+    response = client.get(f"/courses/{course()}/students", query_string={"as_of": moment})
 
-    assert answer.status_code == 422
-    assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/as_of"]
+    assert response.status_code == 422
+    assert [each["pointer"] for each in response.get_json()["errors"]] == ["/as_of"]
 
 
 def test_a_cursor_is_valid_for_its_own_time_only(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
@@ -467,5 +469,5 @@ def test_a_cursor_is_valid_for_its_own_time_only(client: FlaskClient, student: M
 
     assert client.get(f"{path}?limit=1&as_of={moment}&after={cursor}").status_code == 200
     for wrong in (f"{path}?after={cursor}", f"{path}?as_of={other}&after={cursor}"):
-        answer = client.get(wrong)
-        assert [each["pointer"] for each in answer.get_json()["errors"]] == ["/after"]
+        response = client.get(wrong)
+        assert [each["pointer"] for each in response.get_json()["errors"]] == ["/after"]

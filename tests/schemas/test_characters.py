@@ -160,9 +160,9 @@ def test_the_name_of_an_unknown_parameter_becomes_a_pointer(refused: Refused) ->
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "two words", "tab\t", "\x7f", "\xe9", "\0"], ids=ascii)
 def test_a_request_id_that_cannot_be_kept_is_replaced(client: FlaskClient, given: str) -> None:
-    answer = client.get("/healthz", headers={"X-Request-ID": given})
-    assert answer.status_code == 200
-    assert len(answer.headers["X-Request-ID"]) == 32
+    response = client.get("/healthz", headers={"X-Request-ID": given})
+    assert response.status_code == 200
+    assert len(response.headers["X-Request-ID"]) == 32
 
 
 def test_a_request_id_of_128_visible_characters_is_kept(client: FlaskClient) -> None:

@@ -86,7 +86,7 @@ def stops_gracefully(server: Server, number: signal.Signals) -> None:
         connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
         assert connection.read()[0] == 100
         server.group(number)
-        until(lambda: not server.answers(), "the closing of the port")
+        until(lambda: not server.responds(), "the closing of the port")
         connection.socket.sendall(b'{"course_id":1}')
         assert connection.read()[0] == 201
     assert wait_for_the_end(server) == 0
@@ -188,7 +188,7 @@ def test_workers_without_a_parent_finish_their_requests_and_free_the_port(server
         assert connection.read()[0] == 100
         server.process.kill()
         server.process.wait()
-        until(lambda: not server.answers(), "the closing of the port")
+        until(lambda: not server.responds(), "the closing of the port")
         connection.socket.sendall(b'{"course_id":1}')
         assert connection.read()[0] == 201
     until(lambda: not any(is_alive(pid) for pid in server.workers()), "the end of the workers")

@@ -161,7 +161,7 @@ def test_a_killed_worker_is_replaced_without_an_interruption(server: Server) -> 
     os.kill(first, signal.SIGKILL)
     until(lambda: len(server.workers()) == 3, "a new worker")
     until(lambda: server.log.read_text().count("Started worker-") == 3, "its start")
-    assert all(server.answers() for _ in range(20))
+    assert all(server.responds() for _ in range(20))
     os.kill(second, 0)  # the other worker still runs
 
 
@@ -171,7 +171,7 @@ def test_a_request_in_progress_gets_its_response_before_the_server_ends(own_serv
         assert connection.read()[0] == 100  # the server waits for the body
 
         own_server.process.terminate()
-        until(lambda: not own_server.answers(), "the closing of the port")
+        until(lambda: not own_server.responds(), "the closing of the port")
         connection.socket.sendall(b'{"course_id":1}')
 
         assert connection.read()[0] == 201
@@ -211,7 +211,7 @@ def test_a_second_server_on_the_same_port_does_not_start(server: Server, tmp_pat
     messages = fail_to_serve(tmp_path, server.port)
     assert messages[-1].startswith(f"Port {server.port} of HOST=127.0.0.1 is in use by another program.")
     assert messages[-1].endswith(".")
-    assert server.answers()
+    assert server.responds()
 
 
 has_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")

@@ -1,4 +1,4 @@
-"""When the world changes between two steps of one request: it decides again, and answers what is true then."""
+"""When the world changes between two steps of one request: it decides again, and the response is what is true then."""
 
 from __future__ import annotations
 
@@ -66,32 +66,32 @@ def test_a_replacement_decides_again_when_nothing_refuses_any_more(
     assert client.put(f"/students/{ada}/enroll", json={"course_ids": [full]}).get_json()["enrolled"] == [full]
 
 
-def test_who_is_enrolled_while_leaving_is_explained_leaves(
+def test_a_student_enrolled_while_unenrolling_is_explained_is_unenrolled(
     client: FlaskClient, student: Make, course: Make, sql: Any, before_explaining: Any, held: Any
 ) -> None:
     ada, programming = student(), course()
     enroll = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:ada, :course, 'enrolled')"
     before_explaining(enrollment.unenrolling, lambda: sql(enroll, ada=ada, course=programming))
 
-    answer = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
+    response = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
 
-    assert answer.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
+    assert response.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
     assert held(ada) == {}
 
 
-def test_who_left_again_was_enrolled_all_the_same(
+def test_a_student_who_unenrolled_later_is_on_the_past_roster(
     student: Make, course: Make, enroll: Any, sql: Any, before_explaining: Any
 ) -> None:
     ada, kept, new = student(), course(), course()
     enroll(ada, kept)
     before_explaining(enrolling, lambda: sql("UPDATE student_courses SET status = 'unenrolled'"))
 
-    answer = enroll(ada, kept, new)
+    response = enroll(ada, kept, new)
 
-    assert [each["outcome"] for each in answer.get_json()["results"]] == ["already_enrolled", "enrolled"]
+    assert [each["outcome"] for each in response.get_json()["results"]] == ["already_enrolled", "enrolled"]
 
 
-def test_a_promotion_that_fails_changes_no_answer_and_happens_later(
+def test_a_failed_promotion_does_not_change_the_response_and_happens_later(
     client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full, ada, waiting = course(capacity=1, waitlist_capacity=1), student(), student()
@@ -108,7 +108,7 @@ def test_a_promotion_that_fails_changes_no_answer_and_happens_later(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_a_seat_that_is_left_after_somebody_else_has_promoted_is_taken(
+def test_a_seat_that_is_free_after_another_promotion_is_taken(
     client: FlaskClient,
     student: Make,
     course: Make,
@@ -131,14 +131,14 @@ def test_a_seat_that_is_left_after_somebody_else_has_promoted_is_taken(
 
     monkeypatch.setattr(module, "promote", promote)
 
-    answer = client.open(f"/students/{newcomer}/enroll", method=method, json={"course_ids": [full]})
+    response = client.open(f"/students/{newcomer}/enroll", method=method, json={"course_ids": [full]})
 
-    assert answer.status_code == {"POST": 201, "PUT": 200}[method], answer.text
+    assert response.status_code == {"POST": 201, "PUT": 200}[method], response.text
     assert (held(waiting), held(newcomer)) == ({full: "enrolled"}, {full: "enrolled"})
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_while_a_long_promotion_goes_on_a_newcomer_is_refused_and_not_kept_waiting(
+def test_during_a_long_promotion_a_newcomer_is_refused_without_waiting(
     client: FlaskClient,
     student: Make,
     course: Make,
@@ -155,9 +155,9 @@ def test_while_a_long_promotion_goes_on_a_newcomer_is_refused_and_not_kept_waiti
     monkeypatch.setattr(promotion, "BATCH", 1)
     monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)
 
-    answer = client.open(f"/students/{student()}/enroll", method=method, json={"course_ids": [full]})
+    response = client.open(f"/students/{student()}/enroll", method=method, json={"course_ids": [full]})
 
-    assert (answer.status_code, answer.get_json()["code"]) == (409, "enrollment_refused")
+    assert (response.status_code, response.get_json()["code"]) == (409, "enrollment_refused")
     assert counters(full) == (1, 4)  # one batch, and no second try
 
 
@@ -165,16 +165,16 @@ def _fail(*_: Any, **__: Any) -> None:
     raise OperationalError("", None, Exception())
 
 
-def test_a_promotion_that_cannot_even_look_changes_no_answer(
+def test_a_promotion_whose_query_fails_does_not_change_the_response(
     client: FlaskClient, student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
     monkeypatch.setattr(promotion, "autocommit", _fail)
 
-    answer = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
+    response = client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
 
-    assert answer.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
+    assert response.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
 
 
 def test_one_request_does_not_promote_for_ever(
@@ -204,17 +204,17 @@ def test_what_cannot_be_promoted_is_counted(
         assert enrollment.promote_all(RequestContext()) == (0, 1)
 
 
-def test_what_is_committed_is_answered_even_if_the_position_cannot_be_read(
+def test_a_committed_enrollment_gets_its_response_even_if_the_position_cannot_be_read(
     student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, kept, full, free = student(), course(), course(capacity=0, waitlist_capacity=1), course()
     enroll(ada, kept)
     monkeypatch.setattr(enrolling, "explain", _fail)
 
-    answer = enroll(ada, free, kept, full, waitlist=True)
+    response = enroll(ada, free, kept, full, waitlist=True)
 
-    assert answer.status_code == 201
-    assert answer.get_json()["results"] == [
+    assert response.status_code == 201
+    assert response.get_json()["results"] == [
         {"course_id": free, "outcome": "enrolled"},
         {"course_id": kept, "outcome": "already_enrolled"},
         {"course_id": full, "outcome": "waitlisted"},
@@ -236,9 +236,9 @@ def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(
     )
     sql("UPDATE courses SET last_queue_number = 6")
 
-    answer = enroll(student(), programming, waitlist=True)
+    response = enroll(student(), programming, waitlist=True)
 
-    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
+    assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
 
 
 def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make, sql: Any) -> None:
@@ -249,7 +249,7 @@ def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make,
         assert enrollment.promote([full], RequestContext()) == (0, True)
 
 
-def test_a_course_deleted_before_its_promotion_promotes_nobody(app: Flask) -> None:
+def test_a_course_deleted_before_its_promotion_promotes_no_student(app: Flask) -> None:
     with app.app_context():
         assert promotion._promote_batch(999, RequestContext()) == []  # noqa: SLF001
 

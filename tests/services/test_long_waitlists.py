@@ -51,7 +51,7 @@ def test_a_limit_that_is_removed_seats_10000_in_order_and_in_small_transactions(
         assert {*order[first : first + BATCH]} == {*range(WAITING - first - BATCH + 1, WAITING - first + 1)}
 
 
-def test_a_request_seats_for_a_bounded_time_and_nobody_overtakes_the_rest(
+def test_a_request_promotes_for_a_bounded_time_and_no_newcomer_overtakes_the_rest(
     client: FlaskClient,
     long_queue: int,
     student: Callable[..., int],
@@ -72,7 +72,7 @@ def test_a_request_seats_for_a_bounded_time_and_nobody_overtakes_the_rest(
     assert queued["results"][0]["position"] > WAITING // 2
 
 
-def test_positions_are_counted_right_from_either_end_of_a_queue_with_gaps(
+def test_positions_are_counted_right_from_either_end_of_a_waitlist_with_gaps(
     client: FlaskClient, student: Callable[..., int], course: Callable[..., int], enroll: Any
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)

@@ -24,7 +24,7 @@ TOGETHER = 16
 
 @pytest.fixture
 def at_once(app: Flask) -> Callable[[Sequence[Callable[[Any], Any]]], list[Any]]:
-    """Runs calls at the same instant, each on a connection of its own; their answers."""
+    """Runs calls at the same instant, each on a connection of its own; their responses."""
 
     def run(calls: Sequence[Callable[[Any], Any]]) -> list[Any]:
         barrier = Barrier(len(calls))
@@ -52,8 +52,8 @@ def replacing(student_id: int, *course_ids: int, **headers: str) -> Callable[[An
     return lambda client: client.put(f"/students/{student_id}/enroll", json={"course_ids": course_ids}, headers=headers)
 
 
-def statuses(answers: Sequence[Any]) -> list[int]:
-    return sorted(answer.status_code for answer in answers)
+def statuses(responses: Sequence[Any]) -> list[int]:
+    return sorted(response.status_code for response in responses)
 
 
 @pytest.fixture
@@ -90,22 +90,22 @@ def test_the_same_request_16_times_at_once_is_one_change(
 ) -> None:
     ada, programming = student(), course(capacity=1)
 
-    answers = at_once([enrolling(ada, programming)] * TOGETHER)
+    responses = at_once([enrolling(ada, programming)] * TOGETHER)
 
-    assert statuses(answers) == [200] * (TOGETHER - 1) + [201]
+    assert statuses(responses) == [200] * (TOGETHER - 1) + [201]
     assert sql("SELECT count(*) FROM enrollment_events") == [(1,)]
     assert_sound()
 
 
-def test_the_same_leaving_16_times_at_once_is_one_change(
+def test_the_same_unenrolling_16_times_at_once_is_one_change(
     student: Make, course: Make, enroll: Any, at_once: Any, sql: Any, assert_sound: Any
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
 
-    answers = at_once([leaving(ada, programming)] * TOGETHER)
+    responses = at_once([leaving(ada, programming)] * TOGETHER)
 
-    assert sorted(answer.get_json()["results"][0]["outcome"] for answer in answers) == [
+    assert sorted(response.get_json()["results"][0]["outcome"] for response in responses) == [
         *["not_enrolled"] * (TOGETHER - 1),
         "unenrolled",
     ]
@@ -116,13 +116,13 @@ def test_the_same_leaving_16_times_at_once_is_one_change(
 def test_the_last_seats_are_sold_exactly(student: Make, course: Make, at_once: Any, assert_sound: Any) -> None:
     seats, contested = 5, course(capacity=5)
 
-    answers = at_once([enrolling(student(), contested) for _ in range(TOGETHER)])
+    responses = at_once([enrolling(student(), contested) for _ in range(TOGETHER)])
 
-    assert statuses(answers) == [201] * seats + [409] * (TOGETHER - seats)
+    assert statuses(responses) == [201] * seats + [409] * (TOGETHER - seats)
     assert_sound()
 
 
-def test_the_constraint_stops_who_goes_around_the_service(student: Make, course: Make, sql: Any) -> None:
+def test_the_constraint_refuses_writes_beside_the_service(student: Make, course: Make, sql: Any) -> None:
     contested = course(capacity=0)
 
     with pytest.raises(DBAPIError, match="ck_courses_seats_within_capacity"):
@@ -133,20 +133,20 @@ def test_the_constraint_stops_who_goes_around_the_service(student: Make, course:
         )
 
 
-def test_a_queue_numbers_everybody_once(
+def test_each_student_of_a_waitlist_has_a_number_of_its_own(
     student: Make, course: Make, at_once: Any, client: Any, assert_sound: Any
 ) -> None:
     contested = course(capacity=3, waitlist_capacity=None)
 
-    answers = at_once([enrolling(student(), contested, waitlist=True) for _ in range(TOGETHER)])
+    responses = at_once([enrolling(student(), contested, waitlist=True) for _ in range(TOGETHER)])
 
-    assert statuses(answers) == [201] * TOGETHER
+    assert statuses(responses) == [201] * TOGETHER
     queue = client.get(f"/courses/{contested}/students?status=waitlisted").get_json()["items"]
     assert [entry["position"] for entry in queue] == list(range(1, TOGETHER - 3 + 1))
     assert_sound()
 
 
-def test_many_leaving_at_once_seat_as_many_in_order(
+def test_many_students_who_unenroll_at_once_promote_as_many_in_order(
     student: Make, course: Make, enroll: Any, at_once: Any, client: Any, assert_sound: Any
 ) -> None:
     contested = course(capacity=8, waitlist_capacity=None)
@@ -161,16 +161,16 @@ def test_many_leaving_at_once_seat_as_many_in_order(
     assert_sound()
 
 
-def test_two_replacements_of_one_student_leave_one_of_the_two_sets(
+def test_two_replacements_of_one_student_end_with_one_of_the_two_sets(
     student: Make, course: Make, at_once: Any, held: Any, assert_sound: Any
 ) -> None:
     first, second = [course(), course()], [course(), course()]
 
     for _ in range(5):
         ada = student()
-        answers = at_once([replacing(ada, *first), replacing(ada, *second)] * 2)
+        responses = at_once([replacing(ada, *first), replacing(ada, *second)] * 2)
 
-        assert statuses(answers) == [200] * 4
+        assert statuses(responses) == [200] * 4
         assert set(held(ada)) in (set(first), set(second))
     assert_sound()
 
@@ -181,9 +181,9 @@ def test_of_replacements_with_the_same_tag_one_wins(
     ada, courses = student(), [course() for _ in range(8)]
     tag = client.get(f"/students/{ada}/courses").headers["ETag"]
 
-    answers = at_once([replacing(ada, each, **{"If-Match": tag}) for each in courses])
+    responses = at_once([replacing(ada, each, **{"If-Match": tag}) for each in courses])
 
-    assert statuses(answers) == [200] + [412] * 7
+    assert statuses(responses) == [200] + [412] * 7
     assert_sound()
 
 

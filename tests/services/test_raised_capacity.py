@@ -28,20 +28,20 @@ def fail(*_: Any, **__: Any) -> None:
         ({"title": "Compilers"}, {"promoted": 0, "pending": False}),
     ],
 )
-def test_a_change_says_how_many_of_those_who_wait_it_promoted(
+def test_a_change_reports_how_many_students_it_promoted(
     client: FlaskClient, student: Make, course: Make, enroll: Any, change: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     wanted = course(capacity=0, waitlist_capacity=None)
     for _ in range(3):
         enroll(student(), wanted, waitlist=True)
 
-    answer = client.patch(f"/courses/{wanted}", json=change)
+    response = client.patch(f"/courses/{wanted}", json=change)
 
-    assert answer.get_json()["promotion"] == expected
-    assert answer.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
+    assert response.get_json()["promotion"] == expected
+    assert response.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
 
 
-def test_where_nobody_waits_a_change_says_nothing_of_promotion(client: FlaskClient, course: Make) -> None:
+def test_without_waiting_students_a_change_reports_no_promotion(client: FlaskClient, course: Make) -> None:
     wanted = course(capacity=0)
 
     assert "promotion" not in client.patch(f"/courses/{wanted}", json={"capacity": 2}).get_json()
@@ -49,7 +49,7 @@ def test_where_nobody_waits_a_change_says_nothing_of_promotion(client: FlaskClie
 
 
 @pytest.mark.parametrize(("capacity", "pending"), [(None, True), (2, True), (1, False), (0, False)])
-def test_a_change_whose_time_is_over_says_that_more_will_be_promoted(
+def test_a_change_whose_time_limit_is_reached_reports_pending_promotions(
     client: FlaskClient,
     student: Make,
     course: Make,
@@ -64,11 +64,11 @@ def test_a_change_whose_time_is_over_says_that_more_will_be_promoted(
     monkeypatch.setattr(promotion, "BATCH", 1)
     monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)  # time for one transaction
 
-    answer = client.patch(f"/courses/{wanted}", json={"capacity": capacity}).get_json()
+    response = client.patch(f"/courses/{wanted}", json={"capacity": capacity}).get_json()
 
     promoted = 0 if capacity == 0 else 1
-    assert answer["promotion"] == {"promoted": promoted, "pending": pending}
-    assert (answer["seats_taken"], answer["waiting"]) == (promoted, 3 - promoted)
+    assert response["promotion"] == {"promoted": promoted, "pending": pending}
+    assert (response["seats_taken"], response["waiting"]) == (promoted, 3 - promoted)
 
 
 def test_a_promotion_that_fails_is_pending_and_the_change_is_made(
@@ -78,13 +78,13 @@ def test_a_promotion_that_fails_is_pending_and_the_change_is_made(
     enroll(student(), wanted, waitlist=True)
     monkeypatch.setattr(promotion, "_promote_batch", fail)
 
-    answer = client.patch(f"/courses/{wanted}", json={"capacity": 5})
+    response = client.patch(f"/courses/{wanted}", json={"capacity": 5})
 
-    assert (answer.status_code, answer.get_json()["capacity"]) == (200, 5)
-    assert answer.get_json()["promotion"] == {"promoted": 0, "pending": True}
+    assert (response.status_code, response.get_json()["capacity"]) == (200, 5)
+    assert response.get_json()["promotion"] == {"promoted": 0, "pending": True}
 
 
-def test_a_change_that_is_committed_is_not_answered_with_an_error(
+def test_a_committed_change_gets_no_error_response(
     client: FlaskClient, student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database goes away after the promotion, before the counters are read once more."""
@@ -92,7 +92,7 @@ def test_a_change_that_is_committed_is_not_answered_with_an_error(
     enroll(student(), wanted, waitlist=True)
     monkeypatch.setattr(service, "reading", fail)
 
-    answer = client.patch(f"/courses/{wanted}", json={"capacity": 5})
+    response = client.patch(f"/courses/{wanted}", json={"capacity": 5})
 
-    assert (answer.status_code, answer.get_json()["capacity"]) == (200, 5)
-    assert answer.get_json()["promotion"] == {"promoted": 1, "pending": False}
+    assert (response.status_code, response.get_json()["capacity"]) == (200, 5)
+    assert response.get_json()["promotion"] == {"promoted": 1, "pending": False}

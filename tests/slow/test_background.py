@@ -142,7 +142,7 @@ def assert_sound(database: URL) -> None:
         db.engine.dispose()
 
 
-def test_of_two_servers_of_four_workers_one_process_promotes_everybody_once_and_in_order(
+def test_of_two_servers_of_four_workers_one_process_promotes_each_student_once_and_in_order(
     database: URL, servers: Any, waitlist: Waitlist, ask: Any
 ) -> None:
     full, waiting = waitlist(WAITING)
@@ -160,21 +160,21 @@ def test_of_two_servers_of_four_workers_one_process_promotes_everybody_once_and_
     assert len(leaders(*logs)) == 1
 
 
-def test_a_request_and_the_background_work_together_promote_everybody_once(
+def test_a_request_and_the_background_work_together_promote_each_student_once(
     database: URL, servers: Any, waitlist: Waitlist, ask: Any
 ) -> None:
     full, waiting = waitlist(WAITING)
     first, second = servers()
 
-    answers = [each.ask("PATCH", f"/courses/{full}", {"capacity": WAITING}) for each in (first, second)]
+    responses = [each.ask("PATCH", f"/courses/{full}", {"capacity": WAITING}) for each in (first, second)]
 
-    assert [status for status, _ in answers] == [200, 200]
+    assert [status for status, _ in responses] == [200, 200]
     until(lambda: ask("SELECT waiting FROM courses") == [(0,)], "the end of the promotion")
     assert_promoted_once_and_in_order(ask, full, waiting)
     assert_sound(database)
 
 
-def test_when_the_leader_is_killed_in_the_middle_another_one_goes_on(
+def test_when_the_leader_is_killed_another_one_continues(
     database: URL, servers: Any, waitlist: Waitlist, ask: Any
 ) -> None:
     (first, early), (second, late) = waitlist(WAITING), waitlist(WAITING)
@@ -209,7 +209,7 @@ def test_with_background_off_the_servers_leave_the_work_to_the_worker(
     assert_promoted_once_and_in_order(ask, full, waiting)
 
 
-def test_a_leader_that_was_frozen_does_no_harm_when_it_comes_back(
+def test_a_leader_that_was_frozen_does_no_harm_when_it_continues(
     backend: str, tmp_path: Path, database: URL, waitlist: Waitlist, ask: Any
 ) -> None:
     if backend == "sqlite":

@@ -29,7 +29,7 @@ def test_a_stopped_worker_is_replaced(server: Server) -> None:
     until(lambda: len(server.workers()) == 3, "a new worker")
     until(lambda: server.log.read_text().count("Started worker-") == 3, "its start")
     assert not is_alive(stopped)
-    assert all(server.answers() for _ in range(20))
+    assert all(server.responds() for _ in range(20))
     assert "worker.unresponsive" in server.log.read_text()
 
 
@@ -38,7 +38,7 @@ def test_after_a_pause_of_all_processes_no_worker_is_replaced(server: Server) ->
     threading.Event().wait(supervisor.ABSENT_S + 11)  # longer than WORKER_TIMEOUT_S, too
     server.group(signal.SIGCONT)
     threading.Event().wait(2)
-    assert server.answers()
+    assert server.responds()
     assert len(server.workers()) == 2
 
 

@@ -50,7 +50,7 @@ def test_a_missing_guard_is_noticed() -> None:
     assert {MUTANTS[name].check, OVERSOLD} <= {check.name for check in outcome.broken}
 
 
-def test_the_command_tells_the_seed_and_writes_the_results(tmp_path: Path) -> None:
+def test_the_command_prints_the_seed_and_writes_the_results(tmp_path: Path) -> None:
     out = tmp_path / "proof.json"
     options = ["--database", "sqlite", "--size", "small", "--no-mutations", "--seed", "7", "--json", str(out)]
 
@@ -90,7 +90,7 @@ def waiting(*students: int) -> list[Any]:
     ]
 
 
-def test_a_queue_that_is_served_in_order_has_no_fault() -> None:
+def test_a_waitlist_promoted_in_order_has_no_fault() -> None:
     first = [line(each, "waitlisted", "enrolled", "promotion", at=1) for each in (1, 3)]
 
     assert queue_faults([*WAITED, *first], waiting(2)) == []
@@ -106,11 +106,11 @@ def test_a_queue_that_is_served_in_order_has_no_fault() -> None:
         ([], waiting(1, 2, 3)),
     ],
 )
-def test_who_is_served_out_of_order_is_found(lines: list[Any], rows: list[Any]) -> None:
+def test_a_student_promoted_out_of_order_is_found(lines: list[Any], rows: list[Any]) -> None:
     assert queue_faults([*WAITED, *lines], rows) != []
 
 
-def test_who_leaves_a_queue_or_overtakes_it_by_hand_is_no_fault() -> None:
+def test_leaving_a_waitlist_or_overtaking_it_by_hand_is_no_fault() -> None:
     lines = [line(3, "waitlisted", "unenrolled"), line(9, None, "enrolled", "database")]
 
     assert queue_faults([*WAITED, *lines], waiting(1, 2)) == []

@@ -46,7 +46,7 @@ class Campus:
         self.app = create_app({"DATABASE_URL": url.render_as_string(hide_password=False), **given})
         self.app.test_client_class = ContractClient
         self.acknowledged: set[int] = set()
-        self.answers: list[Any] = []
+        self.responses: list[Any] = []
 
     @property
     def client(self) -> FlaskClient:
@@ -62,18 +62,18 @@ class Campus:
             connection.exec_driver_sql("INSERT INTO courses (code, title, created_at) VALUES ('CS101', 'CS', now())")
 
     def enroll(self, student: int) -> Any:
-        """Enroll one in course 1; the answer."""
-        answer = self.client.post(f"/students/{student}/enroll", json={"course_id": 1})
-        if answer.status_code == 201:
+        """Enroll one in course 1; the response."""
+        response = self.client.post(f"/students/{student}/enroll", json={"course_id": 1})
+        if response.status_code == 201:
             self.acknowledged.add(student)
-        return answer
+        return response
 
     def rename(self, student: int) -> Any:
-        """Change one in a transaction of two statements; the answer."""
+        """Change one in a transaction of two statements; the response."""
         return self.client.patch(f"/students/{student}", json={"name": "Ada King"})
 
     def read(self, student: int) -> Any:
-        """List one's courses; the answer."""
+        """List one's courses; the response."""
         return self.client.get(f"/students/{student}/courses")
 
     def settled(self) -> None:
@@ -150,8 +150,8 @@ def at_once(*calls: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
         pool.shutdown(wait=False)
 
 
-def answers(*calls: Callable[[], Any]) -> list[Any]:
-    """What each of these calls at once is answered, in order."""
+def responses(*calls: Callable[[], Any]) -> list[Any]:
+    """What each of these calls at once gets, in order."""
     with at_once(*calls) as found:
         return [each.result(PATIENCE_S) for each in found]
 
@@ -163,9 +163,9 @@ def test_while_the_server_is_frozen_every_request_is_503(server: PostgreSQL, cam
     until(lambda: campus.enroll(1).status_code == 201, "an enrollment")
     calls = [partial(each, number) for number in range(2, 6) for each in (campus.enroll, campus.rename, campus.read)]
     with server.frozen():
-        assert all(map(is_503, answers(*calls)))
+        assert all(map(is_503, responses(*calls)))
         assert not is_up(campus.client)
-        assert all(map(is_503, answers(*calls)))  # of those that must connect first
+        assert all(map(is_503, responses(*calls)))  # of those that must connect first
     campus.settled()
     assert campus.acknowledged >= {1, 40}
 
@@ -220,7 +220,7 @@ def test_while_a_standby_is_lost_writes_are_503_and_reads_go_on(
 ) -> None:
     with without_standby(admin):
         assert is_503(write(campus, 1))
-        found = answers(*(partial(each, campus, number) for number in range(2, 8) for each in (write, Campus.read)))
+        found = responses(*(partial(each, campus, number) for number in range(2, 8) for each in (write, Campus.read)))
         assert all(map(is_503, found[0::2]))
         assert {each.status_code for each in found[1::2]} == {200}
         until(lambda: not waiting_for_standby(admin), "the end of what was cut off")
@@ -246,7 +246,7 @@ def test_after_the_pause_one_write_at_a_time_probes(
         monkeypatch.setattr(write_breaker, "PAUSE_S", 0)
         assert is_503(campus.enroll(1))
         statements.clear()
-        assert all(map(is_503, answers(*(partial(campus.enroll, number) for number in range(2, 6)))))
+        assert all(map(is_503, responses(*(partial(campus.enroll, number) for number in range(2, 6)))))
         assert len(list(filter(is_change, statements))) == 1
     campus.settled()
 
@@ -259,7 +259,7 @@ def test_a_write_that_changes_nothing_does_not_prove_that_writes_are_possible(
         assert is_503(campus.enroll(2))
         assert campus.client.post("/students/2/enroll", json={"course_id": 99}).status_code == 404
         statements.clear()
-        assert all(map(is_503, answers(*(partial(campus.enroll, number) for number in range(2, 6)))))
+        assert all(map(is_503, responses(*(partial(campus.enroll, number) for number in range(2, 6)))))
         assert len(list(filter(is_change, statements))) == 1
 
 
@@ -337,8 +337,8 @@ def test_while_the_network_path_is_lost_every_request_is_503(path: Path, far_awa
     until(lambda: far_away.enroll(1).status_code == 201, "an enrollment")
     calls = [partial(each, number) for number in range(2, 4) for each in (far_away.enroll, far_away.rename)]
     with path.lost():
-        assert all(map(is_503, answers(*calls, *calls, partial(far_away.read, 1))))
-        assert all(map(is_503, answers(*calls)))  # of those that must connect first
+        assert all(map(is_503, responses(*calls, *calls, partial(far_away.read, 1))))
+        assert all(map(is_503, responses(*calls)))  # of those that must connect first
         assert not is_up(far_away.client)
     far_away.settled()
 
@@ -361,7 +361,7 @@ def test_a_name_lookup_that_never_ends_does_not_block_a_request(path: Path, monk
     campus = Campus(path.url.set(host="database.example.edu"))
     calls = [partial(campus.read, number) for number in range(1, 7)]
     for _ in range(3):
-        assert all(map(is_503, answers(*calls)))
+        assert all(map(is_503, responses(*calls)))
         assert not is_up(campus.client)
     assert 1 <= len(lookups) <= 8, "a request that must wait again takes over what an earlier one has begun"
     found.set()
@@ -369,7 +369,7 @@ def test_a_name_lookup_that_never_ends_does_not_block_a_request(path: Path, monk
     campus.end()
 
 
-def test_a_host_that_never_answers_does_not_hide_the_next_one(path: Path) -> None:
+def test_a_host_that_never_responds_does_not_hide_the_next_one(path: Path) -> None:
     """The first host's time limit is longer than a request may take: what comes too late serves the next request."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         both = f"127.0.0.1:{silent.getsockname()[1]}", f"127.0.0.1:{path.url.port}"

@@ -243,7 +243,7 @@ def test_every_command_says_what_to_run_on_an_older_schema(
         assert result.exception is None or isinstance(result.exception, SystemExit), command
     served = run("serve")
     assert sentence in served.output
-    assert served.exit_code == 0  # it answers 503 until somebody migrates, and needs no restart then
+    assert served.exit_code == 0  # it responds 503 until somebody migrates, and needs no restart then
 
 
 @pytest.mark.parametrize("revision", OLDER)
@@ -254,11 +254,11 @@ def test_a_server_on_an_older_schema_answers_503_and_recovers_by_a_migration(
     client = make_app().test_client()
 
     ready = client.get("/readyz")
-    answers = [client.get("/students"), client.get("/courses/1/students"), client.get("/students/1/courses")]
+    responses = [client.get("/students"), client.get("/courses/1/students"), client.get("/students/1/courses")]
 
     assert (ready.status_code, ready.get_json()["code"]) == (503, "database_unavailable")
     assert "course-management migrate" in ready.get_json()["detail"]
-    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert {response.status_code for response in responses} <= {200, 503}
     migrate(old)
     assert client.get("/readyz").status_code == 200
     assert client.get("/students").status_code == 200

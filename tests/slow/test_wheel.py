@@ -78,8 +78,8 @@ def test_migrate_serve_and_enroll_work_outside_of_the_checkout(
         assert server.ask("GET", "/readyz")[0] == 200
         student = server.ask("POST", "/students", {"name": "Emmy Noether", "email": "emmy@example.edu"})[1]["id"]
         course = server.ask("POST", "/courses", {"code": "MA201", "title": "Algebra", "capacity": 1})[1]["id"]
-        status, answer = server.ask("POST", f"/students/{student}/enroll", {"course_ids": [course]})
-        assert (status, answer["results"]) == (201, [{"course_id": course, "outcome": "enrolled"}])
+        status, response = server.ask("POST", f"/students/{student}/enroll", {"course_ids": [course]})
+        assert (status, response["results"]) == (201, [{"course_id": course, "outcome": "enrolled"}])
         assert server.ask("POST", "/students/1/enroll", {"course_ids": [course]})[0] == 409
     finally:
         server.end()
