@@ -22,7 +22,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Make the app. `config` overrides settings by their names; see `config.Settings`.
 
     Raises `ConfigurationError` with a sentence for each setting that is wrong. Does not touch the database:
-    a service whose database is down starts, answers 503, and recovers automatically.
+    a service whose database is down starts, responds 503, and recovers automatically.
     """
     settings = Settings.load(config)
     app = Flask("course_management", static_folder=None)

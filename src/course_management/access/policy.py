@@ -39,7 +39,7 @@ class Access:
     """
 
     scope: Scope | None
-    """The scope that a service needs; None: everybody may use the route, authenticated or not."""
+    """The scope that a service needs; None: every caller may use the route, authenticated or not."""
     student: bool = False
     """The student in the path may use the route."""
     advisor: bool = False
@@ -56,7 +56,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def public(view: View) -> View:
-    """Decorate a view of a plain Flask blueprint: everybody may use it."""
+    """Decorate a view of a plain Flask blueprint: every caller may use it."""
     view.access = PUBLIC  # type: ignore[attr-defined]
     return view
 
@@ -114,7 +114,7 @@ def rows(app: Flask) -> Iterator[tuple[str, str, Access]]:
 
 
 COLUMNS: Mapping[str, Caller | None] = {
-    "nobody": None,
+    "no credentials": None,
     "the student": Person("", student_id=1),
     "another student": Person("", student_id=2),
     "the advisor": Person("", frozenset([ADVISOR]), advisees=frozenset([1])),

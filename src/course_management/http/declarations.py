@@ -20,7 +20,7 @@ class Access(Protocol):
 
     @property
     def scope(self) -> str | None:
-        """The scope that a service needs; None: everybody may use the endpoint, authenticated or not."""
+        """The scope that a service needs; None: every caller may use the endpoint, authenticated or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def handler(method: str, view: View, declared: Declaration) -> View:
         if body is not None:
             values["body"] = _body(body, this)
         elif has_no_body and "Transfer-Encoding" in headers:
-            raise LengthRequired  # nobody reads this body, so nobody would notice a connection lost in the middle
+            raise LengthRequired  # this body is not read, so a connection lost in the middle would not be noticed
         if "if_match" in takes:
             header = headers.get("If-Match")
             values["if_match"] = None if header is None else IfMatch(header)

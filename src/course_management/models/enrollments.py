@@ -112,7 +112,7 @@ def queue_position(enrollment: FromClause, course: FromClause) -> ColumnElement[
     """Return the position of a waiting `enrollment` on the waitlist of its `course`, from 1; for a select over both.
 
     It is counted from the nearer end of the waitlist: half of a long one at most, and next to nothing for a student
-    who has just joined. The counter `waiting` is as true as the rows: they change together.
+    who has just joined. The counter `waiting` is exact: it changes together with the rows.
     """
     queued = enrollments.alias("queued")
     mine = enrollment.c.queue_number
