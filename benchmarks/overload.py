@@ -2,7 +2,7 @@
 
     python -m benchmarks.overload --database postgresql --record
 
-Beside each of them, somebody asks for /healthz and somebody enrolls, ten times a second each, on new connections. The
+Beside each of them, one client asks for /healthz and one enrolls, ten times per second each, on new connections. The
 table has the slowest of those responses. The clients share the processors with the service.
 """
 
@@ -109,7 +109,7 @@ class Watch:
 
 
 def watchers(port: int) -> list[Watch]:
-    """Somebody who asks for health, and somebody who enrolls."""
+    """One client that asks for health, and one that enrolls."""
     return [
         Watch(port, "GET", "/healthz"),
         Watch(port, "POST", "/students/1/enroll", '{"course_id": 1}'),

@@ -38,7 +38,7 @@ Wishes: TypeAlias = Mapping[int, Sequence[str]]
 """Student id to course codes: where the student shall hold a seat or a place in the queue, and nowhere else."""
 
 LOST = (ConnectionError, http.client.HTTPException)
-"""The connection ended before the response did: nobody knows whether the request was carried out."""
+"""The connection ended before the response did: it is unknown whether the request was applied."""
 OK, CREATED = 200, 201
 
 
@@ -130,7 +130,7 @@ class Service:
 
 
 def read(path: Path) -> list[list[int]]:
-    """The course numbers of each student: a repeated number counts once, an empty line is nobody to enroll."""
+    """The course numbers of each student: a repeated number counts once, an empty line is ignored."""
     students = []
     for line, text in enumerate(path.read_text(encoding="ascii", errors="replace").split("\n"), start=1):
         words = text.split()

@@ -1,7 +1,7 @@
 """The databases of the suite: SQLite, and a real PostgreSQL that the suite starts itself.
 
 Every test gets a database of its own, copied from one that was built by running the migrations. The client
-validates every response against the OpenAPI document, so that no test can pass on a response that is not documented.
+validates every response against the OpenAPI document, so that no test can pass with an undocumented response.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def engine(app: Flask) -> Engine:
 
 @pytest.fixture
 def sql(engine: Engine) -> Callable[..., list[Any]]:
-    """Runs a statement as somebody with a database shell would; its rows."""
+    """Runs a statement as in a database shell; its rows."""
 
     def run(statement: str, **parameters: Any) -> list[Any]:
         with engine.begin() as connection:
@@ -256,6 +256,6 @@ def wait_until_blocked(engine: Engine, sessions: int = 1) -> None:
     blocked = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    # Each look by itself: within a transaction, PostgreSQL would show for ever what the first one saw.
+    # In autocommit: within a transaction, PostgreSQL would always show what the first query saw.
     with engine.connect().execution_options(autocommit=True) as watch:
         until(lambda: watch.execute(blocked).scalar_one() >= sessions, "a wait for a lock")

@@ -95,7 +95,8 @@ class PostgreSQL:
         while any(_is_alive(each) for each in processes):
             assert time.monotonic() < deadline, "PostgreSQL survived SIGKILL"
             time.sleep(0.01)
-        # Their process ids may still be there as zombies, and PostgreSQL would take these files for somebody else's.
+        # Their process ids may still be there as zombies, and PostgreSQL would take these files for those of another
+        # server.
         for left in (self.folder / "postmaster.pid", *self.folder.glob(".s.PGSQL.*.lock")):
             left.unlink()
 
@@ -141,7 +142,7 @@ class PostgreSQL:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """A zombie is not; it may stay for long where nobody waits for orphans, as in some containers."""
+    """A zombie is not; it may stay for long where no process waits for orphans, as in some containers."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False

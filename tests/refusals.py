@@ -44,7 +44,7 @@ with_bodies = pytest.mark.parametrize(("method", "path"), HAPPY)
 
 @pytest.fixture(scope="module")
 def app(databases: Databases) -> Iterator[Flask]:
-    """Two students in course 1, which has two seats; what else there is has nobody and nothing."""
+    """Two students in course 1, which has two seats; the other rows have no enrollments."""
     url = databases.migrated()
     app = create_app({"DATABASE_URL": url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
     app.test_client_class = ContractClient
@@ -100,7 +100,7 @@ def raw(body: str | bytes, **request: Any) -> dict[str, Any]:
 
 
 def chunked(body: bytes) -> dict[str, Any]:
-    """The arguments of a chunked request, as servers hand it over: no length, an input that ends by itself."""
+    """The arguments of a chunked request, as servers hand it over: no length, an input that marks its end."""
     return {
         "input_stream": BytesIO(body),
         "content_type": "application/json",

@@ -2,7 +2,8 @@
 
 What is computed then is old when it is used: a token "issued in the future" is a good one once the suite has run for as
 long as it lies ahead. The code is read, not run: a call counts when it is executed by an import (in a module, a class
-body, a decorator or a default), and is a clock or a function of ours that calls one, through any number of modules.
+body, a decorator or a default), and is a clock or a function of the project that calls one, through any number of
+modules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Courses: create, list, read, change, delete, their roster, queue and history."""
+"""The story of courses: create, list, read, change, delete; roster, waitlist and history."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_a_deleted_courses_id_is_never_given_again(client: FlaskClient, course: 
     assert course() > last
 
 
-# --- roster, queue, history -------------------------------------------------------------------------------
+# --- roster, waitlist, history -------------------------------------------------------------------------------
 
 
 def test_the_roster_is_by_student_id_and_the_waitlist_by_position(

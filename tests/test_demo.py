@@ -35,7 +35,7 @@ def counts(sql: Sql) -> Callable[[], list[tuple[str, int]]]:
     return lambda: [(table, sql(f"SELECT count(*) FROM {table}")[0][0]) for table, _ in EMPTY]
 
 
-# --- only where nobody can mistake it ----------------------------------------------------------------------------
+# --- only in an empty or a demo database ----------------------------------------------------------------------------
 
 
 @pytest.fixture

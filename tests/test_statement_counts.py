@@ -38,11 +38,11 @@ MORE: dict[str, tuple[int, Call]] = {
         lambda client: client.post("/students/1/enroll", json={"course_id": 1}),
     ),
     "a refused enroll: and why": (2, lambda client: client.post("/students/2/enroll", json={"course_id": 1})),
-    "an enroll that queues: and promotion, and the position": (
+    "an enroll that waitlists: and promotion, and the position": (
         3,
         lambda client: client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True}),
     ),
-    "leaving where nobody waits": (1, lambda client: client.delete("/students/1/unenroll?course_id=1")),
+    "unenrolling without waiting students": (1, lambda client: client.delete("/students/1/unenroll?course_id=1")),
 }
 IN_TRANSACTION: dict[str, tuple[int, Call]] = {
     "POST /students": (1, lambda client: client.post("/students", json={"name": "N", "email": "n@example.edu"})),
@@ -51,7 +51,7 @@ IN_TRANSACTION: dict[str, tuple[int, Call]] = {
     "DELETE /students/2": (2, lambda client: client.delete("/students/2")),
     "PATCH /courses/1": (2, lambda client: client.patch("/courses/1", json={"title": "N"})),
     "DELETE /courses/2": (2, lambda client: client.delete("/courses/2")),
-    # The student, what it holds, the locks, what it holds now, leave, enroll; after the commit: who waits.
+    # Student, enrollments, locks, enrollments now, unenroll, enroll; after the commit: waiting students.
     "PUT /students/1/enroll": (7, lambda client: client.put("/students/1/enroll", json={"course_ids": [2]})),
 }
 

@@ -26,7 +26,7 @@ TRIGGERS = {
 
 @pytest.fixture
 def school(app: Flask) -> None:
-    """Demo data, and somebody who waits."""
+    """Demo data, and a waitlisted student."""
     with app.app_context():
         demo.make()
     for student_id in (1, 2):
@@ -48,7 +48,7 @@ def broken(app: Flask, school: None, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 @pytest.fixture
 def tamper(backend: str, engine: Engine) -> Callable[..., None]:
-    """Runs statements as somebody who has switched the database's own guards off."""
+    """Runs statements with the database's own guards switched off."""
 
     def run(*statements: str) -> None:
         with engine.connect() as connection:

@@ -194,7 +194,7 @@ class Bench:
 
 
 def _mixed(systems: Sequence[Enrollment], turn: int) -> Iterator[Enrollment]:
-    """In another order each round, so that nobody always runs after the same neighbour, and after a pause.
+    """In another order each round, so that no system always runs after the same one, and after a pause.
 
     When wrk leaves, its last requests are still under way, and those of a slow system take a while.
     """

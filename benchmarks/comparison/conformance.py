@@ -37,7 +37,7 @@ def check(system: Enrollment) -> list[str]:
         ("refuses what is full", "POST", enroll, {"course_ids": [small]}, 409, None),
         ("takes out", "DELETE", unenroll, body, 200, result("unenrolled")),
         ("takes out twice", "DELETE", unenroll, body, 200, result("not_enrolled")),
-        ("lists nobody", "GET", f"/students/{UNKNOWN}/courses", None, 404, None),
+        ("lists an unknown student", "GET", f"/students/{UNKNOWN}/courses", None, 404, None),
     ]
     found = [
         (name, ask(system, method, path, data), status, response)

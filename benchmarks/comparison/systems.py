@@ -102,7 +102,7 @@ class Enrollment(System):
         self.url = url
 
     def make_course(self, seats: int) -> int:
-        """A course that nobody is in yet; its id."""
+        """Create a course without enrollments; its id."""
         with connected(self.url) as connection:
             code = f"H{os.urandom(6).hex()}"
             return int(

@@ -56,7 +56,7 @@ def hangs_up(connection: socket.socket, _: threading.Event) -> None:
 
 
 def drips(*parts: bytes, pause_s: float = 0.05) -> Behavior:
-    """Send some bytes, then single bytes for as long as somebody reads them: no operation ever times out."""
+    """Send some bytes, then single bytes for as long as the client reads them: no operation ever times out."""
 
     def behave(connection: socket.socket, over: threading.Event) -> None:
         for part in parts:

@@ -21,7 +21,7 @@ AUDIENCE = "course-management"
 
 
 class LocalIssuer:
-    """Signs with `key_id`; `keys` are what it publishes, `asked` how often somebody fetched them."""
+    """Signs with `key_id`; `keys` are what it publishes, `fetched` how often clients fetched them."""
 
     def __init__(self, port: int) -> None:
         self.address = ("127.0.0.1", port)

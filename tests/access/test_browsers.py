@@ -1,4 +1,4 @@
-"""What browsers are told, and which other sites may ask."""
+"""Security headers, and CORS: which other sites may call the API."""
 
 from __future__ import annotations
 

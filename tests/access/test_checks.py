@@ -98,7 +98,7 @@ def test_a_setting(find: Check, settings: Any, environ: Any, sentence: str, dang
 )
 def test_a_database_on_another_machine_without_encryption(query: str, expected: bool) -> None:
     settings = Settings.load({"DATABASE_URL": f"postgresql://u@db.example.edu/x{query}"}, environ={})
-    assert bool(list(checks._network(settings))) is expected  # noqa: SLF001 - there is nobody at that address
+    assert bool(list(checks._network(settings))) is expected  # noqa: SLF001 - no server is at that address
 
 
 def test_a_database_that_was_never_migrated(find: Check, sql: Any) -> None:

@@ -60,7 +60,7 @@ def last_used(sql: Any) -> Callable[[], list[Any]]:
 
 @contextmanager
 def writer_at_work(engine: Engine, backend: str) -> Iterator[None]:
-    """Somebody who has locked the keys, and on SQLite all else, in a transaction that does not end."""
+    """A transaction that does not end and has locked the keys, and on SQLite everything."""
     if backend == "sqlite":
         other = sqlite3.connect(str(engine.url.database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -78,7 +78,7 @@ def writer_at_work(engine: Engine, backend: str) -> Iterator[None]:
 
 @contextmanager
 def read_only(engine: Engine, sql: Any, backend: str) -> Iterator[None]:
-    """As on a hot standby: whoever writes is refused at once."""
+    """As on a hot standby: every write is refused at once."""
     if backend == "sqlite":
         sql("CREATE TRIGGER standby BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'read-only'); END")
         yield

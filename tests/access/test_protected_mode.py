@@ -1,4 +1,4 @@
-"""While no authentication is configured, only who calls directly, on this machine, is answered."""
+"""While no authentication is configured, only direct callers on this machine are served."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ FORGERIES: dict[str, Callable[[LocalIssuer], str]] = {
     ),
     "a stranger's key inside": lambda issuer: by_stranger(issuer, jwk={"kty": "RSA", "n": "AQAB", "e": "AQAB"}),
     "a stranger's certificate inside": lambda issuer: by_stranger(issuer, x5c=["MIIB"]),
-    "rules that nobody knows": lambda issuer: issuer.token(headers={"crit": ["exp"]}),
+    "unknown rules": lambda issuer: issuer.token(headers={"crit": ["exp"]}),
     "an unknown key": lambda issuer: issuer.token(headers={"kid": "who?"}),
     "a number as the key": lambda issuer: unsigned({"alg": "RS256", "typ": "JWT", "kid": 1}, issuer.claims()),
     "a path as the key": lambda issuer: by_stranger(issuer, kid="../../dev/null"),

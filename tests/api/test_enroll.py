@@ -102,7 +102,7 @@ def test_the_ledger_names_the_request(client: FlaskClient, student: Make, course
     )
 
 
-# --- the queue --------------------------------------------------------------------------------------------
+# --- the waitlist --------------------------------------------------------------------------------------------
 
 
 def test_a_waitlisted_student_is_not_refused_without_the_waitlist(student: Make, course: Make, enroll: Any) -> None:

@@ -1,4 +1,4 @@
-"""PUT /students/{id}/enroll: afterwards the student holds exactly these courses, or nothing has changed."""
+"""PUT /students/{id}/enroll: afterwards the student has exactly these courses, or nothing has changed."""
 
 from __future__ import annotations
 

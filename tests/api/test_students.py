@@ -271,7 +271,7 @@ def test_a_new_student_has_an_empty_history(client: FlaskClient, student: Make) 
     assert client.get(f"/students/{student()}/history").get_json() == {"items": [], "next": None}
 
 
-# --- who is not there -------------------------------------------------------------------------------------
+# --- unknown students -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

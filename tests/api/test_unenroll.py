@@ -1,4 +1,4 @@
-"""DELETE /students/{id}/unenroll: safe to repeat, all or nothing; freed seats go to those who wait."""
+"""DELETE /students/{id}/unenroll: safe to repeat, all or nothing; free seats go to waiting students."""
 
 from __future__ import annotations
 
@@ -106,6 +106,6 @@ def test_a_promotion_that_fails_after_unenrolling_does_not_change_the_response(
     assert response.status_code == 200
     assert counters(full) == (0, 1)
 
-    # The repetition finds nobody to take out, and the seat that is still owed.
+    # The repetition unenrolls no student, and promotes the one who still waits.
     assert client.delete(f"/students/{ada}/unenroll?course_id={full}").status_code == 200
     assert counters(full) == (1, 0)

@@ -115,7 +115,7 @@ def test_trying_to_take_a_held_lease_writes_nothing(make_lease: MakeLease, sql: 
 
 @pytest.mark.usefixtures("only_postgresql")
 @pytest.mark.parametrize("guarded", [True, False])
-@pytest.mark.parametrize("before", ["nobody had it", "it has expired"])
+@pytest.mark.parametrize("before", ["no process had it", "it has expired"])
 def test_when_many_try_at_the_same_time_exactly_one_gets_the_lease(
     make_app: Callable[..., Flask],
     database: URL,

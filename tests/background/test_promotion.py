@@ -213,7 +213,7 @@ def test_several_leaders_at_the_same_time_promote_each_student_once(
     def lead(_: int) -> int:
         with app.app_context():
             job, found = PromotionJob(), 0
-            # A step that came too late for a seat promotes nobody, and the course is left alone for a while.
+            # A step that came too late for a seat promotes no student, and the course is postponed for a while.
             while service.due_courses():
                 job._postponed.clear()  # noqa: SLF001
                 found += sum(job.steps())

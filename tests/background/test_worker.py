@@ -133,7 +133,7 @@ def test_a_worker_does_jobs_only_while_it_holds_the_lease(
 def test_a_leader_that_was_frozen_renews_its_lease_before_its_next_step(
     start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after SIGSTOP and SIGCONT: the clock has gone on, and somebody else leads."""
+    """As after SIGSTOP and SIGCONT: time has passed, and another process leads."""
     lease, order = Told(), list[str]()
     frozen_s = 0.0
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + frozen_s))

@@ -128,7 +128,7 @@ def seen(lists: dict[int, dict[str, int | None]]) -> Any:
 
 @pytest.fixture
 def found() -> Any:
-    """One seat and a queue of two for A, no limit for B."""
+    """One seat and a waitlist of two for A, no limit for B."""
     return seen({1: {"A": None, "B": None}, 2: {"A": 1}, 3: {"A": 2}})
 
 
@@ -216,7 +216,7 @@ def closing_once() -> Iterator[str]:
         server.settimeout(PATIENCE_S)
 
         def serve() -> None:
-            with suppress(OSError):  # nobody came again, or the client has gone: the test says so
+            with suppress(OSError):  # no other connection came, or the client has gone: the test reports it
                 for response in (b"", RESPONSE):
                     connection, _ = server.accept()
                     with connection:

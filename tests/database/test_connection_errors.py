@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from course_management.cli import cli
 
-SECRET = "s3cr/t pass"  # noqa: S105 - of nobody
+SECRET = "s3cr/t pass"  # noqa: S105 - no real one
 IN_URL = "s3cr%2Ft%20pass"
 
 

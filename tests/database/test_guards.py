@@ -177,7 +177,7 @@ LINE = "(id, at, student_id, course_id, to_status, actor) VALUES (1, '2026-01-01
 def test_a_ledger_line_cannot_be_replaced_from_a_stock_sqlite(
     backend: str, database: URL, student: Make, course: Make, enroll: Any, statement: str, recursive_triggers: str
 ) -> None:
-    """A connection of somebody else's program has none of our settings."""
+    """A connection of another program has none of the settings of the service."""
     if backend != "sqlite":
         pytest.skip("REPLACE is SQLite's")
     enroll(student(), course(), course())
@@ -279,7 +279,7 @@ def test_time_limits_come_with_the_connection(backend: str, sql: Any) -> None:
 
 
 def test_a_writer_that_reads_first_waits_for_the_other(backend: str, engine: Engine, course: Make) -> None:
-    """SQLite as it comes would let both read, and one of them lose its update without an error."""
+    """By default, SQLite would let both read, and one of them lose its update without an error."""
     if backend != "sqlite":
         pytest.skip("PostgreSQL locks rows")
     course()

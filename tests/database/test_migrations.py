@@ -154,7 +154,7 @@ def without(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=["0001", "0002", "0003", "0004"])
 def filled(request: pytest.FixtureRequest, empty: URL) -> URL:
-    """A database of an older schema with data: somebody enrolled, waiting, unenrolled; the last student deleted."""
+    """A database of an older schema with data: students enrolled, waiting and unenrolled; the last student deleted."""
     migrate(empty, request.param)
     run(empty, *FILL, *([SEQUENCES] if empty.get_backend_name() == "postgresql" else []))
     return empty
@@ -178,7 +178,7 @@ def test_ids_go_on_after_the_last_one_ever_given(filled: URL) -> None:
     migrate(filled)
     run(filled, "INSERT INTO students (name, email) VALUES ('New', 'new@example.edu')")
 
-    # Number 7 was deleted before the migration, and its lines of the ledger are not those of somebody else.
+    # Number 7 was deleted before the migration, and its lines of the ledger must not become those of another student.
     assert [row["id"] for row in rows(filled, "students")] == [1, 2, 8]
 
 

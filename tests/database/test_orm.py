@@ -135,7 +135,7 @@ def test_a_thread_with_a_session_has_no_connection_for_another_call(make_app: Ca
 
 
 def test_every_endpoint_works_with_a_single_connection(make_app: Callable[..., Flask]) -> None:
-    """A request that uses two at once could wait for another such request for ever."""
+    """A request that uses two at once could wait for another such request without end."""
     client = make_app(threads=1, database_pool_timeout_ms=500).test_client()
     for number in (1, 2):
         client.post("/students", json={"name": "Ada Lovelace", "email": f"ada{number}@example.edu"})

@@ -51,7 +51,7 @@ def an_app(url: str, **settings: Any) -> Flask:
 
 @contextmanager
 def elsewhere(url: URL, *statements: str) -> Iterator[None]:
-    """Holds a transaction of somebody else open, with these statements done."""
+    """Holds a transaction of another program open, with these statements done."""
     engine = create_engine(url)
     with engine.connect() as connection:
         for statement in statements:
@@ -65,7 +65,7 @@ def elsewhere(url: URL, *statements: str) -> Iterator[None]:
 
 def test_the_service_starts_without_a_database_server_and_responds_503() -> None:
     with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # bound, so that nobody else takes the port, and not listening
+        nobody.bind(("127.0.0.1", 0))  # bound, so that no other process takes the port, and not listening
         client = an_app(f"postgresql://nobody@127.0.0.1:{nobody.getsockname()[1]}/nowhere").test_client()
         assert not is_up(client)
         assert is_503(client.get("/students"))
@@ -211,7 +211,7 @@ class TestSqlite:
 
 
 class TestPostgresql:
-    """What only PostgreSQL does: it can end a connection, a wait or a statement, or take nobody in."""
+    """What only PostgreSQL does: it can end a connection, a wait or a statement, or refuse connections."""
 
     @pytest.fixture(autouse=True)
     def _only(self, backend: str) -> None:

@@ -36,7 +36,7 @@ def only_sqlite(backend: str) -> None:
 def path(database: URL) -> Iterator[Path]:
     path = Path(str(database.database))
     yield path
-    path.touch()  # for whoever removes it
+    path.touch()  # for other processes to remove
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_commands_have_no_time_limit(make_app: Callable[..., Flask]) -> None:
         assert is_unavailable(error.value)
 
 
-# --- files that are no database of ours -------------------------------------------------------------------
+# --- files that are not the service's database -------------------------------------------------------------------
 
 
 def test_a_file_in_utf_16_is_refused_with_a_sentence(make_app: Callable[..., Flask], path: Path) -> None:

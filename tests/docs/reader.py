@@ -54,7 +54,7 @@ def readers(folder: Path) -> Iterator[Make]:
 
 
 class Reader:
-    """Somebody who follows one page. `end` stops everything that was started."""
+    """A reader who follows one page. `end` stops everything that was started."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()

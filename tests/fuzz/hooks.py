@@ -1,6 +1,6 @@
-"""What Schemathesis cannot know: who is asking, and what the table of who may do what says about it.
+"""What Schemathesis cannot know: the caller, and what the access table permits that caller.
 
-Loaded into its process by SCHEMATHESIS_HOOKS; FUZZ_CALLER says who asks, as `run.Caller` wrote it.
+Loaded into its process by SCHEMATHESIS_HOOKS; FUZZ_CALLER is the caller, as `run.Caller` wrote it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ def authority(_: Any, response: Any, case: Any) -> None:
     except Problem as problem:
         due = problem.status
     if due is None:
-        assert response.status_code not in {401, 403}, f"{response.status_code} to somebody who may"
+        assert response.status_code not in {401, 403}, f"{response.status_code} to a caller that may"
     else:  # refused before anything is read; only what is no request at all is refused earlier
         assert response.status_code in {due, 400, 404, 405}, f"{response.status_code} where {due} is due"

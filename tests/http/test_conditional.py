@@ -1,4 +1,4 @@
-"""Conditional requests: entity tags of two parts, 304 for whoever has it already, 412 for whoever is late."""
+"""Conditional requests: entity tags of two parts, 304 for a known body, 412 for a stale If-Match."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Claim(NamedTuple):
 
 
 class Unserved(Exception):
-    """A 503, to somebody who does not repeat."""
+    """A 503, for a client that does not repeat."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
@@ -60,7 +60,7 @@ class Caller:
         self.headers: dict[str, str] = {}
         """Headers of every request, as `Authorization`."""
         self.seen: Counter[str] = Counter()
-        """How many responses were lost or 503 (any other 5xx ends the run), and how many requests that befell."""
+        """How many responses were lost or 503 (any other 5xx ends the run), and how many requests were concerned."""
         self.longest_s = 0.0
         """How long the slowest request took until its response came or was lost."""
 
@@ -105,7 +105,7 @@ class Caller:
 
 
 class Client:
-    """Somebody who uses the service for some students, and checks every response against those before."""
+    """A client that calls the service for some students, and checks every response against those before."""
 
     def __init__(self, port: int, name: str, students: Sequence[int], courses: Sequence[int], owned: Sequence[int]):
         self.name, self.students, self.courses, self.owned = name, students, courses, owned
@@ -238,14 +238,14 @@ class Client:
 
 
 def agrees(found: dict[int, str], told: dict[int, str]) -> bool:
-    """Whether somebody holds what was told; who waited may have got a seat since."""
+    """Whether an enrollment is as it was reported; a waitlisted student may have been promoted since."""
     return found.keys() == told.keys() and all(
         status == told[course] or told[course] == "waitlisted" for course, status in found.items()
     )
 
 
 class Hand:
-    """Somebody with a database shell who enrolls and removes students by plain INSERT and UPDATE."""
+    """A database shell that enrolls and unenrolls students by plain INSERT and UPDATE."""
 
     TAKE = text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')")
     TAKE_AGAIN = text(

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL cut at COMMIT: nobody knows what became of it until the request is repeated."""
+"""The connection to PostgreSQL cut at COMMIT: no client knows whether it was applied until the request is repeated."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def prove(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], list[Chec
 
 def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[dict[str, int], list[Check]]:
     (client,) = load.clients
-    client.owned = []  # a change of capacity is not repeated by the service itself: it might undo somebody else's
+    client.owned = []  # a change of capacity is not repeated by the service itself: it might undo another one
     made: Counter[str] = Counter()
     seen_once = 0
     while proxy.cuts < cuts:

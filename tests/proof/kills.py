@@ -46,7 +46,7 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
             serving(stage)
             met[kind] = load.count("requests to repeat") - before
 
-    # A server whose PostgreSQL breaks away may have repeated a request by itself; on SQLite only a client does.
+    # A server whose PostgreSQL breaks away may have repeated a request itself; on SQLite only a client does.
     with closing(Load(stage, seed, CLIENTS, faults=stage.backend == "postgresql")) as load:
         load.run_during(lambda: disturb(load))
         figures = {

@@ -15,7 +15,7 @@ SEATS = 100
 
 
 def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[str, int], list[Check]]:
-    """Each round, everybody asks for one of 100 seats of a new course: 100 get one, the others are told why not."""
+    """In each round, all clients ask for one of 100 seats of a new course: 100 get one, the others get the reason."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     people = stage.people(connections)
@@ -39,7 +39,7 @@ def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[
 
 
 async def _rush(port: int, people: list[int], course: int) -> Counter[int]:
-    """Connect everybody, then let everybody ask; how many got which status (0: the response was lost)."""
+    """Connect all clients, then send all requests; how many got which status (0: the response was lost)."""
     ready = asyncio.Barrier(len(people))
     body = json.dumps({"course_id": course}).encode()
 

@@ -40,7 +40,7 @@ class Load:
         self.hand = Hand(stage, f"{seed}-hand", people[clients :: clients + 1], self.courses)
 
     def close(self) -> None:
-        """Hang up, everybody."""
+        """Close all connections."""
         for client in self.clients:
             client.caller.close()
 
@@ -87,7 +87,7 @@ class Load:
 
     @property
     def held(self) -> dict[int, dict[int, str]]:
-        """What everybody was told to hold."""
+        """The enrollments that were reported to all clients."""
         told = [client.held for client in self.clients]
         return {student: held for each in (*told, self.hand.held) for student, held in each.items()}
 

@@ -1,6 +1,6 @@
 """A Hypothesis state machine: the service beside a small model of the rules, one operation at a time.
 
-The model is what a registrar would say the rules are: a list of those with a seat, in no order, and a queue. After
+The model is what a registrar would say the rules are: a set of enrolled students, and a waitlist. After
 each operation the response and every list the service shows must be what the model says.
 """
 
@@ -39,15 +39,15 @@ class Course:
         return "enrolled" if student in self.seated else "waitlisted" if student in self.queue else None
 
     def has_seat(self) -> bool:
-        """Whether the next one gets a seat: while somebody waits, none is free."""
+        """Whether the next student gets a seat: while a student waits, no seat is free."""
         return not self.queue and (self.capacity is None or len(self.seated) < self.capacity)
 
     def has_place(self) -> bool:
-        """Whether the queue takes one more."""
+        """Whether the waitlist has a free place."""
         return self.places is None or len(self.queue) < self.places
 
     def reasons(self, waitlist: bool) -> list[str]:
-        """Why somebody new is refused; nothing when not."""
+        """Why a new student is refused; empty if not."""
         if self.has_seat() or (waitlist and self.has_place()):
             return []
         return ["waitlist_full" if waitlist and self.places else "course_full"]
@@ -61,7 +61,7 @@ class Course:
         return "waitlisted"
 
     def leave(self, student: int) -> str:
-        """Give up a seat, to the head of the queue, or a place."""
+        """Give up a seat, to the head of the waitlist, or a place."""
         outcome = {"enrolled": "unenrolled", "waitlisted": "left_waitlist", None: "not_enrolled"}[self.status(student)]
         self.seated.discard(student)
         if student in self.queue:

@@ -86,16 +86,16 @@ MUTANTS = {
         ((STATEMENTS, "course.c.seats_taken < course.c.capacity", "course.c.id > 0"),),
         DROP_CAPACITY,
     ),
-    "the queue rule: a free seat is for the head of the queue": Mutant(
+    "the waitlist rule: a free seat is for the head of the waitlist": Mutant(
         "random operations",
         {"operations": 1500},
-        "places in a queue out of order",
+        "positions on a waitlist out of order",
         ((STATEMENTS, "and_(courses.c.waiting == 0, seat_free(courses))", "seat_free(courses)"),),
     ),
     "the order of promotion": Mutant(
         "random operations",
         {"operations": 1500},
-        "places in a queue out of order",
+        "positions on a waitlist out of order",
         (
             (
                 "services/enrollment/promotion.py",

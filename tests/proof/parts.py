@@ -47,7 +47,7 @@ PARTS = {
 
 
 def run(name: str, ground: Ground, seed: int, sizes: Mapping[str, int]) -> Outcome:
-    """Run a part; a service that does not even respond is a check that does not hold, and so is a mistake of ours."""
+    """Run a part. A service that does not respond, or an error of the proof itself, is a check that does not hold."""
     outcome = Outcome(name, ground.backend, seed)
     started = time.monotonic()
     try:

@@ -14,7 +14,7 @@ from io import BufferedReader
 from typing import Literal
 
 Moment = Literal["before", "during", "after"]
-"""The commit never reaches the database; is sent, and nobody waits for it; is done, and its response is lost."""
+"""The commit never reaches the database; is sent, and its result is not awaited; is done, and its response is lost."""
 MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
 CHANGE = re.compile(rb"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 
@@ -42,7 +42,7 @@ class Proxy:
         return len(self._armed)
 
     def take(self) -> Moment | None:
-        """What shall become of the commit that is about to pass."""
+        """What happens to the next commit."""
         with self._lock:
             if not self._armed:
                 return None
@@ -50,7 +50,7 @@ class Proxy:
             return self._armed.pop(0)
 
     def close(self) -> None:
-        """Accept nobody any more."""
+        """Accept no more connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who accepts
         self._listener.close()
@@ -122,7 +122,7 @@ class Passage:
             raise EOFError
 
     def _back(self) -> None:
-        """From the server: as it comes, unless it is held back; noting whether a transaction is open."""
+        """From the server: passed on unless it is held back; notes whether a transaction is open."""
         stream = self._server.makefile("rb")
         while True:
             kind, payload, raw = _message(stream)

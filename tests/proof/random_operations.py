@@ -1,4 +1,4 @@
-"""Many clients, few courses, everything at once; then somebody with a database shell joins in."""
+"""Many clients, few courses, everything at once; then a database shell changes rows, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true when the load is over: every acknowledged response, the ledger, and the order of the queues."""
+"""What must be true when the load is over: every acknowledged response, the ledger, and the order of the waitlists."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def settled(load: Load) -> list[Check]:
         ),
         Check("acknowledged changes that the ledger has not", len(claims.difference(by_request))),
         Check(
-            "changes that nobody was told of",
+            "changes that no response reported",
             sum(line not in claims and line.request not in unsure for line in by_request),
         ),
         Check("changes by a refused request", sum(line.request in refused for line in by_request)),
         Check("changes done twice for one request", sum(count > 1 for count in repeated.values())),
-        Check("places in a queue out of order", queue_faults(lines, rows)[:5], []),
+        Check("positions on a waitlist out of order", queue_faults(lines, rows)[:5], []),
     ]
 
 
 def queue_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
-    """Where the ledger, by course and in order, tells of a queue that was not served in order, or was overtaken.
+    """Where the ledger, by course and in order, shows a waitlist that was not promoted in order, or was overtaken.
 
     In one course the lines follow each other as the changes did. Those of one promotion come by student, and only
-    together they are the head of the queue. Who writes around the service may overtake, and never waits here.
+    together they are the head of the waitlist. Writes beside the service may overtake, and never wait here.
     """
     faults = []
     queues: dict[int, list[int]] = defaultdict(list)
@@ -85,7 +85,7 @@ def queue_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
     waiting = sorted((row.course_id, row.queue_number, row.student_id) for row in rows if row.status == "waitlisted")
     for course, queue in queues.items():
         if queue != [student for at, _, student in waiting if at == course]:
-            faults.append(f"in course {course}, the queue is not in the order of the ledger")
+            faults.append(f"in course {course}, the waitlist is not in the order of the ledger")
     return faults
 
 

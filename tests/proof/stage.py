@@ -25,7 +25,7 @@ from ..real_server import COMMAND, Server
 from .report import Check
 
 IMPOSSIBLE = {"40P01", "40001", "SQLITE_BUSY_SNAPSHOT"}
-"""Conflicts that cannot be where everybody locks in one order and SQLite's writers begin as writers."""
+"""Conflicts that are impossible where all transactions lock in one order and SQLite's writers begin as writers."""
 
 
 class Skipped(Exception):
@@ -41,7 +41,7 @@ class Ground:
     def __init__(self, folder: Path, backend: str, tampering: Sequence[str] = ()) -> None:
         self.folder, self.backend = folder, backend
         folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
-        # A deadlock shall be called one before the service gives up waiting for the lock.
+        # A deadlock must be detected before the service stops waiting for the lock.
         self.postgresql = PostgreSQL(deadlock_timeout="100ms") if backend == "postgresql" else None
         self.databases = Databases(backend, folder, self.postgresql.url if self.postgresql else None)
         template = create_engine(self.databases.template, poolclass=NullPool)
@@ -118,7 +118,7 @@ class Stage:
     def verified(self, *, promoting: bool = False) -> list[Check]:
         """`course-management verify`, an invariant a check; before it, with `promoting`, `course-management promote`.
 
-        After crashes and around the service's back, seats may be free that somebody waits for until then.
+        After crashes and changes by hand, seats may be free although students wait for them.
         """
         app = create_app({"DATABASE_URL": self.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
         with app.app_context():

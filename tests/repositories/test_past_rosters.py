@@ -25,7 +25,7 @@ def now() -> str:
 
 @pytest.fixture
 def roster(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
-    """Everybody on a course's roster or in its queue, page by page; of the past with `as_of`."""
+    """The whole roster or waitlist of a course, page by page; of the past with `as_of`."""
 
     def read(course_id: int, status: str = "enrolled", limit: int = 50, **query: str) -> list[dict[str, Any]]:
         path: str | None = f"/courses/{course_id}/students"

@@ -1,4 +1,4 @@
-"""When the world changes between two steps of one request: it decides again, and the response is what is true then."""
+"""When data changes between two steps of one request, it decides again, and the response is what is true then."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_a_committed_enrollment_gets_its_response_even_if_the_position_cannot_be
 def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(
     student: Make, course: Make, enroll: Any, sql: Any
 ) -> None:
-    """Somebody tampered with a counter: waiting will not mend that, so it is no 503."""
+    """A counter was changed by hand: waiting does not fix that, so the response is not 503."""
     programming = course(capacity=1)
     sql("UPDATE courses SET last_queue_number = 0, waitlist_capacity = 5, seats_taken = 1")
     other = student()
@@ -258,7 +258,7 @@ def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
     app: Flask, backend: str, engine: Engine, student: Make, course: Make, held: Any
 ) -> None:
     if backend == "sqlite":
-        pytest.skip("SQLite has one writer: nobody enrolls while a replacement is under way")
+        pytest.skip("SQLite has one writer: no enroll runs during a replacement")
     ada, wanted, other = student(), course(), course()
     with ThreadPoolExecutor(1) as pool, engine.connect() as rival:
         rival.execute(text("SELECT id FROM courses WHERE id = :id FOR NO KEY UPDATE"), {"id": wanted})

@@ -47,7 +47,7 @@ def test_count_then_insert_oversells_unless_the_constraint_has_the_last_word(
 
 
 def _oversell_on_sqlite(database: URL, contested: int, buyers: Sequence[int], *, guarded: bool) -> None:
-    # Both read before either writes; as it comes, SQLite lets both go on.
+    # Both read before either writes; by default, SQLite lets both continue.
     engine = create_engine(database, poolclass=NullPool)
     with engine.connect() as first, engine.connect() as second:
         for connection in (first, second):

@@ -1,4 +1,4 @@
-"""What a change of a course says about those who wait for it."""
+"""What the response to a change of a course says about waiting students."""
 
 from __future__ import annotations
 

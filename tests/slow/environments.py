@@ -1,4 +1,4 @@
-"""New virtual environments and copies of the checkout, as somebody has them who starts from nothing."""
+"""New virtual environments and copies of the checkout, as on a new machine."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ Waitlist = Callable[[int], tuple[int, list[int]]]
 
 @pytest.fixture
 def shell(database: URL) -> Engine:
-    """The database, as somebody has it who is not the service."""
+    """The database, for programs other than the service."""
     return create_engine(database, poolclass=NullPool)
 
 
@@ -117,7 +117,7 @@ def is_alive(pid: int) -> bool:
 
 
 def assert_promoted_once_and_in_order(ask: Any, course: int, waiting: list[int]) -> None:
-    """Everybody got a seat, in batches that follow the order of the waitlist, each with one line of the ledger."""
+    """Every student got a seat, in batches that follow the order of the waitlist, each with one line of the ledger."""
     assert ask("SELECT seats_taken, waiting FROM courses WHERE id = :id", id=course) == [(len(waiting), 0)]
     lines = ask(
         "SELECT at, student_id, from_status, to_status FROM enrollment_events"

@@ -39,7 +39,7 @@ class Run:
             left.unlink()
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                ["make", f"PYTHON={sys.executable}", "run"],  # noqa: S607 - as somebody types it
+                ["make", f"PYTHON={sys.executable}", "run"],  # noqa: S607 - as it is typed
                 cwd=checkout,
                 env=environment | {"PORT": str(self.port)},
                 stdout=output,
@@ -49,7 +49,7 @@ class Run:
 
     def wait(self) -> str:
         """Wait until it serves; return what it has printed."""
-        until(lambda: self.process.poll() is not None or "Enroll somebody" in self.log.read_text(), "the banner")
+        until(lambda: self.process.poll() is not None or "Enroll a student" in self.log.read_text(), "the banner")
         assert self.process.poll() is None, self.log.read_text()
         return self.log.read_text()
 
@@ -146,7 +146,7 @@ def test_make_says_which_python_is_missing(checkout: Path, tmp_path: Path) -> No
         shutil.copy2(checkout / name, folder)
 
     found = subprocess.run(  # noqa: S603 - our own command
-        ["make", f"PYTHON={old}", "install"],  # noqa: S607 - as somebody types it
+        ["make", f"PYTHON={old}", "install"],  # noqa: S607 - as it is typed
         cwd=folder,
         env=clean(),
         capture_output=True,

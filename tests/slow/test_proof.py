@@ -62,7 +62,7 @@ def test_the_command_prints_the_seed_and_writes_the_results(tmp_path: Path) -> N
     assert (found["part"], found["verdict"], found["figures"]["seats sold"]) == ("last seats", "holds", 100)
 
 
-# --- the order of a queue, as the ledger tells it -----------------------------------------------------------
+# --- the order of a waitlist, as the ledger shows it -----------------------------------------------------------
 
 
 def line(student: int, before: str | None, after: str, actor: str = "anonymous", at: int = 0) -> Any:

@@ -287,7 +287,7 @@ class Path:
 
     @contextlib.contextmanager
     def lost(self) -> Iterator[None]:
-        """While this lasts, nothing comes through, and nobody says so."""
+        """Meanwhile, nothing arrives, and no error is reported."""
         self._passes.clear()
         try:
             yield
@@ -295,7 +295,7 @@ class Path:
             self._passes.set()
 
     def close(self) -> None:
-        """Accept nobody any more."""
+        """Accept no more connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -243,7 +243,7 @@ def test_every_command_says_what_to_run_on_an_older_schema(
         assert result.exception is None or isinstance(result.exception, SystemExit), command
     served = run("serve")
     assert sentence in served.output
-    assert served.exit_code == 0  # it responds 503 until somebody migrates, and needs no restart then
+    assert served.exit_code == 0  # it responds 503 until the migration, and needs no restart then
 
 
 @pytest.mark.parametrize("revision", OLDER)
@@ -274,7 +274,7 @@ def test_a_missing_column_is_503_only_while_the_schema_is_another_one(
         connection.execute(text("ALTER TABLE students RENAME COLUMN email TO mail"))
         connection.execute(text("ALTER TABLE courses RENAME COLUMN waiting TO queue"))
 
-    assert client.get("/students").status_code == 500  # a mistake of the code, which nobody may take for an outage
+    assert client.get("/students").status_code == 500  # a mistake of the code, which must not be reported as an outage
     with connect(old).begin() as connection:
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{OLDER[-1]}'"))
     assert client.get("/students").status_code == 503

@@ -87,7 +87,7 @@ def test_migrate_serve_and_enroll_work_outside_of_the_checkout(
 
 
 def test_a_wheel_from_a_source_distribution_is_the_same(wheel: Path, tmp_path: Path) -> None:
-    """Whoever packages the service starts from the source distribution."""
+    """Packagers start from the source distribution."""
     checkout = copy_of_the_checkout(tmp_path / "checkout")
     build = "import hatchling.build, sys; print(hatchling.build.build_sdist(sys.argv[1]))"
     run(sys.executable, "-c", build, tmp_path, cwd=checkout)
