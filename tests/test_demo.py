@@ -12,7 +12,8 @@ from flask import Flask
 from sqlalchemy import URL
 
 from course_management import cli, demo, verify
-from course_management.access import keys, people
+from course_management.access import keys
+from course_management.services import people
 
 from .databases import migrate
 

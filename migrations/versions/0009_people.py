@@ -17,6 +17,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+# Not a frozen copy: the stored form must be the one that the running version computes.
+from course_management.models.search import search_text_of
+
 revision = "0009"
 down_revision = "0008"
 
@@ -40,6 +43,7 @@ def upgrade() -> None:
         sa.Column("student_id", ID),
         sa.Column("created_at", MOMENT, server_default=NOW, nullable=False),
         sa.Column("updated_at", MOMENT, server_default=NOW, nullable=False),
+        sa.Column("search_text", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_people"),
         sa.UniqueConstraint("external_id", name="uq_people_external_id"),
         sa.UniqueConstraint("student_id", name="uq_people_student_id"),
@@ -94,6 +98,8 @@ def upgrade() -> None:
         ),
     ):
         op.execute(statement)
+    if not op.get_context().as_sql:  # a script cannot: rows without it are not found by words
+        _fill_search_text()
     for table in ("accounts", "people"):
         _continue_ids(table)
     _forget("accounts", "advisees")
@@ -143,6 +149,13 @@ def downgrade() -> None:
     )
     _forget("people", "person_roles", "accounts", "advisees")
     op.execute("UPDATE schema_compatibility SET oldest_revision = '0008'")
+
+
+def _fill_search_text() -> None:
+    people = op.get_bind().execute(sa.text("SELECT id, name FROM people")).all()
+    if people:
+        update = sa.text("UPDATE people SET search_text = :words WHERE id = :id")
+        op.get_bind().execute(update, [{"id": each.id, "words": search_text_of([each.name])} for each in people])
 
 
 def _create_advisees(column: str, table: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import issuer_keys, keys, people
+from course_management.access import issuer_keys, keys
+from course_management.services import people
 
 from ..databases import PATIENCE_S
 from .issuer import LocalIssuer, running

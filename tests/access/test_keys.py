@@ -222,11 +222,11 @@ class TestPeople:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (("student", "--subject", "ada", "--student", "999999"), "There is no student 999999."),
-            (("student", "--subject", "emmy", "--student", "1"), "There is no student 1."),
+            (("student", "--subject", "ada", "--student", "999999"), "There is no student with this id."),
+            (("student", "--subject", "emmy", "--student", "1"), "There is no student with this id."),
             (("staff", "--subject", "emmy", "--role", "registrar"), "This subject is registrar already"),
             (("advise", "--subject", "emmy", "--student", "1"), "This subject is no advisor."),
-            (("advise", "--subject", "grace", "--student", "999999"), "There is no student 999999."),
+            (("advise", "--subject", "grace", "--student", "999999"), "There is no student with this id."),
             (("advise", "--subject", "grace", "--student", "1", "--stop"), "does not advise student 1"),
             (("remove", "--subject", "nobody"), "nobody has no account."),
         ],

@@ -20,35 +20,48 @@ Make = Callable[..., int]
 Headers = Callable[..., dict[str, str]]
 
 TABLE = """
-| request                        | scope             | nobody | itself | student | its advisor | advisor | registrar |
-| ------------------------------ | ----------------- | ------ | ------ | ------- | ----------- | ------- | --------- |
-| POST /students/{s}/enroll      | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
-| PUT /students/{s}/enroll       | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
-| DELETE /students/{s}/unenroll  | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
-| GET /students/{s}/courses      | enrollments:read  | 401    | yes    | 404     | yes         | 404     | yes       |
-| GET /students/{s}/history      | enrollments:read  | 401    | yes    | 404     | yes         | 404     | yes       |
-| GET /students/{s}              | students:read     | 401    | yes    | 404     | yes         | 404     | yes       |
-| PATCH /students/{s}            | students:write    | 401    | 403    | 404     | 403         | 404     | yes       |
-| DELETE /students/{s}           | students:write    | 401    | 403    | 404     | 403         | 404     | yes       |
-| GET /students                  | students:read     | 401    | -      | 403     | -           | 403     | yes       |
-| POST /students                 | students:write    | 401    | -      | 403     | -           | 403     | yes       |
-| GET /courses                   | courses:read      | 401    | -      | yes     | -           | yes     | yes       |
-| GET /courses/{c}               | courses:read      | 401    | -      | yes     | -           | yes     | yes       |
-| POST /courses                  | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
-| PATCH /courses/{c}             | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
-| DELETE /courses/{c}            | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
-| GET /courses/{c}/students      | enrollments:read  | 401    | -      | 403     | -           | 403     | yes       |
-| GET /courses/{c}/history       | enrollments:read  | 401    | -      | 403     | -           | 403     | yes       |
-| GET /healthz                   | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /readyz                    | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /                          | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /docs                      | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /docs/swagger-ui.css       | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /problems                  | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /problems/course-full      | -                 | yes    | -      | yes     | -           | yes     | yes       |
-| GET /openapi.json              | -                 | yes    | -      | yes     | -           | yes     | yes       |
-"""
-"""A request for each route, and its status for each caller; `{s}` is a student, `{c}` a course. `-`: as `student`.
+| request                           | scope             | nobody | itself | student | its advisor | advisor | registrar |
+| --------------------------------- | ----------------- | ------ | ------ | ------- | ----------- | ------- | --------- |
+| POST /students/{s}/enroll         | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
+| PUT /students/{s}/enroll          | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
+| DELETE /students/{s}/unenroll     | enrollments:write | 401    | yes    | 404     | yes         | 404     | yes       |
+| GET /students/{s}/courses         | enrollments:read  | 401    | yes    | 404     | yes         | 404     | yes       |
+| GET /students/{s}/history         | enrollments:read  | 401    | yes    | 404     | yes         | 404     | yes       |
+| GET /students/{s}                 | students:read     | 401    | yes    | 404     | yes         | 404     | yes       |
+| PATCH /students/{s}               | students:write    | 401    | 403    | 404     | 403         | 404     | yes       |
+| DELETE /students/{s}              | students:write    | 401    | 403    | 404     | 403         | 404     | yes       |
+| GET /students                     | students:read     | 401    | -      | 403     | -           | 403     | yes       |
+| POST /students                    | students:write    | 401    | -      | 403     | -           | 403     | yes       |
+| GET /courses                      | courses:read      | 401    | -      | yes     | -           | yes     | yes       |
+| GET /courses/{c}                  | courses:read      | 401    | -      | yes     | -           | yes     | yes       |
+| POST /courses                     | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
+| PATCH /courses/{c}                | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
+| DELETE /courses/{c}               | courses:write     | 401    | -      | 403     | -           | 403     | yes       |
+| GET /courses/{c}/students         | enrollments:read  | 401    | -      | 403     | -           | 403     | yes       |
+| GET /courses/{c}/history          | enrollments:read  | 401    | -      | 403     | -           | 403     | yes       |
+| GET /people                       | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| POST /people                      | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| GET /people/{p}                   | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| PATCH /people/{p}                 | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| DELETE /people/{p}                | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| GET /people/{p}/accounts          | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| POST /people/{p}/accounts         | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| DELETE /people/{p}/accounts/{a}   | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| GET /students/{s}/accounts        | admin             | 401    | 403    | 404     | 403         | 404     | yes       |
+| POST /students/{s}/accounts       | admin             | 401    | 403    | 404     | 403         | 404     | yes       |
+| DELETE /students/{s}/accounts/{a} | admin             | 401    | 403    | 404     | 403         | 404     | yes       |
+| GET /healthz                      | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /readyz                       | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /                             | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /docs                         | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /docs/swagger-ui.css          | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /problems                     | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /problems/course-full         | -                 | yes    | -      | yes     | -           | yes     | yes       |
+| GET /openapi.json                 | -                 | yes    | -      | yes     | -           | yes     | yes       |
+"""  # noqa: E501 - a table
+"""A request for each route, and its status for each caller. `-`: as `student`.
+
+`{s}` is a student, `{c}` a course, `{p}` a person, `{a}` an account of the person or student.
 
 Written by hand: the code derives the same from the access rows.
 """
@@ -60,7 +73,12 @@ BODIES: dict[str, Any] = {
     "POST /students": {"name": "Grace Hopper", "email": "grace@example.edu"},
     "POST /courses": {"code": "CS999", "title": "Compilers"},
     "PATCH /courses/{c}": {"title": "Compilers"},
+    "POST /people": {"name": "Grace Hopper"},
+    "PATCH /people/{p}": {"roles": ["advisor"]},
+    "POST /people/{p}/accounts": {"issuer": "https://other.example", "subject": "grace"},
+    "POST /students/{s}/accounts": {"issuer": "https://other.example", "subject": "ada"},
 }
+Ids = dict[str, int]
 CALLERS = ("nobody", "itself", "student", "its advisor", "advisor", "registrar")
 ROWS = {
     cells[0]: cells
@@ -70,18 +88,37 @@ ROWS = {
 CODES = {401: "unauthenticated", 403: "forbidden", 404: "student_not_found"}
 
 
-def send(client: FlaskClient, request: str, student: int, course: int, headers: dict[str, str]) -> Any:
+def send(client: FlaskClient, request: str, ids: Ids, headers: dict[str, str]) -> Any:
     method, path = request.split()
     body = BODIES.get(request)
     if body and "course_ids" in body:
-        body = {"course_ids": [course]}
-    path = path.replace("{s}", str(student)).replace("{c}", str(course))
-    return client.open(path, method=method, json=body, headers=headers, buffered=True)
+        body = {"course_ids": [ids["c"]]}
+    return client.open(path.format(**ids), method=method, json=body, headers=headers, buffered=True)
+
+
+@pytest.fixture
+def make_ids(client: FlaskClient, student: Make, course: Make) -> Callable[[str], Ids]:
+    """Makes what a request names, anew; the ids."""
+    accounts = 0
+
+    def make(request: str) -> Ids:
+        nonlocal accounts
+        accounts += 1
+        ids = {"s": student(), "c": course()}
+        if "{p}" in request:
+            ids["p"] = client.post("/people", json={"name": "Emmy Noether"}).get_json()["id"]
+        if "{a}" in request:
+            path = request.split()[1].partition("/{a}")[0].format(**ids)
+            body = {"issuer": "https://login.example", "subject": f"{accounts}"}
+            ids["a"] = client.post(path, json=body).get_json()["id"]
+        return ids
+
+    return make
 
 
 def test_there_is_a_request_for_every_route(app: Flask) -> None:
     adapter = app.url_map.bind("localhost")
-    requests = [request.replace("{s}", "1").replace("{c}", "1").split() for request in ROWS]
+    requests = [re.sub(r"{\w}", "1", request).split() for request in ROWS]
 
     found = {(method, adapter.match(path, method=method, return_rule=True)[0].rule) for method, path in requests}
 
@@ -91,7 +128,7 @@ def test_there_is_a_request_for_every_route(app: Flask) -> None:
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_route_responds_to_each_caller_as_the_table_says(
-    stranger: FlaskClient, student: Make, course: Make, person: Headers, caller: str
+    stranger: FlaskClient, student: Make, make_ids: Callable[[str], Ids], person: Headers, caller: str
 ) -> None:
     alan = student()
     different: list[str] = []
@@ -99,7 +136,8 @@ def test_every_route_responds_to_each_caller_as_the_table_says(
         verdict = cells[2 + CALLERS.index(caller)]
         if verdict == "-":
             continue
-        ada, programming = student(), course()
+        ids = make_ids(request)
+        ada = ids["s"]
         headers = {
             "nobody": {},
             "itself": person("student", ada),
@@ -109,7 +147,7 @@ def test_every_route_responds_to_each_caller_as_the_table_says(
             "registrar": person("registrar"),
         }
 
-        response = send(stranger, request, ada, programming, headers[caller])
+        response = send(stranger, request, ids, headers[caller])
 
         if verdict == "yes":
             is_as_expected = response.status_code < 400
@@ -121,7 +159,7 @@ def test_every_route_responds_to_each_caller_as_the_table_says(
 
 
 def test_a_service_may_use_the_routes_of_its_scopes(
-    stranger: FlaskClient, student: Make, course: Make, bearer: Headers
+    stranger: FlaskClient, make_ids: Callable[[str], Ids], bearer: Headers
 ) -> None:
     different: dict[str, Any] = {}
     headers = {scope: bearer(scope) for scope in policy.SCOPES}
@@ -130,10 +168,10 @@ def test_a_service_may_use_the_routes_of_its_scopes(
         scope = cells[1]
         if scope == "-":
             continue
-        ada, programming = student(), course()
+        ids = make_ids(request)
 
-        refusal = send(stranger, request, ada, programming, without[scope])
-        response = send(stranger, request, ada, programming, headers[scope])
+        refusal = send(stranger, request, ids, without[scope])
+        response = send(stranger, request, ids, headers[scope])
 
         found = refusal.status_code, refusal.get_json().get("code"), refusal.headers.get("WWW-Authenticate", "")
         if found[:2] != (403, "forbidden") or f'scope="{scope}"' not in found[2] or response.status_code >= 400:
@@ -145,13 +183,13 @@ def test_a_service_may_use_the_routes_of_its_scopes(
 @pytest.mark.parametrize("route", [request for request in ROWS if "{s}" in request])
 @pytest.mark.parametrize("role", ["student", "advisor"])
 def test_a_caller_without_access_cannot_tell_whether_a_student_exists(
-    stranger: FlaskClient, student: Make, course: Make, person: Headers, route: str, role: str
+    stranger: FlaskClient, student: Make, make_ids: Callable[[str], Ids], person: Headers, route: str, role: str
 ) -> None:
-    ada, alan, programming = student(), student(), course()
-    headers = person(role, alan)
+    ids = make_ids(route)
+    headers = person(role, student())
 
-    there = send(stranger, route, ada, programming, headers)
-    absent = send(stranger, route, 999_999, programming, headers)
+    there = send(stranger, route, ids, headers)
+    absent = send(stranger, route, ids | {"s": 999_999}, headers)
 
     assert there.status_code == 404
     assert as_if_absent(there) == as_if_absent(absent)
@@ -204,7 +242,8 @@ def test_a_route_without_an_access_row_stops_the_start(monkeypatch: pytest.Monke
 def test_the_openapi_document_names_the_scope_of_every_route(client: FlaskClient) -> None:
     document = client.get("/openapi.json").get_json()
     for request, cells in ROWS.items():
-        method, path = request.replace("{s}", "{student_id}").replace("{c}", "{course_id}").split()
+        names = {"s": "{student_id}", "c": "{course_id}", "p": "{person_id}", "a": "{account_id}"}
+        method, path = request.format(**names).split()
         if path in document["paths"]:
             expected = [] if cells[1] == "-" else [{"bearer": [cells[1]]}]
             assert document["paths"][path][method.lower()]["security"] == expected, request

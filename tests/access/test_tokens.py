@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import people
 from course_management.access.callers import InvalidToken
 from course_management.access.issuer_keys import COOLDOWN_S, MAX_KEYS_BYTES, STALE_S, KeySet
 from course_management.access.tokens import Issuer
 from course_management.errors import IssuerUnavailable
+from course_management.services import people
 
 from .issuer import AUDIENCE, LocalIssuer, unsigned
 
@@ -325,7 +325,7 @@ def test_a_subject_without_an_account_is_looked_up_once(
     make_app: Callable[..., Flask], issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(people, "find", lambda _, subject: asked.append(subject))
+    monkeypatch.setattr("course_management.access.people.find", lambda _, subject: asked.append(subject))
     client, header = make_app(**issuer.settings).test_client(), bearer(issuer.token("who?"))
     responses = [client.get("/students", headers=header) for _ in range(5)]
     assert {(response.status_code, response.get_json()["code"]) for response in responses} == {(403, "forbidden")}

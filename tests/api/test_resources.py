@@ -24,7 +24,14 @@ RESOURCES: dict[str, ResourceRoutes] = {
 }
 FIELDS = [(name, field) for name, routes in RESOURCES.items() for field in routes.schema.settable()]
 FILTERS = [(name, field) for name, field in FIELDS if RESOURCES[name].schema.fields_of()[field].metadata.get("filter")]
-OTHERS: dict[str, Any] = {"email": "grace@example.edu", "capacity": 99, "waitlist_capacity": 98}
+OTHERS: dict[str, Any] = {
+    "email": "emmy@example.edu",
+    "capacity": 99,
+    "waitlist_capacity": 98,
+    "student_id": 3,
+    "roles": ["advisor", "registrar"],
+    "advises": [1, 3],
+}
 """Values that differ from the examples, where another text would not be valid."""
 
 
@@ -38,10 +45,12 @@ class Row:
 
 
 @pytest.fixture
-def made(client: FlaskClient) -> Callable[[str], Row]:
-    """Makes a row of a resource from the example of its schema."""
+def made(client: FlaskClient, student: Make) -> Callable[[str], Row]:
+    """Makes a row of a resource from the example of its schema, and the students that it names."""
 
     def make(name: str) -> Row:
+        if name == "people":
+            assert [student() for _ in range(3)] == [1, 2, 3]
         response = client.post(f"/{name}", json=RESOURCES[name].schema.body_example())
         assert response.status_code == 201, response.text
         return Row(response.headers["Location"], response.get_json(), response.headers["ETag"])
@@ -54,8 +63,8 @@ def another(name: str, field: str) -> Any:
     return OTHERS.get(field, f"{RESOURCES[name].schema.body_example()[field]} 2")
 
 
-def test_students_and_courses_are_resources() -> None:
-    assert {"students", "courses"} <= RESOURCES.keys()
+def test_students_courses_and_people_are_resources() -> None:
+    assert {"students", "courses", "people"} <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)

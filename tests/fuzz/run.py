@@ -14,8 +14,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
 from course_management import create_app
-from course_management.access import keys, people
+from course_management.access import keys
 from course_management.database import db
+from course_management.services import people
 
 from ..access.issuer import LocalIssuer
 from ..databases import ROOT

@@ -22,7 +22,7 @@ from ..errors import DatabaseUnavailable, Forbidden, Unauthenticated
 from . import keys, people, policy, protected_mode
 from .callers import CHALLENGE, Caller, InvalidToken
 from .key_use import KeyUse
-from .policy import PUBLIC, Access
+from .policy import ADMIN, PUBLIC, Access
 from .rate_limits import Limits
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class Authentication:
                     raise refusal
                 return
         if not is_public:
-            caller = self._caller(environ.get("HTTP_AUTHORIZATION"))
+            # Whoever lost a role or key a moment ago must not restore it.
+            caller = self._caller(environ.get("HTTP_AUTHORIZATION"), anew=access.scope == ADMIN)
             if caller and context:
                 context.caller, context.actor = caller, caller.actor
                 self.limits.count(caller, this.method)
@@ -100,14 +101,14 @@ class Authentication:
             self._was_protected = not self.configured
         return not self.configured
 
-    def _caller(self, header: str | None) -> Caller | None:
+    def _caller(self, header: str | None, *, anew: bool) -> Caller | None:
         scheme, _, credential = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not credential:
             return None
         credential = credential.strip()
         digest = hashlib.sha256(credential.encode("latin-1", "replace")).digest()
         with self._lock:
-            caller = self._callers.get(digest)
+            caller = None if anew else self._callers.get(digest)
         if caller is None:
             try:
                 caller = self._identify(credential)

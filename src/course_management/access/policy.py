@@ -26,6 +26,7 @@ Scope = Literal[
     "courses:write",
     "admin",
 ]
+ADMIN: Scope = "admin"
 SCOPES: tuple[str, ...] = get_args(Scope)
 """The scopes of API keys; `admin` includes all of them."""
 REGISTRAR, ADVISOR = "registrar", "advisor"
@@ -71,7 +72,7 @@ def check(access: Access, caller: Caller | None, student_id: int | None) -> None
     if caller is None:
         raise Unauthenticated
     if isinstance(caller, Service):
-        if not caller.scopes & {access.scope, "admin"}:
+        if not caller.scopes & {access.scope, ADMIN}:
             raise Forbidden(
                 f"The API key lacks the scope {access.scope}.",
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access.scope}"'},

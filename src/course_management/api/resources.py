@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from flask import Response
-from sqlalchemy import Table
 
 from ..access import policy
 from ..access.policy import Access
@@ -54,8 +53,7 @@ class ResourceRoutes:
         self.write_item = schema.writer()
         """Returns a row as the contract has it."""
         self._facts = schema.facts()
-        self._table = cast("Table", resource.model.__table__)
-        self._columns = [name for name in schema.shown() if name in self._table.c]
+        self._names = [name for name in schema.shown() if hasattr(resource.model, name)]
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
@@ -78,13 +76,13 @@ class ResourceRoutes:
     def list(self, query: dict[str, Any], page: Page) -> Response:
         """List the rows, by id."""
         filters = {name: value for name, value in query.items() if name not in {"limit", "after"}}
-        rows = repository.page(self._table, self._columns, page.after(), page.limit + 1, filters)
+        rows = repository.page(self.resource.model, self._names, page.after(), page.limit + 1, filters)
         return page.reply(rows, lambda row: int(row.id), self.write_item)
 
     def read(self, **path: int) -> Response:
         """Read one row."""
         (number,) = path.values()
-        row = repository.find(self._table, self._columns, number)
+        row = repository.find(self.resource.model, self._names, number)
         if row is None:
             raise self.resource.not_found
         return reply(self.write_item(row), tag=self.tag(row))
@@ -121,7 +119,7 @@ class ResourceRoutes:
             context = current.get()
             column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
             if column and context and policy.permits(self.access.list, context.caller):
-                existing = repository.id_of(self._table, column, values[column])
+                existing = repository.id_of(self.resource.model, column, values[column])
                 refusal.facts |= {"existing_id": existing} if existing else {}
             raise
 

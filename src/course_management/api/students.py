@@ -15,7 +15,9 @@ from ..http.pagination import Page, PageQuery
 from ..repositories import enrollments
 from ..schemas.ledger import EXAMPLE
 from ..schemas.students import StudentHistory, StudentSchema
+from ..services.accounts import STUDENT
 from ..services.students import STUDENTS
+from .accounts import AccountRoutes
 from .resources import ResourceAccess, ResourceRoutes
 
 endpoints = Endpoints("students", __name__, description="The people who take courses.")
@@ -31,6 +33,7 @@ routes = ResourceRoutes(
     ),
 )
 routes.register()
+AccountRoutes(endpoints, "student", STUDENT)
 
 
 @endpoints.declare(

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
-from ..access import people as accounts
 from ..config import ConfigurationError, Settings
 from ..database import AnyRow
+from ..errors import Problem
+from ..repositories.accounts import everybody
+from ..services import people as services
 from .service import service
 
 
@@ -32,7 +34,7 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
         with service("warning"):
             try:
                 command(issuer, **options)
-            except accounts.NotPossible as error:
+            except (services.NotPossible, Problem) as error:
                 raise click.ClickException(str(error)) from None
 
     return run
@@ -43,7 +45,7 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
 @_of_issuer
 def student(issuer: str, subject: str, student: int) -> None:
     """Say that a subject is a student."""
-    accounts.link_student(issuer, subject, student)
+    services.link_student(issuer, subject, student)
     click.echo(f"{subject} is student {student}.")
 
 
@@ -53,7 +55,7 @@ def student(issuer: str, subject: str, student: int) -> None:
 @_of_issuer
 def staff(issuer: str, subject: str, role: str, name: str | None) -> None:
     """Give a subject a role. A person may have both roles; a new subject becomes a new person."""
-    accounts.appoint(issuer, subject, role, name)
+    services.appoint(issuer, subject, role, name)
     click.echo(f"{subject} is {role}.")
 
 
@@ -64,9 +66,9 @@ def staff(issuer: str, subject: str, role: str, name: str | None) -> None:
 def advise(issuer: str, subject: str, student: int, stop: bool) -> None:
     """Name an advisor for a student."""
     if not stop:
-        accounts.advise(issuer, subject, student)
+        services.advise(issuer, subject, student)
         click.echo(f"{subject} advises student {student}.")
-    elif accounts.stop_advising(issuer, subject, student):
+    elif services.stop_advising(issuer, subject, student):
         click.echo(f"{subject} does not advise student {student} any more.")
     else:
         raise click.ClickException(f"{subject} does not advise student {student}.")
@@ -76,16 +78,16 @@ def advise(issuer: str, subject: str, student: int, stop: bool) -> None:
 @_of_issuer
 def remove(issuer: str, subject: str) -> None:
     """Forget a subject: its tokens are worth nothing here any more."""
-    if not accounts.remove(issuer, subject):
+    if not services.forget(issuer, subject):
         raise click.ClickException(f"{subject} has no account.")
     click.echo(f"{subject} is forgotten.")
 
 
 @people.command("list")
 def list_people() -> None:
-    """Show all accounts."""
+    """Show all services."""
     with service("warning"):
-        for each in accounts.everybody():
+        for each in everybody():
             click.echo(f"{each.subject}  {_what(each)}  {each.issuer}")
 
 

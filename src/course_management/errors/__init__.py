@@ -7,7 +7,7 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment   refusals by subject
+students, courses, enrollment, people   refusals by subject
 service     the service cannot carry it out
 """
 
@@ -21,6 +21,7 @@ from .courses import (
     WaitlistCapacityBelowWaiting,
 )
 from .enrollment import CourseFull, EnrollmentRefused, UnknownCourse, WaitlistFull
+from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
 from .requests import (
     BadRequest,
     HeadersTooLarge,
@@ -39,6 +40,8 @@ from .service import DatabaseUnavailable, InternalError, Overloaded
 from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
 
 __all__ = [
+    "AccountNotFound",
+    "AccountTaken",
     "BadRequest",
     "CapacityBelowEnrollment",
     "CodeTaken",
@@ -62,11 +65,13 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PayloadTooLarge",
+    "PersonNotFound",
     "PreconditionFailed",
     "Problem",
     "ProtectedMode",
     "Reason",
     "StudentHasEnrollments",
+    "StudentIdTaken",
     "StudentNotFound",
     "TooManyRequests",
     "Unauthenticated",

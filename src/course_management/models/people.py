@@ -11,16 +11,18 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
 from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow, when_created
+from .parts import parts
+from .search import Searchable, search_column
 
 ADVISOR, REGISTRAR = "advisor", "registrar"
 ROLES = (ADVISOR, REGISTRAR)
 
 
-class Person(Base):
+class Person(Searchable, Base):
     """A person who works here. One who is a student as well has the `student_id`.
 
     Actors in the ledger name `id` (`advisor:2`), so it is never given to another person. What a person may do, its
-    roles and its relations to students and courses say together.
+    roles and its relations to students and courses say together: `roles` are words, `advises` are ids of students.
     """
 
     __tablename__ = "people"
@@ -35,16 +37,15 @@ class Person(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
 
-    person_roles: Mapped[list[PersonRole]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True, order_by="PersonRole.role"
-    )
-    roles: AssociationProxy[list[str]] = association_proxy(
+    searched = ("name", "email")
+    search_text: Mapped[str | None] = search_column(*searched)
+
+    person_roles: Mapped[set[PersonRole]] = parts()
+    roles: AssociationProxy[set[str]] = association_proxy(
         "person_roles", "role", creator=lambda role: PersonRole(role=role)
     )
-    advisees: Mapped[list[Advisee]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True, order_by="Advisee.student_id"
-    )
-    advises: AssociationProxy[list[int]] = association_proxy(
+    advisees: Mapped[set[Advisee]] = parts()
+    advises: AssociationProxy[set[int]] = association_proxy(
         "advisees", "student_id", creator=lambda student_id: Advisee(student_id=student_id)
     )
     accounts: Mapped[list[Account]] = relationship(

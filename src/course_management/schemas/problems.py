@@ -7,6 +7,8 @@ from marshmallow import Schema, fields
 from ..errors import Problem, Reason, catalog
 from .response_fields import ResponseId, Whole, Word
 
+OWNER = {"description": "With `account_taken`: whose account it is.", "format": "int64"}
+
 
 class Mistake(Schema):
     """One place that is not valid: a JSON pointer into the body, or the name of a parameter after a slash."""
@@ -51,3 +53,5 @@ class ProblemDetails(Schema):
             "format": "int64",
         }
     )
+    person_id = fields.Integer(metadata=OWNER)
+    student_id = fields.Integer(metadata=OWNER)

@@ -1,8 +1,8 @@
 """What the schema of a resource says: which fields there are, which of them clients set, and by which they filter.
 
 One schema serves all calls of a resource. `POST` loads it, `PATCH` loads a part of it, responses have its fields, and
-the first part of the ETag covers those that clients set. `metadata` of a field has an `example`, and `filter: True` if
-lists can be filtered by it.
+the first part of the ETag covers those that clients set. `metadata` of a field has an `example`, `filter: True` if
+lists can be filtered by it, and `fixed: True` if it can only be set by `POST`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from marshmallow import Schema, fields, missing
 
 from ..http.pagination import PageQuery
 from .fields import Text
+from .lists import SetField
 from .response_fields import MOMENT, Word
 
 
@@ -59,14 +60,15 @@ class ResourceSchema(Schema):
     @classmethod
     def facts(cls) -> Callable[[Any], list[Any]]:
         """Return a function that lists what a client may edit of a row, with its id: what If-Match compares."""
-        getters = [attrgetter(name) for name in ("id", *cls.settable())]
+        getters = [_getter(name, cls.fields_of()[name]) for name in ("id", *cls.settable())]
         return lambda row: [get(row) for get in getters]
 
     @classmethod
     def body(cls, *, partial: bool = False) -> Schema:
         """Return the schema of the body of POST or, with `partial`, of PATCH."""
-        only_shown = [name for name in cls.shown() if name not in cls.settable()]
-        body = cls(partial=partial or None, exclude=only_shown)
+        fields_of = cls.fields_of()
+        left_out = [name for name, field in fields_of.items() if field.dump_only or (partial and _is_fixed(field))]
+        body = cls(partial=partial or None, exclude=left_out)
         if partial:
             for field in body.fields.values():
                 field.load_default = missing  # a field that is not sent keeps its value, also in the OpenAPI document
@@ -112,7 +114,7 @@ class ResourceSchema(Schema):
     @classmethod
     def change_example(cls) -> dict[str, Any]:
         """Return an example of the body of PATCH."""
-        last = cls.settable()[-1]
+        last = [name for name in cls.settable() if not _is_fixed(cls.fields_of()[name])][-1]
         return {last: cls.fields_of()[last].metadata["example"]}
 
 
@@ -129,7 +131,13 @@ def page_of(name: str, item: type[Schema]) -> type[Schema]:
     )
 
 
+def _is_fixed(field: fields.Field[Any]) -> bool:
+    return bool(field.metadata.get("fixed"))
+
+
 def _getter(name: str, field: fields.Field[Any]) -> Callable[[Any], Any]:
     if isinstance(field, fields.Function):
         return field.serialize_func  # type: ignore[return-value]
+    if isinstance(field, SetField):
+        return lambda row: field.written(getattr(row, name))
     return attrgetter(field.attribute or name)

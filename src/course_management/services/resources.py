@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import delete
+from sqlalchemy import Column, delete, select
 from sqlalchemy.orm import Session
 
 from ..database import Base, retried, writing
-from ..errors import Problem
+from ..errors import Problem, ValidationFailed
+from ..models.parts import parts_of
 from . import Precondition, refusing
 
 M = TypeVar("M", bound=Base)
+MAX_ERRORS = 100
+"""More unknown ids than this are not listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +45,17 @@ class Resource(Generic[M]):
 
 @retried(repeatable=False)
 def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
-    """Create a row with these values, and return it. Raises the resource's refusals."""
+    """Create a row with these values, and return it.
+
+    Raises the resource's refusals, and `ValidationFailed` for ids of other rows that do not exist.
+    """
     with refusing(resource.constraints), writing() as session:
+        _refuse_unknown(session, resource.model, values)
         found = resource.model(**values)
         session.add(found)
         session.flush()
+        if lists := parts_of(resource.model):
+            session.refresh(found, lists)  # an empty one is not loaded otherwise
         return found
 
 
@@ -54,10 +63,11 @@ def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
 def change(resource: Resource[M], number: int, values: Mapping[str, Any], precondition: Precondition | None) -> M:
     """Set some values of the row with the id `number`, and return it as it is now.
 
-    Raises `not_found`, the resource's refusals, and what `precondition` raises.
+    Raises `not_found`, what `create` raises, and what `precondition` raises.
     """
     with refusing(resource.constraints), writing() as session:
         found = _locked(session, resource, number, precondition)
+        _refuse_unknown(session, resource.model, values)
         for name, value in values.items():
             setattr(found, name, value)
         session.flush()
@@ -66,7 +76,7 @@ def change(resource: Resource[M], number: int, values: Mapping[str, Any], precon
 
 @retried(repeatable=False)
 def remove(resource: Resource[M], number: int, precondition: Precondition | None) -> None:
-    """Delete the row with the id `number`. Raises what `change` raises."""
+    """Delete the row with the id `number`. Raises `not_found`, `in_use`, and what `precondition` raises."""
     with refusing(resource.in_use), writing() as session:
         _locked(session, resource, number, precondition)
         session.execute(delete(resource.model).filter_by(id=number))
@@ -80,3 +90,36 @@ def _locked(session: Session, resource: Resource[M], number: int, precondition: 
     if precondition:
         precondition(found)
     return found
+
+
+def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, Any]) -> None:
+    """Raise `ValidationFailed` with a pointer to each id of a row that does not exist.
+
+    A foreign key would not say which one. The rows are locked as it locks them, so that none is deleted meanwhile.
+    """
+    errors: list[dict[str, str]] = []
+    for name, value in values.items():
+        column = _referenced(model, name)
+        if column is None or not value:
+            continue
+        ids = value if isinstance(value, list) else [value]
+        known = select(column).where(column.in_(ids)).with_for_update(read=True, key_share=True)
+        found = set(session.scalars(known))
+        errors += [
+            {
+                "pointer": f"/{name}/{index}" if isinstance(value, list) else f"/{name}",
+                "detail": f"There is no such id in {column.table.name}.",
+            }
+            for index, each in enumerate(ids)
+            if each not in found
+        ]
+    if errors:
+        raise ValidationFailed(errors=errors[:MAX_ERRORS])
+
+
+def _referenced(model: type[Base], name: str) -> Column[Any] | None:
+    """Return the column of another table whose values a field has: of a foreign key, or of a list of rows with one."""
+    attribute = getattr(model, name)
+    attribute = getattr(attribute, "remote_attr", attribute)  # of an association proxy
+    keys = attribute.property.columns[0].foreign_keys
+    return next((key.column for key in keys), None)

@@ -1,0 +1,21 @@
+"""People: the staff, their roles, whom they advise, and their accounts."""
+
+from __future__ import annotations
+
+from ..http.endpoints import Endpoints
+from ..schemas.people import PersonSchema
+from ..services.accounts import PERSON
+from ..services.people import PEOPLE
+from .accounts import MANAGE, AccountRoutes
+from .resources import ResourceAccess, ResourceRoutes
+
+endpoints = Endpoints("people", __name__, description="The staff: their roles, whom they advise, and their accounts.")
+routes = ResourceRoutes(
+    endpoints,
+    "person",
+    PEOPLE,
+    PersonSchema,
+    ResourceAccess(list=MANAGE, read=MANAGE, write=MANAGE),
+)
+routes.register()
+AccountRoutes(endpoints, "person", PERSON)

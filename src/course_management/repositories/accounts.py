@@ -1,0 +1,76 @@
+"""Read the accounts with which people and students sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, func, select
+
+from ..database import AnyRow, autocommit
+from ..database.types import Id
+from ..models import accounts, advisees, people, person_roles, students
+
+_NUMBER = bindparam("number", type_=Id)
+_OWNER = {"person_id": people, "student_id": students}
+_PAGES = {
+    # With its owner beside it: no row at all means that there is no owner.
+    column: select(accounts)
+    .select_from(
+        table.outerjoin(accounts, (accounts.c[column] == table.c.id) & (accounts.c.id > bindparam("after", type_=Id)))
+    )
+    .where(table.c.id == _NUMBER)
+    .order_by(accounts.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    for column, table in _OWNER.items()
+}
+_BY_SUBJECT = select(accounts).where(
+    accounts.c.issuer == bindparam("issuer"), accounts.c.subject == bindparam("subject")
+)
+
+
+def page(column: str, number: int, after: int, limit: int) -> Sequence[AnyRow] | None:
+    """Return up to `limit` accounts of a person (`person_id`) or student (`student_id`), by id from above `after`.
+
+    None: there is no such person or student.
+    """
+    rows = autocommit(_PAGES[column], {"number": number, "after": after, "limit": limit})
+    return [row for row in rows if row.id is not None] if rows else None
+
+
+def whose(issuer: str, subject: str) -> dict[str, Any]:
+    """Return `existing_id`, and `person_id` or `student_id`, of an account; nothing if there is none."""
+    rows = autocommit(_BY_SUBJECT, {"issuer": issuer, "subject": subject})
+    if not rows:
+        return {}
+    row = rows[0]
+    owner = {"person_id": row.person_id, "student_id": row.student_id}
+    return {"existing_id": row.id} | {name: value for name, value in owner.items() if value is not None}
+
+
+def everybody() -> Sequence[AnyRow]:
+    """Return all accounts, oldest first: `issuer, subject, person_id, name, student_id, role, advised`.
+
+    A person with several roles has a row for each; `advised` counts the students whom the person advises. `student_id`
+    is that of the account or of the person.
+    """
+    return autocommit(_EVERYBODY)
+
+
+_EVERYBODY = (
+    select(
+        accounts.c.issuer,
+        accounts.c.subject,
+        accounts.c.person_id,
+        people.c.name,
+        func.coalesce(accounts.c.student_id, people.c.student_id).label("student_id"),
+        person_roles.c.role,
+        select(func.count()).where(advisees.c.person_id == people.c.id).scalar_subquery().label("advised"),
+    )
+    .select_from(
+        accounts.outerjoin(people, people.c.id == accounts.c.person_id).outerjoin(
+            person_roles, person_roles.c.person_id == people.c.id
+        )
+    )
+    .order_by(accounts.c.id, person_roles.c.role)
+)

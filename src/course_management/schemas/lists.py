@@ -1,0 +1,89 @@
+"""Fields that are lists of distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from ..database.types import MAX_ID
+from ..http.mistakes import MAX_ERRORS
+from .fields import Id
+
+
+class Distinct(fields.List[Any]):
+    """A list of distinct values; one that is too long is refused before its items are looked at.
+
+    With a `maximum` of None, the size of a body is the only limit, and the view checks the number itself.
+    """
+
+    def __init__(
+        self,
+        item: fields.Field[Any],
+        minimum: int,
+        maximum: int | None,
+        *,
+        one: str = "an id",
+        many: str = "ids",
+        **kwargs: Any,
+    ) -> None:
+        bounds = {"minItems": minimum} | ({} if maximum is None else {"maxItems": maximum})
+        metadata = bounds | {"uniqueItems": True} | kwargs.pop("metadata", {})
+        super().__init__(item, metadata=metadata, **kwargs)
+        self.minimum, self.maximum, self.one, self.many = minimum, maximum, one, many
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
+            raise ValidationError(f"Must be {self.minimum} to {self.maximum} {self.many}.")
+        takes_ids = isinstance(self.inner, Id)
+        found: dict[Any, None] = {}
+        errors: dict[int, list[str]] = {}
+        for index, each in enumerate(value):
+            # Without the field for plain ids: 100,000 of them take 13 ms instead of 126.
+            is_id = takes_ids and type(each) is int and 1 <= each <= MAX_ID
+            try:
+                item = each if is_id else self.inner.deserialize(each)
+                if item in found:
+                    errors[index] = [f"Must not repeat {self.one}."]
+                found[item] = None
+            except ValidationError as error:
+                errors[index] = [str(message) for message in error.messages]
+            if len(errors) == MAX_ERRORS:
+                break
+        if errors:
+            raise ValidationError(dict(errors))
+        return list(found)
+
+
+class SetField(Distinct):
+    """A field of a resource whose values have no order: null is the empty list, and responses are sorted."""
+
+    def __init__(self, item: fields.Field[Any], maximum: int, **kwargs: Any) -> None:
+        super().__init__(item, 0, maximum, **{"load_default": list} | kwargs)
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Load the list. Raises `ValidationError`."""
+        return super().deserialize([] if value is None else value, *args, **kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[Any] | None:
+        return super()._serialize(self.written(value), attr, obj, **kwargs)
+
+    def written(self, value: Any) -> list[Any]:
+        """Return the values of a row as a response has them."""
+        return sorted(value)
+
+
+class Choice(fields.String):
+    """One of some words, of which a later release may have more."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__(metadata={"description": f"One of: {', '.join(known)}.", "x-extensible-enum": list(known)})
+        self._known = known
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if value not in self._known:
+            raise ValidationError(f"Must be one of: {', '.join(self._known)}.")
+        return str(value)

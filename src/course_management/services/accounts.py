@@ -1,0 +1,63 @@
+"""Accounts: which subject of which issuer of tokens is which person or student."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete
+
+from ..database import retried, writing
+from ..errors import AccountNotFound, AccountTaken
+from ..models import Account
+from ..repositories import accounts as repository
+from . import refusing
+from .people import PEOPLE
+from .resources import Resource
+from .students import STUDENTS
+
+REFUSALS = {"uq_accounts_issuer_subject": AccountTaken}
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What an account can belong to."""
+
+    resource: Resource[Any]
+    column: str
+    """The column of the account with its id."""
+
+
+PERSON, STUDENT = Owner(PEOPLE, "person_id"), Owner(STUDENTS, "student_id")
+
+
+def add(owner: Owner, number: int, issuer: str, subject: str) -> Account:
+    """Let a subject of an issuer sign in as the person or student with the id `number`.
+
+    Raises `PersonNotFound` or `StudentNotFound`, and `AccountTaken`.
+    """
+    try:
+        return _add(owner, number, issuer, subject)
+    except AccountTaken as refusal:
+        refusal.facts |= repository.whose(issuer, subject)
+        raise
+
+
+@retried(repeatable=False)
+def _add(owner: Owner, number: int, issuer: str, subject: str) -> Account:
+    with refusing(REFUSALS), writing() as session:
+        if session.get(owner.resource.model, number, with_for_update={"read": True, "key_share": True}) is None:
+            raise owner.resource.not_found
+        account = Account(issuer=issuer, subject=subject, **{owner.column: number})
+        session.add(account)
+        session.flush()
+        return account
+
+
+@retried(repeatable=False)
+def remove(owner: Owner, number: int, account_id: int) -> None:
+    """Delete an account of a person or student, who stays. Raises `AccountNotFound`."""
+    with writing() as session:
+        ids = {"id": account_id, owner.column: number}
+        if not session.execute(delete(Account).filter_by(**ids).returning(Account.id)).all():
+            raise AccountNotFound
