@@ -1,15 +1,17 @@
 """Count the files and jumps of one enroll: how much of this code a reader crosses to follow a request.
 
-`python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own, and prints
-each call that goes from one file of the package into another, indented by its depth. The last line has the totals:
-`N files, M jumps`. A call that passes through a library on its way counts as one jump.
+`python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own. It draws each
+call that goes from one file of the package into another, indented below its caller. A call that passes through a
+library on its way counts as one jump. The last line has the totals: `N files, M jumps`.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -29,26 +31,32 @@ WARM_UP = 5
 
 
 class Jump(NamedTuple):
-    """A call into another file: how deep, which file, which function."""
+    """A call into another file: below how many other jumps, which file, which function."""
 
     depth: int
     file: str
     function: str
 
+    def __str__(self) -> str:
+        return f"{'  ' * self.depth}{self.file} {self.function}"
+
 
 def trace(app: Flask, environ: dict[str, Any]) -> list[Jump]:
-    """Run one request; its jumps in order."""
+    """Return the jumps of one request, in order."""
     jumps: list[Jump] = []
-    stack: list[str] = []
+    stack: list[tuple[str, int]] = []
+    """The calls that have not returned: their files, and how many of them are jumps."""
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         file = frame.f_code.co_filename
         if not file.startswith(PACKAGE):
             return
         if event == "call":
-            if not stack or stack[-1] != file:
-                jumps.append(Jump(len(stack), file.removeprefix(PACKAGE + os.sep), frame.f_code.co_name))
-            stack.append(file)
+            caller, depth = stack[-1] if stack else ("", 0)
+            if caller != file:
+                jumps.append(Jump(depth, file.removeprefix(PACKAGE + os.sep), frame.f_code.co_name))
+                depth += 1
+            stack.append((file, depth))
         elif event == "return" and stack:
             stack.pop()
 
@@ -60,30 +68,32 @@ def trace(app: Flask, environ: dict[str, Any]) -> list[Jump]:
     return jumps
 
 
+def trace_enroll(app: Flask) -> list[Jump]:
+    """Return the jumps of one enroll, on a migrated database without courses of these codes."""
+    client = app.test_client()
+    student = client.post("/students", json={"name": "Ada Lovelace", "email": "ada@example.edu"}).get_json()["id"]
+    jumps: list[Jump] = []
+    for number in range(WARM_UP + 1):
+        course = client.post("/courses", json={"code": f"CS10{number}", "title": "Programming"}).get_json()["id"]
+        request = EnvironBuilder(
+            f"/students/{student}/enroll",
+            method="POST",
+            json={"course_ids": [course]},
+            environ_base={"REMOTE_ADDR": "127.0.0.1"},
+        )
+        jumps = trace(app, request.get_environ())
+    return jumps
+
+
 def main() -> None:
-    """Create a school of one student, enroll, and print the trace."""
+    """Print the trace of one enroll on a new database."""
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/trace.db"
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
-        app = create_app({"LOG_LEVEL": "info", "LOG_FORMAT": "json"})
-        client = app.test_client()
-        student = client.post("/students", json={"name": "Ada Lovelace", "email": "ada@example.edu"}).get_json()["id"]
-        courses = [
-            client.post("/courses", json={"code": f"CS10{n}", "title": "Programming"}).get_json()["id"]
-            for n in range(WARM_UP + 1)
-        ]
-        jumps: list[Jump] = []
-        for course in courses:
-            request = EnvironBuilder(
-                f"/students/{student}/enroll",
-                method="POST",
-                json={"course_ids": [course]},
-                environ_base={"REMOTE_ADDR": "127.0.0.1"},
-            )
-            jumps = trace(app, request.get_environ())
-    for jump in jumps:
-        print(f"{'  ' * jump.depth}{jump.file} {jump.function}")
+        with redirect_stdout(io.StringIO()):  # log lines are written, but not between those of the trace
+            jumps = trace_enroll(create_app({"LOG_LEVEL": "info", "LOG_FORMAT": "json"}))
+    print(*jumps, sep="\n")
     print(f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,25 +12,38 @@ import pytest
 import course_management
 
 PACKAGE = Path(course_management.__file__).parent
+OURS = frozenset(
+    f".{each.stem}" for each in PACKAGE.iterdir() if each.suffix == ".py" or (each / "__init__.py").is_file()
+)
+SUBJECTS = {".api", ".access", ".services", ".repositories", ".models"}
 RULES = [
-    # part (a folder or a module)   parts or libraries that it must not import
-    ("server", {"api", "http", "app", "flask", "services", "repositories", "models"}),
-    ("circuit_breaker", {"api", "http", "database", "flask"}),
-    ("log_output", {"api", "http", "database", "config", "flask", "structlog"}),
+    # part (a folder or a module)   parts (with a dot) or libraries that it must not import
+    ("services", {"flask", "werkzeug", ".http", ".api", ".access", ".schemas", ".app"}),
+    ("repositories", {"flask", "werkzeug", ".http", ".api", ".access", ".schemas", ".services", ".app"}),
+    ("models", OURS - {".database", ".models"}),
+    ("http", SUBJECTS),
+    ("database", SUBJECTS | {".http"}),
+    ("errors", OURS - {".errors"}),
+    ("config", OURS - {".environment", ".network_addresses", ".urls"}),
+    ("context", OURS | {"flask"}),
+    ("server", SUBJECTS | {".http", ".app", "flask"}),
+    ("circuit_breaker", {".api", ".http", ".database", "flask"}),
+    ("log_output", OURS - {".context"} | {"flask", "structlog"}),
 ]
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Yield the imported modules, and the names imported from packages, as paths inside the package or libraries."""
+    """Yield what a file imports: libraries by their names, modules and names of the package with a dot in front."""
     parents = path.relative_to(PACKAGE).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            base = [*parents[: len(parents) - node.level + 1], *filter(None, (node.module or "").split("."))]
-            yield from (".".join([*base, each.name]) for each in node.names)
+            yield from (each.name.removeprefix(PACKAGE.name) for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield str(node.module)
+            if node.level:
+                module = [".".join(["", *parents[: len(parents) - node.level + 1]]), *filter(None, [node.module])]
+            else:
+                module = [str(node.module).removeprefix(PACKAGE.name)]
+            yield from (".".join([*module, each.name]) for each in node.names)
 
 
 def broken(part: str, forbidden: set[str]) -> list[str]:
@@ -39,7 +53,7 @@ def broken(part: str, forbidden: set[str]) -> list[str]:
         f"{file.relative_to(PACKAGE)} imports {name}"
         for file in files
         for name in imports_of(file)
-        if name.removeprefix("course_management.").split(".")[0] in forbidden
+        if re.split(r"(?<=\w)\.", name)[0] in forbidden
     ]
 
 
@@ -48,5 +62,15 @@ def test_a_part_imports_nothing_that_its_rule_forbids(part: str, forbidden: set[
     assert broken(part, forbidden) == []
 
 
+def test_only_the_app_imports_the_routes() -> None:
+    importing = {line.partition(" ")[0] for line in broken("", {".api"})}
+    assert {each for each in importing if not each.startswith("api/")} == {"app.py"}
+
+
 def test_a_forbidden_import_is_found() -> None:
-    assert {"app.py imports flask", "app.py imports config.Settings"} <= {*broken("app", {"flask", "config"})}
+    found = broken("app", {"flask", ".config", ".api", "http"})
+    assert found == ["app.py imports flask.Flask", "app.py imports .api", "app.py imports .config.Settings"]
+
+
+def test_the_standard_library_is_not_taken_for_a_part_of_the_same_name() -> None:
+    assert broken("http/openapi", {"http"}) == ["http/openapi.py imports http.HTTPStatus"]

@@ -17,7 +17,7 @@ from structlog.testing import CapturingLogger
 
 from course_management.access import authentication, key_use, keys
 from course_management.access.key_use import KeyUse
-from course_management.database.deadlines import deadline
+from course_management.context import current
 from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
@@ -221,7 +221,8 @@ def test_a_note_has_a_time_limit(
     write = keys.write_use
 
     def watched(*note: Any) -> None:
-        limits.append(deadline())
+        context = current.get()
+        limits.append(context.deadline if context else None)
         write(*note)
 
     monkeypatch.setattr(keys, "write_use", watched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, literal, select, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from course_management import create_app
-from course_management.database import db
+from course_management.context import RequestContext, use
+from course_management.database import autocommit, db, reading, transaction, writing
 
 from ..contract import ContractClient
 from ..databases import PATIENCE_S, Databases, migrate
@@ -171,6 +174,16 @@ def test_the_wait_for_a_connection_ends_with_the_deadline_of_the_request(campus:
         request.join(PATIENCE_S / 2)
         assert all(map(is_503, responses))
         assert len(responses) == 1
+
+
+@pytest.mark.parametrize("begin", [transaction, reading, writing])
+def test_no_work_begins_after_the_deadline(app: Flask, begin: Callable[[], Any], statements: list[str]) -> None:
+    with app.app_context(), use(RequestContext(deadline=time.monotonic())):
+        with pytest.raises(PoolTimeout), begin():
+            pass
+        with pytest.raises(PoolTimeout):
+            autocommit(select(literal(1)))
+    assert statements == []
 
 
 def test_while_every_connection_is_busy_the_response_is_503(campus: Make) -> None:

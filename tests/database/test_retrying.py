@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from course_management.context import RequestContext, use
 from course_management.database import Raced, broken_constraint, is_unavailable, kind_of, retry
-from course_management.database.retrying import MAX_RETRIES
+from course_management.database.execute import MAX_RETRIES
 
 Make = Callable[..., Any]
 
@@ -108,13 +109,12 @@ class Tries:
 @pytest.fixture
 def deadline() -> Iterator[Callable[[float], None]]:
     """Sets how many seconds a request may try; an hour at first."""
-    app = Flask("tries")
+    with use(RequestContext()) as context:
 
-    def put(seconds: float) -> None:
-        app.extensions["database_deadline"] = seconds
+        def put(seconds: float) -> None:
+            context.deadline = time.monotonic() + seconds
 
-    put(3600)
-    with app.app_context():
+        put(3600)
         yield put
 
 

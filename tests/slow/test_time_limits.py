@@ -437,7 +437,7 @@ def test_a_transaction_that_is_cut_off_is_rolled_back(engine: Engine) -> None:
 
 def test_a_finished_call_is_not_cut_off_nor_is_the_next_one_on_its_connection(engine: Engine) -> None:
     with time_limit(PATIENCE_S), engine.connect() as connection:
-        use = connection.info["use"]
+        use = connection.info["guard"]
     watchdog._cut(use)  # noqa: SLF001 - the watchdog had looked at its time, and comes too late
     with engine.connect().execution_options(autocommit=True) as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
@@ -447,6 +447,6 @@ def test_a_finished_call_is_not_cut_off_nor_is_the_next_one_on_its_connection(en
 def test_a_connection_that_was_cut_off_after_its_last_result_is_not_lent_again(engine: Engine) -> None:
     with time_limit(PATIENCE_S), engine.connect() as connection:
         first = connection.connection.driver_connection
-        watchdog._cut(connection.info["use"])  # noqa: SLF001
+        watchdog._cut(connection.info["guard"])  # noqa: SLF001
     with engine.connect() as connection:
         assert connection.connection.driver_connection is not first

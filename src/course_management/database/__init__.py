@@ -7,9 +7,8 @@ the enroll); `transaction` holds several statements, which `run` executes. Every
 The modules, in reading order:
 
     base, types                 what models are made of
-    execute                     `autocommit`, `transaction`, `run`; compiled and prepared statements
+    execute                     `autocommit`, `transaction`, `run`, `retry`; compiled and prepared statements
     orm                         `reading`, `writing`
-    retrying, deadlines         trying a transaction again, within the time of a request
     failures                    kinds of errors, and what an operator can do about each
     engine                      the engines of the service and of migrations; the pool
     sqlite                      connections to SQLite; detecting a replaced file
@@ -25,22 +24,14 @@ from dataclasses import replace
 from flask import Flask
 
 from ..config import Settings
-from . import engine, sequences
+from . import sequences
 from .base import SCHEMA_REVISION, Base, db
-from .deadlines import time_limit
-from .engine import migration_engine
-from .execute import AnyRow, autocommit, run, transaction
+from .engine import init_app, migration_engine
+from .execute import AnyRow, autocommit, retried, retry, run, time_limit, transaction
 from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .migrations import SchemaState, schema_state
 from .orm import reading, writing
-from .retrying import retried, retry
 from .sqlite import install_rules
-
-
-def init_app(app: Flask, settings: Settings) -> None:
-    """Give the app its engine, and the time limit of a request for database work."""
-    engine.init_app(app, settings)
-    app.extensions["database_deadline"] = settings.database_deadline_ms / 1000
 
 
 def app_with_one_connection(settings: Settings) -> Flask:

@@ -1,4 +1,4 @@
-"""Execute statements: one as its own transaction, or several in one.
+"""Execute statements: one as its own transaction, or several in one; try again after errors that do not last.
 
 A constant statement is compiled once and goes to the driver directly; on PostgreSQL as a prepared statement of libpq,
 because psycopg's cursor (which never blocks, counts what is worth preparing and guesses types from values) is half of a
@@ -8,13 +8,17 @@ statement's cost (docs/decisions/0009-constant-statements-go-to-the-driver.md).
 from __future__ import annotations
 
 import functools
+import random
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
 
 import psycopg
+import structlog
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import (
     DuplicatePreparedStatement,
@@ -27,14 +31,20 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, Executable, PoolProxiedConnection
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.visitors import iterate
 
+from ..context import RequestContext, current, use
 from .base import db
-from .retrying import retry
-from .write_breaker import begin_to_write, has_written, is_cut_off
+from .failures import TRY_AGAIN, Raced, kind_of
+from .write_breaker import Guard
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_RETRIES = 5
 STATEMENT_LOST = (InvalidSqlStatementName, FeatureNotSupported)
 """Errors of a session that has lost a prepared statement, or after a migration changed its result.
 
@@ -42,6 +52,76 @@ They are raised before anything is done, and a new connection fixes them.
 """
 AnyRow: TypeAlias = Any
 """A row with its columns as attributes: a named tuple, or SQLAlchemy's own row."""
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Limit the database work of the block: longer work fails as it does in a request."""
+    with use(replace(current.get() or RequestContext(), deadline=time.monotonic() + seconds)):
+        yield
+
+
+def refuse_late_work() -> None:
+    """Raise SQLAlchemy's `TimeoutError` after the deadline of the context: no database work begins then."""
+    context = current.get()
+    if context and context.deadline is not None and time.monotonic() >= context.deadline:
+        raise PoolTimeout("the deadline of the request is over")
+
+
+def retried(*, repeatable: bool) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate a function that is a whole transaction, so that it is tried again; see `retry`."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return retry(lambda: function(*args, **kwargs), repeatable=repeatable)
+
+        return call
+
+    return decorate
+
+
+def retry(work: Callable[[], T], *, repeatable: bool) -> T:
+    """Do `work`, a whole transaction; try again after errors that do not last.
+
+    After a serialization failure, deadlock, SQLITE_BUSY or `Raced`, try up to 5 times more, with jitter; after a lost
+    connection once, and only if `repeatable`, since it may have been lost after the commit. There must be time for
+    another try as long as the last one before the deadline of the context; otherwise the error is raised, which becomes
+    HTTP 503. Inside another `retry`, only the outer one tries again.
+    """
+    context = current.get()
+    if context is None:
+        with use(RequestContext()):
+            return retry(work, repeatable=repeatable)
+    if context.is_retrying:
+        return work()
+    end = context.deadline
+    if end is None:  # a command or a script
+        end = time.monotonic() + db.engine.get_execution_options()["deadline_s"]
+    context.is_retrying = True
+    lost = tries = 0
+    try:
+        while True:
+            started = time.monotonic()
+            try:
+                return work()
+            except (DBAPIError, Raced) as error:
+                tries += 1
+                pause = random.uniform(0, 0.005 * 2**tries)  # noqa: S311 - jitter, no secret
+                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                    lost += 1
+                    helps = repeatable and lost == 1
+                else:
+                    helps = isinstance(error, Raced) or kind_of(error) in TRY_AGAIN
+                now = time.monotonic()
+                if not helps or tries > MAX_RETRIES or now + pause + (now - started) > end:
+                    raise
+                log.debug("database.retry", kind=kind_of(error), tries=tries)
+                time.sleep(pause)
+    finally:
+        context.is_retrying = False
 
 
 def autocommit(
@@ -57,13 +137,15 @@ def autocommit(
 
     def work() -> Sequence[AnyRow]:
         connection = None
+        refuse_late_work()
         try:
             connection = engine.raw_connection()
-            if not prepared.writes:
-                return _send(connection, prepared, values)
-            begin_to_write(connection.info)
-            if rows := _send(connection, prepared, values):
-                has_written(connection.info)
+            guard: Guard | None = connection.info.get("guard") if prepared.writes else None
+            if guard:
+                guard.begin_to_write()
+            rows = _send(connection, prepared, values)
+            if guard and rows:
+                guard.has_written = True
             return rows  # noqa: TRY300 - an `else` would be further away
         except engine.dialect.loaded_dbapi.Error as error:
             raise _translated(error, engine, connection, prepared.text) from error
@@ -88,17 +170,16 @@ class Prepared(NamedTuple):
 
     text: str
     names: Sequence[str]
-    inward: Mapping[int, Callable[[Any], Any]]
+    inward: Mapping[str, Callable[[Any], Any]]
     make_row: Callable[[Sequence[Any]], AnyRow]
     """Makes a named row, with values converted by the column types, from the driver's row."""
     writes: bool
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Return the parameters for the driver, in the order of the statement."""
-        values = [parameters[name] for name in self.names]
-        for index, process in self.inward.items():
-            values[index] = process(values[index])
-        return values
+        if self.inward:
+            parameters = {**parameters, **{name: process(parameters[name]) for name, process in self.inward.items()}}
+        return [parameters[name] for name in self.names]
 
 
 class _LiteralConstants(SQLCompiler):
@@ -120,8 +201,8 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
     compiled: SQLCompiler = compiler(dialect, statement, column_keys=list(names))
     order = compiled.positiontup or ()
     inward = {
-        index: process
-        for index, name in enumerate(order)
+        name: process
+        for name in dict.fromkeys(order)
         if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
     }
     columns = list(getattr(statement, "exported_columns", ()))
@@ -191,7 +272,7 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
     driver = connection.dbapi_connection if connection else None
     lost = engine.dialect.is_disconnect(error, driver, None) or isinstance(error, STATEMENT_LOST)
     if lost and connection:
-        if is_cut_off(connection.info):
+        if getattr(connection.info.get("guard"), "is_cut_off", False):
             connection.invalidate(error)
         else:
             # SQLAlchemy's own connections do the same; it has no public name.
@@ -211,5 +292,6 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """Hold several statements in one transaction: committed at the end of the block, rolled back on any exception."""
+    refuse_late_work()
     with db.engine.begin() as connection:
         yield connection

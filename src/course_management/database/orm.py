@@ -31,6 +31,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
 from .base import db
+from .execute import refuse_late_work
 
 _READS_ONLY = "reads_only"
 
@@ -66,6 +67,7 @@ def reading() -> Iterator[Session]:
 
 
 def _new_session() -> Session:
+    refuse_late_work()
     session: Session = db.session()
     if session.in_transaction():
         raise InvalidRequestError("A session is open already: one block must end before another begins.")

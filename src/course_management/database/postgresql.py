@@ -14,88 +14,85 @@ import structlog
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ..context import current
 from . import session_settings, watchdog
-from .deadlines import GRACE_S, deadline
 from .watchdog import WatchedConnection
-from .write_breaker import Use, WriteBreaker, begin_to_write, has_written, is_cut_off
+from .write_breaker import Use, WriteBreaker
+
+GRACE_S = 0.5
+"""Seconds after the deadline at which running work is cut off, so that the server's own time limits come first: after
+them the connection can still be used."""
 
 Connect = Callable[[], WatchedConnection]
 
 log = structlog.get_logger(__name__)
 
 
-def serve(engine: Engine) -> WatchingLender:
-    """Give an engine connections that are opened, used and returned within the time of a request."""
-    connector, lender = Connector(), WatchingLender()
+def serve(engine: Engine) -> None:
+    """Give an engine connections that are opened and used within the time of a request, else cut off."""
+    connector, breaker = Connector(), WriteBreaker()
+
+    def watch(connection: WatchedConnection, info: dict[Any, Any], end: float) -> None:
+        """Cut the connection off `GRACE_S` after `end`."""
+        guard = info["guard"] = Use(connection=connection, ends=end + GRACE_S, breaker=breaker)
+        watchdog.begin(guard)
 
     @event.listens_for(engine, "do_connect")
     def connect(_: Any, entry: ConnectionPoolEntry, where: list[Any], how: dict[str, Any]) -> WatchedConnection:
         open_one = functools.partial(WatchedConnection.connect, *where, **how)
-        end = deadline()
-        if end is None:
+        context = current.get()
+        if context is None or context.deadline is None:
             connection = open_one()
         else:
-            connection = connector.connect(open_one, end + GRACE_S - time.monotonic())
-            lender.watch(connection, entry.info, end)
+            connection = connector.connect(open_one, context.deadline + GRACE_S - time.monotonic())
+            watch(connection, entry.info, context.deadline)
         try:
             session_settings.set_up(connection)
         except BaseException:
-            if use := entry.info.pop("use", None):
-                watchdog.end(use)
+            if guard := entry.info.pop("guard", None):
+                watchdog.end(guard)
             connection.close()
             raise
         return connection
 
+    @event.listens_for(engine, "checkout")
+    def lend(connection: Any, entry: ConnectionPoolEntry, _: Any) -> None:
+        """Watch a connection, unless it is watched since it was opened."""
+        context = current.get()
+        if context and context.deadline is not None and "guard" not in entry.info:
+            watch(connection, entry.info, context.deadline)
+
+    @event.listens_for(engine, "checkin")
+    def take_back(_: Any, entry: ConnectionPoolEntry) -> None:
+        """Stop watching. A connection that was cut off leaves the pool, even if its last result came just before."""
+        guard: Use | None = entry.info.pop("guard", None)
+        if guard is not None:
+            watchdog.end(guard)
+            breaker.ended(guard)
+            if guard.is_cut_off:
+                entry.invalidate()
+                log.warning("database.cut_off", writes=guard.writes)
+
     @event.listens_for(engine, "handle_error")
     def keep_other_connections(context: Any) -> None:
         """Keep healthy connections: while writes wait for a standby, the server may accept no new ones."""
-        if context.is_disconnect and context.connection and is_cut_off(context.connection.info):
+        guard: Use | None = context.connection and context.connection.info.get("guard")
+        if context.is_disconnect and guard and guard.is_cut_off:
             context.invalidate_pool_on_disconnect = False
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if not connection.get_execution_options().get("autocommit"):
-            begin_to_write(connection.info)
+            if guard := connection.info.get("guard"):
+                guard.begin_to_write()
             connection.exec_driver_sql("BEGIN")
 
     @event.listens_for(engine, "commit")
     def commit(connection: Connection) -> None:
-        has_written(connection.info)
+        if guard := connection.info.get("guard"):
+            guard.has_written = True
 
     event.listen(engine, "engine_disposed", lambda _: connector.close())
-    return lender
-
-
-class WatchingLender:
-    """Lends connections that the watchdog cuts off when the request that uses them takes too long."""
-
-    def __init__(self) -> None:
-        self._breaker = WriteBreaker()
-
-    def check(self) -> None:
-        """Do nothing: any connection may be lent."""
-
-    def lend(self, entry: ConnectionPoolEntry, end: float) -> None:
-        """Watch a connection, unless it is watched since it was opened."""
-        info = entry.info
-        if "use" not in info:
-            connection: Any = entry.dbapi_connection
-            self.watch(connection, info, end)
-
-    def watch(self, connection: WatchedConnection, info: dict[Any, Any], end: float) -> None:
-        """Cut the connection off `GRACE_S` after `end`."""
-        use = info["use"] = Use(connection=connection, ends=end + GRACE_S, breaker=self._breaker)
-        watchdog.begin(use)
-
-    def take_back(self, entry: ConnectionPoolEntry) -> None:
-        """Stop watching. A connection that was cut off leaves the pool, even if its last result came just before."""
-        use = entry.info.pop("use", None)
-        if use is not None:
-            watchdog.end(use)
-            self._breaker.ended(use)
-            if use.is_cut_off:
-                entry.invalidate()
-                log.warning("database.cut_off", writes=use.writes)
 
 
 class Connector:

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..config import Settings
-from .deadlines import deadline
+from ..context import current
 from .failures import FileReplaced, UnusableDatabase
-from .write_breaker import begin_to_write
 
 INSTRUCTIONS = 500_000
 """Instructions of SQLite's virtual machine between two time checks; most statements here need a hundredth of that."""
@@ -28,14 +27,14 @@ Identity = tuple[int, int]
 """Device and inode of a file."""
 
 
-def serve(engine: Engine, settings: Settings) -> DatabaseFile:
+def serve(engine: Engine, settings: Settings) -> None:
     """Give an engine connections to the one file that exists now, with a time limit for statements."""
     file = DatabaseFile(str(settings.database_url.database))
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if not connection.get_execution_options().get("autocommit"):
-            begin_to_write(connection.info)
+            connection.info["guard"].begin_to_write()
 
     install_rules(engine, settings.database_lock_timeout_ms)
 
@@ -48,9 +47,15 @@ def serve(engine: Engine, settings: Settings) -> DatabaseFile:
     def opened(connection: TimedConnection, entry: ConnectionPoolEntry) -> None:
         connection.limit_statements(settings.database_statement_timeout_ms / 1000)
         file.opened(connection)
-        entry.info["file"] = file
+        entry.info["guard"] = connection
 
-    return file
+    @event.listens_for(engine, "checkout")
+    def lend(*_: Any) -> None:
+        try:
+            file.check()
+        except FileReplaced:
+            engine.pool.dispose()  # when its last connection closes, SQLite moves the content of the -wal to the file
+            raise
 
 
 def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
@@ -95,8 +100,10 @@ def _set_up(connection: sqlite3.Connection, busy_timeout_ms: int, *, foreign_key
 
 
 class TimedConnection(sqlite3.Connection):
-    """A connection whose statements have a time limit in requests, as they have on PostgreSQL."""
+    """A connection whose statements have a time limit in requests, as they have on PostgreSQL; its own `Guard`."""
 
+    has_written = is_cut_off = False
+    """Of no effect: only on PostgreSQL are connections cut off, and writes paused afterwards."""
     file: DatabaseFile | None = None
     statement_timeout_s = 0.0
     _started = 0.0
@@ -107,6 +114,11 @@ class TimedConnection(sqlite3.Connection):
             self.file.closed()
             self.file = None
         super().close()
+
+    def begin_to_write(self) -> None:
+        """Raise `FileReplaced` when the database file is another one now."""
+        if self.file:
+            self.file.check_for_write()
 
     def limit_statements(self, seconds: float) -> None:
         """End each statement after this time or at the deadline of the request; without a deadline, never."""
@@ -119,8 +131,10 @@ class TimedConnection(sqlite3.Connection):
         return super().cursor(*args)
 
     def _is_over(self) -> bool:
-        limit = deadline()
-        return limit is not None and time.monotonic() > min(limit, self._started + self.statement_timeout_s)
+        context = current.get()
+        if context is None or context.deadline is None:
+            return False
+        return time.monotonic() > min(context.deadline, self._started + self.statement_timeout_s)
 
 
 class DatabaseFile:
@@ -190,12 +204,6 @@ class DatabaseFile:
         if _identity(self._paths[0]) != self._served:
             self._check_at = 0.0
             self.check()
-
-    def lend(self, _: ConnectionPoolEntry, __: float) -> None:
-        """Do nothing: SQLite ends its statements itself, see `TimedConnection`."""
-
-    def take_back(self, _: ConnectionPoolEntry) -> None:
-        """Do nothing."""
 
     def _found(self) -> tuple[Identity | None, ...]:
         return tuple(map(_identity, self._paths))

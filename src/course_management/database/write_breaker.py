@@ -9,12 +9,30 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from .failures import WritesStopped
 from .watchdog import Call
 
 PAUSE_S = 1.0
+
+
+class Guard(Protocol):
+    """What a connection asks before it changes data: `info["guard"]` of one that a request uses.
+
+    On PostgreSQL it is the `Use` of the request, on SQLite the connection itself.
+    """
+
+    has_written: bool
+    """Whether the connection has changed data, and is committing."""
+    is_cut_off: bool
+    """Whether the watchdog has cut the connection off."""
+
+    def begin_to_write(self) -> None:
+        """Announce that the connection is about to change data.
+
+        Raises `WritesStopped` (PostgreSQL) and `FileReplaced` (SQLite).
+        """
 
 
 class WriteBreaker:
@@ -58,25 +76,6 @@ class Use(Call):
     has_written: bool = False
     is_probe: bool = False
 
-
-def begin_to_write(info: dict[Any, Any]) -> None:
-    """Announce that the connection with this `info` is about to change data.
-
-    Raises `WritesStopped` (PostgreSQL) and `FileReplaced` (SQLite).
-    """
-    if use := info.get("use"):
-        use.breaker.admit(use)
-    elif file := info.get("file"):
-        file.check_for_write()
-
-
-def has_written(info: dict[Any, Any]) -> None:
-    """Record that the connection has changed data, and is committing."""
-    if use := info.get("use"):
-        use.has_written = True
-
-
-def is_cut_off(info: dict[Any, Any]) -> bool:
-    """Return whether the watchdog has cut the connection with this `info` off."""
-    use = info.get("use")
-    return use is not None and use.is_cut_off
+    def begin_to_write(self) -> None:
+        """Announce that the connection is about to change data. Raises `WritesStopped`."""
+        self.breaker.admit(self)

@@ -27,6 +27,7 @@ log = structlog.get_logger("course_management.request")
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Set the limits, and the form of an id in a path."""
+    app.extensions["deadline_s"] = settings.database_deadline_ms / 1000
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["cors_origins"] = frozenset(settings.cors_origins)
     app.url_map.converters["id"] = IdConverter
@@ -39,7 +40,7 @@ def begin_request() -> None:
     context.current.set(
         context.RequestContext(
             request_id=choose_request_id(request.headers.get("X-Request-ID")),
-            deadline=time.monotonic() + current_app.extensions["database_deadline"],
+            deadline=time.monotonic() + current_app.extensions["deadline_s"],
         )
     )
 

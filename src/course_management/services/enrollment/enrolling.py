@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from flask import current_app
+from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ...context import RequestContext
@@ -57,15 +58,15 @@ def _apply(
     student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
 ) -> dict[int, str] | list[Decision]:
     """Run the statement. Return the status of each change, or the decisions if nothing changed. Raises the refusals."""
-    if _refused_lately().intersects(course_ids, waitlist):
+    engine = db.engine
+    refused = _refused_lately.get(engine)
+    if refused and refused.intersects(course_ids, waitlist):
         decisions = _look(student_id, course_ids, waitlist, context)
         if all(each.outcome in ALREADY.values() for each in decisions):
             return decisions
     clash = None
     try:
-        rows = autocommit(
-            ENROLL[db.engine.dialect.name], parameters(student_id, course_ids, context, waitlist=waitlist)
-        )
+        rows = autocommit(ENROLL[engine.dialect.name], parameters(student_id, course_ids, context, waitlist=waitlist))
         if rows:
             return {row.course_id: row.status for row in rows}
     except IntegrityError as error:
@@ -82,7 +83,7 @@ def _apply(
 def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext) -> list[Decision]:
     """Decide about each course. Raises the refusals, and `Raced` if it promoted the students who were ahead."""
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
-    _refused_lately().note(decisions, waitlist)
+    _refused_lately.setdefault(db.engine, RefusedLately()).note(decisions, waitlist)
     unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
     if unclaimed and not promote(unclaimed, context).pending:
@@ -118,12 +119,8 @@ class RefusedLately:
             self._seen.clear()
 
 
-def _refused_lately() -> RefusedLately:
-    extensions = current_app.extensions
-    if "refused_lately" not in extensions:
-        extensions["refused_lately"] = RefusedLately()
-    found: RefusedLately = extensions["refused_lately"]
-    return found
+_refused_lately: WeakKeyDictionary[Engine, RefusedLately] = WeakKeyDictionary()
+"""By database. Threads that note the first refusals at the same moment may lose one of the guesses, and no more."""
 
 
 def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcome:
