@@ -2,9 +2,8 @@
 
 A hook (`app.py`) authenticates each request before its view runs.
 
-authentication  establish the caller of a request
+authentication  establish the caller of a request; protected mode, while no authentication is configured
 policy          access rows: which caller may use a route
-protected_mode  which requests are served while no authentication is configured
 callers         services and persons
 keys            API keys of services
 key_use         when keys were last used
