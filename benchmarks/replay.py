@@ -35,7 +35,7 @@ Json: TypeAlias = dict[str, Any]
 Capacities: TypeAlias = Mapping[str, int | None]
 """The seats of each course, by its code; None means no limit."""
 Wishes: TypeAlias = Mapping[int, Sequence[str]]
-"""Student id to course codes: where the student shall hold a seat or a place in the queue, and nowhere else."""
+"""Student id to course codes: where the student shall hold a seat or a place in the waitlist, and nowhere else."""
 
 LOST = (ConnectionError, http.client.HTTPException)
 """The connection ended before the response did: it is unknown whether the request was applied."""
@@ -62,7 +62,7 @@ class Response(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the service says: the rows of each student's list, and each course with its queue: (position, student)."""
+    """What the service says: each student's list, and each course with its waitlist: (position, student)."""
 
     lists: dict[int, list[Json]]
     courses: dict[str, Json]
@@ -171,18 +171,18 @@ def enroll(service: Service, ids: Mapping[str, int], wishes: Wishes, *, waitlist
     }
 
 
-def choose_leavers(seen: Seen, seed: int) -> dict[int, list[str]]:
+def choose_to_unenroll(seen: Seen, seed: int) -> dict[int, list[str]]:
     """A random third of all seats, by the students who shall give them up."""
     seats = [(student, row["code"]) for student, rows in seen.lists.items() for row in rows if row["position"] is None]
-    leaving: dict[int, list[str]] = {}
+    given_up: dict[int, list[str]] = {}
     for student, code in random.Random(seed).sample(seats, len(seats) // 3):  # noqa: S311 - no secret, a choice
-        leaving.setdefault(student, []).append(code)
-    return leaving
+        given_up.setdefault(student, []).append(code)
+    return given_up
 
 
-def leave(service: Service, ids: Mapping[str, int], leaving: Wishes) -> int:
+def unenroll(service: Service, ids: Mapping[str, int], given_up: Wishes) -> int:
     """Give up seats, with one request a student; how many requests failed."""
-    bodies = {s: {"course_ids": [ids[code] for code in codes]} for s, codes in leaving.items()}
+    bodies = {s: {"course_ids": [ids[code] for code in codes]} for s, codes in given_up.items()}
     responses = service.each("Leaving", lambda s: service.call("DELETE", f"/students/{s}/unenroll", bodies[s]), bodies)
     return sum(response.status != OK for response in responses.values())
 
@@ -191,26 +191,26 @@ def leave(service: Service, ids: Mapping[str, int], leaving: Wishes) -> int:
 
 
 def look(service: Service, ids: Mapping[str, int], students: Collection[int]) -> Seen:
-    """Read back every student's list, and every course with its queue."""
+    """Read back every student's list, and every course with its waitlist."""
 
     def course_of(code: str) -> Json:
         path = f"/courses/{ids[code]}"
-        return service.ask("GET", path) | {"queue": queue_of(service, path)}
+        return service.ask("GET", path) | {"waitlist": waitlist_of(service, path)}
 
     lists = service.each("Reading lists", lambda s: service.ask("GET", f"/students/{s}/courses?status=any"), students)
     courses = service.each("Reading courses", course_of, ids)
     return Seen({student: found["courses"] for student, found in lists.items()}, courses)
 
 
-def queue_of(service: Service, course: str) -> list[tuple[int, int]]:
+def waitlist_of(service: Service, course: str) -> list[tuple[int, int]]:
     """Position and student of everybody who waits, from all pages of the roster."""
-    queue: list[tuple[int, int]] = []
+    waitlist: list[tuple[int, int]] = []
     query = {"status": "waitlisted", "limit": "200"}
     while True:
         page = service.ask("GET", f"{course}/students?{urlencode(query)}")
-        queue += [(each["position"], each["student_id"]) for each in page["items"]]
+        waitlist += [(each["position"], each["student_id"]) for each in page["items"]]
         if page["next"] is None:
-            return queue
+            return waitlist
         query["after"] = page["next"]
 
 
@@ -218,26 +218,26 @@ def check(capacities: Capacities, wishes: Wishes, seen: Seen, before: Seen) -> d
     """The codes of courses and the ids of students that are not as they must be, by the kind of fault.
 
     A student holds each course wished for, once. A course has as many seats taken as it can, by its own count and by
-    its students' lists; the others wait without a gap, and are the end of the queue that there was `before`.
+    its students' lists; the others wait without a gap, and are the end of the waitlist that there was `before`.
     """
     demand = Counter(chain.from_iterable(wishes.values()))
-    listed: dict[str, list[tuple[int, int]]] = defaultdict(list)  # (position, student), as in a queue; a seat is at 0
+    listed: dict[str, list[tuple[int, int]]] = defaultdict(list)  # (position, student); 0 is a seat
     for student, rows in seen.lists.items():
         for row in rows:
             listed[row["code"]].append((row["position"] or 0, student))
-    counts, queues = [], []
+    counts, waitlists = [], []
     for code, capacity in capacities.items():
-        course, queue = seen.courses[code], sorted(place for place in listed[code] if place[0])
+        course, waitlist = seen.courses[code], sorted(place for place in listed[code] if place[0])
         seats = demand[code] if capacity is None else min(demand[code], capacity)
         places = demand[code] - seats
-        if not course["seats_taken"] == len(listed[code]) - len(queue) == seats:
+        if not course["seats_taken"] == len(listed[code]) - len(waitlist) == seats:
             counts.append(code)
-        earlier = [student for _, student in before.courses[code]["queue"]]
+        earlier = [student for _, student in before.courses[code]["waitlist"]]
         due = list(enumerate(earlier[len(earlier) - places :], start=1))
-        if not (course["waiting"] == len(due) == places and course["queue"] == queue == due):
-            queues.append(code)
+        if not (course["waiting"] == len(due) == places and course["waitlist"] == waitlist == due):
+            waitlists.append(code)
     lists = [s for s, wish in wishes.items() if sorted(row["code"] for row in seen.lists[s]) != sorted(wish)]
-    return {"wrong_counts": counts, "wrong_lists": lists, "wrong_queues": queues}
+    return {"wrong_counts": counts, "wrong_lists": lists, "wrong_waitlists": waitlists}
 
 
 # --- the command ------------------------------------------------------------------------------------------
@@ -258,13 +258,13 @@ def replay(service: Service, students: list[list[int]], fraction: float | None, 
     seen = look(service, ids, wishes)
     wrong = check(limits, wishes, seen, seen)
     if seed is not None:
-        leaving = choose_leavers(seen, seed)
-        figures["failures"] += leave(service, ids, leaving)
-        wishes = {student: sorted(set(wish) - set(leaving.get(student, ()))) for student, wish in wishes.items()}
+        given_up = choose_to_unenroll(seen, seed)
+        figures["failures"] += unenroll(service, ids, given_up)
+        wishes = {student: sorted(set(wish) - set(given_up.get(student, ()))) for student, wish in wishes.items()}
         after = look(service, ids, wishes)
         wrong = {kind: wrong[kind] + more for kind, more in check(limits, wishes, after, seen).items()}
         waited, waiting = (sum(course["waiting"] for course in each.courses.values()) for each in (seen, after))
-        figures |= {"seed": seed, "seats_given_up": sum(map(len, leaving.values())), "seats_retaken": waited - waiting}
+        figures |= {"seed": seed, "seats_given_up": sum(map(len, given_up.values())), "seats_retaken": waited - waiting}
     return figures | {kind: len(found) for kind, found in wrong.items()}, wrong
 
 

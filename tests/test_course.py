@@ -17,13 +17,13 @@ def roster(client: FlaskClient, course_id: int, status: str = "enrolled") -> lis
 
 
 def test_a_course_is_created(client: FlaskClient) -> None:
-    asked = {"code": "CS101", "title": "Programming", "capacity": 30, "waitlist_capacity": 5}
+    body = {"code": "CS101", "title": "Programming", "capacity": 30, "waitlist_capacity": 5}
 
-    response = client.post("/courses", json=asked)
+    response = client.post("/courses", json=body)
 
     assert response.status_code == 201
     created = response.get_json()
-    assert {key: value for key, value in created.items() if key not in ("id", "created_at", "updated_at")} == asked | {
+    assert {key: value for key, value in created.items() if key not in ("id", "created_at", "updated_at")} == body | {
         "external_id": None,
         "seats_taken": 0,
         "seats_available": 30,
@@ -268,15 +268,15 @@ def test_the_roster_is_by_student_id_and_the_waitlist_by_position(
         enroll(each, wanted, waitlist=True)
 
     seats = client.get(f"/courses/{wanted}/students").get_json()["items"]
-    queue = client.get(f"/courses/{wanted}/students?status=waitlisted").get_json()["items"]
+    waitlist = client.get(f"/courses/{wanted}/students?status=waitlisted").get_json()["items"]
 
-    assert [(each["student_id"], each["name"], each["status"], each["position"]) for each in seats + queue] == [
+    assert [(each["student_id"], each["name"], each["status"], each["position"]) for each in seats + waitlist] == [
         (b, "Ben", "enrolled", None),
         (d, "Dua", "enrolled", None),
         (c, "Cem", "waitlisted", 1),
         (a, "Ada", "waitlisted", 2),
     ]
-    assert all(each["status_since"].endswith("Z") for each in seats + queue)
+    assert all(each["status_since"].endswith("Z") for each in seats + waitlist)
     assert roster(client, wanted) == [b, d]
 
 

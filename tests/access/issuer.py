@@ -21,7 +21,7 @@ AUDIENCE = "course-management"
 
 
 class LocalIssuer:
-    """Signs with `key_id`; `keys` are what it publishes, `fetched` how often clients fetched them."""
+    """Signs with `key_id`; `keys` are what it publishes, `fetches` how often clients fetched them."""
 
     def __init__(self, port: int) -> None:
         self.address = ("127.0.0.1", port)
@@ -29,7 +29,7 @@ class LocalIssuer:
         self.jwks_url = f"{self.name}/jwks.json"
         self.private: dict[str, Any] = {}
         self.keys: list[dict[str, Any]] = []
-        self.asked = 0
+        self.fetches = 0
         self.responding = threading.Event()
         """While this is not set, who fetches the keys waits."""
         self.responding.set()
@@ -88,7 +88,7 @@ def running() -> Iterator[LocalIssuer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            issuer.asked += 1
+            issuer.fetches += 1
             issuer.responding.wait()
             body = json.dumps({"keys": issuer.keys}).encode()
             self.send_response(500 if issuer.fails else 302 if issuer.moved_to else 200)

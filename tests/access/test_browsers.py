@@ -57,8 +57,8 @@ def test_no_cookie_is_ever_set(client: FlaskClient) -> None:
 
 
 def test_other_sites_may_not_ask(client: FlaskClient) -> None:
-    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
-    for response in (client.get("/courses", headers=asked), client.options("/courses", headers=asked)):
+    headers = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+    for response in (client.get("/courses", headers=headers), client.options("/courses", headers=headers)):
         assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
 
 

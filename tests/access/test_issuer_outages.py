@@ -145,7 +145,7 @@ def test_a_slow_name_lookup_delays_no_request_and_its_result_is_used(
     assert running
     assert running.done.wait(PATIENCE_S)
     assert service.find("first")
-    assert issuer.asked == 1
+    assert issuer.fetches == 1
 
 
 class TestInTheService:
@@ -210,11 +210,11 @@ class TestInTheService:
 
     def test_the_keys_are_fetched_before_the_first_token(self, secured: Any, issuer: LocalIssuer) -> None:
         _, watched, _ = secured(issuer.jwks_url)
-        assert issuer.asked == 0  # a command must not fetch anything
+        assert issuer.fetches == 0  # a command must not fetch anything
 
         watched.start()
 
-        until(lambda: issuer.asked == 1, "a fetch")
+        until(lambda: issuer.fetches == 1, "a fetch")
 
     def test_without_an_issuer_nothing_is_fetched(self, make_app: Callable[..., Flask]) -> None:
         make_app().extensions["authentication"].start()

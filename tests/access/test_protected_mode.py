@@ -250,11 +250,11 @@ def test_while_it_is_unknown_whether_there_are_keys_nothing_is_served(
 
 
 def test_liveness_asks_the_database_once_at_most(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = 0
+    queries = 0
 
     def exist() -> bool:
-        nonlocal asked
-        asked += 1
+        nonlocal queries
+        queries += 1
         raise DatabaseUnavailable
 
     monkeypatch.setattr(authentication, "FRESH_S", 0)
@@ -263,7 +263,7 @@ def test_liveness_asks_the_database_once_at_most(client: FlaskClient, monkeypatc
 
     assert [client.get("/healthz", environ_base=elsewhere).status_code for _ in range(3)] == [200, 200, 200]
 
-    assert asked == 1
+    assert queries == 1
 
 
 def test_health_needs_no_database_to_know_where_it_is() -> None:

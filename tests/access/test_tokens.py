@@ -225,7 +225,7 @@ def test_a_thousand_unknown_key_ids_cause_one_fetch(issuer: LocalIssuer, clock: 
         with pytest.raises(InvalidToken):
             service.subject_of(unsigned({"alg": "RS256", "typ": "JWT", "kid": f"key-{number}"}, {}))
 
-    assert issuer.asked == 2
+    assert issuer.fetches == 2
 
 
 def test_fifty_simultaneous_first_tokens_cause_one_fetch(issuer: LocalIssuer) -> None:
@@ -242,7 +242,7 @@ def test_fifty_simultaneous_first_tokens_cause_one_fetch(issuer: LocalIssuer) ->
     for each in threads:
         each.join()
 
-    assert (found, issuer.asked) == (["ada"] * 50, 1)
+    assert (found, issuer.fetches) == (["ada"] * 50, 1)
 
 
 def test_known_keys_remain_in_use_during_an_outage(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
@@ -263,7 +263,7 @@ def test_stale_keys_are_refreshed_in_the_background(issuer: LocalIssuer, clock: 
     service.subject_of(issuer.token())
 
     deadline = time.monotonic() + 10
-    while issuer.asked < 2:
+    while issuer.fetches < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -324,13 +324,13 @@ def test_every_exception_of_a_fetch_is_an_outage(error: Exception) -> None:
 def test_a_subject_without_an_account_is_looked_up_once(
     make_app: Callable[..., Flask], issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr("course_management.access.people.find", lambda _, subject: asked.append(subject))
+    subjects: list[str] = []
+    monkeypatch.setattr("course_management.access.people.find", lambda _, subject: subjects.append(subject))
     client, header = make_app(**issuer.settings).test_client(), bearer(issuer.token("who?"))
     responses = [client.get("/students", headers=header) for _ in range(5)]
     assert {(response.status_code, response.get_json()["code"]) for response in responses} == {(403, "forbidden")}
     assert "not linked" in responses[-1].get_json()["detail"]
-    assert asked == ["who?"]
+    assert subjects == ["who?"]
 
 
 def test_a_document_over_the_size_limit_is_an_outage(issuer: LocalIssuer) -> None:
@@ -356,7 +356,7 @@ def test_a_redirect_is_not_followed(issuer: LocalIssuer) -> None:
     issuer.moved_to = "/elsewhere"
     with pytest.raises(IssuerUnavailable):
         of(issuer).subject_of(issuer.token())
-    assert issuer.asked == 1
+    assert issuer.fetches == 1
 
 
 def test_a_token_without_a_key_id_uses_the_only_key(issuer: LocalIssuer, clock: Callable[[float], None]) -> None:
@@ -389,11 +389,11 @@ def test_a_third_party_provider_works(make_app: Callable[..., Flask]) -> None:
 def log_in(provider: dict[str, str], subject: str) -> str:
     """Go through the code flow; the ID token, which is the one that this provider signs."""
     back = "https://courses.example.edu/back"
-    asked = {"client_id": AUDIENCE, "redirect_uri": back, "response_type": "code", "scope": "openid"}
+    query = {"client_id": AUDIENCE, "redirect_uri": back, "response_type": "code", "scope": "openid"}
     there = urlsplit(provider["authorization_endpoint"])
     connection = HTTPConnection(there.netloc)
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    connection.request("POST", f"{there.path}?{urlencode(asked)}", urlencode({"sub": subject}), form)
+    connection.request("POST", f"{there.path}?{urlencode(query)}", urlencode({"sub": subject}), form)
     response = connection.getresponse()
     response.read()
     (code,) = parse_qs(urlsplit(response.headers["Location"]).query)["code"]

@@ -63,13 +63,13 @@ def test_a_full_course_of_the_student_is_kept(student: Make, course: Make, enrol
 
 
 def test_a_place_on_the_waitlist_is_kept_too(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
-    ada, queue, new = student(), course(capacity=0, waitlist_capacity=1), course()
-    enroll(ada, queue, waitlist=True)
+    ada, waitlisted, new = student(), course(capacity=0, waitlist_capacity=1), course()
+    enroll(ada, waitlisted, waitlist=True)
 
-    response = replace(ada, queue, new)
+    response = replace(ada, waitlisted, new)
 
-    assert (response.get_json()["kept"], response.get_json()["enrolled"]) == ([queue], [new])
-    assert held(ada) == {queue: "waitlisted", new: "enrolled"}
+    assert (response.get_json()["kept"], response.get_json()["enrolled"]) == ([waitlisted], [new])
+    assert held(ada) == {waitlisted: "waitlisted", new: "enrolled"}
 
 
 def test_with_waitlist_a_replacement_joins_the_waitlist_of_a_full_course(

@@ -151,10 +151,10 @@ def test_when_many_try_at_the_same_time_exactly_one_gets_the_lease(
                 " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder"
             )
         )
-        asked = [pool.submit(take) for _ in range(TOGETHER)]
+        attempts = [pool.submit(take) for _ in range(TOGETHER)]
         wait_until_blocked(engine, TOGETHER)
         rival.rollback()
-        winners = sum(each.result() for each in asked)
+        winners = sum(each.result() for each in attempts)
 
     assert winners == (1 if guarded else TOGETHER)
 

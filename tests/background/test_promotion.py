@@ -33,7 +33,7 @@ Make = Callable[..., int]
 
 
 @pytest.fixture
-def queue(course: Make, sql: Any) -> Callable[[int], tuple[int, list[int]]]:
+def full_course(course: Make, sql: Any) -> Callable[[int], tuple[int, list[int]]]:
     """Makes a course without a seat, and a waitlist of so many students: its id, and theirs in order, newest first."""
     made = 0
 
@@ -101,13 +101,13 @@ def background(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 @pytest.mark.parametrize("capacity", [None, 250, 300])
 def test_promotions_that_a_request_does_not_finish_are_done_in_the_background(
     client: FlaskClient,
-    queue: Any,
+    full_course: Any,
     promoted: Any,
     counters: Any,
     monkeypatch: pytest.MonkeyPatch,
     capacity: int | None,
 ) -> None:
-    full, waiting = queue(300)
+    full, waiting = full_course(300)
     monkeypatch.setattr(service, "TIME_LIMIT_S", 0)
     monkeypatch.setattr(service, "BATCH", 20)
 
@@ -123,17 +123,19 @@ def test_promotions_that_a_request_does_not_finish_are_done_in_the_background(
 
 
 @pytest.mark.usefixtures("background")
-def test_seats_freed_by_hand_are_given_to_waiting_students(queue: Any, sql: Any, counters: Any) -> None:
-    full, _ = queue(3)
+def test_seats_freed_by_hand_are_given_to_waiting_students(full_course: Any, sql: Any, counters: Any) -> None:
+    full, _ = full_course(3)
 
     sql("UPDATE courses SET capacity = 2 WHERE id = :course", course=full)
 
     until(lambda: counters(full) == (2, 1), "the promotion")
 
 
-def test_promotion_alternates_between_courses(queue: Any, sql: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_promotion_alternates_between_courses(
+    full_course: Any, sql: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "BATCH", 2)
-    ids = [queue(6)[0] for _ in range(3)]
+    ids = [full_course(6)[0] for _ in range(3)]
     sql("UPDATE courses SET capacity = NULL")
 
     run(PromotionJob())
@@ -143,9 +145,9 @@ def test_promotion_alternates_between_courses(queue: Any, sql: Any, run: Any, mo
 
 
 def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
-    queue: Any, sql: Any, run: Any, counters: Any, monkeypatch: pytest.MonkeyPatch
+    full_course: Any, sql: Any, run: Any, counters: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stuck, other = queue(3)[0], queue(3)[0]
+    stuck, other = full_course(3)[0], full_course(3)[0]
     sql("UPDATE courses SET capacity = NULL")
     tries = 0
     batch = service._promote_batch  # noqa: SLF001
@@ -192,8 +194,8 @@ def test_a_course_with_a_wrong_counter_is_postponed(course: Make, sql: Any, run:
     assert len(statements) == 1, statements
 
 
-def test_without_work_promotion_is_one_read(queue: Any, run: Any, statements: list[str]) -> None:
-    queue(3)
+def test_without_work_promotion_is_one_read(full_course: Any, run: Any, statements: list[str]) -> None:
+    full_course(3)
     statements.clear()
 
     assert run(PromotionJob()) == []
@@ -203,11 +205,11 @@ def test_without_work_promotion_is_one_read(queue: Any, run: Any, statements: li
 
 
 def test_several_leaders_at_the_same_time_promote_each_student_once(
-    app: Flask, queue: Any, sql: Any, promoted: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, full_course: Any, sql: Any, promoted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a leader that was frozen comes back beside its successor, and requests promote as well."""
     monkeypatch.setattr(service, "BATCH", 3)
-    full, waiting = queue(60)
+    full, waiting = full_course(60)
     sql("UPDATE courses SET capacity = 50")
 
     def lead(_: int) -> int:
@@ -232,7 +234,7 @@ def test_several_leaders_at_the_same_time_promote_each_student_once(
 def test_concurrent_promotions_choose_different_students_because_of_the_lock(
     make_app: Callable[..., Flask],
     backend: str,
-    queue: Any,
+    full_course: Any,
     sql: Any,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -247,7 +249,7 @@ def test_concurrent_promotions_choose_different_students_because_of_the_lock(
         )
         monkeypatch.setattr(service, "_FREE", unlocked)
     monkeypatch.setattr(service, "BATCH", 2)
-    full, waiting = queue(6)
+    full, waiting = full_course(6)
     sql("UPDATE courses SET capacity = 4")
     app = make_app(threads=4, **PATIENT)
     with app.app_context():

@@ -31,10 +31,10 @@ class Told:
     """A lease that is held or not, as the test says."""
 
     def __init__(self, *, held: bool = True) -> None:
-        self.held, self.asked, self.released = held, 0, False
+        self.held, self.tries, self.released = held, 0, False
 
     def acquire(self) -> bool:
-        self.asked += 1
+        self.tries += 1
         return self.held
 
     def release(self) -> None:
@@ -116,15 +116,15 @@ def test_a_worker_does_jobs_only_while_it_holds_the_lease(
     done: list[str] = []
     lease = Told(held=False)
     start(Job("a", endless(done, "a"), 0.0), lease=lease)
-    until(lambda: lease.asked > 3, "a few tries")
+    until(lambda: lease.tries > 3, "a few tries")
     assert done == []
 
     lease.held = True
     until(lambda: len(done) > 3, "work")
     lease.held = False
     until(lambda: "background.leader_lost" in named(events), "its end")
-    before, asked = len(done), lease.asked
-    until(lambda: lease.asked > asked + 3, "a few tries")
+    before, tries = len(done), lease.tries
+    until(lambda: lease.tries > tries + 3, "a few tries")
 
     assert len(done) == before
     assert named(events) == ["background.leader", "background.leader_lost"]
@@ -148,7 +148,7 @@ def test_a_leader_that_was_frozen_renews_its_lease_before_its_next_step(
 
     start(Job("a", steps, 0.0), lease=lease)
 
-    until(lambda: lease.asked > 3, "a few tries")
+    until(lambda: lease.tries > 3, "a few tries")
     assert order == ["step"] * 5
 
 
@@ -232,12 +232,12 @@ def test_a_lease_that_cannot_be_renewed_is_an_outage(start: Any, events: Events)
 
 
 def test_stopping_waits_for_the_current_step_only_and_releases_the_lease(start: Any, events: Events) -> None:
-    entered, leave, done = threading.Event(), threading.Event(), list[str]()
+    entered, go_on, done = threading.Event(), threading.Event(), list[str]()
 
     def steps() -> Iterator[None]:
         while True:
             entered.set()
-            leave.wait(PATIENCE_S)
+            go_on.wait(PATIENCE_S)
             done.append("")
             yield
 
@@ -247,7 +247,7 @@ def test_stopping_waits_for_the_current_step_only_and_releases_the_lease(start: 
 
     worker.stop()
     assert not worker.join(0.05)
-    leave.set()
+    go_on.set()
 
     assert worker.join(PATIENCE_S)
     assert len(done) == 1

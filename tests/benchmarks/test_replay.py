@@ -92,24 +92,24 @@ def test_a_third_of_the_seats_is_given_up_and_no_place_on_a_waitlist() -> None:
     seated: dict[int, dict[str, int | None]] = {student: {"A": None} for student in range(6)}
     waiting: dict[int, dict[str, int | None]] = {6 + place: {"A": place} for place in range(1, 31)}
 
-    leaving = replay.choose_leavers(seen(seated | waiting), seed=1)
+    given_up = replay.choose_to_unenroll(seen(seated | waiting), seed=1)
 
-    assert list(leaving.values()) == [["A"]] * 2
-    assert leaving.keys() <= seated.keys()
+    assert list(given_up.values()) == [["A"]] * 2
+    assert given_up.keys() <= seated.keys()
 
 
 def test_a_seed_repeats_its_choice() -> None:
     held = seen({student: {"A": None} for student in range(30)})
 
-    assert replay.choose_leavers(held, seed=1) == replay.choose_leavers(held, seed=1)
-    assert replay.choose_leavers(held, seed=1) != replay.choose_leavers(held, seed=2)
+    assert replay.choose_to_unenroll(held, seed=1) == replay.choose_to_unenroll(held, seed=1)
+    assert replay.choose_to_unenroll(held, seed=1) != replay.choose_to_unenroll(held, seed=2)
 
 
 # --- the checks -------------------------------------------------------------------------------------------
 
 CAPACITIES = {"A": 1, "B": None}
 WISHES = {1: ["A", "B"], 2: ["A"], 3: ["A"]}
-RIGHT: dict[str, list[Any]] = {"wrong_counts": [], "wrong_lists": [], "wrong_queues": []}
+RIGHT: dict[str, list[Any]] = {"wrong_counts": [], "wrong_lists": [], "wrong_waitlists": []}
 
 
 def seen(lists: dict[int, dict[str, int | None]]) -> Any:
@@ -117,8 +117,8 @@ def seen(lists: dict[int, dict[str, int | None]]) -> Any:
     courses: dict[str, dict[str, Any]] = {}
     for code in sorted({code for held in lists.values() for code in held}):
         positions = {student: held[code] for student, held in lists.items() if code in held}
-        queue = sorted((position, student) for student, position in positions.items() if position)
-        courses[code] = {"seats_taken": len(positions) - len(queue), "waiting": len(queue), "queue": queue}
+        waitlist = sorted((position, student) for student, position in positions.items() if position)
+        courses[code] = {"seats_taken": len(positions) - len(waitlist), "waiting": len(waitlist), "waitlist": waitlist}
     rows = {
         student: [{"code": code, "position": position} for code, position in held.items()]
         for student, held in lists.items()
@@ -175,26 +175,26 @@ def test_a_wrong_list_is_found(found: Any, held: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "queue", [[], [(1, 2)], [(1, 2), (3, 3)], [(1, 2), (1, 3)], [(2, 3), (1, 2)], [(1, 3), (2, 2)]],
-    ids=["nobody", "one missing", "a gap", "one place twice", "out of order", "other than the lists say"],
+    "waitlist", [[], [(1, 2)], [(1, 2), (3, 3)], [(1, 2), (1, 3)], [(2, 3), (1, 2)], [(1, 3), (2, 2)]],
+    ids=["empty", "one missing", "a gap", "one place twice", "out of order", "other than the lists say"],
 )  # fmt: skip
-def test_a_wrong_waitlist_is_found(found: Any, queue: list[tuple[int, int]]) -> None:
-    found.courses["A"]["queue"] = queue
+def test_a_wrong_waitlist_is_found(found: Any, waitlist: list[tuple[int, int]]) -> None:
+    found.courses["A"]["waitlist"] = waitlist
 
-    assert check(found) == RIGHT | {"wrong_queues": ["A"]}
+    assert check(found) == RIGHT | {"wrong_waitlists": ["A"]}
 
 
 def test_a_wrong_number_of_waiting_is_found(found: Any) -> None:
     found.courses["A"]["waiting"] = 1
 
-    assert check(found) == RIGHT | {"wrong_queues": ["A"]}
+    assert check(found) == RIGHT | {"wrong_waitlists": ["A"]}
 
 
 def test_a_student_lost_from_waitlist_and_roster_is_found() -> None:
     lost = seen({1: {"A": None, "B": None}, 2: {"A": 1}, 3: {}})
     lost.courses["A"]["waiting"] = 2
 
-    assert check(lost) == RIGHT | {"wrong_lists": [3], "wrong_queues": ["A"]}
+    assert check(lost) == RIGHT | {"wrong_lists": [3], "wrong_waitlists": ["A"]}
 
 
 @pytest.mark.parametrize(("promoted", "waits", "wrong"), [(2, 3, []), (3, 2, ["A"])])
@@ -203,7 +203,7 @@ def test_a_seat_that_goes_to_anybody_but_the_first_is_found(
 ) -> None:
     after = seen({1: {"B": None}, promoted: {"A": None}, waits: {"A": 1}})
 
-    assert check(after, before=found, wishes=WISHES | {1: ["B"]}) == RIGHT | {"wrong_queues": wrong}
+    assert check(after, before=found, wishes=WISHES | {1: ["B"]}) == RIGHT | {"wrong_waitlists": wrong}
 
 
 # --- the connection ---------------------------------------------------------------------------------------
@@ -234,8 +234,8 @@ def service(url: str) -> Any:
 
 
 def test_a_lost_connection_is_opened_again_once(closing_once: str) -> None:
-    with service(closing_once) as asked:
-        response = asked.each("", lambda path: asked.call("POST", path, {}), ["/"])["/"]
+    with service(closing_once) as found:
+        response = found.each("", lambda path: found.call("POST", path, {}), ["/"])["/"]
 
     assert (response.status, response.repeated) == (200, True)
     assert response.has_enrolled()

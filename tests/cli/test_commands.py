@@ -47,9 +47,9 @@ def execute(database: URL, statement: str) -> None:
 
 @pytest.mark.usefixtures("run")
 def test_statements_of_commands_may_take_longer_than_those_of_requests(backend: str) -> None:
-    asked = {"postgresql": ["SHOW statement_timeout", "SHOW lock_timeout"], "sqlite": ["PRAGMA busy_timeout"]}
+    questions = {"postgresql": ["SHOW statement_timeout", "SHOW lock_timeout"], "sqlite": ["PRAGMA busy_timeout"]}
     with service(), db.engine.connect() as connection:
-        limits = [connection.scalar(text(question)) for question in asked[backend]]
+        limits = [connection.scalar(text(question)) for question in questions[backend]]
     assert limits == {"postgresql": ["10min", "10s"], "sqlite": [10_000]}[backend]
 
 

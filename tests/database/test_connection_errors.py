@@ -75,9 +75,9 @@ def test_a_password_in_the_reason_is_not_shown(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_port_without_a_listener_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
         found = said(monkeypatch, "status", f"postgresql://school:{IN_URL}@127.0.0.1:{port}/school")
     assert f"port {port} failed: Connection refused" in found
 

@@ -87,8 +87,8 @@ def test_a_queue_number_taken_by_hand_does_not_stop_the_waitlist(
 
     enroll(later, full, waitlist=True)
 
-    queue = client.get(f"/courses/{full}/students?status=waitlisted").get_json()["items"]
-    assert [(entry["student_id"], entry["position"]) for entry in queue] == [(by_hand, 1), (later, 2)]
+    waitlist = client.get(f"/courses/{full}/students?status=waitlisted").get_json()["items"]
+    assert [(entry["student_id"], entry["position"]) for entry in waitlist] == [(by_hand, 1), (later, 2)]
 
 
 def test_a_plain_insert_cannot_oversell_a_course(student: Make, course: Make, refused: Any) -> None:

@@ -67,9 +67,9 @@ def elsewhere(url: URL, *statements: str) -> Iterator[None]:
 
 
 def test_the_service_starts_without_a_database_server_and_responds_503() -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # bound, so that no other process takes the port, and not listening
-        client = an_app(f"postgresql://nobody@127.0.0.1:{nobody.getsockname()[1]}/nowhere").test_client()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, so that no other process takes the port, and not listening
+        client = an_app(f"postgresql://nobody@127.0.0.1:{unused.getsockname()[1]}/nowhere").test_client()
         assert not is_up(client)
         assert is_503(client.get("/students"))
         assert is_503(client.post("/students", json={"name": "Ada", "email": "ada@example.edu"}))

@@ -135,8 +135,8 @@ def test_a_change_whose_ledger_line_gets_no_id_is_503_and_not_applied(
         sql(INSERTS["enrollment_events"].format(number, number))
     before = held(ada)
 
-    asked = [left if method == "DELETE" else wanted]
-    response = client.open(f"/students/{ada}/{path}", method=method, json={"course_ids": asked})
+    course_ids = [left if method == "DELETE" else wanted]
+    response = client.open(f"/students/{ada}/{path}", method=method, json={"course_ids": course_ids})
 
     assert is_503_for_the_operator(response, "enrollment_events")
     assert held(ada) == before

@@ -30,7 +30,7 @@ class Listing:
         return keys[::-1] if self.newest_first else keys
 
 
-LISTS = ["students", "courses", "roster", "queue", "history of a student", "history of a course"]
+LISTS = ["students", "courses", "roster", "waitlist", "history of a student", "history of a course"]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def listing(request: pytest.FixtureRequest, student: Make, course: Make, enroll:
 
         return Listing(f"/students/{ada}/history", "course_id", add_course, newest_first=True)
 
-    wanted = course(capacity=0 if name == "queue" else None, waitlist_capacity=None)
+    wanted = course(capacity=0 if name == "waitlist" else None, waitlist_capacity=None)
 
     def add_student() -> int:
         added = student()
@@ -57,7 +57,7 @@ def listing(request: pytest.FixtureRequest, student: Make, course: Make, enroll:
 
     if name == "history of a course":
         return Listing(f"/courses/{wanted}/history", "student_id", add_student, newest_first=True)
-    status = "waitlisted" if name == "queue" else "enrolled"
+    status = "waitlisted" if name == "waitlist" else "enrolled"
     return Listing(f"/courses/{wanted}/students?status={status}", "student_id", add_student)
 
 
@@ -143,7 +143,7 @@ def test_a_row_that_comes_meanwhile_repeats_none_and_hides_none(client: FlaskCli
     assert found == (listing.in_order(keys) if listing.newest_first else [*keys, late])
 
 
-@pytest.mark.parametrize("listing", ["roster", "queue"], indirect=True)
+@pytest.mark.parametrize("listing", ["roster", "waitlist"], indirect=True)
 def test_students_who_unenroll_meanwhile_hide_no_other_student(client: FlaskClient, listing: Listing) -> None:
     keys = [listing.add() for _ in range(5)]
     (course_id,) = re.findall(r"\d+", listing.path)
@@ -159,7 +159,7 @@ def test_students_who_unenroll_meanwhile_hide_no_other_student(client: FlaskClie
         assert [row["position"] for row in rest] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("listing", ["queue"], indirect=True)
+@pytest.mark.parametrize("listing", ["waitlist"], indirect=True)
 def test_positions_go_on_from_page_to_page(client: FlaskClient, listing: Listing) -> None:
     listing.add(), listing.add()
 

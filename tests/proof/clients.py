@@ -128,7 +128,7 @@ class Client:
         waitlist = self.chance.random() < 0.7
         kinds: dict[Callable[[], None], int] = {
             lambda: self.enroll(student, some, waitlist=waitlist): 45,
-            lambda: self.leave(student, some): 20,
+            lambda: self.unenroll(student, some): 20,
             lambda: self.replace(student, some, waitlist=waitlist): 15,
             lambda: self.replace(student, some, waitlist=waitlist, dry_run=True): 3,
             lambda: self.read(student): 12,
@@ -148,7 +148,7 @@ class Client:
         else:
             self._refused(request, response)
 
-    def leave(self, student: int, courses: Sequence[int]) -> None:
+    def unenroll(self, student: int, courses: Sequence[int]) -> None:
         """DELETE unenroll."""
         request, response = self._ask("DELETE", f"/students/{student}/unenroll", {"course_ids": courses})
         self._expect(response.status == 200, request, response)

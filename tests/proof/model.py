@@ -32,19 +32,19 @@ class Course:
     def __init__(self, capacity: int | None, places: int | None) -> None:
         self.capacity, self.places = capacity, places
         self.seated: set[int] = set()
-        self.queue: list[int] = []
+        self.waitlist: list[int] = []
 
     def status(self, student: int) -> str | None:
         """How a student stands to this course."""
-        return "enrolled" if student in self.seated else "waitlisted" if student in self.queue else None
+        return "enrolled" if student in self.seated else "waitlisted" if student in self.waitlist else None
 
     def has_seat(self) -> bool:
         """Whether the next student gets a seat: while a student waits, no seat is free."""
-        return not self.queue and (self.capacity is None or len(self.seated) < self.capacity)
+        return not self.waitlist and (self.capacity is None or len(self.seated) < self.capacity)
 
     def has_place(self) -> bool:
         """Whether the waitlist has a free place."""
-        return self.places is None or len(self.queue) < self.places
+        return self.places is None or len(self.waitlist) < self.places
 
     def reasons(self, waitlist: bool) -> list[str]:
         """Why a new student is refused; empty if not."""
@@ -57,21 +57,21 @@ class Course:
         if self.has_seat():
             self.seated.add(student)
             return "enrolled"
-        self.queue.append(student)
+        self.waitlist.append(student)
         return "waitlisted"
 
-    def leave(self, student: int) -> str:
+    def unenroll(self, student: int) -> str:
         """Give up a seat, to the head of the waitlist, or a place."""
         outcome = {"enrolled": "unenrolled", "waitlisted": "left_waitlist", None: "not_enrolled"}[self.status(student)]
         self.seated.discard(student)
-        if student in self.queue:
-            self.queue.remove(student)
+        if student in self.waitlist:
+            self.waitlist.remove(student)
         return outcome
 
     def promote(self) -> None:
         """Seats to those who wait, in order."""
-        while self.queue and (self.capacity is None or len(self.seated) < self.capacity):
-            self.seated.add(self.queue.pop(0))
+        while self.waitlist and (self.capacity is None or len(self.seated) < self.capacity):
+            self.seated.add(self.waitlist.pop(0))
 
 
 def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
@@ -129,7 +129,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
                 course = self.model[number]
                 before = course.status(student)
                 outcome = f"already_{before}" if before else course.join(student)
-                place = {"position": course.queue.index(student) + 1} if student in course.queue else {}
+                place = {"position": course.waitlist.index(student) + 1} if student in course.waitlist else {}
                 expected.append({"course_id": self.courses[number], "outcome": outcome, **place})
             body = {"course_ids": [self.courses[number] for number in wanted], "waitlist": waitlist}
 
@@ -142,8 +142,8 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             assert status == (200 if all(each["outcome"].startswith("already") for each in expected) else 201)
 
         @rule(student=people, left=some)
-        def leave(self, student: int, left: list[int]) -> None:
-            outcomes = [self.model[number].leave(student) for number in left]
+        def unenroll(self, student: int, left: list[int]) -> None:
+            outcomes = [self.model[number].unenroll(student) for number in left]
 
             status, response = self._ask(
                 "DELETE",
@@ -169,7 +169,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             if not (refusal or dry_run):
                 for number, course in enumerate(self.model):
                     if number in before and number not in wanted:
-                        course.leave(student)
+                        course.unenroll(student)
                     elif number in wanted and number not in before:
                         course.join(student)
                     course.promote()
@@ -191,7 +191,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             course = self.model[number]
             too_low = {
                 "capacity_below_enrollment": capacity is not None and len(course.seated) > capacity,
-                "waitlist_capacity_below_waiting": places is not None and len(course.queue) > places,
+                "waitlist_capacity_below_waiting": places is not None and len(course.waitlist) > places,
             }
 
             status, response = self._ask(
@@ -207,7 +207,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             assert (status, response["seats_taken"], response["waiting"]) == (
                 200,
                 len(course.seated),
-                len(course.queue),
+                len(course.waitlist),
             )
 
         @rule(student=people, number=st.integers(0, COURSES - 1))
@@ -216,12 +216,12 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             held = {self.courses[n]: each.status(student) for n, each in enumerate(self.model) if each.status(student)}
 
             _, roster = self._ask("GET", path)
-            _, queue = self._ask("GET", f"{path}?status=waitlisted")
+            _, entries = self._ask("GET", f"{path}?status=waitlisted")
             _, found = self._ask("GET", f"/students/{self.people[student]}/courses?status=any")
 
             assert [each["student_id"] for each in roster["items"]] == sorted(self.people[n] for n in course.seated)
-            assert [(each["position"], each["student_id"]) for each in queue["items"]] == [
-                (place, self.people[n]) for place, n in enumerate(course.queue, start=1)
+            assert [(each["position"], each["student_id"]) for each in entries["items"]] == [
+                (place, self.people[n]) for place, n in enumerate(course.waitlist, start=1)
             ]
             assert {each["id"]: each["status"] for each in found["courses"]} == held
 
@@ -239,7 +239,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
                     self.people[student] for student in course.seated
                 }
                 assert [row.student_id for row in here if row.queue_number is not None] == [
-                    self.people[student] for student in course.queue
+                    self.people[student] for student in course.waitlist
                 ]
 
     return Registration

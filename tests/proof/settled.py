@@ -55,36 +55,36 @@ def settled(load: Load) -> list[Check]:
         ),
         Check("changes by a refused request", sum(line.request in refused for line in by_request)),
         Check("changes done twice for one request", sum(count > 1 for count in repeated.values())),
-        Check("positions on a waitlist out of order", queue_faults(lines, rows)[:5], []),
+        Check("positions on a waitlist out of order", waitlist_faults(lines, rows)[:5], []),
     ]
 
 
-def queue_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
+def waitlist_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
     """Where the ledger, by course and in order, shows a waitlist that was not promoted in order, or was overtaken.
 
     In one course the lines follow each other as the changes did. Those of one promotion come by student, and only
     together they are the head of the waitlist. Writes beside the service may overtake, and never wait here.
     """
     faults = []
-    queues: dict[int, list[int]] = defaultdict(list)
+    waitlists: dict[int, list[int]] = defaultdict(list)
     for (course, promotion, *_), group in groupby((line for line in lines if line.actor != "database"), _step):
-        queue = queues[course]
+        waitlist = waitlists[course]
         if promotion:
             seated = {line.student_id for line in group}
-            if seated != {*queue[: len(seated)]}:
-                faults.append(f"in course {course}, {seated} got seats before {queue[:5]}")
-            queues[course] = [student for student in queue if student not in seated]
+            if seated != {*waitlist[: len(seated)]}:
+                faults.append(f"in course {course}, {seated} got seats before {waitlist[:5]}")
+            waitlists[course] = [student for student in waitlist if student not in seated]
             continue
         for line in group:
             if line.from_status == "waitlisted":
-                queue.remove(line.student_id)
+                waitlist.remove(line.student_id)
             if line.to_status == "waitlisted":
-                queue.append(line.student_id)
-            elif line.to_status == "enrolled" and queue:
-                faults.append(f"in course {course}, {line.student_id} overtook {queue[:5]} in {line.request_id}")
+                waitlist.append(line.student_id)
+            elif line.to_status == "enrolled" and waitlist:
+                faults.append(f"in course {course}, {line.student_id} overtook {waitlist[:5]} in {line.request_id}")
     waiting = sorted((row.course_id, row.queue_number, row.student_id) for row in rows if row.status == "waitlisted")
-    for course, queue in queues.items():
-        if queue != [student for at, _, student in waiting if at == course]:
+    for course, waitlist in waitlists.items():
+        if waitlist != [student for at, _, student in waiting if at == course]:
             faults.append(f"in course {course}, the waitlist is not in the order of the ledger")
     return faults
 

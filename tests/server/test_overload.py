@@ -154,8 +154,8 @@ def test_other_requests_are_served_beside_slow_readers(server: Server) -> None:
 def test_a_request_with_an_incomplete_body_changes_nothing(server: Server, line: str, header: str, sent: bytes) -> None:
     server.ask("POST", "/students", {"name": "Grace", "email": "grace@example.edu"})
     server.ask("POST", "/students/1/enroll", {"course_id": 1})
-    asked = ["/students/1/courses", "/students/2/courses", "/students/1/history", "/students/2"]
-    before = [server.ask("GET", each) for each in asked]
+    paths = ["/students/1/courses", "/students/2/courses", "/students/1/history", "/students/2"]
+    before = [server.ask("GET", each) for each in paths]
     assert {status for status, _ in before} == {200}
     with server.connect() as connection:
         body = sent if "Length" in header else b"%x\r\n%s\r\n" % (len(sent), sent) if sent else b""
@@ -163,7 +163,7 @@ def test_a_request_with_an_incomplete_body_changes_nothing(server: Server, line:
         connection.socket.shutdown(1)
         assert connection.read()[0] not in {200, 201, 204}
     serves(server)
-    assert [server.ask("GET", each) for each in asked] == before
+    assert [server.ask("GET", each) for each in paths] == before
 
 
 # --- connections without progress -------------------------------------------------------------------------

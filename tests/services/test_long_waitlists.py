@@ -76,13 +76,13 @@ def test_positions_are_counted_right_from_either_end_of_a_waitlist_with_gaps(
     client: FlaskClient, student: Callable[..., int], course: Callable[..., int], enroll: Any
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
-    queue = [student() for _ in range(20)]
-    for each in queue:
+    students = [student() for _ in range(20)]
+    for each in students:
         enroll(each, full, waitlist=True)
     for place in (19, 18, 12, 9, 8, 3, 0):
-        client.delete(f"/students/{queue.pop(place)}/unenroll?course_id={full}")
+        client.delete(f"/students/{students.pop(place)}/unenroll?course_id={full}")
 
-    lists = [client.get(f"/students/{each}/courses?status=waitlisted").get_json()["courses"] for each in queue]
+    lists = [client.get(f"/students/{each}/courses?status=waitlisted").get_json()["courses"] for each in students]
     assert [held["position"] for (held,) in lists] == [*range(1, 14)]
-    again = [enroll(each, full, waitlist=True).get_json()["results"] for each in queue]
+    again = [enroll(each, full, waitlist=True).get_json()["results"] for each in students]
     assert [result["position"] for (result,) in again] == [*range(1, 14)]

@@ -44,7 +44,7 @@ def enrolling(student_id: int, *course_ids: int, **body: Any) -> Callable[[Any],
     return lambda client: client.post(f"/students/{student_id}/enroll", json={"course_ids": course_ids, **body})
 
 
-def leaving(student_id: int, *course_ids: int) -> Callable[[Any], Any]:
+def unenrolling(student_id: int, *course_ids: int) -> Callable[[Any], Any]:
     return lambda client: client.delete(f"/students/{student_id}/unenroll", json={"course_ids": course_ids})
 
 
@@ -103,7 +103,7 @@ def test_the_same_unenrolling_16_times_at_once_is_one_change(
     ada, programming = student(), course()
     enroll(ada, programming)
 
-    responses = at_once([leaving(ada, programming)] * TOGETHER)
+    responses = at_once([unenrolling(ada, programming)] * TOGETHER)
 
     assert sorted(response.get_json()["results"][0]["outcome"] for response in responses) == [
         *["not_enrolled"] * (TOGETHER - 1),
@@ -141,8 +141,8 @@ def test_each_student_of_a_waitlist_has_a_number_of_its_own(
     responses = at_once([enrolling(student(), contested, waitlist=True) for _ in range(TOGETHER)])
 
     assert statuses(responses) == [201] * TOGETHER
-    queue = client.get(f"/courses/{contested}/students?status=waitlisted").get_json()["items"]
-    assert [entry["position"] for entry in queue] == list(range(1, TOGETHER - 3 + 1))
+    waitlist = client.get(f"/courses/{contested}/students?status=waitlisted").get_json()["items"]
+    assert [entry["position"] for entry in waitlist] == list(range(1, TOGETHER - 3 + 1))
     assert_sound()
 
 
@@ -150,14 +150,14 @@ def test_many_students_who_unenroll_at_once_promote_as_many_in_order(
     student: Make, course: Make, enroll: Any, at_once: Any, client: Any, assert_sound: Any
 ) -> None:
     contested = course(capacity=8, waitlist_capacity=None)
-    everybody = [student() for _ in range(20)]
-    for each in everybody:
+    students = [student() for _ in range(20)]
+    for each in students:
         enroll(each, contested, waitlist=True)
 
-    at_once([leaving(each, contested) for each in everybody[:8]])
+    at_once([unenrolling(each, contested) for each in students[:8]])
 
     seated = client.get(f"/courses/{contested}/students").get_json()["items"]
-    assert [entry["student_id"] for entry in seated] == everybody[8:16]
+    assert [entry["student_id"] for entry in seated] == students[8:16]
     assert_sound()
 
 
@@ -203,7 +203,7 @@ def test_overlapping_requests_in_any_order_neither_deadlock_nor_drift(
                     [
                         enrolling(each, *some, waitlist=True),
                         enrolling(each, *some),
-                        leaving(each, *some),
+                        unenrolling(each, *some),
                         replacing(each, *some),
                     ]
                 )
@@ -232,11 +232,11 @@ def test_a_stale_seat_is_not_given_twice(
 
         waiting = pool.submit(wait_and_enroll)
         wait_until_blocked(engine)
-        leave = text(
+        unenroll = text(
             "UPDATE student_courses SET status = 'unenrolled', revision = revision + 1 WHERE student_id = :ada"
         )
         take = text("INSERT INTO student_courses (student_id, course_id, status) VALUES (:alan, :course, 'enrolled')")
-        rival.execute(leave, {"ada": ada})
+        rival.execute(unenroll, {"ada": ada})
         rival.execute(take, {"alan": alan, "course": contested})
         rival.commit()
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from ..proof import __main__ as command
 from ..proof.mutants import MUTANTS, OVERSOLD, run_without
 from ..proof.parts import PARTS, run
-from ..proof.settled import queue_faults
+from ..proof.settled import waitlist_faults
 from ..proof.stage import Ground
 
 SEED = 20261122
@@ -93,7 +93,7 @@ def waiting(*students: int) -> list[Any]:
 def test_a_waitlist_promoted_in_order_has_no_fault() -> None:
     first = [line(each, "waitlisted", "enrolled", "promotion", at=1) for each in (1, 3)]
 
-    assert queue_faults([*WAITED, *first], waiting(2)) == []
+    assert waitlist_faults([*WAITED, *first], waiting(2)) == []
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_a_waitlist_promoted_in_order_has_no_fault() -> None:
     ],
 )
 def test_a_student_promoted_out_of_order_is_found(lines: list[Any], rows: list[Any]) -> None:
-    assert queue_faults([*WAITED, *lines], rows) != []
+    assert waitlist_faults([*WAITED, *lines], rows) != []
 
 
 def test_leaving_a_waitlist_or_overtaking_it_by_hand_is_no_fault() -> None:
     lines = [line(3, "waitlisted", "unenrolled"), line(9, None, "enrolled", "database")]
 
-    assert queue_faults([*WAITED, *lines], waiting(1, 2)) == []
+    assert waitlist_faults([*WAITED, *lines], waiting(1, 2)) == []
