@@ -130,7 +130,7 @@ def test_a_lost_role_ends_administration_at_once_and_the_rest_within_seconds(
 
     restored = stranger.patch(f"/people/{registrar['id']}", json={"roles": ["registrar"]}, headers=headers)
     assert (restored.status_code, restored.get_json()["code"]) == (403, "forbidden")
-    # What was read is remembered, also where it was read anew: the old answer is not returned any more.
+    # What was read is remembered, also where it was read anew: the old response is not returned any more.
     assert stranger.get("/students", headers=headers).status_code == 403
 
 
