@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -75,7 +75,10 @@ class Instant(fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         try:
             if self.FORM.fullmatch(value):
-                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+                text, step = value.upper(), timedelta()
+                if text[17:19] == "60":  # a leap second: the first second of the next minute
+                    text, step = f"{text[:17]}59{text[19:]}", timedelta(seconds=1)
+                return (datetime.fromisoformat(text) + step).astimezone(UTC)
         except (ValueError, OverflowError):
             pass  # the 30th of February, or a zone that leads to a year before 1 or after 9999
         raise ValidationError("Must be a time with its zone, as 2026-09-01T08:00:00Z; a + in a query is written %2B.")
