@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -201,9 +201,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Makes the service's clock differ by that many seconds, as another server's does."""
 
     def differ(seconds: float) -> None:
-        for module in ("statements", "promotion"):
-            name = f"course_management.services.enrollment.{module}.utcnow"
-            monkeypatch.setattr(name, lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return datetime.now(tz) + timedelta(seconds=seconds)
+
+        monkeypatch.setattr("course_management.services.enrollment.statements.datetime", Clock)
+        monkeypatch.setattr("course_management.services.enrollment.promotion.utcnow", lambda: Clock.now(UTC))
 
     return differ
 
