@@ -42,15 +42,15 @@ def test_by_default_a_course_has_no_capacity_and_no_waitlist(client: FlaskClient
 
 
 def test_a_null_capacity_means_no_limit(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
-    endless = course(capacity=None, waitlist_capacity=None)
+    unlimited = course(capacity=None, waitlist_capacity=None)
 
-    assert enroll(student(), endless).status_code == 201
+    assert enroll(student(), unlimited).status_code == 201
 
-    read = client.get(f"/courses/{endless}").get_json()
+    read = client.get(f"/courses/{unlimited}").get_json()
     assert (read["seats_taken"], read["seats_available"], read["waitlist_capacity"]) == (1, None, None)
 
 
-def test_a_course_of_no_seats_has_none_available(client: FlaskClient, course: Make) -> None:
+def test_a_course_with_capacity_0_has_no_seats_available(client: FlaskClient, course: Make) -> None:
     assert client.get(f"/courses/{course(capacity=0)}").get_json()["seats_available"] == 0
 
 
@@ -71,7 +71,7 @@ def test_courses_are_listed_by_id_with_their_counters(
     assert items[1] == client.get(f"/courses/{ids[1]}").get_json()
 
 
-# --- one code, one course ---------------------------------------------------------------------------------
+# --- codes are unique -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", ["CS-\u00e9", "CS-e\u0301", "  CS-\u00e9 "])
@@ -94,7 +94,7 @@ def test_the_refusal_of_a_taken_code_names_the_course_that_has_it(client: FlaskC
     assert [each.get_json()["existing_id"] for each in (created, changed)] == [taken, taken]
 
 
-def test_a_course_is_found_by_its_code_as_it_is_written(client: FlaskClient, course: Make) -> None:
+def test_the_list_is_filtered_by_code(client: FlaskClient, course: Make) -> None:
     wanted = course(code="Caf\u00e9 & 101+")
     course(code="CAF\u00c9 & 101+")
 
@@ -107,8 +107,32 @@ def test_a_course_is_found_by_its_code_as_it_is_written(client: FlaskClient, cou
     assert found("Caf%C3%A9") == found("%25") == []
 
 
-def test_a_code_in_capitals_is_another_code(course: Make) -> None:
+def test_codes_are_case_sensitive(course: Make) -> None:
     assert course(code="CS101") != course(code="cs101")
+
+
+# --- reading and changing with ETags ----------------------------------------------------------------------
+
+
+def test_a_course_that_is_unchanged_is_not_sent_again(client: FlaskClient, course: Make) -> None:
+    path = f"/courses/{course()}"
+    known = client.get(path).headers["ETag"]
+
+    response = client.get(path, headers={"If-None-Match": known})
+
+    assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", known)
+
+
+def test_of_two_changes_with_the_same_etag_the_second_is_refused(client: FlaskClient, course: Make) -> None:
+    path = f"/courses/{course(capacity=30)}"
+    known = {"If-Match": client.get(path).headers["ETag"]}
+
+    first = client.patch(path, json={"capacity": 40}, headers=known)
+    second = client.patch(path, json={"title": "Programs"}, headers=known)
+
+    assert first.status_code == 200
+    assert (second.status_code, second.get_json()["code"]) == (412, "precondition_failed")
+    assert (client.get(path).get_json()["capacity"], client.get(path).get_json()["title"]) == (40, "Programming")
 
 
 # --- changing ---------------------------------------------------------------------------------------------
@@ -193,16 +217,14 @@ def test_a_raised_capacity_promotes_students_in_the_order_of_the_waitlist(
     for each in reversed(ids):
         enroll(each, wanted, waitlist=True)
 
-    response = client.patch(
-        f"/courses/{wanted}", json={"capacity": capacity}, headers={"X-Request-ID": "the-one-that-raised"}
-    )
+    response = client.patch(f"/courses/{wanted}", json={"capacity": capacity}, headers={"X-Request-ID": "more-seats"})
 
     assert (response.get_json()["seats_taken"], response.get_json()["waiting"]) == (seated, 3 - seated)
     assert response.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
     assert roster(client, wanted) == ids[3 - seated :]
     assert roster(client, wanted, "waitlisted") == ids[: 3 - seated]
     (line, *_) = client.get(f"/courses/{wanted}/history").get_json()["items"]
-    assert (line["from"], line["to"], line["request_id"]) == ("waitlisted", "enrolled", "the-one-that-raised")
+    assert (line["from"], line["to"], line["request_id"]) == ("waitlisted", "enrolled", "more-seats")
 
 
 # --- deleting ---------------------------------------------------------------------------------------------
@@ -248,7 +270,7 @@ def test_a_course_without_students_is_deleted_and_the_history_stays(
     assert client.get(f"/courses/{wanted}/students").status_code == 404
 
 
-def test_a_deleted_courses_id_is_never_given_again(client: FlaskClient, course: Make) -> None:
+def test_the_id_of_a_deleted_course_is_never_used_again(client: FlaskClient, course: Make) -> None:
     last = course()
     client.delete(f"/courses/{last}")
 
@@ -285,9 +307,7 @@ def test_the_history_has_each_change_newest_first(
 ) -> None:
     ada, wanted = student(), course()
     enroll(ada, wanted)
-    client.delete(
-        f"/students/{ada}/unenroll", json={"course_id": wanted}, headers={"X-Request-ID": "the-one-that-left"}
-    )
+    client.delete(f"/students/{ada}/unenroll", json={"course_id": wanted}, headers={"X-Request-ID": "ada-unenrolls"})
 
     newest, oldest = client.get(f"/courses/{wanted}/history").get_json()["items"]
 
@@ -296,7 +316,7 @@ def test_the_history_has_each_change_newest_first(
         "from": "enrolled",
         "to": "unenrolled",
         "actor": "anonymous",
-        "request_id": "the-one-that-left",
+        "request_id": "ada-unenrolls",
     }
     assert (oldest["from"], oldest["to"]) == (None, "enrolled")
     assert oldest["at"] <= newest["at"]
