@@ -39,7 +39,7 @@ HEADINGS = [
     "what",
     "connections",
     "responses per second",
-    "refused a second",
+    "refused per second",
     "99 % within",
     "health",
     "enroll",

@@ -35,7 +35,7 @@ Json: TypeAlias = dict[str, Any]
 Capacities: TypeAlias = Mapping[str, int | None]
 """The seats of each course, by its code; None means no limit."""
 Wishes: TypeAlias = Mapping[int, Sequence[str]]
-"""Student id to course codes: where the student shall hold a seat or a place in the waitlist, and nowhere else."""
+"""Student id to course codes: the courses in which the student must be enrolled or waitlisted, and no others."""
 
 LOST = (ConnectionError, http.client.HTTPException)
 """The connection ended before the response did: it is unknown whether the request was applied."""
@@ -203,7 +203,7 @@ def look(service: Service, ids: Mapping[str, int], students: Collection[int]) ->
 
 
 def waitlist_of(service: Service, course: str) -> list[tuple[int, int]]:
-    """Position and student of everybody who waits, from all pages of the roster."""
+    """Position and student of the whole waitlist, from all pages."""
     waitlist: list[tuple[int, int]] = []
     query = {"status": "waitlisted", "limit": "200"}
     while True:
@@ -244,7 +244,7 @@ def check(capacities: Capacities, wishes: Wishes, seen: Seen, before: Seen) -> d
 
 
 def replay(service: Service, students: list[list[int]], fraction: float | None, seed: int | None) -> tuple[Json, Json]:
-    """Enroll everybody and check; with a seed, let some leave and check again. The figures, and what was wrong."""
+    """Enroll all students and check; with a seed, unenroll some and check again. The figures, and what was wrong."""
     prefix = secrets.token_hex(3)
     wished = [[f"{prefix}-{number:04}" for number in numbers] for numbers in students]
     demand = Counter(chain.from_iterable(wished))
@@ -273,13 +273,13 @@ def replay(service: Service, students: list[list[int]], fraction: float | None, 
 @click.option("--url", required=True, help="The running service, as in http://127.0.0.1:8000.")
 @click.option("--threads", type=click.IntRange(1, 256), default=4, show_default=True, help="Connections at a time.")
 @click.option("--capacity", type=click.FloatRange(0, 1, min_open=True), help="Seats for this share of the demand.")
-@click.option("--churn", is_flag=True, help="Afterwards, let a random third of those with a seat leave.")
+@click.option("--churn", is_flag=True, help="Afterwards, unenroll a random third of the enrolled students.")
 @click.option("--seed", type=int, default=lambda: secrets.randbelow(10**6), help="The chance of --churn, to repeat it.")
 @click.option("--json", "out", type=click.File("w", lazy=False), help="Write the figures as JSON too; - is stdout.")
 def main(  # noqa: PLR0913 - click hands over each option as an argument
     *, file: Path, url: str, threads: int, capacity: float | None, churn: bool, seed: int, out: TextIO | None
 ) -> None:
-    """Enroll everybody in FILE.stu at a running service and check every seat; exit 1 when something is wrong."""
+    """Enroll all students of FILE.stu at a running service and check every seat; exit 1 when something is wrong."""
     students = read(file)
     with closing(Service(url, threads)) as service:
         found, wrong = replay(service, students, capacity, seed if churn else None)

@@ -29,7 +29,7 @@ def stated(path: Path) -> list[str]:
 
 
 def asked_for(name: str) -> list[Requirement]:
-    """Return what a lock was made from: the dependencies that stand in files of ours."""
+    """Return what a lock was made from: the dependencies that the project's files name."""
     if name == "reference":
         return [Requirement(line) for line in stated(REFERENCE / "requirements.in")]
     project = PROJECT["project"]

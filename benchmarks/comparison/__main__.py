@@ -143,7 +143,7 @@ class Bench:
         return found
 
     def grow(self) -> Results:
-        """Little and much data side by side, a long queue, and a worker's memory."""
+        """Little and much data side by side, a long waitlist, and a worker's memory."""
         found: Results = {"growth": {}, "queue": {}}
         made = {
             "PostgreSQL": (self._database("little"), self._database("much")),

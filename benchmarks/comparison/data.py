@@ -1,4 +1,4 @@
-"""The same data for everybody: students, courses, and five enrollments a student; the schema of each."""
+"""The same data for all systems: students, courses, and five enrollments per student; the schema of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from course_management.models import triggers
 EACH = 5
 """Courses a student is in."""
 SEATS = 100_000
-"""Seats of a course: room for everybody, and checked all the same."""
+"""Seats of a course: enough for all students, and checked nevertheless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ REFERENCE = (
     """,
     "CREATE INDEX ON enrollments (course_id)",
 )
-"""What a tutorial would make: no ledger, no counters, no queue."""
+"""As a tutorial would do it: no ledger, no counters, no waitlist."""
 
 
 def fill(url: URL, size: Size) -> None:
-    """Fill a migrated database of ours."""
+    """Fill a migrated database of the service."""
     with connected(url) as connection, _counted_at_once(connection):
         connection.execute(
             text(

@@ -1,4 +1,4 @@
-"""What stays as it was: with a hundred times the data, with 10,000 in a queue, after 100,000 requests."""
+"""What stays constant: with a hundred times the data, with 10,000 students on a waitlist, after 100,000 requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: int, rounds
 
 
 def queue(system: Ours) -> dict[str, float]:
-    """Milliseconds (median) to join, to leave and to be told the position, alone and behind 10,000.
+    """Milliseconds (median) to join a waitlist, read the position and unenroll, alone and behind 10,000.
 
     `middle` is to be told the position with 5,000 on either side.
     """
@@ -63,7 +63,7 @@ def queue(system: Ours) -> dict[str, float]:
 
 
 def _full_course(system: Ours, waiting: int) -> int:
-    """A course without a seat, and these many in its queue; its id."""
+    """Create a course without a seat and with so many students on its waitlist; its id."""
     course = system.make_course(0)
     with connected(system.url) as connection:
         connection.execute(text("UPDATE courses SET waitlist_capacity = NULL WHERE id = :id"), {"id": course})

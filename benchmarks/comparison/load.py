@@ -32,7 +32,7 @@ CONNECTIONS, THREADS = 32, 2
 HOT_SEATS, HOT_STUDENTS = 100, 2_000
 TOLERATED = 1 / 1000
 LONGEST_S = 120
-"""When a load that ends by itself is given up."""
+"""Time limit for a load that ends without one."""
 LOADS = ("list", "enroll", "cycle")
 """In this order: a list costs by what was enrolled before, and a fast system enrolls more."""
 
@@ -115,7 +115,7 @@ def measure(
 
 
 def run_floor(url: URL, statement: str, size: Size, seconds: int, folder: Path) -> float:
-    """The very statement of ours, prepared and with our settings of the session, as pgbench sends it: a second."""
+    """The service's own statement, prepared and with its session settings, as pgbench sends it: per second."""
     script = folder / f"{statement}.sql"
     script.write_text(
         f"\\set student random(1, {size.students})\n\\set course random(1, {size.courses})\n{_pgbench(statement)};\n"
@@ -138,7 +138,7 @@ def run_floor(url: URL, statement: str, size: Size, seconds: int, folder: Path) 
 
 
 def _pgbench(name: str) -> str:
-    """A statement of ours with pgbench's variables in the place of its parameters."""
+    """A statement of the service with pgbench's variables in the place of its parameters."""
     statement: Executable
     if name == "enroll":
         statement, values = ENROLL["postgresql"], parameters(1, [1], RequestContext("0" * 32))

@@ -16,7 +16,7 @@ Results = dict[str, Any]
 
 
 class Goal(NamedTuple):
-    """A ratio that shall be at least (or, with `at_most`, at most) a figure."""
+    """A ratio that must be at least (or, with `at_most`, at most) a figure."""
 
     name: str
     ratio: float
@@ -107,7 +107,14 @@ def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
         )
     return {
         "speed": (
-            ["requests a second: median (from-to)", "enroll", "list", "enroll and leave, pairs", "hot course, s", ""],
+            [
+                "requests per second: median (from-to)",
+                "enroll",
+                "list",
+                "enroll and unenroll, pairs",
+                "hot course, s",
+                "",
+            ],
             speed,
         ),
         "goals": (["what", "measured", "goal", ""], [each.row() for each in goals(results)]),
@@ -127,7 +134,7 @@ def chart(results: Results) -> str:
         for load, title in {
             "enroll": "Enroll, requests",
             "list": "List a student's courses, requests",
-            "cycle": "Enroll and leave, pairs",
+            "cycle": "Enroll and unenroll, pairs",
         }.items()
     ]
     hot = {name: [each["seconds"] for each in runs] for name, runs in results["hot"].items()}

@@ -52,7 +52,7 @@ class System:
         self.name, self.port = name, port
         log = folder / f"{port}.log"
         with log.open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - commands of ours
+            self.process = subprocess.Popen(  # noqa: S603 - commands of this module
                 [str(each) for each in command],
                 env={**os.environ, **environment},
                 cwd=cwd,
@@ -178,7 +178,7 @@ class Express(Enrollment):
 
 
 class Hello(System):
-    """One of `hello.py` on our server, with the threads of ours."""
+    """One of `hello.py` on the service's server, with the same threads."""
 
     address = "/"
 

@@ -1,4 +1,4 @@
-"""The context of one piece of work: which request it is, when it began, who sent it, and until when it may take.
+"""The context of one piece of work: its request id, start, caller and deadline.
 
 A hook (`app.begin_request`) makes one for each request. Services take it as `context`; the log and the database read
 it as `current`. Background jobs and scripts make one of their own where they need one.
@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class Caller(Protocol):
-    """The sender of a request, as far as everybody needs to know it."""
+    """The sender of a request, as far as services need to know it."""
 
     @property
     def actor(self) -> str:
@@ -28,7 +28,7 @@ class RequestContext:
 
     request_id: str | None = None
     caller: Caller | None = None
-    """None in protected mode, and where everybody is permitted."""
+    """None in protected mode, and for public routes."""
     actor: str = "anonymous"
     """The name of the caller in the ledger."""
     deadline: float | None = None

@@ -78,7 +78,7 @@ class Authentication:
                     raise refusal
                 return
         if not is_public:
-            # Whoever lost a role or key a moment ago must not restore it.
+            # A caller that lost a role or a key a moment ago must not restore it.
             caller = self._caller(environ.get("HTTP_AUTHORIZATION"), anew=access.scope == ADMIN)
             if caller and context:
                 context.caller, context.actor = caller, caller.actor

@@ -75,7 +75,7 @@ def log_request(response: Response) -> Response:
 
 
 def add_headers(response: Response) -> Response:
-    """Add the id of the request, and what browsers are told about every response."""
+    """Add the id of the request, security headers and CORS headers."""
     found = context.current.get()
     if found and found.request_id:
         response.headers["X-Request-ID"] = found.request_id
@@ -127,7 +127,7 @@ def check_request(
     if not environ["REQUEST_METHOD"].isupper():
         # Werkzeug reads `get` as GET; methods are case-sensitive (RFC 9110, 9.1).
         raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed_methods()))})
-    # Not in the converter: where a path has other methods, Werkzeug would answer what it refuses with 405.
+    # Not in the converter: where a path has other methods, Werkzeug would respond 405 to what it refuses.
     for value in path_values.values():
         if type(value) is int and value > MAX_ID:
             raise NotFound

@@ -78,7 +78,7 @@ class PersonRole(Base):
 
 
 class Account(Base):
-    """Somebody the issuer of tokens knows as `subject`, and who that is here: one person, or one student."""
+    """A `subject` of the issuer of tokens, linked to one person or to one student."""
 
     __tablename__ = "accounts"
 

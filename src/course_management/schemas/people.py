@@ -23,7 +23,7 @@ def _part_of_a_name(example: str) -> Text:
 
 
 class PersonSchema(ResourceSchema):
-    """A person of the staff, who may be a student as well (`student_id`). Students themselves need no person."""
+    """A member of the staff, who may be a student as well (`student_id`). Students themselves need no person."""
 
     searched = "words of the name and the e-mail address"
 
