@@ -1,6 +1,6 @@
-"""The databases of the suite: SQLite, and a real PostgreSQL that the suite starts itself.
+"""Fixtures of all tests, on two databases: SQLite, and a PostgreSQL server that the tests start.
 
-Every test gets a database of its own, copied from one that was built by running the migrations. The client
+Every test gets its own database, copied from one that the migrations built. The client
 validates every response against the OpenAPI document, so that no test can pass with an undocumented response.
 """
 
@@ -35,7 +35,7 @@ SLOW = Path(__file__).parent / "slow"
 
 
 def pytest_configure() -> None:
-    """No setting of the shell reaches the suite, and every app logs as it was told."""
+    """Remove the settings of the shell, and let every app configure its own logging."""
     logs.CACHE_LOGGERS = False
     for name in Settings.__dataclass_fields__:
         os.environ.pop(name.upper(), None)
@@ -61,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which databases ran, so that none is ever left out silently, and how many calls a request takes."""
+    """Report which databases ran, so that none is skipped silently, and how many calls a request takes."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     ran = {
         backend
@@ -92,7 +92,7 @@ def without_processes(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> URL:
-    """Where PostgreSQL is: TEST_DATABASE_URL, or one of our own, started from a wheel."""
+    """Return the address of PostgreSQL: TEST_DATABASE_URL, or a server started from a wheel."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         return database_url(given)
     # No test here pulls a plug; `make proof` runs with fsync.
@@ -107,7 +107,7 @@ def databases(backend: str, request: pytest.FixtureRequest, tmp_path_factory: py
 
 @pytest.fixture
 def database(databases: Databases) -> Iterator[URL]:
-    """The address of a database of the test's own, migrated and empty."""
+    """Return the address of a migrated, empty database for one test."""
     url = databases.migrated()
     yield url
     databases.drop(url)
@@ -115,7 +115,7 @@ def database(databases: Databases) -> Iterator[URL]:
 
 @pytest.fixture
 def make_app(database: URL) -> Iterator[Callable[..., Flask]]:
-    """Makes apps on the test's database, with some settings changed."""
+    """Return a function that makes apps on the test's database, with some settings changed."""
     apps: list[Flask] = []
 
     def make(**settings: Any) -> Flask:
@@ -141,7 +141,7 @@ def make_app(database: URL) -> Iterator[Callable[..., Flask]]:
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    """The app on the test's database, with a connection for each of many threads."""
+    """Return the app on the test's database, with a connection for each of many threads."""
     return make_app(threads=20)
 
 
@@ -158,7 +158,7 @@ def engine(app: Flask) -> Engine:
 
 @pytest.fixture
 def sql(engine: Engine) -> Callable[..., list[Any]]:
-    """Runs a statement as in a database shell; its rows."""
+    """Return a function that runs a statement as in a database shell and returns its rows."""
 
     def run(statement: str, **parameters: Any) -> list[Any]:
         with engine.begin() as connection:
@@ -170,18 +170,18 @@ def sql(engine: Engine) -> Callable[..., list[Any]]:
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """Every SQL statement the app sends, from here on."""
+    """Return the list of SQL statements that the app sends from now on."""
     sent: list[str] = []
     with watched(before=lambda _, statement, __: sent.append(statement)):
         yield sent
 
 
-# --- the happy request: a test shows only what differs from it --------------------------------------------
+# --- the normal case: a test shows only what differs from it ----------------------------------------------
 
 
 @pytest.fixture
 def student(client: FlaskClient) -> Callable[..., int]:
-    """Makes a student; its id."""
+    """Return a function that creates a student and returns its id."""
     made = 0
 
     def make(**values: Any) -> int:
@@ -196,7 +196,7 @@ def student(client: FlaskClient) -> Callable[..., int]:
 
 @pytest.fixture
 def course(client: FlaskClient) -> Callable[..., int]:
-    """Makes a course; its id."""
+    """Return a function that creates a course and returns its id."""
     made = 0
 
     def make(**values: Any) -> int:
@@ -211,7 +211,7 @@ def course(client: FlaskClient) -> Callable[..., int]:
 
 @pytest.fixture
 def enroll(client: FlaskClient) -> Callable[..., Any]:
-    """Enrolls a student in courses; the response."""
+    """Return a function that enrolls a student in courses and returns the response."""
 
     def call(student_id: int, *course_ids: int, **body: Any) -> Any:
         return client.post(f"/students/{student_id}/enroll", json={"course_ids": course_ids, **body})
@@ -221,7 +221,7 @@ def enroll(client: FlaskClient) -> Callable[..., Any]:
 
 @pytest.fixture
 def held(client: FlaskClient) -> Callable[[int], dict[int, str]]:
-    """What a student holds: course ids with their status."""
+    """Return a function that reads the courses of a student: ids with their status."""
 
     def read(student_id: int) -> dict[int, str]:
         found = client.get(f"/students/{student_id}/courses?status=any").get_json()["courses"]
@@ -232,7 +232,7 @@ def held(client: FlaskClient) -> Callable[[int], dict[int, str]]:
 
 @pytest.fixture
 def counters(client: FlaskClient) -> Callable[[int], tuple[int, int]]:
-    """A course's seats taken and students waiting."""
+    """Return a function that reads the number of seats taken and of students waiting in a course."""
 
     def read(course_id: int) -> tuple[int, int]:
         found: Mapping[str, int] = client.get(f"/courses/{course_id}").get_json()
@@ -252,7 +252,7 @@ PATIENT = {
 
 
 def wait_until_blocked(engine: Engine, sessions: int = 1) -> None:
-    """Until so many sessions, or more, wait for a lock of another."""
+    """Wait until at least this many sessions wait for a lock."""
     blocked = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )

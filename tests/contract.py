@@ -1,4 +1,4 @@
-"""A test client that holds every response against the OpenAPI document of the app."""
+"""A test client that validates every response against the OpenAPI document of the app."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from werkzeug.test import TestResponse
 
 
 class ContractClient(FlaskClient):
-    """Fails a test whose response has a status, type or shape that the document does not name."""
+    """A client that fails the test if a response has a status, type or shape that is not documented."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        """Send the request, check the response."""
+        """Send the request and check the response."""
         response = super().open(*args, **kwargs)
         check(self.application, response)
         return response
@@ -24,7 +24,7 @@ _document: dict[str, Any] = {}
 
 
 def strict(found: Any) -> Any:
-    """The document, with the values that texts have today as the only ones: clients must accept more, the suite not."""
+    """Return the document with today's values as the only ones: clients must accept more, the tests must not."""
     if isinstance(found, list):
         return [strict(each) for each in found]
     if not isinstance(found, dict):
@@ -36,14 +36,14 @@ def strict(found: Any) -> Any:
 
 
 def document(app: Flask) -> dict[str, Any]:
-    """The OpenAPI document as the app serves it; the same for every app, so read once."""
+    """Return the OpenAPI document that the app serves; it is read once, because every app has the same."""
     if not _document:
         _document.update(strict(FlaskClient(app, app.response_class).get("/openapi.json").get_json()))
     return _document
 
 
 def operation_of(app: Flask, response: TestResponse) -> dict[str, Any] | None:
-    """The documented operation behind a response, or None when the route is not documented."""
+    """Return the documented operation of a response, or None if the route is not documented."""
     rules = app.url_map.bind("localhost")
     try:
         rule, _ = rules.match(response.request.path, method=response.request.method, return_rule=True)
@@ -55,7 +55,7 @@ def operation_of(app: Flask, response: TestResponse) -> dict[str, Any] | None:
 
 
 def check(app: Flask, response: TestResponse) -> None:
-    """Raise AssertionError when the response is not what the document says."""
+    """Raise AssertionError if the response differs from the document."""
     assert response.headers["X-Request-ID"]
     if response.status_code >= 400:
         assert response.mimetype == "application/problem+json", response.text
@@ -83,7 +83,7 @@ def check(app: Flask, response: TestResponse) -> None:
 
 
 def resolved(found: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """What a reference leads to, or what is there."""
+    """Return the target of a reference, or the value itself if it is none."""
     if "$ref" in found:
         target: Any = whole
         for step in found["$ref"].removeprefix("#/").split("/"):
@@ -93,7 +93,7 @@ def resolved(found: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(schema: dict[str, Any], body: Any, whole: dict[str, Any]) -> set[str]:
-    """Members of the body, at any depth, that the schema does not name."""
+    """Return the members of the body, at any depth, that the schema does not name."""
     schema = resolved(schema, whole)
     if isinstance(body, list):
         return {name for each in body for name in _unknown(schema.get("items", {}), each, whole)}

@@ -66,7 +66,7 @@ WHERE relkind = 'r' AND oid >= 16384 AND pg_relation_size(oid) > 0 AND relname <
 
 
 class PostgreSQL:
-    """A server of our own, on a Unix socket in a temporary folder; it ends with this process."""
+    """A PostgreSQL server on a Unix socket in a temporary folder; it ends with this process."""
 
     def __init__(self, **settings: str) -> None:
         with warnings.catch_warnings():
@@ -142,19 +142,19 @@ class PostgreSQL:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """A zombie is not; it may stay for long where no process waits for orphans, as in some containers."""
+    """Return whether a process runs. A zombie does not; in some containers no process waits for orphans."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
 def migrate(url: URL, revision: str = "head") -> None:
-    """Run Alembic as a person would, on one database."""
+    """Migrate a database to a revision with Alembic; `base` removes the schema."""
     _alembic(command.downgrade if revision == "base" else command.upgrade, url, revision)
 
 
 def downgrade(url: URL, revision: str) -> None:
-    """Take migrations back, down to one."""
+    """Run Alembic's downgrade to a revision."""
     _alembic(command.downgrade, url, revision)
 
 
@@ -165,7 +165,7 @@ def _alembic(order: Callable[[Config, str], None], url: URL, revision: str) -> N
 
 
 class Databases:
-    """Makes databases: empty ones, and copies of the migrated one.
+    """Databases for tests: empty ones, and copies of the migrated one.
 
     On PostgreSQL, copying and removing a database takes a tenth of a second. So one that a test gives back is emptied
     and lent again, unless the test has changed more than rows.

@@ -64,7 +64,7 @@ def app(databases: Databases) -> Iterator[Flask]:
 
 @pytest.fixture
 def refused(client: FlaskClient, sql: Callable[..., list[Any]]) -> Refused:
-    """Sends a request that must be refused: with this status and code, at these places, unapplied, unrepeated."""
+    """Return a function that sends a request and checks its refusal: status, code, pointers, no effect, no echo."""
 
     def rows() -> list[list[Any]]:
         tables = ("students", "courses", "student_courses", "enrollment_events")
@@ -95,12 +95,12 @@ def _values(found: Any) -> Iterator[str]:
 
 
 def raw(body: str | bytes, **request: Any) -> dict[str, Any]:
-    """The arguments of a request whose body is sent as it is."""
+    """Return the arguments of a request whose body is sent unchanged."""
     return {"data": body, "content_type": "application/json", **request}
 
 
 def chunked(body: bytes) -> dict[str, Any]:
-    """The arguments of a chunked request, as servers hand it over: no length, an input that marks its end."""
+    """Return the arguments of a chunked request as servers pass it on: no length, an input that marks its end."""
     return {
         "input_stream": BytesIO(body),
         "content_type": "application/json",

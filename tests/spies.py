@@ -22,7 +22,7 @@ def _nothing(*_: Any) -> None:
 
 
 class Cursor:
-    """A driver's cursor, and those who want to know what is sent through it."""
+    """A driver's cursor that calls listeners with each statement."""
 
     def __init__(self, cursor: Any, before: Note, after: Note) -> None:
         self._cursor, self._before, self._after = cursor, before, after
@@ -40,7 +40,7 @@ class Cursor:
 
 @contextmanager
 def watched(*, before: Note = _nothing, after: Note = _nothing) -> Iterator[None]:
-    """While this lasts, call `before` and `after` each statement of this process."""
+    """Call `before` and `after` each statement of this process, within the block."""
     # SQLAlchemy has events only for what it sends itself. Every cursor comes from a connection of the pool, and
     # PostgreSQL's single statements go without one.
     make_cursor, execute = _ConnectionFairy.cursor, statements.execute_prepared

@@ -16,7 +16,7 @@ Make = Callable[..., int]
 
 @pytest.fixture
 def unenroll(client: FlaskClient) -> Callable[..., Any]:
-    """Unenrolls a student from courses; the response."""
+    """Return a function that unenrolls a student from courses and returns the response."""
 
     def call(student_id: int, *course_ids: int) -> Any:
         return client.delete(f"/students/{student_id}/unenroll", json={"course_ids": course_ids})
@@ -26,7 +26,7 @@ def unenroll(client: FlaskClient) -> Callable[..., Any]:
 
 @pytest.fixture
 def replace(client: FlaskClient) -> Callable[..., Any]:
-    """Replaces the courses of a student; the response."""
+    """Return a function that replaces the courses of a student and returns the response."""
 
     def call(student_id: int, *course_ids: int, query: str = "", **body: Any) -> Any:
         return client.put(f"/students/{student_id}/enroll{query}", json={"course_ids": course_ids, **body})
@@ -36,7 +36,7 @@ def replace(client: FlaskClient) -> Callable[..., Any]:
 
 @pytest.fixture
 def full(student: Make, course: Make, enroll: Any) -> int:
-    """A course whose only seat is taken, with a waitlist of two places."""
+    """Return a course whose only seat is taken, with a waitlist of two places."""
     course_id = course(capacity=1, waitlist_capacity=2)
     enroll(student(), course_id)
     return course_id

@@ -1,4 +1,4 @@
-"""What every part of the proof stands on: a database, the real server on it, and the questions asked afterwards."""
+"""What all parts of the proof use: a database, the real server on it, and the checks afterwards."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ class Stage:
             return sorted(connection.scalars(insert(table).returning(key), rows))
 
     def sql(self, statement: str, **parameters: Any) -> list[Any]:
-        """The rows of a question, asked around the service."""
+        """Return the rows of a statement that is sent to the database directly."""
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters).all())
 
-    # --- what is asked afterwards -----------------------------------------------------------------------
+    # --- checks after the load ---------------------------------------------------------------------------
 
     def verified(self, *, promoting: bool = False) -> list[Check]:
-        """`course-management verify`, an invariant a check; before it, with `promoting`, `course-management promote`.
+        """Run `course-management verify`, one check per invariant; with `promoting`, first `course-management promote`.
 
         After crashes and changes by hand, seats may be free although students wait for them.
         """

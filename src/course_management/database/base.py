@@ -14,7 +14,7 @@ SCHEMA_REVISION = "0009"
 
 
 class Base(DeclarativeBase):
-    """Base of the models. Every constraint has a name, because refusals are recognised by it."""
+    """Base of the models. Every constraint has a name, because refusals are recognized by it."""
 
     metadata = MetaData(
         naming_convention={

@@ -129,7 +129,7 @@ def _in_utc(text: str | None) -> datetime | None:
 
 
 def utcnow() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the present time, aware, in UTC."""
     return datetime.now(UTC)
 
 

@@ -105,7 +105,7 @@ class RefusedLately:
         self._seen: set[tuple[int, bool]] = set()
 
     def intersects(self, course_ids: Sequence[int], waitlist: bool) -> bool:
-        """Whether one of these courses refused lately, with the same `waitlist`."""
+        """Return whether one of these courses refused lately, with the same `waitlist`."""
         return any((course_id, waitlist) in self._seen for course_id in course_ids)
 
     def note(self, decisions: Sequence[Decision], waitlist: bool) -> None:

@@ -115,7 +115,7 @@ def due_courses() -> list[int]:
 
 
 def is_due(course: AnyRow) -> bool:
-    """Whether a seat of this course is free while students wait for it."""
+    """Return whether a seat of this course is free while students wait for it."""
     return course.waiting > 0 and (course.capacity is None or course.seats_taken < course.capacity)
 
 
