@@ -172,7 +172,7 @@ def enroll(service: Service, ids: Mapping[str, int], wishes: Wishes, *, waitlist
 
 
 def choose_to_unenroll(seen: Seen, seed: int) -> dict[int, list[str]]:
-    """A random third of all seats, by the students who shall give them up."""
+    """Choose a random third of all seats, by the students who give them up."""
     seats = [(student, row["code"]) for student, rows in seen.lists.items() for row in rows if row["position"] is None]
     given_up: dict[int, list[str]] = {}
     for student, code in random.Random(seed).sample(seats, len(seats) // 3):  # noqa: S311 - no secret, a choice

@@ -35,7 +35,7 @@ MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this s
 
 
 def compare_default(_: object, __: object, column: Column[Any], *___: object) -> bool | None:
-    """SQLite knows no IDENTITY and so never reports one; everything else Alembic compares by itself."""
+    """SQLite knows no IDENTITY and so never reports one; Alembic compares everything else itself."""
     return False if column.identity is not None else None
 
 
@@ -86,7 +86,7 @@ def newer_but_compatible(connection: Connection) -> bool:
 def online(settings: Settings) -> None:
     """Connect, and run. Without the time limits of the service: a migration may take long."""
     if settings.database_url.get_backend_name() == "sqlite":
-        Path(str(settings.database_url.database)).touch(mode=0o600)  # nobody else's to read, and so its WAL
+        Path(str(settings.database_url.database)).touch(mode=0o600)  # readable by its owner only, and so is its WAL
     engine = migration_engine(settings.database_url, BUSY_TIMEOUT_MS)
     with engine.connect() as connection:
         run(connection)

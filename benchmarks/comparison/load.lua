@@ -68,7 +68,7 @@ end
 function loads.hot(course, students)
   local sent, answered, started, by_status = -1, 0, nil, {} -- wrk asks for one request before it begins
   response = function(status)
-    if status == 200 then return end -- of those who only read, when everybody was sent
+    if status == 200 then return end -- a read, sent after all enrolls
     answered = answered + 1
     by_status[status] = (by_status[status] or 0) + 1
     if answered == students then

@@ -145,8 +145,8 @@ def enroll(client: FlaskClient) -> Any:
     return client.post("/students/1/enroll", json={"course_id": 1})
 
 
-def holdings(client: FlaskClient) -> int:
-    """How many courses the student has, by the list and by the ledger."""
+def count_courses(client: FlaskClient) -> int:
+    """Return how many courses the student has, by the list and by the ledger."""
     held = client.get("/students/1/courses").get_json()["courses"]
     ledger = client.get("/students/1/history").get_json()["items"]
     assert len(held) == len(ledger)
@@ -193,7 +193,7 @@ def test_while_every_connection_is_busy_the_response_is_503(campus: Make) -> Non
         assert is_503(client.get("/students"))
         assert is_503(enroll(client))
     assert is_up(client)
-    assert holdings(client) == 0
+    assert count_courses(client) == 0
     assert enroll(client).status_code == 201
 
 
@@ -217,10 +217,10 @@ class TestSqlite:
         assert is_503(enroll(client))
         assert is_503(client.patch("/students/1", json={"name": "Ada King"}))
         assert is_up(client)
-        assert holdings(client) == 0
+        assert count_courses(client) == 0
         other.close()
         assert enroll(client).status_code == 201
-        assert holdings(client) == 1
+        assert count_courses(client) == 1
 
 
 class TestPostgresql:
@@ -250,7 +250,7 @@ class TestPostgresql:
             admin(self.END)
             assert enroll(client).status_code in {200, 201}
             admin(self.END)
-            assert holdings(client) == 1
+            assert count_courses(client) == 1
 
     def test_a_request_that_is_not_safe_to_repeat_is_not_repeated_on_a_cut_connection(
         self, campus: Make, admin: Make
@@ -270,7 +270,7 @@ class TestPostgresql:
             assert is_503(client.get("/students"))
         admin('ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
         assert is_up(client)
-        assert holdings(client) == 0
+        assert count_courses(client) == 0
         assert enroll(client).status_code == 201
 
     def test_a_database_that_was_renamed_is_503_until_it_has_its_name_back(self, campus: Make, admin: Make) -> None:
@@ -296,9 +296,9 @@ class TestPostgresql:
             assert is_503(client.delete("/courses/1"))
             assert capsys.readouterr().out.count(f'"kind":"{kind}"') == 3
             assert is_up(client)
-            assert holdings(client) == 0
+            assert count_courses(client) == 0
         assert enroll(client).status_code == 201
-        assert holdings(client) == 1
+        assert count_courses(client) == 1
 
     def test_a_database_that_only_reads_is_503_for_writes(self, campus: Make, admin: Make) -> None:
         client = campus()
@@ -306,7 +306,7 @@ class TestPostgresql:
         admin(self.END)
         assert is_up(client)
         assert is_503(enroll(client))
-        assert holdings(client) == 0
+        assert count_courses(client) == 0
         admin('ALTER DATABASE "{name}" RESET default_transaction_read_only')
         admin(self.END)
         assert enroll(client).status_code == 201

@@ -35,13 +35,13 @@ def find(issuer: str, subject: str) -> Person | None:
         _actor(first.person_id, roles, first.student_id),
         roles,
         first.student_id,
-        # Whoever is no advisor any more keeps the list, without effect.
+        # A person who is no advisor any more keeps the list, without effect.
         frozenset(row.advisee_id for row in rows if row.advisee_id is not None and ADVISOR in roles),
     )
 
 
 def _actor(person_id: int | None, roles: frozenset[str], student_id: int | None) -> str:
-    """Name a caller for the ledger: by number and not by name or subject, because the ledger is kept for ever."""
+    """Name a caller for the ledger: by number and not by name or subject, because the ledger is kept permanently."""
     for role in (REGISTRAR, ADVISOR):
         if role in roles:
             return f"{role}:{person_id}"

@@ -82,7 +82,7 @@ def _state(key: AnyRow) -> str:
 @keys.command()
 @click.argument("prefix")
 def revoke(prefix: str) -> None:
-    """End the key that `list` shows with this PREFIX; within 5 seconds nobody is let in with it."""
+    """End the key that `list` shows with this PREFIX; it is refused within 5 seconds."""
     prefix = api_keys.prefix_of(prefix)  # a whole key will do, too, and is not shown again
     with service("warning"):
         if not api_keys.revoke(prefix):
