@@ -40,6 +40,7 @@ def handler(method: str, view: View, declared: Declaration) -> View:
     """
     query, body = declared.query, declared.body
     takes = frozenset(inspect.signature(view).parameters)
+    defaults = None if query is None else _defaults(query)
     has_no_body = body is None and method != "GET"
     revalidates = "If-None-Match" in declared.conditional
 
@@ -47,7 +48,7 @@ def handler(method: str, view: View, declared: Declaration) -> View:
         this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the public way to its object
         headers = this.headers
         if query is not None:
-            found = load_query(this.args, query)
+            found = dict(defaults) if defaults is not None and not this.args else load_query(this.args, query)
             if "query" in takes:
                 values["query"] = found
             if "page" in takes:
@@ -160,6 +161,15 @@ def load_query(given: MultiDict[str, str], schema: Schema) -> Any:
     if repeated:
         raise validation_failed(repeated)
     return _load(query, schema)
+
+
+def _defaults(schema: Schema) -> dict[str, Any] | None:
+    """Return what an empty query loads, 3 % of a student's list if done each time; None if a parameter is required."""
+    try:
+        found: dict[str, Any] = schema.load({})
+    except ValidationError:
+        return None
+    return found
 
 
 def refuse_parameters(names: Iterable[str]) -> NoReturn:
