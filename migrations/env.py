@@ -55,6 +55,7 @@ def run(connection: Connection) -> None:
         compare_type=True,
         compare_server_default=compare_default if connection.dialect.name == "sqlite" else True,
         transaction_per_migration=False,
+        transactional_ddl=True,  # else Alembic commits after each migration on SQLite
         on_version_apply=announce,
     )
     with context.begin_transaction():

@@ -132,7 +132,16 @@ FILL = (
 SEQUENCES = (
     "SELECT setval(pg_get_serial_sequence('students', 'id'), 7), setval(pg_get_serial_sequence('courses', 'id'), 5)"
 )
-NEW = ("external_id", "updated_at", "search_text")
+NEW = {
+    "students": ("external_id", "updated_at", "search_text", "schedule_revision"),
+    "courses": (
+        *("external_id", "updated_at", "search_text", "last_event_at", "term_id", "component", "permission_required"),
+        *("closed_at", "passed_over_count", "promotion_round_at"),
+    ),
+    "student_courses": ("reason", "passed_over_at", "passed_over_for"),
+    "enrollment_events": ("reason",),
+}
+"""Columns that migrations after 0004 add."""
 TABLES = ("students", "courses", "student_courses", "enrollment_events")
 
 
@@ -152,7 +161,7 @@ def without(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in columns} for row in found]
 
 
-@pytest.fixture(params=["0001", "0002", "0003", "0004"])
+@pytest.fixture(params=["0001", "0002", "0003", "0004", "0009"])
 def filled(request: pytest.FixtureRequest, empty: URL) -> URL:
     """A database of an older schema with data: students enrolled, waiting and unenrolled; the last student deleted."""
     migrate(empty, request.param)
@@ -166,11 +175,15 @@ def test_a_filled_database_of_every_older_schema_keeps_its_data(filled: URL, dat
     migrate(filled)
 
     after = {table: rows(filled, table) for table in TABLES}
-    assert after["enrollment_events"] == before["enrollment_events"]
-    assert after["student_courses"] == before["student_courses"]
-    assert without(after["courses"], "last_event_at", *NEW) == before["courses"]
-    assert without(after["students"], "email", *NEW) == without(before["students"], "email")
-    assert [row["email"] for row in after["students"]] == ["ada@example.edu", "ben@b\xfccher.example"]
+    for table in TABLES:
+        old = {"email", *NEW[table]}
+        assert without(after[table], *old) == without(before[table], *old), table
+    migrated = before["courses"][0].keys() & NEW["courses"]
+    assert [[row[name] for name in migrated] for row in after["courses"]] == [
+        [row[name] for name in migrated] for row in before["courses"]
+    ]
+    if "updated_at" not in before["students"][0]:  # 0005 changed the form of addresses
+        assert [row["email"] for row in after["students"]] == ["ada@example.edu", "ben@b\xfccher.example"]
     assert anatomy(filled) == anatomy(database)
 
 
@@ -262,7 +275,7 @@ def test_two_students_with_one_address_stop_the_migration(
 def test_an_id_that_clients_do_not_know_exactly_stops_the_migration(
     empty: URL, capsys: pytest.CaptureFixture[str], table: str, statement: str
 ) -> None:
-    migrate(empty, "0004")
+    migrate(empty, "0001")  # so that others run before the one that stops, and are rolled back
     run(empty, statement)
 
     said = refusal(empty, capsys)
@@ -449,3 +462,49 @@ def test_people_become_accounts_with_one_role_again(staffed: URL, databases: Dat
 
     migrate(staffed)  # and there again
     assert found(staffed, "SELECT id, name FROM people ORDER BY id") == [(2, "grace"), (3, "emmy"), (8, "emmy2")]
+
+
+# --- terms, groups, holds -----------------------------------------------------------------------------------------
+
+IN_TERMS = (
+    (
+        "INSERT INTO terms (id, code, title, starts_on, ends_on) VALUES"
+        " (1, 'F26', 'Fall', '2026-09-01', '2026-12-18'), (2, 'S27', 'Spring', '2027-01-11', '2027-05-07')"
+    ),
+    "UPDATE courses SET term_id = 1",
+    "UPDATE student_courses SET passed_over_at = '2026-09-01 08:00:00', reason = 'x' WHERE status = 'waitlisted'",
+)
+
+
+def test_courses_of_terms_stay_without_their_terms_when_the_migration_is_taken_back(
+    empty: URL, databases: Databases
+) -> None:
+    migrate(empty, "0009")
+    run(empty, *FILL)
+    before = {table: rows(empty, table) for table in TABLES}
+    migrate(empty)
+    run(empty, *IN_TERMS)
+
+    downgrade(empty, "0009")
+
+    assert {table: rows(empty, table) for table in TABLES} == before
+    old = databases.empty()
+    migrate(old, "0009")
+    assert anatomy(empty) == anatomy(old)
+    databases.drop(old)
+    migrate(empty)  # and there again
+    assert [row["passed_over_count"] for row in rows(empty, "courses")] == [0, 0]
+
+
+def test_two_courses_of_one_code_stop_the_way_back(empty: URL, capsys: pytest.CaptureFixture[str]) -> None:
+    migrate(empty)
+    run(empty, *IN_TERMS, "INSERT INTO courses (code, title, term_id) VALUES ('CS101', 'A', 1), ('CS101', 'A', 2)")
+    before = anatomy(empty), rows(empty, "courses")
+
+    with pytest.raises(SystemExit):
+        downgrade(empty, "0009")
+
+    assert (anatomy(empty), rows(empty, "courses")) == before
+    assert (
+        "several courses have these. Change or delete courses, then migrate again: CS101\n" in capsys.readouterr().err
+    )

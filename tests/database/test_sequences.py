@@ -27,7 +27,42 @@ INSERTS = {
     "api_keys": "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p{}', 'd', 'admin')",
     "accounts": "INSERT INTO accounts (id, issuer, subject, student_id) SELECT {}, 'i', 's{}', min(id) FROM students",
     "people": "INSERT INTO people (id, name) VALUES ({}, 'Ada {}')",
+    "terms": (
+        "INSERT INTO terms (id, code, title, starts_on, ends_on) VALUES ({}, 'T{}', 'Fall', '2026-09-01', '2026-12-18')"
+    ),
+    "groups": "INSERT INTO groups (id, kind, code, title) VALUES ({}, 'level', 'G{}', 'Undergraduate')",
+    "registration_windows": (
+        "INSERT INTO registration_windows (id, term_id, opens_at, closes_at)"
+        " SELECT {}, min(id), '2026-08-01 00:00:00.000000', '2026-09-01 00:00:00.000000' FROM terms"
+    ),
+    "holds": (
+        "INSERT INTO holds (id, student_id, kind, contact, blocks)"
+        " SELECT {}, min(id), 'library', 'Room {}', 'both' FROM students"
+    ),
+    "permissions": (
+        "INSERT INTO permissions (id, student_id, course_id, rule, reason)"
+        " SELECT {}, min(students.id), min(courses.id), 'rule{}', 'Asked for' FROM students, courses"
+    ),
+    "rule_events": (
+        "INSERT INTO rule_events (id, student_id, subject, subject_id, change) VALUES ({}, 1, 'hold', {}, 'placed')"
+    ),
 }
+_STUDENT = "INSERT INTO students (name) SELECT 'Ada' WHERE NOT EXISTS (SELECT 1 FROM students)"
+PARENTS = {
+    "accounts": [_STUDENT],
+    "holds": [_STUDENT],
+    "permissions": [
+        _STUDENT,
+        "INSERT INTO courses (code, title) SELECT 'CS1', 'Programming' WHERE NOT EXISTS (SELECT 1 FROM courses)",
+    ],
+    "registration_windows": [
+        (
+            "INSERT INTO terms (code, title, starts_on, ends_on)"
+            " SELECT 'T', 'Fall', '2026-09-01', '2026-12-18' WHERE NOT EXISTS (SELECT 1 FROM terms)"
+        )
+    ],
+}
+"""Statements that insert what a row of a table refers to."""
 
 
 @pytest.fixture
@@ -41,8 +76,8 @@ def imported(backend: str, sql: Any) -> Callable[[str, int], None]:
     """Inserts rows with the ids up to `last`, as an import does, and leaves the sequence where it was."""
 
     def insert(table: str, last: int) -> None:
-        if table == "accounts":
-            sql("INSERT INTO students (name) SELECT 'Ada' WHERE NOT EXISTS (SELECT 1 FROM students)")
+        for statement in PARENTS.get(table, ()):
+            sql(statement)
         with_ids = sql(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0]
         for number in range(with_ids + 1, last + 1):
             sql(INSERTS[table].format(number, number))

@@ -90,6 +90,23 @@ ROWS: dict[str, list[str]] = {
     "0004": [
         "INSERT INTO leases (name, holder, expires_at) VALUES ('background', 'host', '2025-10-01 00:00:00.000000')"
     ],
+    "0011": [
+        "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('F26', 'Fall', '2026-09-01', '2026-12-18')",
+        "INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Undergraduate')",
+        (
+            "INSERT INTO registration_windows (term_id, group_id, opens_at, closes_at) VALUES"
+            " (1, 1, '2026-08-01 08:00:00.000000', '2026-09-15 08:00:00.000000')"
+        ),
+        "INSERT INTO student_groups (student_id, group_id) VALUES (1, 1)",
+        f"INSERT INTO course_restrictions (course_id, group_id) VALUES ({FULL}, 1)",
+        f"INSERT INTO course_instructors (course_id, person_id) VALUES ({FULL}, 2)",
+        "INSERT INTO holds (student_id, kind, contact, blocks) VALUES (3, 'library', 'Room 1', 'both')",
+        (
+            "INSERT INTO permissions (student_id, course_id, rule, reason) VALUES"
+            f" (1, {FULL}, 'restricted', 'Asked for')"
+        ),
+        "INSERT INTO rule_events (student_id, subject, subject_id, change) VALUES (3, 'hold', 1, 'placed')",
+    ],
 }
 """Statements for a database at the schema of that revision."""
 

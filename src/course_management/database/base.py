@@ -9,7 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase
 
-SCHEMA_REVISION = "0009"
+SCHEMA_REVISION = "0011"
 """The migration this code is written for; `/readyz` and a test compare it with the database and with Alembic."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -43,6 +44,36 @@ ExternalId = String(255)
 def in_range(column: str, least: int = 1) -> CheckConstraint:
     """Create the constraint `<column>_in_range`: an id, or the key of a page, is from `least` to `MAX_ID`."""
     return CheckConstraint(f"{column} BETWEEN {least} AND {MAX_ID}", name=f"{column}_in_range")
+
+
+def boolean(column: str) -> Boolean:
+    """Create the type of the boolean `column`; on SQLite, where it is a number, with the constraint of 0 or 1."""
+    return Boolean(create_constraint=True, name=f"{column}_is_boolean")
+
+
+def where(condition: str) -> dict[str, Any]:
+    """Return the arguments of a partial index, for both databases."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
+class Credits(TypeDecorator[Decimal]):
+    """Credits: hundredths in the database, because SQLite has no exact decimals; a `Decimal` here."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Convert to hundredths. Raises `ValueError` for more than two decimals."""
+        if value is None:
+            return None
+        hundredths = Decimal(value) * 100
+        if hundredths != int(hundredths):
+            raise ValueError("credits have at most two decimals")
+        return int(hundredths)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
+        """Convert from hundredths."""
+        return None if value is None else Decimal(value).scaleb(-2)
 
 
 class IdList(TypeDecorator[Sequence[int]]):

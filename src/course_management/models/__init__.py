@@ -1,6 +1,6 @@
 """The tables, one module per subject. The database decides last: every rule that it can enforce is a named constraint.
 
-Triggers (`triggers.py`) write the counters of a course and the ledger, `enrollment_events`; the service only reads
+Triggers (`triggers/`) write the counters of a course and the ledger, `enrollment_events`; the service only reads
 them. The models describe the present schema; a test compares them with the result of the migrations. The types of
 columns are in `database/types.py`.
 """
@@ -22,7 +22,9 @@ from .enrollments import (
     is_held,
     queue_position,
 )
-from .ledger import EnrollmentEvent, events
+from .groups import CourseRestriction, Group, StudentGroup, course_restrictions, groups, student_groups
+from .holds import BLOCKS, Hold, Permission, holds, permissions
+from .ledger import EnrollmentEvent, RuleEvent, events, rule_events
 from .operations import Lease, SchemaCompatibility, leases
 from .people import (
     ADVISOR,
@@ -30,17 +32,21 @@ from .people import (
     ROLES,
     Account,
     Advisee,
+    CourseInstructor,
     Person,
     PersonRole,
     accounts,
     advisees,
+    course_instructors,
     people,
     person_roles,
 )
 from .students import Student, students
+from .terms import RegistrationWindow, Term, registration_windows, terms
 
 __all__ = [
     "ADVISOR",
+    "BLOCKS",
     "ENROLLED",
     "HELD",
     "REGISTRAR",
@@ -52,25 +58,43 @@ __all__ = [
     "Advisee",
     "ApiKey",
     "Course",
+    "CourseInstructor",
+    "CourseRestriction",
     "EnrollmentEvent",
+    "Group",
+    "Hold",
     "Lease",
+    "Permission",
     "Person",
     "PersonRole",
+    "RegistrationWindow",
+    "RuleEvent",
     "SchemaCompatibility",
     "Student",
     "StudentCourses",
+    "StudentGroup",
+    "Term",
     "accounts",
     "advisees",
+    "course_instructors",
+    "course_restrictions",
     "courses",
     "enrollments",
     "events",
+    "groups",
+    "holds",
     "is_held",
     "keys",
     "leases",
     "people",
+    "permissions",
     "person_roles",
     "queue_position",
+    "registration_windows",
+    "rule_events",
+    "student_groups",
     "students",
+    "terms",
 ]
 
 event.listen(Base.metadata, "after_create", triggers.create)

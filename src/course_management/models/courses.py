@@ -9,17 +9,20 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     FetchedValue,
+    ForeignKey,
     Identity,
+    Index,
     Integer,
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, Code, ExternalId, Id, UtcDateTime, in_range, utcnow, when_created
+from ..database.types import NOW, Code, ExternalId, Id, UtcDateTime, boolean, in_range, utcnow, when_created, where
 from .search import Searchable, search_column
 
 if TYPE_CHECKING:
@@ -30,7 +33,12 @@ class Course(Searchable, Base):
     """What students enroll in.
 
     `capacity` is the number of seats, `waitlist_capacity` that of places on the waitlist; null means no limit. Triggers
-    keep the counters `seats_taken`, `waiting` and `last_queue_number`; the service only reads them.
+    keep the counters `seats_taken`, `waiting`, `passed_over_count` and `last_queue_number`; the service only reads
+    them.
+
+    The rules of registration hold in courses of a term. A course can be moved into a term, and never out of it.
+    `component` says which part of its subject a course is (`LEC`, `LAB`, or empty). A course with `closed_at` takes no
+    students. `promotion_round_at` is the start of the last promotion that asked the rules about each waiting student.
     """
 
     __tablename__ = "courses"
@@ -41,9 +49,15 @@ class Course(Searchable, Base):
     capacity: Mapped[int | None]
     # `evaluates_none`, or the ORM would insert the default instead of null.
     waitlist_capacity: Mapped[int | None] = mapped_column(Integer().evaluates_none(), server_default=text("0"))
+    term_id: Mapped[int | None] = mapped_column(Id, ForeignKey("terms.id"))
+    component: Mapped[str] = mapped_column(String(20), server_default=text("''"))
+    permission_required: Mapped[bool] = mapped_column(boolean("permission_required"), server_default=false())
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
+    passed_over_count: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
+    promotion_round_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_queue_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), server_onupdate=FetchedValue())
     last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     external_id: Mapped[str | None] = mapped_column(ExternalId)
@@ -55,7 +69,6 @@ class Course(Searchable, Base):
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="course", passive_deletes="all")
 
     __table_args__ = (
-        UniqueConstraint("code"),
         UniqueConstraint("external_id"),
         CheckConstraint(
             "seats_taken >= 0 AND (capacity IS NULL OR seats_taken <= capacity)", name="seats_within_capacity"
@@ -64,7 +77,13 @@ class Course(Searchable, Base):
             "waiting >= 0 AND (waitlist_capacity IS NULL OR waiting <= waitlist_capacity)",
             name="waiting_within_waitlist",
         ),
-        in_range("id"),
+        CheckConstraint("passed_over_count BETWEEN 0 AND waiting", name="passed_over_within_waiting"),
+        CheckConstraint("term_id IS NOT NULL OR NOT permission_required", name="permission_required_in_term"),
+        *map(in_range, ("id", "term_id")),
+        # PostgreSQL 13 has no NULLS NOT DISTINCT, so codes of courses with and without a term have an index each.
+        Index("uq_courses_code", "code", unique=True, **where("term_id IS NULL")),
+        Index("uq_courses_term_id_code", "term_id", "code", unique=True, **where("term_id IS NOT NULL")),
+        Index("ix_courses_code", "code"),  # to find a code in any term
         {"sqlite_autoincrement": True},
     )
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - the counters come with the UPDATE, by RETURNING

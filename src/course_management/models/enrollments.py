@@ -46,6 +46,10 @@ class StudentCourses(Base):
     A pair has one row permanently: unenrolling sets its status to `unenrolled`, and enrolling again updates the same
     row. `queue_number` orders the waitlist; `revision` rises with every change by the service, so that the ledger can
     tell the service's changes from changes by hand. Written by hand, a row needs only the pair and the status.
+
+    `reason` is what staff gave for the last change. A waiting student whom the rules stopped when a seat was free keeps
+    the place: `passed_over_at` says when, `passed_over_for` the codes, separated by spaces. No constraint ties the two
+    to the status, so that a change by hand need not set them.
     """
 
     __tablename__ = "student_courses"
@@ -63,6 +67,9 @@ class StudentCourses(Base):
     revision: Mapped[int] = mapped_column(server_default=text("1"))
     actor: Mapped[str] = mapped_column(String(200), server_default=text("'database'"))
     request_id: Mapped[str | None] = mapped_column(String(128))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    passed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    passed_over_for: Mapped[str | None] = mapped_column(String(500))
 
     student: Mapped[Student] = relationship(back_populates="enrollments")
     course: Mapped[Course] = relationship(back_populates="enrollments")

@@ -1,15 +1,16 @@
-"""The ledger of enrollments."""
+"""The ledgers: of enrollments, and of what the rules of registration ask about a student."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Identity, Index, String, Table, text
+from sqlalchemy import JSON, CheckConstraint, Identity, Index, String, Table, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
-from ..database.types import Id, UtcDateTime, in_range
+from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow, where
 
 
 class EnrollmentEvent(Base):
@@ -28,6 +29,7 @@ class EnrollmentEvent(Base):
     to_status: Mapped[str] = mapped_column(String(20))
     actor: Mapped[str] = mapped_column(String(200))
     request_id: Mapped[str | None] = mapped_column(String(128))
+    reason: Mapped[str | None] = mapped_column(String(500))
 
     __table_args__ = (
         Index("ix_enrollment_events_student_id_id", "student_id", "id"),
@@ -39,12 +41,43 @@ class EnrollmentEvent(Base):
             "course_id",
             "at",
             "id",
-            postgresql_where=text("to_status = 'waitlisted'"),
-            sqlite_where=text("to_status = 'waitlisted'"),
+            **where("to_status = 'waitlisted'"),
         ),
         *map(in_range, ("id", "student_id", "course_id")),
         {"sqlite_autoincrement": True},
     )
 
 
+class RuleEvent(Base):
+    """One line of the ledger of rules: a hold, a permission, a completion, a limit or a group of a student changed.
+
+    Append only, written by the services. `subject_id` is the id of the hold or permission, of the group, or of the
+    catalog entry or term of a completion or limit; `facts` are its values after the change. No foreign keys: the ledger
+    outlives what it names.
+    """
+
+    __tablename__ = "rule_events"
+
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
+    student_id: Mapped[int] = mapped_column(Id)
+    subject: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[int] = mapped_column(Id)
+    change: Mapped[str] = mapped_column(String(20))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON().with_variant(JSONB(), "postgresql"), server_default="{}")
+    actor: Mapped[str] = mapped_column(String(200), server_default=text("'database'"))
+    request_id: Mapped[str | None] = mapped_column(String(128))
+
+    __table_args__ = (
+        CheckConstraint(
+            "subject IN ('hold', 'permission', 'completion', 'limit', 'group')",
+            name="subject_known",
+        ),
+        *map(in_range, ("id", "student_id", "subject_id")),
+        Index("ix_rule_events_student_id_id", "student_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
 events = cast("Table", EnrollmentEvent.__table__)
+rule_events = cast("Table", RuleEvent.__table__)

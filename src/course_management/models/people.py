@@ -118,7 +118,27 @@ class Advisee(Base):
     )
 
 
+class CourseInstructor(Base):
+    """A course that a person teaches."""
+
+    __tablename__ = "course_instructors"
+
+    course_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("courses.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    person_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+
+    __table_args__ = (
+        *map(in_range, ("course_id", "person_id")),
+        Index("ix_course_instructors_person_id", "person_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+
 people = cast("Table", Person.__table__)
 person_roles = cast("Table", PersonRole.__table__)
 accounts = cast("Table", Account.__table__)
 advisees = cast("Table", Advisee.__table__)
+course_instructors = cast("Table", CourseInstructor.__table__)

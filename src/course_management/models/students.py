@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import Identity, String, Table, UniqueConstraint
+from sqlalchemy import Identity, String, Table, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Student(Searchable, Base):
-    """A person who takes courses. The service stores `email` in its canonical form (`schemas.email_addresses`)."""
+    """A person who takes courses. The service stores `email` in its canonical form (`schemas.email_addresses`).
+
+    A trigger raises `schedule_revision` when the student's enrollment in a course of a term changes, so that a decision
+    by the rules of registration can be compared with what it was based on.
+    """
 
     __tablename__ = "students"
 
@@ -27,6 +31,7 @@ class Student(Searchable, Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     external_id: Mapped[str | None] = mapped_column(ExternalId)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
+    schedule_revision: Mapped[int] = mapped_column(server_default=text("0"))
 
     searched = ("name", "email")
     search_text: Mapped[str | None] = search_column(*searched)

@@ -28,6 +28,7 @@ COURSES = Resource(
     not_found=CourseNotFound,
     taken={"code": CodeTaken, "external_id": ExternalIdTaken},
     refusals={
+        "uq_courses_term_id_code": CodeTaken,
         "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
         "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
     },
