@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from course_management.access import keys
+from .keys import create_key
 
 Make = Callable[..., int]
 
@@ -67,7 +67,7 @@ def test_a_request_sends_one_statement_and_its_calls_are_reported(
     more = {"REMOTE_ADDR": "127.0.0.1"}
     if caller == "service":
         with app.app_context():
-            more["HTTP_AUTHORIZATION"] = f"Bearer {keys.create('counted', ['admin'])}"
+            more["HTTP_AUTHORIZATION"] = f"Bearer {create_key('counted', ['admin'])}"
     counts: list[int] = []
     for number, builder in enumerate(requests[name]):
         environ = builder.get_environ() | more

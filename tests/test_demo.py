@@ -16,6 +16,7 @@ from course_management.access import keys
 from course_management.services import people
 
 from .databases import migrate
+from .keys import create_key
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[Any]]
@@ -203,6 +204,6 @@ def test_making_the_demo_twice_at_the_same_time_is_reported_as_a_sentence(
 def test_removing_the_demo_keeps_api_keys(run: Run, app: Flask) -> None:
     run()
     with app.app_context():
-        keys.create("portal", ["admin"])
+        create_key("portal", ["admin"])
         run("--remove")
         assert len(keys.everything()) == 1

@@ -18,7 +18,7 @@ from tests.databases import PATIENCE_S
 from tests.real_server import end, free_port, until
 
 from course_management import create_app
-from course_management.access import keys
+from course_management.access import key_management as keys
 
 from .data import connected
 
@@ -129,7 +129,7 @@ class Ours(Enrollment):
         database = url.render_as_string(hide_password=False)
         if with_key:
             with create_app({"DATABASE_URL": database}).app_context():
-                self.authorization = f"Bearer {keys.create('benchmark', ['admin'])}"
+                self.authorization = f"Bearer {keys.create('benchmark', ['admin']).secret}"
         environment = {
             "DATABASE_URL": database,
             "WORKERS": str(workers),

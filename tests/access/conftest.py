@@ -9,10 +9,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import issuer_keys, keys
+from course_management.access import issuer_keys
 from course_management.services import people
 
 from ..databases import PATIENCE_S
+from ..keys import create_key
 from .issuer import LocalIssuer, running
 
 
@@ -50,7 +51,7 @@ def make_key(app: Flask) -> Callable[..., str]:
         nonlocal made
         made += 1
         with app.app_context():
-            return keys.create(name or f"service-{made}", scopes)
+            return create_key(name or f"service-{made}", scopes)
 
     return make
 

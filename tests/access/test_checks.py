@@ -12,9 +12,11 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from course_management import checks, cli
+from course_management.access import key_management as services
 from course_management.access import keys
 from course_management.config import ConfigurationError, Settings
 
+from ..keys import create_key
 from .issuer import LocalIssuer
 
 Check = Callable[..., list[checks.Finding]]
@@ -46,7 +48,7 @@ def find(app: Flask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def secured(app: Flask) -> None:
     with app.app_context():
-        keys.create("portal", ["admin"])
+        create_key("portal", ["admin"])
 
 
 def sentences(found: list[checks.Finding]) -> str:
@@ -133,7 +135,7 @@ def test_sqlite_on_a_network(find: Check, backend: str, monkeypatch: pytest.Monk
 def test_without_an_active_key_or_an_issuer_every_request_is_refused(find: Check, app: Flask) -> None:
     with app.app_context():
         (key,) = keys.everything()
-        keys.revoke(key.prefix)
+        services.revoke(key.id)
     assert "so every request is refused" in sentences(find())
 
 

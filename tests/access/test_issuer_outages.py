@@ -17,12 +17,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import CapturingLogger
 
-from course_management.access import authentication, fetching, issuer_keys, keys
+from course_management.access import authentication, fetching, issuer_keys
 from course_management.access.issuer_keys import KeySet
 from course_management.errors import IssuerUnavailable
 
 from .. import certificates
 from ..databases import PATIENCE_S
+from ..keys import create_key
 from ..real_server import free_port, until
 from .hostile import Behavior, HostileServer, drips, hangs_up, hostile_server, never_responds, says
 from .issuer import AUDIENCE, LocalIssuer, unsigned
@@ -160,7 +161,7 @@ class TestInTheService:
                 threads=2, oidc_issuer="https://login.example.edu", oidc_audience=AUDIENCE, oidc_jwks_url=url
             )
             with app.app_context():
-                key = keys.create("portal", ["courses:read"])
+                key = create_key("portal", ["courses:read"])
             return app.test_client(), app.extensions["authentication"], {"Authorization": f"Bearer {key}"}
 
         return make

@@ -21,6 +21,7 @@ from course_management.context import current
 from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
+from ..keys import create_key
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def notes(app: Flask) -> KeyUse:
 @pytest.fixture
 def key(app: Flask) -> str:
     with app.app_context():
-        return keys.create("portal", ["courses:read"])
+        return create_key("portal", ["courses:read"])
 
 
 def read(app: Flask, key: str) -> int:
@@ -124,7 +125,7 @@ def test_a_writer_at_work_delays_no_read(
 ) -> None:
     """The notes wait for the writer; the requests, on the only connection there is, do not."""
     with app.app_context():
-        other = keys.create("other", ["courses:read"])
+        other = create_key("other", ["courses:read"])
 
     with writer_at_work(engine, backend):
         assert [read(app, key), read(app, other), read(app, key)] == [200] * 3
@@ -155,7 +156,7 @@ def test_an_outage_is_one_line_in_the_log(
     app: Flask, notes: KeyUse, log: CapturingLogger, engine: Engine, sql: Any, backend: str
 ) -> None:
     with app.app_context():
-        made = [keys.create(f"service-{number}", ["courses:read"]) for number in range(6)]
+        made = [create_key(f"service-{number}", ["courses:read"]) for number in range(6)]
 
     def use(some: list[str]) -> None:
         for each in some:
@@ -192,7 +193,7 @@ def test_a_thread_that_cannot_be_started_refuses_no_request(
         assert read(app, key) == 200
         assert notes.idle.is_set()
     with app.app_context():
-        other = keys.create("other", ["courses:read"])
+        other = create_key("other", ["courses:read"])
 
     assert read(app, other) == 200
 

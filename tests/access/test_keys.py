@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
@@ -17,6 +18,7 @@ from course_management.access import authentication, keys
 from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
+from ..keys import create_key
 
 Command = Callable[..., Result]
 
@@ -41,13 +43,13 @@ def status(client: FlaskClient, key: str, path: str = "/courses") -> int:
 
 def test_a_key_has_a_form_that_a_scanner_can_find(app: Flask) -> None:
     with app.app_context():
-        key = keys.create("portal", ["courses:read"])
+        key = create_key("portal", ["courses:read"])
     assert re.fullmatch(r"cmk_[0-9A-Za-z]{54}", key)
 
 
 def test_of_the_secret_only_a_digest_is_kept(app: Flask, sql: Any) -> None:
     with app.app_context():
-        key = keys.create("portal", ["courses:read"])
+        key = create_key("portal", ["courses:read"])
     (row,) = sql("SELECT * FROM api_keys")
     assert key[12:52] not in str(row)
 
@@ -97,7 +99,7 @@ def test_a_mistyped_key_does_not_reach_the_database(
 def test_without_an_issuer_a_token_is_no_credential(make_app: Callable[..., Flask], session_issuer: Any) -> None:
     app = make_app()
     with app.app_context():
-        keys.create("portal", ["admin"])
+        create_key("portal", ["admin"])
 
     response = app.test_client().get("/courses", headers={"Authorization": f"Bearer {session_issuer.token()}"})
 
@@ -107,7 +109,7 @@ def test_without_an_issuer_a_token_is_no_credential(make_app: Callable[..., Flas
 @pytest.mark.usefixtures("forgetful")
 def test_a_key_ends_at_its_time(app: Flask, stranger: FlaskClient, sql: Any) -> None:
     with app.app_context():
-        key = keys.create("portal", ["courses:read"], utcnow() + timedelta(hours=1))
+        key = create_key("portal", ["courses:read"], utcnow() + timedelta(hours=1))
     assert status(stranger, key) == 200
 
     sql("UPDATE api_keys SET expires_at = '2020-01-01 00:00:00+00'")
@@ -125,6 +127,25 @@ def test_a_caller_is_remembered_for_a_moment(
 
     assert status(stranger, key) == 200
     assert len(statements) == 1
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_registrar_creates_changes_and_revokes_keys_but_gives_none_the_scope_admin(
+    client: FlaskClient, stranger: FlaskClient, person: Callable[..., dict[str, str]]
+) -> None:
+    registrar = person("registrar")
+    (admin,) = client.get("/keys?name=test").get_json()["items"]
+
+    created = stranger.post("/keys", json={"name": "portal", "scopes": ["students:write"]}, headers=registrar)
+    refused = stranger.post("/keys", json={"name": "portal", "scopes": ["admin"]}, headers=registrar)
+    prolonged = stranger.patch(f"/keys/{admin['id']}", json={"expires_at": None}, headers=registrar)
+
+    assert created.status_code == 201
+    for response in (refused, prolonged):
+        assert (response.status_code, response.get_json()["code"]) == (403, "forbidden")
+        assert "do not have: admin" in response.get_json()["detail"]
+    assert stranger.delete(f"/keys/{admin['id']}", headers=registrar).status_code == 204
+    assert client.get("/courses").status_code == 401
 
 
 @pytest.mark.usefixtures("forgetful")
@@ -150,6 +171,20 @@ class TestOnTheCommandLine:
         assert re.match(rf"{old[4:12]}  portal +revoked 20..-..-.. +used 20.* courses:read courses:write", listed[0])
         assert re.match(rf"{new[4:12]}  portal +until 20", listed[1])
         assert old[12:] not in "".join(listed)
+
+    @pytest.mark.parametrize("writable", [False, True])
+    def test_a_key_that_could_not_be_printed_is_revoked(
+        self, command: Command, sql: Any, monkeypatch: pytest.MonkeyPatch, writable: bool
+    ) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise BrokenPipeError
+
+        if not writable:
+            monkeypatch.setattr(click, "echo", fail)
+        result = command("keys", "create", "--name", "portal", "--scope", "courses:read")
+
+        assert isinstance(result.exception, BrokenPipeError) is not writable
+        assert sql("SELECT revoked_at IS NULL FROM api_keys WHERE name = 'portal'") == [(writable,)]
 
     def test_what_is_not_there_is_not_revoked(self, command: Command) -> None:
         result = command("keys", "revoke", "aaaaaaaa")

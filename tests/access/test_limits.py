@@ -9,8 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access import keys
-
+from ..keys import create_key
 from .issuer import LocalIssuer
 
 
@@ -56,7 +55,7 @@ def test_each_caller_is_counted_separately(stranger: FlaskClient, ada: dict[str,
 
 def test_all_keys_of_a_service_share_one_limit(app: Flask, stranger: FlaskClient) -> None:
     with app.app_context():
-        both = [keys.create("portal", ["courses:write"]) for _ in range(2)]
+        both = [create_key("portal", ["courses:write"]) for _ in range(2)]
     found = [
         stranger.post("/courses", json={}, headers={"Authorization": f"Bearer {key}"}).status_code
         for key in (*both, *both)

@@ -50,6 +50,11 @@ TABLE = """
 | GET /students/{s}/accounts        | admin             | 401    | 403    | 404     | 403         | 404     | yes       |
 | POST /students/{s}/accounts       | admin             | 401    | 403    | 404     | 403         | 404     | yes       |
 | DELETE /students/{s}/accounts/{a} | admin             | 401    | 403    | 404     | 403         | 404     | yes       |
+| GET /keys                         | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| POST /keys                        | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| GET /keys/{k}                     | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| PATCH /keys/{k}                   | admin             | 401    | -      | 403     | -           | 403     | yes       |
+| DELETE /keys/{k}                  | admin             | 401    | -      | 403     | -           | 403     | yes       |
 | GET /healthz                      | -                 | yes    | -      | yes     | -           | yes     | yes       |
 | GET /readyz                       | -                 | yes    | -      | yes     | -           | yes     | yes       |
 | GET /                             | -                 | yes    | -      | yes     | -           | yes     | yes       |
@@ -61,7 +66,7 @@ TABLE = """
 """  # noqa: E501 - a table
 """A request for each route, and its status for each caller. `-`: as `student`.
 
-`{s}` is a student, `{c}` a course, `{p}` a person, `{a}` an account of the person or student.
+`{s}` is a student, `{c}` a course, `{p}` a person, `{a}` an account of the person or student, `{k}` a key.
 
 Written by hand: the code derives the same from the access rows.
 """
@@ -73,6 +78,8 @@ BODIES: dict[str, Any] = {
     "POST /students": {"name": "Grace Hopper", "email": "grace@example.edu"},
     "POST /courses": {"code": "CS999", "title": "Compilers"},
     "PATCH /courses/{c}": {"title": "Compilers"},
+    "POST /keys": {"name": "other", "scopes": ["courses:read"]},
+    "PATCH /keys/{k}": {"expires_at": None},
     "POST /people": {"name": "Grace Hopper"},
     "PATCH /people/{p}": {"roles": ["advisor"]},
     "POST /people/{p}/accounts": {"issuer": "https://other.example", "subject": "grace"},
@@ -99,17 +106,20 @@ def send(client: FlaskClient, request: str, ids: Ids, headers: dict[str, str]) -
 @pytest.fixture
 def make_ids(client: FlaskClient, student: Make, course: Make) -> Callable[[str], Ids]:
     """Makes what a request names, anew; the ids."""
-    accounts = 0
+    made = 0
 
     def make(request: str) -> Ids:
-        nonlocal accounts
-        accounts += 1
+        nonlocal made
+        made += 1
         ids = {"s": student(), "c": course()}
         if "{p}" in request:
             ids["p"] = client.post("/people", json={"name": "Emmy Noether"}).get_json()["id"]
+        if "{k}" in request:
+            body = {"name": f"key-{made}", "scopes": ["courses:read"]}
+            ids["k"] = client.post("/keys", json=body).get_json()["id"]
         if "{a}" in request:
             path = request.split()[1].partition("/{a}")[0].format(**ids)
-            body = {"issuer": "https://login.example", "subject": f"{accounts}"}
+            body = {"issuer": "https://login.example", "subject": f"{made}"}
             ids["a"] = client.post(path, json=body).get_json()["id"]
         return ids
 
@@ -242,7 +252,7 @@ def test_a_route_without_an_access_row_stops_the_start(monkeypatch: pytest.Monke
 def test_the_openapi_document_names_the_scope_of_every_route(client: FlaskClient) -> None:
     document = client.get("/openapi.json").get_json()
     for request, cells in ROWS.items():
-        names = {"s": "{student_id}", "c": "{course_id}", "p": "{person_id}", "a": "{account_id}"}
+        names = {"s": "{student_id}", "c": "{course_id}", "p": "{person_id}", "a": "{account_id}", "k": "{key_id}"}
         method, path = request.format(**names).split()
         if path in document["paths"]:
             expected = [] if cells[1] == "-" else [{"bearer": [cells[1]]}]

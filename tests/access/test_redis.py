@@ -17,10 +17,10 @@ from flask.testing import FlaskClient
 from structlog.testing import CapturingLogger
 
 from course_management import circuit_breaker
-from course_management.access import keys
 from course_management.circuit_breaker import FAILURES
 
 from ..databases import PATIENCE_S
+from ..keys import create_key
 from ..real_server import free_port, until
 from .fake_redis import FakeRedis, fake_redis
 from .hostile import Behavior, drips, hangs_up, hostile_server, never_responds, says
@@ -66,7 +66,7 @@ def client_of(make_app: Callable[..., Flask]) -> Callable[..., FlaskClient]:
     def make(uri: str) -> FlaskClient:
         app = make_app(threads=2, ratelimit_service_reads="3 per hour", ratelimit_storage_uri=uri)
         with app.app_context():
-            key = keys.create("portal", ["courses:read"])
+            key = create_key("portal", ["courses:read"])
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
         return client

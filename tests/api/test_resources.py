@@ -14,6 +14,8 @@ from course_management.api import documents
 from course_management.api.resources import ResourceRoutes
 from course_management.database import db
 
+from ..keys import create_key
+
 Make = Callable[..., int]
 
 RESOURCES: dict[str, ResourceRoutes] = {
@@ -22,8 +24,10 @@ RESOURCES: dict[str, ResourceRoutes] = {
     for endpoint in subject.endpoints
     if isinstance(routes := getattr(endpoint.view, "__self__", None), ResourceRoutes)
 }
-FIELDS = [(name, field) for name, routes in RESOURCES.items() for field in routes.schema.settable()]
-FILTERS = [(name, field) for name, field in FIELDS if RESOURCES[name].schema.fields_of()[field].metadata.get("filter")]
+SETTABLE = [(name, field) for name, routes in RESOURCES.items() for field in routes.schema.settable()]
+METADATA = {(name, field): RESOURCES[name].schema.fields_of()[field].metadata for name, field in SETTABLE}
+FIELDS = [each for each in SETTABLE if not METADATA[each].get("fixed")]
+FILTERS = [each for each in SETTABLE if METADATA[each].get("filter")]
 OTHERS: dict[str, Any] = {
     "email": "emmy@example.edu",
     "capacity": 99,
@@ -31,6 +35,7 @@ OTHERS: dict[str, Any] = {
     "student_id": 3,
     "roles": ["advisor", "registrar"],
     "advises": [1, 3],
+    "expires_at": "2099-06-30T00:00:00Z",
 }
 """Values that differ from the examples, where another text would not be valid."""
 
@@ -45,26 +50,31 @@ class Row:
 
 
 @pytest.fixture
-def made(client: FlaskClient, student: Make) -> Callable[[str], Row]:
+def made(app: Flask, client: FlaskClient, student: Make) -> Callable[[str], Row]:
     """Makes a row of a resource from the example of its schema, and the students that it names."""
 
     def make(name: str) -> Row:
         if name == "people":
             assert [student() for _ in range(3)] == [1, 2, 3]
+        if name == "keys":  # the first one ends protected mode
+            with app.app_context():
+                client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"
         response = client.post(f"/{name}", json=RESOURCES[name].schema.body_example())
         assert response.status_code == 201, response.text
-        return Row(response.headers["Location"], response.get_json(), response.headers["ETag"])
+        body = response.get_json()
+        body.pop("key", None)  # which is shown once
+        return Row(response.headers["Location"], body, response.headers["ETag"])
 
     return make
 
 
 def another(name: str, field: str) -> Any:
     """A valid value that differs from that of the example."""
-    return OTHERS.get(field, f"{RESOURCES[name].schema.body_example()[field]} 2")
+    return OTHERS.get(field, f"{RESOURCES[name].schema.body_example()[field]}-2")
 
 
-def test_students_courses_and_people_are_resources() -> None:
-    assert {"students", "courses", "people"} <= RESOURCES.keys()
+def test_students_courses_people_and_keys_are_resources() -> None:
+    assert {"students", "courses", "people", "keys"} <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)

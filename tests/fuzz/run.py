@@ -14,12 +14,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
 from course_management import create_app
-from course_management.access import keys
 from course_management.database import db
 from course_management.services import people
 
 from ..access.issuer import LocalIssuer
 from ..databases import ROOT
+from ..keys import create_key
 from ..real_server import Server
 
 HERE = Path(__file__).parent
@@ -95,7 +95,7 @@ def _people_it(database: URL, issuer: LocalIssuer) -> dict[str, Credentials]:
         people.advise(issuer.name, "grace", 2)
         people.appoint(issuer.name, "emmy", "registrar")
         reads = ["enrollments:read", "students:read", "courses:read"]
-        reader, admin = keys.create("reader", reads), keys.create("admin", ["admin"])
+        reader, admin = create_key("reader", reads), create_key("admin", ["admin"])
         db.engine.dispose()
     hour = {"exp": issuer.claims()["exp"] + 36_000}
     return {

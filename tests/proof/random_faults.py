@@ -26,11 +26,11 @@ from typing import Any
 import psutil
 
 from course_management import create_app
-from course_management.access import keys
 from course_management.database import db
 
 from ..access.issuer import LocalIssuer, running
 from ..databases import PATIENCE_S
+from ..keys import create_key
 from ..real_server import free_port, until
 from .clients import Caller
 from .kills import is_ready, kill_a_worker, serving
@@ -133,7 +133,7 @@ def _settings(issuer: LocalIssuer, redis: Redis) -> dict[str, str]:
 def _key(stage: Stage) -> str:
     app = create_app({"DATABASE_URL": stage.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
     with app.app_context():
-        key = keys.create("proof", ["admin"])
+        key = create_key("proof", ["admin"])
         db.engine.dispose()
     return key
 

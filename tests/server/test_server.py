@@ -15,10 +15,10 @@ from urllib.request import urlopen
 import pytest
 
 from course_management import create_app
-from course_management.access import keys
 from course_management.database import db
 
 from ..databases import PATIENCE_S, migrate
+from ..keys import create_key
 from ..real_server import COMMAND, MIB, Server, environment, serving, sqlite, until
 
 
@@ -223,7 +223,7 @@ def test_the_address_in_the_banner_works_for_every_form_of_host(tmp_path: Path, 
     url = sqlite(tmp_path)
     migrate(url)
     with create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"}).app_context():
-        keys.create("portal", ("admin",), None)
+        create_key("portal", ("admin",), None)
         db.engine.dispose()
     server = Server(tmp_path, url, HOST=host, WORKERS="1")
     try:

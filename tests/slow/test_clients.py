@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from course_management import create_app
-from course_management.access import keys
 from course_management.database import db
 
 from ..databases import ROOT, migrate
 from ..docs.pages import blocks
+from ..keys import create_key
 from ..real_server import PATIENT, Server, sqlite
 from .environments import clean, run
 
@@ -33,7 +33,7 @@ def service(tmp_path: Path) -> Iterator[tuple[str, str]]:
     url = sqlite(tmp_path)
     migrate(url)
     with create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"}).app_context():
-        key = keys.create("client", ["admin"])
+        key = create_key("client", ["admin"])
         db.engine.dispose()
     server = Server(tmp_path, url, **PATIENT)
     try:

@@ -12,12 +12,12 @@ import re
 import secrets
 import string
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, update
 
-from ..database import AnyRow, autocommit, transaction
+from ..database import AnyRow, autocommit
 from ..database.types import UtcDateTime, utcnow
 from ..models import keys
 from .callers import Service
@@ -25,8 +25,8 @@ from .callers import Service
 ALPHABET = string.digits + string.ascii_letters
 MARK, PREFIX, SECRET, CHECKSUM = "cmk_", 8, 40, 6
 FORM = re.compile(rf"{MARK}[0-9A-Za-z]{{{PREFIX + SECRET + CHECKSUM}}}")
-AT_ONCE = 2
-"""At most two active keys per name, so that a key can be rotated without downtime."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+"""The name of a service, which is in the ledger."""
 
 _ANY = select(exists(select(keys.c.id)).label("found"))
 _BY_PREFIX = select(keys).where(keys.c.prefix == bindparam("prefix"))
@@ -39,33 +39,14 @@ _USED = (
 )
 
 
-class TooManyKeys(Exception):
-    """Two active keys with this name exist already."""
-
-
-def create(name: str, scopes: Iterable[str], expires_at: datetime | None = None) -> str:
-    """Create a key and return it; it is not stored. Raises `TooManyKeys`."""
+def new() -> str:
+    """Return a new key. Nothing of it is stored."""
     body = MARK + "".join(secrets.choice(ALPHABET) for _ in range(PREFIX + SECRET))
-    key = body + _checksum(body)
-    same = select(keys.c.id).where(keys.c.name == name, _live())
-    with transaction() as connection:
-        # Locked, so that of two concurrent calls the second one sees the key of the first one.
-        connection.execute(same.with_for_update())
-        if len(connection.execute(same).all()) >= AT_ONCE:
-            raise TooManyKeys
-        connection.execute(
-            insert(keys).values(
-                name=name,
-                prefix=prefix_of(key),
-                digest=_digest(key),
-                scopes=" ".join(sorted(set(scopes))),
-                expires_at=expires_at,
-            )
-        )
-    return key
+    return body + _checksum(body)
 
 
-def _live() -> ColumnElement[bool]:
+def active() -> ColumnElement[bool]:
+    """Return the condition that a key is neither revoked nor expired."""
     return and_(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > utcnow()))
 
 
@@ -76,21 +57,12 @@ def exist() -> bool:
 
 def any_live() -> bool:
     """Return whether an active key exists."""
-    return bool(autocommit(select(keys.c.id).where(_live()).limit(1)))
+    return bool(autocommit(select(keys.c.id).where(active()).limit(1)))
 
 
 def everything() -> Sequence[AnyRow]:
     """Return all keys, active or not, oldest first."""
     return autocommit(select(keys).order_by(keys.c.id))
-
-
-def revoke(prefix: str) -> bool:
-    """Revoke a key. Return whether it was active. Processes that have just used it accept it for a few more seconds."""
-    with transaction() as connection:
-        ended = connection.execute(
-            update(keys).where(keys.c.prefix == prefix, keys.c.revoked_at.is_(None)).values(revoked_at=utcnow())
-        )
-        return bool(ended.rowcount)
 
 
 def prefix_of(key: str) -> str:
@@ -108,7 +80,7 @@ def find(key: str) -> AnyRow | None:
     if not FORM.fullmatch(key) or _checksum(key[:-CHECKSUM]) != key[-CHECKSUM:]:
         return None
     rows = autocommit(_BY_PREFIX, {"prefix": prefix_of(key)})
-    if not rows or not hmac.compare_digest(rows[0].digest, _digest(key)):
+    if not rows or not hmac.compare_digest(rows[0].digest, digest(key)):
         return None
     found = rows[0]
     now = utcnow()
@@ -122,10 +94,11 @@ def write_use(prefix: str, at: datetime) -> None:
 
 def service(found: AnyRow) -> Service:
     """Return the caller that a key belongs to."""
-    return Service(f"service:{found.name}", frozenset(found.scopes.split()))
+    return Service(f"service:{found.name}", frozenset(found.scopes))
 
 
-def _digest(key: str) -> str:
+def digest(key: str) -> str:
+    """Return what is stored of a key."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ reveals nothing, because it does not depend on the student.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
@@ -98,6 +98,21 @@ def permits(access: Access, caller: object) -> bool:
     except Problem:
         return False
     return True
+
+
+def check_grant(caller: object, scopes: Collection[str]) -> None:
+    """Raise `Forbidden` unless a caller may give a key these scopes: it needs to have them itself.
+
+    A registrar has all but `admin`. None is everybody in protected mode, and the command line.
+    """
+    if isinstance(caller, Service):
+        own = set(SCOPES) if ADMIN in caller.scopes else caller.scopes
+    elif isinstance(caller, Person):
+        own = set(SCOPES) - {ADMIN} if REGISTRAR in caller.roles else set()
+    else:
+        return
+    if lacking := sorted(set(scopes) - own):
+        raise Forbidden(f"You cannot give a key scopes that you do not have: {', '.join(lacking)}.")
 
 
 def rows(app: Flask) -> Iterator[tuple[str, str, Access]]:

@@ -22,7 +22,7 @@ from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster
 from ..schemas.ledger import EXAMPLE
 from ..schemas.response_fields import MOMENT
 from ..services import courses as service
-from .resources import ResourceAccess, ResourceRoutes
+from .resources import Own, ResourceAccess, ResourceRoutes
 from .students import event_item
 
 endpoints = Endpoints("courses", __name__, description="What students enroll in.")
@@ -62,8 +62,9 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
 
 
 routes.register(
-    change_course,
-    Answer(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False})),
+    change=Own(
+        change_course, Answer(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
+    )
 )
 
 

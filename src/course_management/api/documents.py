@@ -20,9 +20,9 @@ from ..http import assets
 from ..http.assets import Asset
 from ..http.openapi import Document
 from ..schemas.problems import ProblemDetails
-from . import courses, enrollment, health, people, students
+from . import courses, enrollment, health, keys, people, students
 
-SUBJECTS = (enrollment.endpoints, students.endpoints, courses.endpoints, people.endpoints, health.endpoints)
+SUBJECTS = tuple(each.endpoints for each in (enrollment, students, courses, people, keys, health))
 """In the order of the document."""
 _lock = threading.Lock()
 pages = Blueprint("pages", __name__, template_folder="templates")

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response
 
 from ..access import policy
 from ..access.policy import Access
 from ..context import current
-from ..errors import Conflict, MalformedPrecondition, PreconditionFailed
+from ..errors import Conflict, MalformedPrecondition, PreconditionFailed, Problem
 from ..http.declarations import Answer, Body, Declaration, Endpoint, View
 from ..http.endpoints import Endpoints
 from ..http.pagination import Page
@@ -38,6 +38,14 @@ class ResourceAccess:
     write: Access
 
 
+class Own(NamedTuple):
+    """The view of a subject for one of the routes, what it returns, and its problems beside those of the resource."""
+
+    view: View
+    answer: Answer
+    problems: tuple[type[Problem], ...] = ()
+
+
 class ResourceRoutes:
     """The routes at `/<plural>` and `/<plural>/{<singular>_id}`; the plural is the name of the blueprint."""
 
@@ -57,13 +65,14 @@ class ResourceRoutes:
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
-    def register(self, change: View | None = None, changed: Answer | None = None) -> None:
-        """Register all five. Where a change does more, a subject passes its own view and what that returns."""
-        self._add_create()
+    def register(self, *, create: Own | None = None, change: Own | None = None, delete: View | None = None) -> None:
+        """Register all five. Where one does more than for others, a subject passes its own."""
+        shown = self.schema.response(), self.schema.example()
+        self._add_create(create or Own(self.create, Answer(201, *shown)))
         self._add_list()
         self._add_read()
-        self._add_change(change or self.change, changed or Answer(200, self.schema.response(), self.schema.example()))
-        self._add_delete()
+        self._add_change(change or Own(self.change, Answer(200, *shown)))
+        self._add_delete(delete or self.delete)
 
     # --- the views ----------------------------------------------------------------------------------------
 
@@ -125,20 +134,20 @@ class ResourceRoutes:
 
     # --- their declarations -------------------------------------------------------------------------------
 
-    def _add_create(self) -> None:
+    def _add_create(self, own: Own) -> None:
         self._blueprint.add(
             Endpoint(
                 name=f"create_{self._singular}",
-                documentation=f"Create a {self._singular}.",
+                documentation=_documentation(f"Create a {self._singular}.", own.view),
                 method="POST",
                 rule=self._all,
-                view=self.create,
+                view=own.view,
                 access=self.access.write,
                 declared=Declaration(
                     body=Body(self.schema.body(), self.schema.body_example()),
-                    answers=[Answer(201, self.schema.response(), self.schema.example(), ("ETag", "Location"))],
+                    answers=[replace(own.answer, headers=("ETag", "Location"))],
                 ),
-                problems=tuple(self.resource.taken.values()),
+                problems=(*self.resource.taken.values(), *own.problems),
             )
         )
 
@@ -181,36 +190,40 @@ class ResourceRoutes:
             )
         )
 
-    def _add_change(self, view: View, changed: Answer) -> None:
+    def _add_change(self, own: Own) -> None:
         summary = f"Change a {self._singular}; fields that are not sent stay as they are."
-        more = (view.__doc__ or "").partition("\n\n")[2]
         self._blueprint.add(
             Endpoint(
                 name=f"change_{self._singular}",
-                documentation=f"{summary}\n\n{more}",
+                documentation=_documentation(summary, own.view),
                 method="PATCH",
                 rule=self._one,
-                view=view,
+                view=own.view,
                 access=self.access.write,
                 declared=Declaration(
                     body=Body(self.schema.body(partial=True), self.schema.change_example()),
-                    answers=[replace(changed, headers=("ETag",))],
+                    answers=[replace(own.answer, headers=("ETag",))],
                     conditional=["If-Match"],
                 ),
-                problems=(self.resource.not_found, *self.resource.constraints.values(), *CONDITIONAL),
+                problems=(self.resource.not_found, *self.resource.constraints.values(), *own.problems, *CONDITIONAL),
             )
         )
 
-    def _add_delete(self) -> None:
+    def _add_delete(self, view: View) -> None:
         self._blueprint.add(
             Endpoint(
                 name=f"delete_{self._singular}",
-                documentation=f"Delete a {self._singular}.",
+                documentation=_documentation(f"Delete a {self._singular}.", view),
                 method="DELETE",
                 rule=self._one,
-                view=self.delete,
+                view=view,
                 access=self.access.write,
                 declared=Declaration(answers=[Answer(204)], conditional=["If-Match"]),
                 problems=(self.resource.not_found, *self.resource.in_use.values(), *CONDITIONAL),
             )
         )
+
+
+def _documentation(summary: str, view: View) -> str:
+    """Return the summary, and what the view's docstring has below its first line."""
+    return f"{summary}\n\n{(view.__doc__ or '').partition(chr(10) * 2)[2]}"

@@ -8,13 +8,16 @@ from typing import Any
 
 import click
 
+from ..access import key_management as services
 from ..access import keys as api_keys
 from ..access.policy import SCOPES
 from ..database import AnyRow
 from ..database.types import utcnow
+from ..errors import TooManyKeys
+from ..models import ApiKey
+from ..repositories.resources import id_of
 from .service import service
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
@@ -24,7 +27,7 @@ def keys() -> None:
 
 
 def _name(_: Any, __: Any, text: str) -> str:
-    if not NAME.fullmatch(text):
+    if not api_keys.NAME.fullmatch(text):
         raise click.BadParameter("use 1 to 50 letters, digits, dots, dashes and underscores: it stands in the ledger")
     return text
 
@@ -53,12 +56,16 @@ def create(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> N
     """Make a key and show it, once."""
     with service("warning"):
         try:
-            key = api_keys.create(name, scopes, expires_at)
-        except api_keys.TooManyKeys:
+            key, secret = services.create(name, scopes, expires_at)
+        except TooManyKeys:
             raise click.ClickException(
-                f"{name} has {api_keys.AT_ONCE} live keys, as many as a change from old to new needs: revoke one first."
+                f"{name} has {services.AT_ONCE} active keys already, as many as one name may have; revoke one first."
             ) from None
-    click.echo(key)
+        try:
+            click.echo(secret)
+        except OSError:  # nobody has seen the key, so nobody would revoke it
+            services.revoke(key.id)
+            raise
     click.echo("This is the only time it is shown. Send it as: Authorization: Bearer <key>", err=True)
 
 
@@ -68,7 +75,7 @@ def list_keys() -> None:
     with service("warning"):
         for key in api_keys.everything():
             used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
-            click.echo(f"{key.prefix}  {key.name:20}  {_state(key):22}  {used:21}  {key.scopes}")
+            click.echo(f"{key.prefix}  {key.name:20}  {_state(key):22}  {used:21}  {' '.join(key.scopes)}")
 
 
 def _state(key: AnyRow) -> str:
@@ -85,6 +92,7 @@ def revoke(prefix: str) -> None:
     """End the key that `list` shows with this PREFIX; it is refused within 5 seconds."""
     prefix = api_keys.prefix_of(prefix)  # a whole key will do, too, and is not shown again
     with service("warning"):
-        if not api_keys.revoke(prefix):
+        number = id_of(ApiKey, "prefix", prefix)
+        if number is None or not services.revoke(number):
             raise click.ClickException(f"There is no live key {prefix}.")
     click.echo(f"Revoked {prefix}.")

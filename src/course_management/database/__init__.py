@@ -30,7 +30,7 @@ from .engine import init_app, migration_engine
 from .execute import AnyRow, autocommit, retried, retry, run, time_limit, transaction
 from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .migrations import SchemaState, schema_state
-from .orm import reading, writing
+from .orm import lock_text, reading, writing
 from .sqlite import install_rules
 
 
@@ -57,6 +57,7 @@ __all__ = [
     "is_missing",
     "is_unavailable",
     "kind_of",
+    "lock_text",
     "migration_engine",
     "reading",
     "reason",

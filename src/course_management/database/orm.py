@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
@@ -64,6 +64,12 @@ def reading() -> Iterator[Session]:
         yield session
     finally:
         db.session.remove()
+
+
+def lock_text(session: Session, text: str) -> None:
+    """Let one `writing` block at a time pass for a text, until it ends. On SQLite, one at a time does in any case."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(text, 0))))
 
 
 def _new_session() -> Session:

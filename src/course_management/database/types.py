@@ -95,6 +95,21 @@ def _array(ids: Sequence[int]) -> str:
     return f"{{{','.join(map(str, ids))}}}"
 
 
+class Words(TypeDecorator[Sequence[str]]):
+    """Words without spaces, as one text; in the order of the alphabet, each once."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Join the words."""
+        return None if value is None else " ".join(sorted(set(value)))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[str] | None:  # noqa: ARG002
+        """Split the text."""
+        return None if value is None else value.split()
+
+
 class among(FunctionElement[bool]):  # noqa: N801 - reads as SQLAlchemy's own functions do
     """Whether a column is one of the ids of an `IdList`. Unlike IN, one text and one plan for any number of them."""
 

@@ -7,7 +7,7 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment, people   refusals by subject
+students, courses, enrollment, people, keys   refusals by subject
 service     the service cannot carry it out
 """
 
@@ -21,6 +21,7 @@ from .courses import (
     WaitlistCapacityBelowWaiting,
 )
 from .enrollment import CourseFull, EnrollmentRefused, UnknownCourse, WaitlistFull
+from .keys import KeyEnded, KeyNotFound, TooManyKeys
 from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
 from .requests import (
     BadRequest,
@@ -58,6 +59,8 @@ __all__ = [
     "HeadersTooLarge",
     "InternalError",
     "IssuerUnavailable",
+    "KeyEnded",
+    "KeyNotFound",
     "LengthRequired",
     "MalformedJson",
     "MalformedPrecondition",
@@ -73,6 +76,7 @@ __all__ = [
     "StudentHasEnrollments",
     "StudentIdTaken",
     "StudentNotFound",
+    "TooManyKeys",
     "TooManyRequests",
     "Unauthenticated",
     "UnknownCourse",

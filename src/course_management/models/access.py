@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
@@ -9,7 +10,7 @@ from sqlalchemy import Identity, String, Table, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
-from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow, when_created
+from ..database.types import NOW, Id, UtcDateTime, Words, in_range, utcnow, when_created
 
 
 class ApiKey(Base):
@@ -21,7 +22,7 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(20))
     digest: Mapped[str] = mapped_column(String(64))
-    scopes: Mapped[str] = mapped_column(String(200))
+    scopes: Mapped[Sequence[str]] = mapped_column(Words(200))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -74,7 +74,7 @@ class Instant(fields.AwareDateTime):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         try:
-            if self.FORM.fullmatch(value):
+            if isinstance(value, str) and self.FORM.fullmatch(value):
                 text, step = value.upper(), timedelta()
                 if text[17:19] == "60":  # a leap second: the first second of the next minute
                     text, step = f"{text[:17]}59{text[19:]}", timedelta(seconds=1)

@@ -61,8 +61,9 @@ class Distinct(fields.List[Any]):
 class SetField(Distinct):
     """A field of a resource whose values have no order: null is the empty list, and responses are sorted."""
 
-    def __init__(self, item: fields.Field[Any], maximum: int, **kwargs: Any) -> None:
-        super().__init__(item, 0, maximum, **{"load_default": list} | kwargs)
+    def __init__(self, item: fields.Field[Any], maximum: int, *, minimum: int = 0, **kwargs: Any) -> None:
+        default = {} if kwargs.get("required") else {"load_default": list}
+        super().__init__(item, minimum, maximum, **default | kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Load the list. Raises `ValidationError`."""

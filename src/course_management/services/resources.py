@@ -66,7 +66,7 @@ def change(resource: Resource[M], number: int, values: Mapping[str, Any], precon
     Raises `not_found`, what `create` raises, and what `precondition` raises.
     """
     with refusing(resource.constraints), writing() as session:
-        found = _locked(session, resource, number, precondition)
+        found = locked(session, resource, number, precondition)
         _refuse_unknown(session, resource.model, values)
         for name, value in values.items():
             setattr(found, name, value)
@@ -78,12 +78,12 @@ def change(resource: Resource[M], number: int, values: Mapping[str, Any], precon
 def remove(resource: Resource[M], number: int, precondition: Precondition | None) -> None:
     """Delete the row with the id `number`. Raises `not_found`, `in_use`, and what `precondition` raises."""
     with refusing(resource.in_use), writing() as session:
-        _locked(session, resource, number, precondition)
+        locked(session, resource, number, precondition)
         session.execute(delete(resource.model).filter_by(id=number))
 
 
-def _locked(session: Session, resource: Resource[M], number: int, precondition: Precondition | None) -> M:
-    """Return the row, locked, and checked against what the caller knows of it."""
+def locked(session: Session, resource: Resource[M], number: int, precondition: Precondition | None) -> M:
+    """Return the row with the id `number`, locked, once `precondition` has accepted it. Raises `not_found`."""
     found = session.get(resource.model, number, with_for_update={"key_share": True})
     if found is None:
         raise resource.not_found
