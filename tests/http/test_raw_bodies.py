@@ -16,7 +16,7 @@ from course_management import create_app
 from course_management.access.policy import Access
 from course_management.api import documents
 from course_management.database import db
-from course_management.http.endpoints import Endpoints, answer, raw_body
+from course_management.http.endpoints import Endpoints, raw_body, responds
 
 from ..databases import migrate
 
@@ -33,7 +33,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
 
     @tables.declare("POST", "/tables", Access(scope="admin"))
     @raw_body("text/csv", "application/zip")
-    @answer(200)
+    @responds(200)
     def store_table(body: bytes) -> Response:
         """Store a table."""
         return Response(body, mimetype="text/plain")

@@ -8,7 +8,7 @@ from flask import Response
 
 from ..access.policy import Access
 from ..errors import AccountNotFound, AccountTaken
-from ..http.declarations import Answer, Body, Declaration, Endpoint
+from ..http.declarations import Body, Declaration, Endpoint, Success
 from ..http.endpoints import Endpoints
 from ..http.pagination import Page, PageQuery
 from ..http.responses import empty, reply
@@ -38,7 +38,7 @@ class AccountRoutes:
                 access=MANAGE,
                 declared=Declaration(
                     query=PageQuery(),
-                    answers=[Answer(200, Accounts, {"items": [ACCOUNT], "next": None}, ("Link",))],
+                    responses=[Success(200, Accounts, {"items": [ACCOUNT], "next": None}, ("Link",))],
                 ),
                 problems=(not_found,),
             ),
@@ -54,7 +54,7 @@ class AccountRoutes:
                 access=MANAGE,
                 declared=Declaration(
                     body=Body(AccountBody(), ACCOUNT_BODY),
-                    answers=[Answer(201, Account, ACCOUNT, ("Location",))],
+                    responses=[Success(201, Account, ACCOUNT, ("Location",))],
                 ),
                 problems=(not_found, AccountTaken),
             ),
@@ -65,7 +65,7 @@ class AccountRoutes:
                 rule=f"{rule}/<id:account_id>",
                 view=self.delete,
                 access=MANAGE,
-                declared=Declaration(answers=[Answer(204)]),
+                declared=Declaration(responses=[Success(204)]),
                 problems=(AccountNotFound,),
             ),
         ):

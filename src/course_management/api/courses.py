@@ -11,8 +11,8 @@ from ..context import RequestContext
 from ..database import AnyRow
 from ..database.types import MAX_ID
 from ..errors import CourseNotFound
-from ..http.declarations import Answer
-from ..http.endpoints import Endpoints, answer, query
+from ..http.declarations import Success
+from ..http.endpoints import Endpoints, query, responds
 from ..http.pagination import Page, PageQuery
 from ..http.responses import IfMatch, reply
 from ..repositories import courses as repository
@@ -63,14 +63,14 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
 
 routes.register(
     change=Own(
-        change_course, Answer(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
+        change_course, Success(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
     )
 )
 
 
 @endpoints.declare("GET", "/courses/<id:course_id>/students", READ_ROSTER, CourseNotFound)
 @query(RosterQuery)
-@answer(200, Roster, {"items": [ON_ROSTER], "next": None}, headers=("Link",))
+@responds(200, Roster, {"items": [ON_ROSTER], "next": None}, headers=("Link",))
 def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
     """List the students of a course, by student id or by name.
 
@@ -96,7 +96,7 @@ def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
 
 @endpoints.declare("GET", "/courses/<id:course_id>/history", READ_ROSTER, CourseNotFound)
 @query(PageQuery)
-@answer(200, CourseHistory, {"items": [EXAMPLE | {"student_id": 7}], "next": None}, headers=("Link",))
+@responds(200, CourseHistory, {"items": [EXAMPLE | {"student_id": 7}], "next": None}, headers=("Link",))
 def get_course_history(page: Page, course_id: int) -> Response:
     """Read what happened to a course's enrollments, newest first."""
     rows = enrollments.history_of_course(course_id, page.after(MAX_ID), page.limit + 1)

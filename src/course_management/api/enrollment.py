@@ -19,7 +19,7 @@ from ..errors import (
     Problem,
     StudentNotFound,
 )
-from ..http.endpoints import Endpoints, answer, body, if_match, if_none_match, query
+from ..http.endpoints import Endpoints, body, if_match, if_none_match, query, responds
 from ..http.mistakes import validation_failed
 from ..http.responses import IfMatch, fingerprint, reply
 from ..repositories import enrollments
@@ -40,7 +40,7 @@ WRITE = Access(scope="enrollments:write", student=True, advisor=True)
     "POST", "/students/<id:student_id>/enroll", WRITE, StudentNotFound, CourseNotFound, EnrollmentRefused
 )
 @body(schemas.EnrollBody, {"course_ids": [1, 2], "waitlist": True})
-@answer(
+@responds(
     201,
     schemas.EnrollResponse,
     {
@@ -51,7 +51,7 @@ WRITE = Access(scope="enrollments:write", student=True, advisor=True)
         ],
     },
 )
-@answer(
+@responds(
     200,
     schemas.EnrollResponse,
     {"student_id": 7, "results": [{"course_id": 1, "outcome": "already_enrolled"}]},
@@ -82,7 +82,7 @@ def enroll_student(body: dict[str, Any], student_id: int, context: RequestContex
 @if_match
 @query(schemas.ReplaceQuery)
 @body(schemas.ReplaceBody, {"course_ids": [1, 3]})
-@answer(
+@responds(
     200,
     schemas.ReplaceResponse,
     {"student_id": 7, "enrolled": [3], "waitlisted": [], "unenrolled": [2], "kept": [1]},
@@ -121,7 +121,7 @@ def replace_enrollments(
 @endpoints.declare("DELETE", "/students/<id:student_id>/unenroll", WRITE, StudentNotFound, CourseNotFound)
 @body(schemas.UnenrollBody, {"course_ids": [1, 2]}, required=False)
 @query(schemas.UnenrollQuery)
-@answer(
+@responds(
     200,
     schemas.UnenrollResponse,
     {
@@ -151,7 +151,7 @@ def unenroll_student(
 @endpoints.declare("GET", "/students/<id:student_id>/courses", READ, StudentNotFound)
 @if_none_match
 @query(schemas.StudentCoursesQuery)
-@answer(
+@responds(
     200,
     schemas.StudentCourses,
     {
@@ -169,7 +169,7 @@ def unenroll_student(
     },
     headers=("ETag",),
 )
-@answer(304, headers=("ETag",))
+@responds(304, headers=("ETag",))
 def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
     """List the courses in which a student is enrolled or waitlisted, by course code."""
     held = enrollments.of_student(student_id)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..access.policy import PUBLIC, Access
 from ..database import Unavailable, is_missing, schema_state
 from ..errors import DatabaseUnavailable
-from ..http.endpoints import Endpoints, answer
+from ..http.endpoints import Endpoints, responds
 from ..http.responses import reply
 from ..schemas.response_fields import Word
 
@@ -23,14 +23,14 @@ class Health(Schema):
 
 
 @endpoints.declare("GET", "/healthz", Access(scope=None, waits=False))
-@answer(200, Health, {"status": "ok"})
+@responds(200, Health, {"status": "ok"})
 def get_liveness() -> Response:
     """Report that the process is up; checks nothing else."""
     return reply({"status": "ok"})
 
 
 @endpoints.declare("GET", "/readyz", PUBLIC)
-@answer(200, Health, {"status": "ok"})
+@responds(200, Health, {"status": "ok"})
 def get_readiness() -> Response:
     """Report whether the database responds and has a schema that this version can work with."""
     try:

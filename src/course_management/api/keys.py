@@ -9,7 +9,7 @@ from flask import Response
 from ..access import key_management as service
 from ..context import RequestContext
 from ..errors import KeyEnded, TooManyKeys
-from ..http.declarations import Answer
+from ..http.declarations import Success
 from ..http.endpoints import Endpoints
 from ..http.responses import IfMatch, empty, reply
 from ..schemas.keys import CreatedKey, KeySchema
@@ -62,7 +62,7 @@ def delete_key(if_match: IfMatch | None, key_id: int) -> Response:
 
 
 routes.register(
-    create=Own(create_key, Answer(201, CreatedKey, KeySchema.example(key=f"cmk_u2XbzB8J{'x' * 46}")), (TooManyKeys,)),
-    change=Own(change_key, Answer(200, KeySchema.response(), KeySchema.example()), (KeyEnded,)),
+    create=Own(create_key, Success(201, CreatedKey, KeySchema.example(key=f"cmk_u2XbzB8J{'x' * 46}")), (TooManyKeys,)),
+    change=Own(change_key, Success(200, KeySchema.response(), KeySchema.example()), (KeyEnded,)),
     delete=delete_key,
 )

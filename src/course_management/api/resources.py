@@ -16,7 +16,7 @@ from ..access import policy
 from ..access.policy import Access
 from ..context import current
 from ..errors import Conflict, MalformedPrecondition, PreconditionFailed, Problem
-from ..http.declarations import Answer, Body, Declaration, Endpoint, View
+from ..http.declarations import Body, Declaration, Endpoint, Success, View
 from ..http.endpoints import Endpoints
 from ..http.pagination import Page
 from ..http.responses import IfMatch, empty, fingerprint, reply
@@ -42,7 +42,7 @@ class Own(NamedTuple):
     """The view of a subject for one of the routes, what it returns, and its problems beside those of the resource."""
 
     view: View
-    answer: Answer
+    success: Success
     problems: tuple[type[Problem], ...] = ()
 
 
@@ -68,10 +68,10 @@ class ResourceRoutes:
     def register(self, *, create: Own | None = None, change: Own | None = None, delete: View | None = None) -> None:
         """Register all five. Where one does more than for others, a subject passes its own."""
         shown = self.schema.response(), self.schema.example()
-        self._add_create(create or Own(self.create, Answer(201, *shown)))
+        self._add_create(create or Own(self.create, Success(201, *shown)))
         self._add_list()
         self._add_read()
-        self._add_change(change or Own(self.change, Answer(200, *shown)))
+        self._add_change(change or Own(self.change, Success(200, *shown)))
         self._add_delete(delete or self.delete)
 
     # --- the views ----------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class ResourceRoutes:
                 access=self.access.write,
                 declared=Declaration(
                     body=Body(self.schema.body(), self.schema.body_example()),
-                    answers=[replace(own.answer, headers=("ETag", "Location"))],
+                    responses=[replace(own.success, headers=("ETag", "Location"))],
                 ),
                 problems=(*self.resource.taken.values(), *own.problems),
             )
@@ -163,8 +163,8 @@ class ResourceRoutes:
                 access=self.access.list,
                 declared=Declaration(
                     query=self.schema.query(self.plural)(),
-                    answers=[
-                        Answer(200, page_of(self.plural.capitalize(), self.schema.response()), example, ("Link",))
+                    responses=[
+                        Success(200, page_of(self.plural.capitalize(), self.schema.response()), example, ("Link",))
                     ],
                 ),
             )
@@ -180,9 +180,9 @@ class ResourceRoutes:
                 view=self.read,
                 access=self.access.read,
                 declared=Declaration(
-                    answers=[
-                        Answer(200, self.schema.response(), self.schema.example(), ("ETag",)),
-                        Answer(304, headers=("ETag",)),
+                    responses=[
+                        Success(200, self.schema.response(), self.schema.example(), ("ETag",)),
+                        Success(304, headers=("ETag",)),
                     ],
                     conditional=["If-None-Match"],
                 ),
@@ -202,7 +202,7 @@ class ResourceRoutes:
                 access=self.access.write,
                 declared=Declaration(
                     body=Body(self.schema.body(partial=True), self.schema.change_example()),
-                    answers=[replace(own.answer, headers=("ETag",))],
+                    responses=[replace(own.success, headers=("ETag",))],
                     conditional=["If-Match"],
                 ),
                 problems=(self.resource.not_found, *self.resource.constraints.values(), *own.problems, *CONDITIONAL),
@@ -218,7 +218,7 @@ class ResourceRoutes:
                 rule=self._one,
                 view=view,
                 access=self.access.write,
-                declared=Declaration(answers=[Answer(204)], conditional=["If-Match"]),
+                declared=Declaration(responses=[Success(204)], conditional=["If-Match"]),
                 problems=(self.resource.not_found, *self.resource.in_use.values(), *CONDITIONAL),
             )
         )

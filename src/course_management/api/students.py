@@ -10,7 +10,7 @@ from ..access.policy import Access
 from ..database import AnyRow
 from ..database.types import MAX_ID
 from ..errors import StudentNotFound
-from ..http.endpoints import Endpoints, answer, query
+from ..http.endpoints import Endpoints, query, responds
 from ..http.pagination import Page, PageQuery
 from ..repositories import enrollments
 from ..schemas.ledger import EXAMPLE
@@ -43,7 +43,7 @@ AccountRoutes(endpoints, "student", STUDENT)
     StudentNotFound,
 )
 @query(PageQuery)
-@answer(200, StudentHistory, {"items": [EXAMPLE | {"course_id": 1}], "next": None}, headers=("Link",))
+@responds(200, StudentHistory, {"items": [EXAMPLE | {"course_id": 1}], "next": None}, headers=("Link",))
 def get_student_history(page: Page, student_id: int) -> Response:
     """Read what happened to a student's enrollments, newest first."""
     rows = enrollments.history_of_student(student_id, page.after(MAX_ID), page.limit + 1)

@@ -34,7 +34,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Success:
     """A successful response: its schema (None: without a body), an example, and the headers it has."""
 
     status: int
@@ -49,7 +49,7 @@ class Declaration:
 
     query: Schema | None = None
     body: Body | None = None
-    answers: list[Answer] = field(default_factory=list)
+    responses: list[Success] = field(default_factory=list)
     conditional: list[str] = field(default_factory=list)
     """`If-Match` or `If-None-Match`."""
 

@@ -14,7 +14,7 @@ import flask
 from marshmallow import Schema
 
 from ..errors import Problem
-from .declarations import Access, Answer, Body, Declaration, Endpoint, View
+from .declarations import Access, Body, Declaration, Endpoint, Success, View
 from .parsing import handler
 
 Decorator = Callable[[View], View]
@@ -79,12 +79,12 @@ def raw_body(*media_types: str) -> Decorator:
     return _declaring(lambda declaration: setattr(declaration, "body", found))
 
 
-def answer(
+def responds(
     status: int, schema: type[Schema] | Schema | None = None, example: Any = None, *, headers: tuple[str, ...] = ()
 ) -> Decorator:
     """Document a successful response."""
-    found = Answer(status, schema, example, headers)
-    return _declaring(lambda declaration: declaration.answers.insert(0, found))
+    found = Success(status, schema, example, headers)
+    return _declaring(lambda declaration: declaration.responses.insert(0, found))
 
 
 def if_match(view: View) -> View:

@@ -36,7 +36,7 @@ from ..errors import (
     UriTooLong,
     ValidationFailed,
 )
-from .declarations import Answer, Body, Endpoint
+from .declarations import Body, Endpoint, Success
 from .problems import PROBLEM_JSON, problem_body
 
 EVERYWHERE = (
@@ -128,7 +128,7 @@ class Document:
             "summary": summary,
             "parameters": [*query, *declared.conditional, "X-Request-ID"],
             "responses": {
-                **{str(each.status): _success(each) for each in declared.answers},
+                **{str(each.status): _success(each) for each in declared.responses},
                 **{str(status): name for status, name in self._problems(endpoint)},
             },
             "security": [{"bearer": [endpoint.access.scope]}] if endpoint.access.scope else [],
@@ -235,13 +235,13 @@ def _common(endpoint: Endpoint) -> Sequence[type[Problem]]:
     return (*EVERYWHERE, *with_body, *(UNLESS_PUBLIC if endpoint.access.scope else ()))
 
 
-def _success(answer: Answer) -> dict[str, Any]:
+def _success(success: Success) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "description": HTTPStatus(answer.status).phrase,
-        "headers": {name: name for name in ("X-Request-ID", *answer.headers)},
+        "description": HTTPStatus(success.status).phrase,
+        "headers": {name: name for name in ("X-Request-ID", *success.headers)},
     }
-    if answer.schema:
-        found["content"] = {"application/json": {"schema": answer.schema, "example": answer.example}}
+    if success.schema:
+        found["content"] = {"application/json": {"schema": success.schema, "example": success.example}}
     return found
 
 
