@@ -1,7 +1,7 @@
 """The context of one piece of work: its request id, start, caller and deadline.
 
-A hook (`app.begin_request`) makes one for each request. Services take it as `context`; the log and the database read
-it as `current`. Background jobs and scripts make one of their own where they need one.
+A hook (`http.hooks.begin_request`) makes one for each request. Services take it as `context`; the log and the database
+read it as `current`. Background jobs and scripts make one of their own where they need one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The routes: one module per subject.
 
-A view calls one service (to change something) or one repository (to read), and returns the response. Its decorators
+A view calls services (to change something) or repositories (to read), and returns the response. Its decorators
 declare the rest: its access row (`access/policy.py`), what it accepts and returns (`http/`).
 """
 

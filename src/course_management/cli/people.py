@@ -85,7 +85,7 @@ def remove(issuer: str, subject: str) -> None:
 
 @people.command("list")
 def list_people() -> None:
-    """Show all services."""
+    """List the accounts, with the people and students that they belong to."""
     with service("warning"):
         for each in everybody():
             click.echo(f"{each.subject}  {_what(each)}  {each.issuer}")

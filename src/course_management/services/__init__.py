@@ -1,4 +1,6 @@
-"""Writes. One function is one transaction and ends it on its last line; nothing else in the project commits.
+"""Writes. One function is one transaction and ends it on its last line.
+
+What belongs to one other part is written there: uses of keys in `access`, the lease in `background`, `demo`.
 
 A service takes ids and plain values, returns rows, and refuses by raising a problem from `errors`. It uses neither
 HTTP nor Flask's request: `context` says which request and which caller a change is for.
