@@ -1,7 +1,7 @@
 """Decide whether a student can enroll in each course, with the reasons: the only place where the rules are in words.
 
-A request comes here only if its statement did not change every course. A rule of registration is one more reason in
-`decide`.
+A request comes here only if its statement did not change every course. The statement decides the same in SQL
+(`statements.py`): what is added here must be added there.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Decision:
         return {
             "course_id": self.course_id,
             "outcome": self.outcome,
-            "reasons": [{"code": each.code, "detail": each.describe(), **each.facts} for each in self.reasons],
+            "reasons": [reason.as_dict() for reason in self.reasons],
         }
 
 
@@ -93,20 +93,36 @@ def explain(execute: Execute, student: int, course_list: Sequence[int], *, waitl
 
 
 def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision:
-    """Apply the rules to the state of one course; None: the course does not exist."""
+    """Apply the rules to the state of one course; None: the course does not exist.
+
+    What refuses here must refuse in the statement, too: a reason alone does not stop it. A test compares the two.
+    """
     if course is None:
         return Decision(course_id, "refused", (UnknownCourse(),))
     if course.status in ALREADY:
         return Decision(course_id, ALREADY[course.status], position=course.position)
-    seat = course.capacity is None or course.seats_taken < course.capacity
-    place = course.waitlist_capacity is None or course.waiting < course.waitlist_capacity
-    if (seat and course.waiting == 0) or (waitlist and place):
-        return Decision(course_id, "eligible")
+    full = _full(course, waitlist=waitlist)
+    reasons = [reason for reason in (full,) if reason]
+    return Decision(
+        course_id,
+        "refused" if reasons else "eligible",
+        tuple(reasons),
+        seat_unclaimed=full is not None and _has_free_seat(course),
+    )
+
+
+def _full(course: AnyRow, *, waitlist: bool) -> Reason | None:
+    """Return the reason if the course has neither a seat nor, with `waitlist`, a place on the waitlist."""
+    has_place = course.waitlist_capacity is None or course.waiting < course.waitlist_capacity
+    if (_has_free_seat(course) and course.waiting == 0) or (waitlist and has_place):
+        return None
     if waitlist and course.waitlist_capacity:
-        reason: Reason = WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
-    else:
-        reason = CourseFull(capacity=course.capacity, waitlist_open=place)
-    return Decision(course_id, "refused", (reason,), seat_unclaimed=seat)
+        return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
+    return CourseFull(capacity=course.capacity, waitlist_open=has_place)
+
+
+def _has_free_seat(course: AnyRow) -> bool:
+    return course.capacity is None or course.seats_taken < course.capacity
 
 
 def refuse(decisions: Sequence[Decision]) -> None:
