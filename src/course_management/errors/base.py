@@ -69,7 +69,7 @@ class Reason(Explained):
 
 
 def catalog() -> dict[str, type[Explained]]:
-    """Return every code with the class that explains it, problems before reasons."""
+    """Return every code with the class that explains it: problems, reasons, and the rules of registration."""
 
     def leaves(cls: type[Explained]) -> Iterator[type[Explained]]:
         if "code" in vars(cls):
@@ -78,7 +78,6 @@ def catalog() -> dict[str, type[Explained]]:
             yield from leaves(child)
 
     found: dict[str, type[Explained]] = {}
-    for root in (Problem, Reason):
-        for cls in leaves(root):
-            found.setdefault(cls.code, cls)
+    for cls in leaves(Explained):
+        found.setdefault(cls.code, cls)
     return found

@@ -1,0 +1,33 @@
+"""The rules of registration, in the order in which their reasons are given.
+
+Each is said once, here, and asked by everything: enroll, replace, promotion, dry run, pages. To add a rule, write its
+class in a module of this package and list it.
+"""
+
+from __future__ import annotations
+
+from ....errors import Reason
+from ..situation import Course, Situation
+from .base import Rule
+from .courses import CourseClosedRule, PermissionRequiredRule, RestrictedRule
+from .holds import HoldRule
+from .windows import RegistrationClosedRule, WaitlistClosedRule
+
+RULES: tuple[Rule, ...] = (
+    HoldRule(),
+    RegistrationClosedRule(),
+    CourseClosedRule(),
+    RestrictedRule(),
+    PermissionRequiredRule(),
+    WaitlistClosedRule(),
+)
+WAIVABLE = frozenset(rule.code for rule in RULES if rule.is_waivable)
+"""The codes that a permission can waive."""
+
+
+def reasons(course: Course, situation: Situation) -> list[Reason]:
+    """Return every reason of every rule against the course."""
+    return [reason for rule in RULES for reason in rule.reasons(course, situation)]
+
+
+__all__ = ["RULES", "WAIVABLE", "Rule", "reasons"]

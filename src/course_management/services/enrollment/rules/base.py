@@ -1,0 +1,48 @@
+"""What a rule of registration is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from ....errors import Explained, Reason
+from ..situation import Action, Course, Situation
+
+Facts = Mapping[str, Any]
+
+
+class Rule(Explained):
+    """One rule: when it applies, and one function that says what stands against a course.
+
+    The code, title, meaning and remedy make its page, `/problems/<code-with-dashes>`. A rule looks at the situation
+    only: it reads no database and no clock, and counts no other students (a count that others change at the same time
+    must be a counter in the seat statement, as the seats are).
+    """
+
+    applies_to: ClassVar[frozenset[Action]]
+    is_waivable: ClassVar[bool] = True
+    """Whether a permission for the student, the course and this code waives it."""
+    needs_term: ClassVar[bool] = True
+    """Whether it applies only to courses that have a term."""
+
+    def against(self, course: Course, situation: Situation) -> Iterable[Facts]:
+        """Yield the facts of each reason against the course; nothing if the rule is satisfied."""
+        raise NotImplementedError
+
+    def reasons(self, course: Course, situation: Situation) -> list[Reason]:
+        """Return the reasons of this rule against the course, none where it does not apply or is waived."""
+        if course.planned not in self.applies_to or (self.needs_term and course.term is None):
+            return []
+        if self.is_waivable and (course.id, self.code) in situation.permissions:
+            return []
+        return [RuleReason(self, facts) for facts in self.against(course, situation)]
+
+
+class RuleReason(Reason):
+    """A reason of a rule: its code and sentence, with the facts of this course."""
+
+    def __init__(self, rule: Rule, facts: Facts) -> None:
+        super().__init__(**facts)
+        self.rule = rule
+        self.code = rule.code  # type: ignore[misc]
+        self.meaning = rule.meaning  # type: ignore[misc]

@@ -1,0 +1,65 @@
+"""What a course itself says about who takes it: closed, restricted to groups, by permission only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..situation import Action, Course, Situation
+from .base import Facts, Rule
+
+JOINING = frozenset[Action]({"enroll", "waitlist", "promote"})
+
+
+class CourseClosedRule(Rule):
+    """A course that is closed or canceled takes no more students; those who are enrolled stay."""
+
+    code, title = "course_closed", "Course closed"
+    meaning = "The course is closed."
+    remedy = "Choose another course."
+    applies_to = JOINING
+    needs_term = False
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield when the course was closed."""
+        if course.closed_at is not None:
+            yield {"closed_at": course.closed_at}
+
+
+class RestrictedRule(Rule):
+    """A course may be restricted to groups: programs, levels, standings, campuses.
+
+    Of each kind with admitting groups, the student must be in one; the student must be in no group that is excluded.
+    """
+
+    code, title = "restricted", "Restricted"
+    meaning = "The course is restricted to students of other groups."
+    remedy = "`admits` and `excludes` list the groups. If they are not up to date for the student, ask the registrar."
+    applies_to = JOINING
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield, for each kind that does not admit the student, the groups it admits and excludes."""
+        for kind in sorted({each.kind for each in course.restrictions}):
+            of_kind = [each for each in course.restrictions if each.kind == kind]
+            admits = [each for each in of_kind if each.admits]
+            excludes = [each for each in of_kind if not each.admits]
+            is_admitted = not admits or any(each.group_id in situation.group_ids for each in admits)
+            if not is_admitted or any(each.group_id in situation.group_ids for each in excludes):
+                yield {
+                    "kind": kind,
+                    "admits": sorted(each.code for each in admits),
+                    "excludes": sorted(each.code for each in excludes),
+                }
+
+
+class PermissionRequiredRule(Rule):
+    """A course may require the permission of its instructor, an advisor or the registrar."""
+
+    code, title = "permission_required", "Permission required"
+    meaning = "The course requires a permission, and the student has none."
+    remedy = "Ask the instructor of the course, the student's advisor or the registrar to grant it."
+    applies_to = JOINING
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield that a permission is required."""
+        if course.permission_required:
+            yield {}
