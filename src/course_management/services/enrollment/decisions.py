@@ -1,78 +1,50 @@
-"""Decide whether a student can enroll in each course, with the reasons: the only place where the rules are in words.
+"""Decide whether a student can enroll in each course, with all reasons against it.
 
-A request comes here only if its statement did not change every course. The statement decides the same in SQL
-(`statements.py`): what is added here must be added there.
+A decision is about a plan: the seat or the place on the waitlist that the course has for the student at that moment.
+The counters say which of them there is; the rules (`rules/`) judge it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Executable, and_, case, literal, select, true
-
-from ...database import AnyRow
-from ...database.types import among
-from ...errors import (
-    CourseFull,
-    CourseNotFound,
-    EnrollmentRefused,
-    Reason,
-    StudentNotFound,
-    UnknownCourse,
-    WaitlistFull,
-)
-from ...models import ENROLLED, WAITLISTED, courses, enrollments, is_held, queue_position, students
-from .statements import course_ids, student_id
-
-Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
-"""How to run the query: alone (`autocommit`), or inside the transaction that is being explained."""
+from ...errors import CourseFull, CourseNotFound, EnrollmentRefused, Problem, Reason, UnknownCourse, WaitlistFull
+from ...models import ENROLLED, WAITLISTED
+from .rules import reasons
+from .situation import Course, Situation
 
 ALREADY = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
-
-_STATES = (
-    select(
-        courses.c.id,
-        courses.c.capacity,
-        courses.c.waitlist_capacity,
-        courses.c.seats_taken,
-        courses.c.waiting,
-        enrollments.c.status,
-        case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments, courses))).label("position"),
-    )
-    .select_from(
-        students.outerjoin(courses, and_(true(), among(courses.c.id, course_ids))).outerjoin(
-            enrollments,
-            and_(
-                enrollments.c.student_id == students.c.id,
-                enrollments.c.course_id == courses.c.id,
-                is_held(enrollments),
-            ),
-        )
-    )
-    .where(students.c.id == student_id)
-)
+REFUSED, ELIGIBLE, NOT_ENROLLED = "refused", "eligible", "not_enrolled"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The decision about one course.
 
-    `outcome` is `refused`, `eligible`, `already_enrolled` or `already_waitlisted`. `seat_unclaimed`: a seat is free,
-    and reserved for students on the waitlist.
+    `outcome` is `refused`, `eligible`, `already_enrolled`, `already_waitlisted` or, about unenrolling, `not_enrolled`.
+    `planned` is the status that an eligible student gets. `seat_unclaimed`: a seat is free, and reserved for students
+    on the waitlist.
     """
 
     course_id: int
     outcome: str
     reasons: tuple[Reason, ...] = ()
     position: int | None = None
+    planned: str | None = None
+    has_term: bool = False
     seat_unclaimed: bool = False
 
     @property
     def is_unknown(self) -> bool:
         """Whether the course does not exist."""
         return UnknownCourse in map(type, self.reasons)
+
+    @property
+    def is_already(self) -> bool:
+        """Whether the student is enrolled or waitlisted already."""
+        return self.outcome in ALREADY.values()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as responses show it."""
@@ -83,52 +55,57 @@ class Decision:
         }
 
 
-def explain(execute: Execute, student: int, course_list: Sequence[int], *, waitlist: bool) -> list[Decision]:
-    """Decide about each course, in the order of `course_list`, with one query. Raises `StudentNotFound`."""
-    rows = execute(_STATES, {"student": student, "course_ids": course_list})
-    if not rows:
-        raise StudentNotFound
-    states = {row.id: row for row in rows}
-    return [decide(course_id, states.get(course_id), waitlist=waitlist) for course_id in course_list]
+def decide(situation: Situation, course_list: Sequence[int], *, waitlist: bool) -> list[Decision]:
+    """Decide about enrolling in each course, in the order of `course_list`."""
+    return [_decide(number, situation.courses.get(number), situation, waitlist) for number in course_list]
 
 
-def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision:
-    """Apply the rules to the state of one course; None: the course does not exist.
-
-    What refuses here must refuse in the statement, too: a reason alone does not stop it. A test compares the two.
-    """
+def _decide(number: int, course: Course | None, situation: Situation, waitlist: bool) -> Decision:
     if course is None:
-        return Decision(course_id, "refused", (UnknownCourse(),))
+        return Decision(number, REFUSED, (UnknownCourse(),))
     if course.status in ALREADY:
-        return Decision(course_id, ALREADY[course.status], position=course.position)
-    full = _full(course, waitlist=waitlist)
-    reasons = [reason for reason in (full,) if reason]
+        return Decision(number, ALREADY[course.status], position=course.position, has_term=course.term is not None)
+    against: list[Reason] = []
+    if course.is_open:
+        planned = replace(course, planned="enroll")
+    else:
+        planned = replace(course, planned="waitlist" if waitlist else "enroll")
+        if not (waitlist and course.waitlist_has_room):
+            against.append(_full(course, waitlist))
+    against += reasons(planned, situation)
     return Decision(
-        course_id,
-        "refused" if reasons else "eligible",
-        tuple(reasons),
-        seat_unclaimed=full is not None and _has_free_seat(course),
+        number,
+        REFUSED if against else ELIGIBLE,
+        tuple(against),
+        planned=ENROLLED if planned.planned == "enroll" else WAITLISTED,
+        has_term=course.term is not None,
+        seat_unclaimed=course.has_free_seat and not course.is_open,
     )
 
 
-def _full(course: AnyRow, *, waitlist: bool) -> Reason | None:
-    """Return the reason if the course has neither a seat nor, with `waitlist`, a place on the waitlist."""
-    has_place = course.waitlist_capacity is None or course.waiting < course.waitlist_capacity
-    if (_has_free_seat(course) and course.waiting == 0) or (waitlist and has_place):
-        return None
+def _full(course: Course, waitlist: bool) -> Reason:
     if waitlist and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
-    return CourseFull(capacity=course.capacity, waitlist_open=has_place)
+    return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room)
 
 
-def _has_free_seat(course: AnyRow) -> bool:
-    return course.capacity is None or course.seats_taken < course.capacity
+def decide_leaving(situation: Situation, course_list: Sequence[int]) -> list[Decision]:
+    """Decide about unenrolling from each course, in the order of `course_list`."""
+    return [_decide_leaving(number, situation.courses.get(number), situation) for number in course_list]
 
 
-def refuse(decisions: Sequence[Decision]) -> None:
-    """Raise the refusal with all of these decisions if any of them refuses its course."""
-    refused = [each for each in decisions if each.outcome == "refused"]
-    if not refused:
-        return
-    refusal = CourseNotFound if any(each.is_unknown for each in refused) else EnrollmentRefused
-    raise refusal(decisions=[each.as_dict() for each in decisions])
+def _decide_leaving(number: int, course: Course | None, situation: Situation) -> Decision:
+    if course is None:
+        return Decision(number, REFUSED, (UnknownCourse(),))
+    if course.status not in ALREADY:
+        return Decision(number, NOT_ENROLLED)
+    against = reasons(replace(course, planned="unenroll"), situation)
+    return Decision(number, REFUSED if against else ELIGIBLE, tuple(against), has_term=course.term is not None)
+
+
+def refuse(decisions: Sequence[Decision], refusal: type[Problem] = EnrollmentRefused) -> None:
+    """Raise `refusal`, or `CourseNotFound`, with all of these decisions if any of them refuses its course."""
+    refused = [each for each in decisions if each.outcome == REFUSED]
+    if refused:
+        problem = CourseNotFound if any(each.is_unknown for each in refused) else refusal
+        raise problem(decisions=[each.as_dict() for each in decisions])
