@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Protocol
 
 
@@ -33,6 +34,8 @@ class RequestContext:
     """The name of the caller in the ledger."""
     deadline: float | None = None
     """When the database work must be done, on the clock of `time.monotonic`; None: no time limit, as for commands."""
+    time_zone: tzinfo = UTC
+    """The time zone of the school, in which its days begin and end."""
     started: float = field(default_factory=time.perf_counter)
     is_retrying: bool = False
     """Whether a transaction is being tried, so that one inside of it leaves trying again to it."""

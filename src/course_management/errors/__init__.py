@@ -7,7 +7,7 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment, people, keys   refusals by subject
+students, courses, enrollment   refusals by subject
 service     the service cannot carry it out
 """
 
@@ -20,9 +20,7 @@ from .courses import (
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
-from .enrollment import CourseFull, EnrollmentRefused, UnknownCourse, WaitlistFull
-from .keys import KeyEnded, KeyNotFound, TooManyKeys
-from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
+from .enrollment import CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
 from .requests import (
     BadRequest,
     HeadersTooLarge,
@@ -41,8 +39,6 @@ from .service import DatabaseUnavailable, InternalError, Overloaded
 from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
 
 __all__ = [
-    "AccountNotFound",
-    "AccountTaken",
     "BadRequest",
     "CapacityBelowEnrollment",
     "CodeTaken",
@@ -59,8 +55,6 @@ __all__ = [
     "HeadersTooLarge",
     "InternalError",
     "IssuerUnavailable",
-    "KeyEnded",
-    "KeyNotFound",
     "LengthRequired",
     "MalformedJson",
     "MalformedPrecondition",
@@ -68,17 +62,15 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PayloadTooLarge",
-    "PersonNotFound",
     "PreconditionFailed",
     "Problem",
     "ProtectedMode",
     "Reason",
     "StudentHasEnrollments",
-    "StudentIdTaken",
     "StudentNotFound",
-    "TooManyKeys",
     "TooManyRequests",
     "Unauthenticated",
+    "UnenrollmentRefused",
     "UnknownCourse",
     "UnsupportedMediaType",
     "UriTooLong",

@@ -42,3 +42,12 @@ class EnrollmentRefused(Conflict):
             {"course_id": 2, "outcome": "refused", "reasons": [CourseFull(**CourseFull.example).as_dict()]},
         ]
     }
+
+
+class UnenrollmentRefused(Conflict):
+    code, title = "unenrollment_refused", "Unenrollment refused"
+    meaning = "You cannot leave at least one of the requested courses, so nothing was changed."
+    remedy = "`decisions` gives the reasons for each course."
+    example: ClassVar[Mapping[str, Any]] = {
+        "decisions": [{"course_id": 1, "outcome": "refused", "reasons": [{"code": "hold", "detail": "A hold blocks this."}]}]
+    }

@@ -1,22 +1,30 @@
-"""Enroll a student in one or several courses, all or nothing; safe to repeat."""
+"""Enroll a student in one or several courses, all or nothing; safe to repeat.
+
+Courses without a term: one statement decides and applies. Courses with a term: the situation is loaded, the rules are
+asked, and one statement takes what was decided if it is still true. If it is not, the second attempt does the same under
+the locks of the courses and the student, where nothing can change.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ...context import RequestContext
-from ...database import Raced, autocommit, db, retried, sequences
+from ...database import Raced, autocommit, db, retried, run, sequences, transaction
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
-from .decisions import ALREADY, Decision, explain, refuse
+from .decided_seats import TAKE_DECIDED, decided_parameters
+from .decisions import ALREADY, Decision, decide, refuse
+from .loading import Execute, load, look
+from .memory import memory_of
 from .promotion import promote
-from .statements import ENROLL, parameters
+from .situation import Situation
+from .statements import ENROLL, LOCK_COURSES, LOCK_STUDENT, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Outcome:
 
 
 def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> list[Outcome]:
-    """Enroll the student in all of `course_ids` (distinct): one statement if every course has a seat.
+    """Enroll the student in all of `course_ids` (distinct), as the rules of their terms allow.
 
     With `waitlist`, the student joins the waitlist of each course that is full. Returns an outcome for each course, in
     the order of `course_ids`. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`; then nothing has
@@ -49,78 +57,112 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
     # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
     # missing.
     with suppress(SQLAlchemyError, StudentNotFound):
-        now = {each.course_id: each for each in explain(autocommit, student_id, course_ids, waitlist=waitlist)}
+        now = {each.course_id: each for each in explain(student_id, course_ids, waitlist=waitlist, context=context)}
     return [_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids]
+
+
+def explain(
+    student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext
+) -> list[Decision]:
+    """Decide about enrolling in each course, and change nothing. Raises `StudentNotFound`."""
+    return decide(situation_of(autocommit, student_id, course_ids, context), course_ids, waitlist=waitlist)
+
+
+def situation_of(
+    execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext
+) -> Situation:
+    """Return the situation of the student, by the cheapest query that has all that the rules of these courses need."""
+    engine = db.engine
+    found = None if memory_of(engine).has_term(course_ids) else look(execute, student_id, course_ids)
+    return found or load(execute, engine.dialect.name, student_id, course_ids, context.time_zone)
 
 
 @retried(repeatable=True)
 def _apply(
     student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
 ) -> dict[int, str] | list[Decision]:
-    """Run the statement. Return the status of each change, or the decisions if nothing changed. Raises the refusals."""
-    engine = db.engine
-    refused = _refused_lately.get(engine)
-    if refused and refused.intersects(course_ids, waitlist):
-        decisions = _look(student_id, course_ids, waitlist, context)
-        if all(each.outcome in ALREADY.values() for each in decisions):
-            return decisions
-    clash = None
+    """Return the status of each change, or the decisions if nothing had to change. Raises the refusals."""
+    memory = memory_of(db.engine)
+    looks_first = memory.has_term(course_ids) or memory.refused(course_ids, waitlist=waitlist)
+    changed, clash = ({}, None) if looks_first else _enroll_without_rules(student_id, course_ids, waitlist, context)
+    if changed:
+        return changed
+    situation = situation_of(autocommit, student_id, course_ids, context)
+    decisions = decide(situation, course_ids, waitlist=waitlist)
+    memory.note(decisions, waitlist=waitlist)
+    promote_ahead(decisions, context)
+    refuse(decisions)
+    if all(each.is_already for each in decisions):
+        return decisions
+    if any(each.has_term for each in decisions):
+        taken = _take(autocommit, situation, decisions, context)
+        return taken or _decide_under_locks(student_id, course_ids, waitlist, context)
+    if looks_first:
+        changed, clash = _enroll_without_rules(student_id, course_ids, waitlist, context)
+    if not changed:
+        raise Raced from clash  # no course refused: the cause is gone, or the statement lost a race
+    return changed
+
+
+def _enroll_without_rules(
+    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
+) -> tuple[dict[int, str], IntegrityError | None]:
+    """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
+    values = parameters(student_id, course_ids, context, waitlist=waitlist)
     try:
-        rows = autocommit(ENROLL[engine.dialect.name], parameters(student_id, course_ids, context, waitlist=waitlist))
-        if rows:
-            return {row.course_id: row.status for row in rows}
+        rows = autocommit(ENROLL[db.engine.dialect.name], values)
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
         # The student or a course does not exist, or a constraint decided a race: read the present state.
-        clash = error
-    decisions = _look(student_id, course_ids, waitlist, context)
-    if any(each.outcome == "eligible" for each in decisions):
-        raise Raced from clash  # by now no course refuses: the cause is gone, or the statement lost a race
-    return decisions
+        return {}, error
+    return {row.course_id: row.status for row in rows}, None
 
 
-def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext) -> list[Decision]:
-    """Decide about each course. Raises the refusals, and `Raced` if it promoted the students who were ahead."""
-    decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
-    _refused_lately.setdefault(db.engine, RefusedLately()).note(decisions, waitlist)
+def _take(
+    execute: Execute, situation: Situation, decisions: Sequence[Decision], context: RequestContext
+) -> dict[int, str]:
+    """Take what was decided, if it is still true. Return the status of each change; empty if nothing changed."""
+    rows = execute(TAKE_DECIDED[db.engine.dialect.name], decided_parameters(situation, decisions, context))
+    return {row.course_id: row.status for row in rows}
+
+
+def _decide_under_locks(
+    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
+) -> dict[int, str] | list[Decision]:
+    """Lock the courses and the student, then load, ask and take: nothing changes in between.
+
+    Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
+    """
+    with transaction() as connection:
+        execute: Execute = functools.partial(run, connection)
+        lock(execute, student_id, course_ids)
+        situation = situation_of(execute, student_id, course_ids, context)
+        decisions = decide(situation, course_ids, waitlist=waitlist)
+        if not any(each.outcome == "refused" for each in decisions):
+            if all(each.is_already for each in decisions):
+                return decisions
+            if taken := _take(execute, situation, decisions, context):
+                return taken
+            raise Raced  # a course without a term got one
+    promote_ahead(decisions, context)
+    refuse(decisions)
+    raise Raced
+
+
+def lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> None:
+    """Lock the courses, ascending by id, then the student. Raises `StudentNotFound`."""
+    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})
+    if not execute(LOCK_STUDENT, {"student": student_id}):
+        raise StudentNotFound
+
+
+def promote_ahead(decisions: Sequence[Decision], context: RequestContext) -> None:
+    """Give free seats to the students who wait for them. Raises `Raced` if none is left waiting beside a free seat."""
     unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
     if unclaimed and not promote(unclaimed, context).pending:
         raise Raced
-    refuse(decisions)
-    return decisions
-
-
-class RefusedLately:
-    """Courses that were full when this process last read them.
-
-    It only chooses the order of two statements and never decides: while many students try to enroll in a full course,
-    the query that explains the refusal runs first, and the statement that would change nothing is not sent.
-    """
-
-    SIZE = 10_000
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[int, bool]] = set()
-
-    def intersects(self, course_ids: Sequence[int], waitlist: bool) -> bool:
-        """Return whether one of these courses refused lately, with the same `waitlist`."""
-        return any((course_id, waitlist) in self._seen for course_id in course_ids)
-
-    def note(self, decisions: Sequence[Decision], waitlist: bool) -> None:
-        """Remember which courses refuse now; forget all of them beyond `SIZE`."""
-        for each in decisions:
-            if each.outcome == "refused" and not each.is_unknown:
-                self._seen.add((each.course_id, waitlist))
-            else:
-                self._seen.discard((each.course_id, waitlist))
-        if len(self._seen) > self.SIZE:
-            self._seen.clear()
-
-
-_refused_lately: WeakKeyDictionary[Engine, RefusedLately] = WeakKeyDictionary()
-"""By database. Threads that note the first refusals at the same moment may lose one of the guesses, and no more."""
 
 
 def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcome:

@@ -7,13 +7,11 @@ default, so that they also run through a Citus coordinator.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    DateTime,
     Executable,
     FromClause,
     Integer,
@@ -33,14 +31,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...context import RequestContext
-from ...database.types import Id, IdList, among
+from ...database.types import Id, IdList, UtcDateTime, among, utcnow
 from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
 
 student_id = bindparam("student", type_=Id)
 course_ids = bindparam("course_ids", type_=IdList)
 asked = bindparam("asked", type_=Integer)
 waitlist = bindparam("waitlist", type_=Boolean)
-now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
+by_rules = bindparam("by_rules", type_=Boolean)
+now = bindparam("now", type_=UtcDateTime)
 actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
 
@@ -54,7 +53,7 @@ def parameters(
         "course_ids": course_list,
         "asked": len(course_list),
         "waitlist": waitlist,
-        "now": datetime.now(UTC),
+        "now": utcnow(),
         "by_actor": context.actor,
         "by_request": context.request_id,
     }
@@ -165,10 +164,15 @@ def _unenroll(backend: str) -> Executable:
     """Unenroll one student from those of `course_ids` in which the student is enrolled or waitlisted, if all exist.
 
     Returns `course_id, previous_status, waiting` of each change; `waiting` is the number of students on the waitlist.
-    The course is locked, so `waiting` is exact: a student who joins the waitlist later sees the free seat.
+    The course is locked, so `waiting` is exact: a student who joins the waitlist later sees the free seat. Unless the
+    rules were asked (`by_rules`), a course with a term counts as one that does not exist.
     """
     at = no_earlier_than_the_ledger(courses).label("at")
-    locked = lock_courses(courses.c.id, courses.c.waiting, at).subquery("locked")
+    locked = (
+        lock_courses(courses.c.id, courses.c.waiting, at)
+        .where(or_(courses.c.term_id.is_(None), by_rules))
+        .subquery("locked")
+    )
     counted = select(locked, func.count().over().label("known")).subquery("counted")
     # On PostgreSQL the locked row is exact; a query in RETURNING would see the statement's old snapshot. SQLite's
     # RETURNING cannot name other tables, and a query there is exact, because SQLite has one writer.
@@ -197,7 +201,7 @@ def _unenroll(backend: str) -> Executable:
 
 UNENROLL = {backend: _unenroll(backend) for backend in ENROLL}
 
-LOCK_COURSES = lock_courses(courses.c.id)
+LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
 
 HELD_ENROLLMENTS = (

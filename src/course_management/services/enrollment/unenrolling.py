@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retried
-from ...errors import CourseNotFound
+from ...errors import UnenrollmentRefused
 from ...models import ENROLLED, WAITLISTED
-from .decisions import explain
-from .enrolling import Outcome
+from .decisions import NOT_ENROLLED, decide_leaving, refuse
+from .enrolling import Outcome, situation_of
+from .memory import memory_of
 from .promotion import promote
 from .statements import UNENROLL, parameters
 
@@ -20,7 +21,7 @@ def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestCont
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
     Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises
-    `StudentNotFound`, or `CourseNotFound` if one of the courses does not exist; then nothing has changed.
+    `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
     changed = _apply(student_id, course_ids, context)
     # Also in courses that did not change: this may repeat a call whose promotion failed.
@@ -33,13 +34,24 @@ def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestCont
 
 @retried(repeatable=True)
 def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, AnyRow]:
-    """Run the statement and return the row of each change, by course id. Raises the refusals."""
-    rows = autocommit(UNENROLL[db.engine.dialect.name], parameters(student_id, course_ids, context))
+    """Return the row of each change, by course id. Raises the refusals."""
+    with_term = memory_of(db.engine).has_term(course_ids)
+    if not with_term and (rows := _run(student_id, course_ids, context, by_rules=False)):
+        return rows
+    situation = situation_of(autocommit, student_id, course_ids, context)
+    decisions = decide_leaving(situation, course_ids)
+    memory_of(db.engine).note(decisions, waitlist=False)
+    refuse(decisions, UnenrollmentRefused)
+    if all(each.outcome == NOT_ENROLLED for each in decisions):
+        return {}
+    rows = _run(student_id, course_ids, context, by_rules=True)
     if not rows:
-        decisions = explain(autocommit, student_id, course_ids, waitlist=False)
-        unknown = [each.as_dict() for each in decisions if each.is_unknown]
-        if unknown:
-            raise CourseNotFound(decisions=unknown)
-        if any(each.outcome.startswith("already_") for each in decisions):
-            raise Raced  # between the two statements, the student was enrolled or a course was created
-    return {row.course_id: row for row in rows}
+        raise Raced  # another request has unenrolled the student, or a course was deleted
+    return rows
+
+
+def _run(
+    student_id: int, course_ids: Sequence[int], context: RequestContext, *, by_rules: bool
+) -> dict[int, AnyRow]:
+    values = parameters(student_id, course_ids, context) | {"by_rules": by_rules}
+    return {row.course_id: row for row in autocommit(UNENROLL[db.engine.dialect.name], values)}

@@ -1,0 +1,53 @@
+"""What a process saw of courses when it last read them. It chooses which statement comes first, and never decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine
+
+from .decisions import REFUSED, Decision
+
+SIZE = 10_000
+
+
+class CourseMemory:
+    """Courses that refused, and courses that have a term.
+
+    While many students try to enroll in a full course, the query that explains the refusal runs first, and the
+    statement that would change nothing is not sent. So it is for a course with a term, whose rules are asked first.
+    """
+
+    def __init__(self) -> None:
+        self._refused: set[tuple[int, bool]] = set()
+        self._with_term: set[int] = set()
+
+    def refused(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
+        """Return whether one of these courses refused, with the same `waitlist`."""
+        return any((course_id, waitlist) in self._refused for course_id in course_ids)
+
+    def has_term(self, course_ids: Sequence[int]) -> bool:
+        """Return whether one of these courses has a term. A course never leaves its term."""
+        return not self._with_term.isdisjoint(course_ids)
+
+    def note(self, decisions: Sequence[Decision], *, waitlist: bool) -> None:
+        """Remember what these decisions say; forget all of it beyond `SIZE`."""
+        for each in decisions:
+            if each.outcome == REFUSED and not each.is_unknown:
+                self._refused.add((each.course_id, waitlist))
+            else:
+                self._refused.discard((each.course_id, waitlist))
+            if each.has_term:
+                self._with_term.add(each.course_id)
+        for seen in (self._refused, self._with_term):
+            if len(seen) > SIZE:
+                seen.clear()
+
+
+_memories: WeakKeyDictionary[Engine, CourseMemory] = WeakKeyDictionary()
+
+
+def memory_of(engine: Engine) -> CourseMemory:
+    """Return the memory of the courses of a database."""
+    return _memories.setdefault(engine, CourseMemory())
