@@ -1,81 +1,124 @@
-"""The statement that enrolls and the decision that explains say the same about every state of a course."""
+"""What is decided about a course, over plain situations: the plan, its reasons, and every reason at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import product
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
-from sqlalchemy import Engine, text
 
-from course_management.context import RequestContext
-from course_management.database import autocommit, db
-from course_management.services.enrollment.decisions import explain
-from course_management.services.enrollment.statements import ENROLL, parameters
+from course_management.errors import CourseNotFound, EnrollmentRefused
+from course_management.services.enrollment.decisions import decide, decide_leaving, refuse
+from course_management.services.enrollment.situation import Course, Hold, Situation, Term, Window
 
-Make = Callable[..., int]
-
-LIMITS = (None, 0, 1, 2)
-STATES = [
-    (capacity, waitlist_capacity, seats_taken, waiting)
-    for capacity, waitlist_capacity, seats_taken, waiting in product(LIMITS, LIMITS, range(3), range(3))
-    if (capacity is None or seats_taken <= capacity) and (waitlist_capacity is None or waiting <= waitlist_capacity)
-]
-"""Every state with at most two seats, places and students, also with a free seat beside waiting students."""
-
-
-@pytest.fixture
-def courses(engine: Engine, student: Make) -> dict[int, tuple[Any, ...]]:
-    """A course in each state, by id; the students in it are others than the one who asks."""
-    others = [student() for _ in range(4)]
-    with engine.begin() as connection:
-
-        def run(statement: str, *rows: dict[str, Any]) -> None:
-            connection.execute(text(statement), list(rows))
-
-        numbered = dict(enumerate(STATES, 1))
-        run(
-            "INSERT INTO courses (id, code, title, capacity, waitlist_capacity) VALUES (:id, :code, 'T', NULL, NULL)",
-            *({"id": number, "code": f"C{number}"} for number in numbered),
-        )
-        run(
-            "INSERT INTO student_courses (student_id, course_id, status, queue_number)"
-            " VALUES (:student, :course, :status, :number)",
-            *(
-                {
-                    "student": other,
-                    "course": number,
-                    "status": "enrolled" if place < seats_taken else "waitlisted",
-                    "number": None if place < seats_taken else place,
-                }
-                for number, (_, _, seats_taken, waiting) in numbered.items()
-                for place, other in enumerate(others[: seats_taken + waiting])
-            ),
-        )
-        run(
-            "UPDATE courses SET capacity = :capacity, waitlist_capacity = :waitlist WHERE id = :id",
-            *(
-                {"id": number, "capacity": capacity, "waitlist": waitlist}
-                for number, (capacity, waitlist, _, _) in numbered.items()
-            ),
-        )
-    return numbered
+NOW = datetime(2026, 8, 20, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
+TERM = Term(
+    id=1,
+    code="2026FA",
+    starts_on=date(2026, 9, 1),
+    ends_on=date(2026, 12, 20),
+    promote_until=NOW + 9 * DAY,
+    windows=[Window(opens_at=NOW - DAY, closes_at=NOW + DAY)],
+)
+FREE = Course(id=5, capacity=2, seats_taken=1)
+FULL = replace(FREE, seats_taken=2)
+WITH_WAITLIST = replace(FULL, waitlist_capacity=3, waiting=1)
+RESERVED = replace(FREE, waitlist_capacity=3, waiting=1)
+HOLD = Hold(kind="bursar", contact="bursar@example.edu", blocks="both")
 
 
-@pytest.mark.parametrize("waitlist", [False, True])
-def test_a_course_is_eligible_exactly_when_the_statement_enrolls(
-    app: Flask, student: Make, courses: dict[int, tuple[Any, ...]], waitlist: bool
+def decision(course: Course, *, waitlist: bool = False, **changes: Any) -> Any:
+    situation = replace(Situation(now=NOW, student_id=7, courses={5: course}), **changes)
+    (found,) = decide(situation, [5], waitlist=waitlist)
+    return found
+
+
+def codes(found: Any) -> list[str]:
+    return [reason.code for reason in found.reasons]
+
+
+@pytest.mark.parametrize(
+    ("course", "waitlist", "expected"),
+    [
+        (FREE, False, ("eligible", "enrolled", [])),
+        (FREE, True, ("eligible", "enrolled", [])),
+        (FULL, False, ("refused", "enrolled", ["course_full"])),
+        (FULL, True, ("refused", "waitlisted", ["course_full"])),
+        (WITH_WAITLIST, False, ("refused", "enrolled", ["course_full"])),
+        (WITH_WAITLIST, True, ("eligible", "waitlisted", [])),
+        (replace(WITH_WAITLIST, waiting=3), True, ("refused", "waitlisted", ["waitlist_full"])),
+        (RESERVED, False, ("refused", "enrolled", ["course_full"])),
+        (RESERVED, True, ("eligible", "waitlisted", [])),
+        (replace(RESERVED, passed_over=1), False, ("eligible", "enrolled", [])),
+        (replace(RESERVED, passed_over=1), True, ("eligible", "enrolled", [])),
+        (replace(FREE, capacity=None), False, ("eligible", "enrolled", [])),
+    ],
+)
+def test_the_plan_is_the_seat_or_the_place_that_there_is(
+    course: Course, waitlist: bool, expected: tuple[str, str, list[str]]
 ) -> None:
-    ada = student()
-    different: dict[tuple[Any, ...], tuple[str, list[str]]] = {}
-    with app.app_context():
-        for number, state in courses.items():
-            (decision,) = explain(autocommit, ada, [number], waitlist=waitlist)
-            values = parameters(ada, [number], RequestContext(), waitlist=waitlist)
-            rows = [row.status for row in autocommit(ENROLL[db.engine.dialect.name], values)]
-            if (decision.outcome == "eligible") != bool(rows):
-                different[state] = decision.outcome, rows
+    found = decision(course, waitlist=waitlist)
 
-    assert different == {}
+    assert (found.outcome, found.planned, codes(found)) == expected
+
+
+def test_a_free_seat_beside_waiting_students_is_unclaimed() -> None:
+    assert decision(RESERVED).seat_unclaimed
+    assert not decision(FULL).seat_unclaimed
+    assert not decision(replace(RESERVED, passed_over=1)).seat_unclaimed
+
+
+def test_a_student_who_is_in_the_course_is_asked_no_rule() -> None:
+    for status in ("enrolled", "waitlisted"):
+        found = decision(replace(FULL, status=status, position=2, term=TERM), holds=[HOLD])
+
+        assert (found.outcome, found.reasons, found.position) == (f"already_{status}", (), 2)
+
+
+def test_a_full_course_is_refused_beside_the_reasons_of_the_rules_and_not_instead() -> None:
+    course = replace(FULL, term=replace(TERM, windows=[]), permission_required=True)
+
+    assert codes(decision(course, holds=[HOLD])) == [
+        "course_full",
+        "hold",
+        "registration_closed",
+        "permission_required",
+    ]
+
+
+def test_a_seat_that_is_free_is_judged_as_a_seat_also_with_waitlist() -> None:
+    """Asking for the waitlist does not avoid the rules of enrolling."""
+    closed = replace(TERM, promote_until=NOW)
+
+    assert decision(replace(FREE, term=closed), waitlist=True).outcome == "eligible"
+    assert codes(decision(replace(WITH_WAITLIST, term=closed), waitlist=True)) == ["waitlist_closed"]
+
+
+def test_a_refusal_has_a_decision_for_every_course_in_the_order_asked() -> None:
+    situation = Situation(now=NOW, student_id=7, courses={5: FREE, 6: replace(FULL, id=6)})
+
+    with pytest.raises(EnrollmentRefused) as refused:
+        refuse(decide(situation, [6, 5], waitlist=False))
+    with pytest.raises(CourseNotFound) as unknown:
+        refuse(decide(situation, [5, 9, 6], waitlist=False))
+
+    assert [each["outcome"] for each in refused.value.facts["decisions"]] == ["refused", "eligible"]
+    assert [each["course_id"] for each in unknown.value.facts["decisions"]] == [5, 9, 6]
+    refuse(decide(situation, [5], waitlist=False))
+
+
+@pytest.mark.parametrize(
+    ("course", "holds", "expected"),
+    [
+        (replace(FREE, status="enrolled", term=TERM), [], "eligible"),
+        (replace(FREE, status="enrolled", term=TERM), [HOLD], "refused"),
+        (replace(FREE, status="enrolled"), [HOLD], "eligible"),
+        (replace(FREE, term=TERM), [HOLD], "not_enrolled"),
+    ],
+)
+def test_leaving_is_decided_by_the_rules_that_apply_to_it(course: Course, holds: list[Hold], expected: str) -> None:
+    situation = Situation(now=NOW, student_id=7, holds=holds, courses={5: course})
+
+    assert [each.outcome for each in decide_leaving(situation, [5])] == [expected]
