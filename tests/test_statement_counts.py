@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from course_management.services.enrollment.enrolling import RefusedLately
+from course_management.services.enrollment import memory
 
 from .spies import watched
 
@@ -114,7 +114,7 @@ def test_an_enrolled_student_is_told_so_by_the_query_in_a_course_that_refused_la
 def test_what_refused_lately_is_forgotten_rather_than_kept_without_end(
     client: FlaskClient, student: Make, course: Make, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RefusedLately, "SIZE", 2)
+    monkeypatch.setattr(memory, "SIZE", 2)
     ada, full = student(), [course(capacity=0) for _ in range(3)]
 
     def cost(course_id: int) -> int:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from course_management.context import RequestContext
 from course_management.errors import CourseNotFound
 from course_management.services import enrollment
-from course_management.services.enrollment import decisions, enrolling, promotion, replacing
+from course_management.services.enrollment import enrolling, promotion, replacing
+from course_management.services.enrollment.decisions import Decision
 
 from ..conftest import wait_until_blocked
 
@@ -27,12 +28,14 @@ def before_explaining(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Lets something happen once, between a statement that was not carried out and the reading of why."""
 
     def arrange(module: Any, happen: Callable[[], Any]) -> None:
-        def explain(*args: Any, **kwargs: Any) -> Any:
-            monkeypatch.setattr(module, "explain", decisions.explain)
-            happen()
-            return decisions.explain(*args, **kwargs)
+        original = module.situation_of
 
-        monkeypatch.setattr(module, "explain", explain)
+        def situation_of(*args: Any, **kwargs: Any) -> Any:
+            monkeypatch.setattr(module, "situation_of", original)
+            happen()
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(module, "situation_of", situation_of)
 
     return arrange
 
@@ -49,19 +52,19 @@ def test_a_seat_that_becomes_free_while_a_refusal_is_explained_is_taken(
 def test_a_replacement_decides_again_when_nothing_refuses_any_more(
     client: FlaskClient, student: Make, course: Make, monkeypatch: pytest.MonkeyPatch, sql: Any
 ) -> None:
+    """The statement enrolled nobody, and by the time of the decision no course refuses."""
     ada, full = student(), course(capacity=0)
+    decide = replacing.decide
 
-    def explain(*_: Any, **__: Any) -> list[Any]:
-        monkeypatch.setattr(replacing, "explain", decisions.explain)
-        return []
+    def eligible(_: Any, course_ids: Any, **__: Any) -> list[Decision]:
+        return [Decision(course_id, "eligible") for course_id in course_ids]
 
-    def promote(*_: Any) -> int:
+    def promote_ahead(*_: Any) -> None:
         sql("UPDATE courses SET capacity = 1")
-        return 0
+        monkeypatch.setattr(replacing, "decide", decide)
 
-    # Nothing is refused, so it tries again; by then there is a seat.
-    monkeypatch.setattr(replacing, "explain", explain)
-    monkeypatch.setattr(replacing, "refuse", lambda found: promote() if not found else decisions.refuse(found))
+    monkeypatch.setattr(replacing, "decide", eligible)
+    monkeypatch.setattr(replacing, "promote_ahead", promote_ahead)
 
     assert client.put(f"/students/{ada}/enroll", json={"course_ids": [full]}).get_json()["enrolled"] == [full]
 
@@ -122,14 +125,13 @@ def test_a_seat_that_is_free_after_another_promotion_is_taken(
     full, waiting, newcomer = course(capacity=0, waitlist_capacity=1), student(), student()
     enroll(waiting, full, waitlist=True)
     sql("UPDATE courses SET capacity = 2")
-    module = enrolling if method == "POST" else replacing
 
     def promote(course_list: Any, context: RequestContext) -> promotion.Promotion:
-        monkeypatch.setattr(module, "promote", promotion.promote)
+        monkeypatch.setattr(enrolling, "promote", promotion.promote)
         assert promotion.promote_all(context) == (1, 0)
         return promotion.promote(course_list, context)
 
-    monkeypatch.setattr(module, "promote", promote)
+    monkeypatch.setattr(enrolling, "promote", promote)
 
     response = client.open(f"/students/{newcomer}/enroll", method=method, json={"course_ids": [full]})
 

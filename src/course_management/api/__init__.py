@@ -6,6 +6,7 @@ declare the rest: its access row (`access/policy.py`), what it accepts and retur
 
 from flask import Flask
 
+from . import courses as courses  # with the rules of registration, whose codes the document lists
 from . import documents
 
 

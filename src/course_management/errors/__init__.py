@@ -7,7 +7,7 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment   refusals by subject
+students, courses, enrollment, people, keys   refusals by subject
 service     the service cannot carry it out
 """
 
@@ -21,6 +21,8 @@ from .courses import (
     WaitlistCapacityBelowWaiting,
 )
 from .enrollment import CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
+from .keys import KeyEnded, KeyNotFound, TooManyKeys
+from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
 from .requests import (
     BadRequest,
     HeadersTooLarge,
@@ -39,6 +41,8 @@ from .service import DatabaseUnavailable, InternalError, Overloaded
 from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
 
 __all__ = [
+    "AccountNotFound",
+    "AccountTaken",
     "BadRequest",
     "CapacityBelowEnrollment",
     "CodeTaken",
@@ -55,6 +59,8 @@ __all__ = [
     "HeadersTooLarge",
     "InternalError",
     "IssuerUnavailable",
+    "KeyEnded",
+    "KeyNotFound",
     "LengthRequired",
     "MalformedJson",
     "MalformedPrecondition",
@@ -62,12 +68,15 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PayloadTooLarge",
+    "PersonNotFound",
     "PreconditionFailed",
     "Problem",
     "ProtectedMode",
     "Reason",
     "StudentHasEnrollments",
+    "StudentIdTaken",
     "StudentNotFound",
+    "TooManyKeys",
     "TooManyRequests",
     "Unauthenticated",
     "UnenrollmentRefused",

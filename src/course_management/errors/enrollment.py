@@ -49,5 +49,7 @@ class UnenrollmentRefused(Conflict):
     meaning = "You cannot leave at least one of the requested courses, so nothing was changed."
     remedy = "`decisions` gives the reasons for each course."
     example: ClassVar[Mapping[str, Any]] = {
-        "decisions": [{"course_id": 1, "outcome": "refused", "reasons": [{"code": "hold", "detail": "A hold blocks this."}]}]
+        "decisions": [
+            {"course_id": 1, "outcome": "refused", "reasons": [{"code": "hold", "detail": "A hold blocks this."}]}
+        ]
     }

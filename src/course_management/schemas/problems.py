@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from ..errors import Problem, Reason, catalog
+from ..errors import Problem, UnknownCourse, catalog
 from .response_fields import ResponseId, Whole, Word
 
 OWNER = {"description": "With `account_taken`: whose account it is.", "format": "int64"}
@@ -20,7 +20,9 @@ class Mistake(Schema):
 class ReasonDetails(Schema):
     """Why a student cannot enroll in a course. Each code has its page, /problems/<code-with-dashes>, and facts."""
 
-    code = Word(*(cls.code for cls in Reason.__subclasses__()))
+    code = Word(
+        *dict.fromkeys([UnknownCourse.code, *(code for code, cls in catalog().items() if not issubclass(cls, Problem))])
+    )
     detail = Word()
     capacity = fields.Integer(allow_none=True)
     waitlist_capacity = fields.Integer(allow_none=True)
@@ -31,7 +33,7 @@ class Decision(Schema):
     """Whether the student can enroll in one course, and all reasons against it."""
 
     course_id = ResponseId()
-    outcome = Word("refused", "eligible", "already_enrolled", "already_waitlisted")
+    outcome = Word("refused", "eligible", "already_enrolled", "already_waitlisted", "not_enrolled")
     reasons = fields.List(fields.Nested(ReasonDetails), required=True)
 
 

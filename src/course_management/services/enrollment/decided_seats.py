@@ -51,9 +51,7 @@ without_term = bindparam("without_term", type_=IdList)
 seen = bindparam("seen", type_=Integer)
 
 
-def decided_parameters(
-    situation: Situation, decisions: Sequence[Decision], context: RequestContext
-) -> dict[str, Any]:
+def decided_parameters(situation: Situation, decisions: Sequence[Decision], context: RequestContext) -> dict[str, Any]:
     """Return the parameters of the statement for decisions that refuse no course."""
     return {
         **parameters(situation.student_id, [each.course_id for each in decisions], context),

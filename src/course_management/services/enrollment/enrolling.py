@@ -1,8 +1,8 @@
 """Enroll a student in one or several courses, all or nothing; safe to repeat.
 
 Courses without a term: one statement decides and applies. Courses with a term: the situation is loaded, the rules are
-asked, and one statement takes what was decided if it is still true. If it is not, the second attempt does the same under
-the locks of the courses and the student, where nothing can change.
+asked, and one statement takes what was decided if it is still true. If it is not, the second attempt does the same
+under the locks of the courses and the student, where nothing can change.
 """
 
 from __future__ import annotations
@@ -61,16 +61,12 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
     return [_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids]
 
 
-def explain(
-    student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext
-) -> list[Decision]:
+def explain(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> list[Decision]:
     """Decide about enrolling in each course, and change nothing. Raises `StudentNotFound`."""
     return decide(situation_of(autocommit, student_id, course_ids, context), course_ids, waitlist=waitlist)
 
 
-def situation_of(
-    execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext
-) -> Situation:
+def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext) -> Situation:
     """Return the situation of the student, by the cheapest query that has all that the rules of these courses need."""
     engine = db.engine
     found = None if memory_of(engine).has_term(course_ids) else look(execute, student_id, course_ids)

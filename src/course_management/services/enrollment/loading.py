@@ -109,7 +109,7 @@ QUESTIONS: Mapping[str, Select[Any]] = {
 
 
 @functools.cache
-def statement(backend: str) -> Select[Any]:
+def statement(backend: str) -> Executable:
     """Return the loading statement: one row, with a column of JSON for each question."""
     rows, row = ("json_group_array", "json_array") if backend == "sqlite" else ("json_agg", "json_build_array")
     columns = []
@@ -178,9 +178,7 @@ def look(execute: Execute, student: int, course_list: Sequence[int]) -> Situatio
     )
 
 
-def load(
-    execute: Execute, backend: str, student: int, course_list: Sequence[int], time_zone: tzinfo
-) -> Situation:
+def load(execute: Execute, backend: str, student: int, course_list: Sequence[int], time_zone: tzinfo) -> Situation:
     """Return the whole situation of a student who asks for these courses. Raises `StudentNotFound`."""
     at = datetime.now(UTC)
     (row,) = execute(statement(backend), {"student": student, "course_ids": course_list, "at": at})

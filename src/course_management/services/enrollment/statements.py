@@ -7,11 +7,13 @@ default, so that they also run through a Citus coordinator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    DateTime,
     Executable,
     FromClause,
     Integer,
@@ -31,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...context import RequestContext
-from ...database.types import Id, IdList, UtcDateTime, among, utcnow
+from ...database.types import Id, IdList, among
 from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
 
 student_id = bindparam("student", type_=Id)
@@ -39,7 +41,7 @@ course_ids = bindparam("course_ids", type_=IdList)
 asked = bindparam("asked", type_=Integer)
 waitlist = bindparam("waitlist", type_=Boolean)
 by_rules = bindparam("by_rules", type_=Boolean)
-now = bindparam("now", type_=UtcDateTime)
+now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
 actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
 
@@ -53,7 +55,7 @@ def parameters(
         "course_ids": course_list,
         "asked": len(course_list),
         "waitlist": waitlist,
-        "now": utcnow(),
+        "now": datetime.now(UTC),
         "by_actor": context.actor,
         "by_request": context.request_id,
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retried
-from ...errors import UnenrollmentRefused
+from ...errors import CourseNotFound, UnenrollmentRefused
 from ...models import ENROLLED, WAITLISTED
 from .decisions import NOT_ENROLLED, decide_leaving, refuse
 from .enrolling import Outcome, situation_of
@@ -41,6 +41,8 @@ def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) 
     situation = situation_of(autocommit, student_id, course_ids, context)
     decisions = decide_leaving(situation, course_ids)
     memory_of(db.engine).note(decisions, waitlist=False)
+    if any(each.is_unknown for each in decisions):
+        raise CourseNotFound(decisions=[each.as_dict() for each in decisions if each.is_unknown])
     refuse(decisions, UnenrollmentRefused)
     if all(each.outcome == NOT_ENROLLED for each in decisions):
         return {}
@@ -50,8 +52,6 @@ def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) 
     return rows
 
 
-def _run(
-    student_id: int, course_ids: Sequence[int], context: RequestContext, *, by_rules: bool
-) -> dict[int, AnyRow]:
+def _run(student_id: int, course_ids: Sequence[int], context: RequestContext, *, by_rules: bool) -> dict[int, AnyRow]:
     values = parameters(student_id, course_ids, context) | {"by_rules": by_rules}
     return {row.course_id: row for row in autocommit(UNENROLL[db.engine.dialect.name], values)}
