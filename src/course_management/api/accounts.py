@@ -13,7 +13,7 @@ from ..http.endpoints import Endpoints
 from ..http.pagination import Page, PageQuery
 from ..http.responses import empty, reply
 from ..repositories import accounts as repository
-from ..schemas.people import ACCOUNT, ACCOUNT_BODY, Account, AccountBody, Accounts
+from ..schemas.people import ACCOUNT, ACCOUNT_BODY, AccountBody, AccountResponse, Accounts
 from ..services import accounts as service
 from ..services.accounts import Owner
 
@@ -54,7 +54,7 @@ class AccountRoutes:
                 access=MANAGE,
                 declared=Declaration(
                     body=Body(AccountBody(), ACCOUNT_BODY),
-                    responses=[Success(201, Account, ACCOUNT, ("Location",))],
+                    responses=[Success(201, AccountResponse, ACCOUNT, ("Location",))],
                 ),
                 problems=(not_found, AccountTaken),
             ),

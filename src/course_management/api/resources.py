@@ -60,7 +60,7 @@ class ResourceRoutes:
         self.resource, self.schema, self.access = resource, schema, access
         self.write_item = schema.writer()
         """Returns a row as the contract has it."""
-        self._facts = schema.facts()
+        self._editable_values = schema.editable_values()
         self._names = [name for name in schema.shown() if hasattr(resource.model, name)]
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
@@ -113,7 +113,7 @@ class ResourceRoutes:
 
     def tag(self, row: Any) -> str:
         """Return the first part of the ETag: it changes with what a client may edit."""
-        return fingerprint(self._facts(row))
+        return fingerprint(self._editable_values(row))
 
     def precondition(self, header: IfMatch | None) -> Precondition | None:
         """Return the check of an If-Match header, for the service; None without the header."""
@@ -129,7 +129,7 @@ class ResourceRoutes:
             column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
             if column and context and policy.permits(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, column, values[column])
-                refusal.facts |= {"existing_id": existing} if existing else {}
+                refusal.members |= {"existing_id": existing} if existing else {}
             raise
 
     # --- their declarations -------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from marshmallow import Schema, fields, validate
 
 from ..database.types import MAX_ID
 from ..schemas.fields import QueryInteger
-from .mistakes import validation_failed
 from .responses import reply
+from .validation_errors import validation_failed
 
 WRONG_CURSOR = "Must be the `next` of a page of this list, with the same filters. Begin the list again."
 SEAL_BYTES = 7

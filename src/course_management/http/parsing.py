@@ -23,9 +23,9 @@ from werkzeug.http import parse_options_header
 from ..context import current
 from ..errors import LengthRequired, MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from .declarations import JSON, Body, Declaration, View
-from .mistakes import MAX_ERRORS, validation_failed
 from .pagination import Page
 from .responses import IfMatch, unless_known
+from .validation_errors import MAX_ERRORS, validation_failed
 
 MAX_DEPTH = 64
 """How deep arrays and objects may be nested in a body."""
@@ -125,7 +125,7 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
 
 
 def load_body(data: bytes, schema: Schema) -> Any:
-    """Load a JSON object by its schema. Raises `MalformedJson`, or `ValidationFailed` with all mistakes."""
+    """Load a JSON object by its schema. Raises `MalformedJson`, or `ValidationFailed` with all errors."""
     found = load_json(data)
     if not isinstance(found, dict):
         # A chunked body may have been cut off: no beginning of an object is a document, but 1 is one of 12.

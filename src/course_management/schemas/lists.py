@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from ..database.types import MAX_ID
-from ..http.mistakes import MAX_ERRORS
+from ..http.validation_errors import MAX_ERRORS
 from .fields import Id
 
 

@@ -82,7 +82,7 @@ class AccountBody(Schema):
     subject = Opaque(required=True, metadata={"description": "Exactly as in the tokens."})
 
 
-class Account(Schema):
+class AccountResponse(Schema):
     """An account with which a person or student signs in. It is never changed."""
 
     id = ResponseId()
@@ -92,6 +92,6 @@ class Account(Schema):
     updated_at = Moment()
 
 
-Accounts = page_of("Accounts", Account)
+Accounts = page_of("Accounts", AccountResponse)
 ACCOUNT_BODY = {"issuer": "https://login.example.edu", "subject": "grace@example.edu"}
 ACCOUNT = {"id": 1, **ACCOUNT_BODY, "created_at": MOMENT, "updated_at": MOMENT}

@@ -67,7 +67,7 @@ class ResourceSchema(Schema):
         return write
 
     @classmethod
-    def facts(cls) -> Callable[[Any], list[Any]]:
+    def editable_values(cls) -> Callable[[Any], list[Any]]:
         """Return a function that lists what a client may edit of a row, with its id: what If-Match compares."""
         getters = [_getter(name, cls.fields_of()[name]) for name in ("id", *cls.settable())]
         return lambda row: [get(row) for get in getters]

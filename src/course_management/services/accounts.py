@@ -39,7 +39,7 @@ def add(owner: Owner, number: int, issuer: str, subject: str) -> Account:
     try:
         return _add(owner, number, issuer, subject)
     except AccountTaken as refusal:
-        refusal.facts |= repository.whose(issuer, subject)
+        refusal.members |= repository.whose(issuer, subject)
         raise
 
 
