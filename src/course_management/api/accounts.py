@@ -10,9 +10,10 @@ from ..access.policy import Access
 from ..errors import AccountNotFound, AccountTaken
 from ..http.declarations import Body, Declaration, Endpoint, Success
 from ..http.endpoints import Endpoints
-from ..http.pagination import Page, PageQuery
+from ..http.pagination import Page
 from ..http.responses import empty, reply
 from ..repositories import accounts as repository
+from ..schemas.pages import PageQuery
 from ..schemas.people import ACCOUNT, ACCOUNT_BODY, AccountBody, AccountResponse, Accounts
 from ..services import accounts as service
 from ..services.accounts import Owner

@@ -52,7 +52,13 @@ PAGE = {
 @functools.cache
 def _document() -> Asset:
     """Make the document when it is first read: that takes ten times as long as the rest of the start."""
-    document = Document(title="Course enrollment", version=__version__, description=DESCRIPTION, problem=ProblemDetails)
+    document = Document(
+        title="Course enrollment",
+        version=__version__,
+        description=DESCRIPTION,
+        problem=ProblemDetails,
+        example_path="/students/7",
+    )
     for each in SUBJECTS:
         document.add(each.name, each.description, each.endpoints)
     return Asset(orjson.dumps(document.as_dict()), "application/json")

@@ -9,10 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
-from marshmallow import Schema, fields, validate
 
 from ..database.types import MAX_ID
-from ..schemas.fields import QueryInteger
 from .responses import reply
 from .validation_errors import validation_failed
 
@@ -21,28 +19,11 @@ SEAL_BYTES = 7
 """With the 8 bytes of the key, these need no padding in base64."""
 
 
-class PageQuery(Schema):
-    """The query of a list; subclasses add its filters."""
-
-    limit = QueryInteger(
-        1,
-        200,
-        load_default=50,
-        metadata={"description": "The most items on the page.", "examples": [50]},
-    )
-    after = fields.String(
-        validate=validate.Length(min=1, max=200),
-        metadata={
-            "description": "The `next` of the page before, to continue after it.",
-            "examples": ["AAAAAAAAADLJ1mX4cQ2T"],
-        },
-    )
-
-
 class Page:
     """One request for a page of a list. Raises `ValidationFailed` for a cursor of another list.
 
-    `path` and `arguments` are those of the request, `query` is what a `PageQuery` made of them.
+    `path` and `arguments` are those of the request, `query` is what
+    `schemas.pages.PageQuery` made of them.
     """
 
     def __init__(self, path: str, arguments: Mapping[str, str], query: Mapping[str, Any]) -> None:

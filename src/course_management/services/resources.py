@@ -19,8 +19,6 @@ from ..models.parts import parts_of
 from . import Precondition, refusing
 
 M = TypeVar("M", bound=Base)
-MAX_ERRORS = 100
-"""More unknown ids than this are not listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +112,7 @@ def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, An
             if each not in found
         ]
     if errors:
-        raise ValidationFailed(errors=errors[:MAX_ERRORS])
+        raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])
 
 
 def _referenced(model: type[Base], name: str) -> Column[Any] | None:
