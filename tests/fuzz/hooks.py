@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import schemathesis
 
+from course_management import api
 from course_management.access import policy
 from course_management.access.callers import Caller, PersonCaller, ServiceCaller
-from course_management.api import documents
 from course_management.errors import Problem
 
-ROWS = {endpoint.name: endpoint.access for subject in documents.SUBJECTS for endpoint in subject.endpoints}
+ROWS = {endpoint.name: endpoint.access for subject in api.SUBJECTS for endpoint in subject.endpoints}
 """The access row of each operation."""
 
 

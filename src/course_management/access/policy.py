@@ -8,9 +8,9 @@ reveals nothing, because it does not depend on the student.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from flask import Flask
 
@@ -52,14 +52,6 @@ class Access:
 
 
 PUBLIC = Access(scope=None)
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-def public(view: View) -> View:
-    """Decorate a view of a plain Flask blueprint: every caller may use it."""
-    view.access = PUBLIC  # type: ignore[attr-defined]
-    return view
 
 
 def check(access: Access, caller: Caller | None, student_id: int | None) -> None:

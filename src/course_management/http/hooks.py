@@ -17,7 +17,8 @@ from .. import context
 from ..config import Settings
 from ..database.types import MAX_ID
 from ..errors import BadRequest, HeadersTooLarge, MethodNotAllowed, NotFound, UriTooLong
-from .headers import ON_DATA, ON_PAGES, PAGES, cors
+from .headers import ON_DATA, cors
+from .pages import Pages
 
 MAX_URI, MAX_HEADERS = 8192, 8192
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -79,7 +80,12 @@ def add_headers(response: Response) -> Response:
     found = context.current.get()
     if found and found.request_id:
         response.headers["X-Request-ID"] = found.request_id
-    response.headers.extend(ON_PAGES if request.path.startswith(PAGES) else ON_DATA)
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    if isinstance(blueprint, Pages):
+        for name, value in blueprint.headers:
+            response.headers.setdefault(name, value)
+    else:
+        response.headers.extend(ON_DATA)
     if origins := current_app.extensions["cors_origins"]:
         response.headers.extend(cors(request.environ, origins))
     return response
