@@ -25,6 +25,7 @@ class ReasonDetails(Schema):
     capacity = fields.Integer(allow_none=True)
     waitlist_capacity = fields.Integer(allow_none=True)
     waitlist_open = fields.Boolean()
+    closed_at = fields.DateTime()
 
 
 class DecisionDetails(Schema):

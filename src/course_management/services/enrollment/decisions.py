@@ -15,6 +15,7 @@ from sqlalchemy import Executable, and_, case, literal, select, true
 from ...database import AnyRow
 from ...database.types import among
 from ...errors import (
+    CourseClosed,
     CourseFull,
     CourseNotFound,
     EnrollmentRefused,
@@ -38,6 +39,7 @@ _STATES = (
         courses.c.waitlist_capacity,
         courses.c.seats_taken,
         courses.c.waiting,
+        courses.c.closed_at,
         enrollments.c.status,
         case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments, courses))).label("position"),
     )
@@ -102,12 +104,13 @@ def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision
     if course.status in ALREADY:
         return Decision(course_id, ALREADY[course.status], position=course.position)
     full = _full(course, waitlist=waitlist)
-    reasons = [reason for reason in (full,) if reason]
+    closed = None if course.closed_at is None else CourseClosed(closed_at=course.closed_at)
+    reasons = [reason for reason in (closed, full) if reason]
     return Decision(
         course_id,
         "refused" if reasons else "eligible",
         tuple(reasons),
-        seat_unclaimed=full is not None and _has_free_seat(course),
+        seat_unclaimed=full is not None and closed is None and _has_free_seat(course),
     )
 
 

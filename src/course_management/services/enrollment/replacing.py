@@ -70,9 +70,6 @@ def _replace(
 ) -> Replacement | list[Decision]:
     """Try once. If a course refuses, roll back and return the decisions."""
     with transaction() as connection:
-        # Replacements of one student wait for each other here. Otherwise two could both apply to the old courses.
-        if not run(connection, LOCK_STUDENT, {"student": student_id}):
-            raise StudentNotFound
         held = _lock(connection, student_id, course_ids)
         if precondition:
             precondition(held)
@@ -97,10 +94,15 @@ def _replace(
 
 
 def _lock(connection: Connection, student_id: int, course_ids: Sequence[int]) -> Sequence[AnyRow]:
-    """Lock the old and the new courses, ascending by id. Return the enrollments, which no one else changes now."""
+    """Lock the old and the new courses, ascending by id, then the student. Return the enrollments, which are final.
+
+    Replacements of one student wait for each other here. Otherwise two could both apply to the old courses.
+    """
     seen = run(connection, HELD_ENROLLMENTS, {"student": student_id})
     locking = {*course_ids, *(row.course_id for row in seen)}
     run(connection, LOCK_COURSES, {"course_ids": sorted(locking)})
+    if not run(connection, LOCK_STUDENT, {"student": student_id}):
+        raise StudentNotFound
     held = run(connection, HELD_ENROLLMENTS, {"student": student_id})
     if not locking.issuperset(row.course_id for row in held):
         raise Raced  # the student was enrolled in another course meanwhile; locking it now would break the order
