@@ -141,7 +141,7 @@ INVARIANTS = (
         second_look=True,
     ),
     Invariant(
-        "each line of the ledger goes on where the one before it ended",
+        "each line of the ledger starts from the status of the previous line",
         "SELECT count(*) FROM enrollment_events",
         "SELECT id AS line, student_id, course_id, before, from_status, to_status FROM ("
         "SELECT *, lag(to_status) OVER (PARTITION BY student_id, course_id ORDER BY id) AS before"

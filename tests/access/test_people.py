@@ -81,10 +81,10 @@ def test_several_accounts_are_the_same_person_until_the_last_is_removed(sql: Any
         )
 
     assert find(ISSUER, "grace") == find(ISSUER, "hopper") == PersonCaller("registrar:1", frozenset(["registrar"]))
-    assert people.forget(ISSUER, "grace")
+    assert people.delete_account(ISSUER, "grace")
     assert find(ISSUER, "grace") is None
     assert find(ISSUER, "hopper") is not None
-    assert people.forget(ISSUER, "hopper")
+    assert people.delete_account(ISSUER, "hopper")
     assert [sql(f"SELECT count(*) FROM {table}") for table in ("people", "person_roles")] == [[(0,)], [(0,)]]
 
 

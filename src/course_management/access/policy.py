@@ -45,7 +45,7 @@ class Access:
     """The student in the path may use the route."""
     advisor: bool = False
     """An advisor of the student in the path may use the route."""
-    everybody: bool = False
+    every_person: bool = False
     """Every person with a valid token may use the route."""
     waits: bool = True
     """False for the liveness check, which must not wait for the database."""
@@ -75,7 +75,7 @@ def check(access: Access, caller: Caller | None, student_id: int | None) -> None
 
 
 def _permits(access: Access, person: PersonCaller, student_id: int | None) -> bool:
-    if access.everybody or REGISTRAR in person.roles:
+    if access.every_person or REGISTRAR in person.roles:
         return True
     is_student = student_id is not None and student_id == person.student_id
     is_advisor = student_id in person.advisees and ADVISOR in person.roles
@@ -95,7 +95,7 @@ def permits(access: Access, caller: object) -> bool:
 def check_grant(caller: object, scopes: Collection[str]) -> None:
     """Raise `Forbidden` unless a caller may give a key these scopes: it needs to have them itself.
 
-    A registrar has all but `admin`. None is everybody in protected mode, and the command line.
+    A registrar has all but `admin`. None is any caller in protected mode, and the command line.
     """
     if isinstance(caller, ServiceCaller):
         own = set(SCOPES) if ADMIN in caller.scopes else caller.scopes

@@ -81,9 +81,9 @@ class AccountRoutes:
 
     def create(self, body: dict[str, Any], **path: int) -> Response:
         """Create an account."""
-        number = path[self._owner.column]
-        account = service.add(self._owner, number, **body)
-        return reply(item(account), 201, location=f"{self._all.format(number)}/{account.id}")
+        owner_id = path[self._owner.column]
+        account = service.add(self._owner, owner_id, **body)
+        return reply(item(account), 201, location=f"{self._all.format(owner_id)}/{account.id}")
 
     def delete(self, account_id: int, **path: int) -> Response:
         """Delete an account."""

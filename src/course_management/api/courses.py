@@ -33,8 +33,8 @@ routes = ResourceRoutes(
     service.COURSES,
     CourseSchema,
     ResourceAccess(
-        list=Access(scope="courses:read", everybody=True),
-        read=Access(scope="courses:read", everybody=True),
+        list=Access(scope="courses:read", every_person=True),
+        read=Access(scope="courses:read", every_person=True),
         write=Access(scope="courses:write"),
     ),
 )

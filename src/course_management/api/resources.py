@@ -91,23 +91,23 @@ class ResourceRoutes:
 
     def read(self, **path: int) -> Response:
         """Read one row."""
-        (number,) = path.values()
-        row = repository.find(self.resource.model, self._names, number)
+        (row_id,) = path.values()
+        row = repository.find(self.resource.model, self._names, row_id)
         if row is None:
             raise self.resource.not_found
         return reply(self.write_item(row), tag=self.tag(row))
 
     def change(self, body: dict[str, Any], if_match: IfMatch | None, **path: int) -> Response:
         """Change some values of one row."""
-        (number,) = path.values()
+        (row_id,) = path.values()
         with self.naming_existing(body):
-            row = service.change(self.resource, number, body, self.precondition(if_match))
+            row = service.change(self.resource, row_id, body, self.precondition(if_match))
         return reply(self.write_item(row), tag=self.tag(row))
 
     def delete(self, if_match: IfMatch | None, **path: int) -> Response:
         """Delete one row."""
-        (number,) = path.values()
-        service.remove(self.resource, number, self.precondition(if_match))
+        (row_id,) = path.values()
+        service.remove(self.resource, row_id, self.precondition(if_match))
         return empty()
 
     # --- what they share, also with the views of a subject ------------------------------------------------

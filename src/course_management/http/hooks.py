@@ -133,7 +133,8 @@ def check_request(
     if not environ["REQUEST_METHOD"].isupper():
         # Werkzeug reads `get` as GET; methods are case-sensitive (RFC 9110, 9.1).
         raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed_methods()))})
-    # Not in the converter: where a path has other methods, Werkzeug would respond 405 to what it refuses.
+    # Not in the converter: for an id that the converter refuses, Werkzeug would respond 405 if the path has other
+    # methods.
     for value in path_values.values():
         if type(value) is int and value > MAX_ID:
             raise NotFound

@@ -55,7 +55,7 @@ class Page:
         item: Callable[[Any], Any],
         text: Callable[[Any], str] = lambda _: "",
     ) -> Response:
-        """Return the page. `rows` were asked for with `limit` + 1, to know whether there is a next page."""
+        """Return the page. `rows` were read with `limit` + 1, to know whether there is a next page."""
         if len(rows) <= self.limit:
             return self.reply_ending(rows, None, item)
         last = rows[self.limit - 1]

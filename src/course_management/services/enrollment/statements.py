@@ -38,7 +38,7 @@ from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is
 
 student_id = bindparam("student", type_=Id)
 course_ids = bindparam("course_ids", type_=IdList)
-asked = bindparam("asked", type_=Integer)
+requested = bindparam("requested", type_=Integer)  # how many courses
 waitlist = bindparam("waitlist", type_=Boolean)
 now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
 actor = bindparam("by_actor", type_=String)
@@ -62,7 +62,7 @@ def parameters(
     return {
         "student": student,
         "course_ids": course_list,
-        "asked": len(course_list),
+        "requested": len(course_list),
         "waitlist": waitlist,
         "now": datetime.now(UTC),
         "by_actor": context.actor,
@@ -151,7 +151,7 @@ def _enroll(insert: Any) -> Executable:
         "reason": reason,
     }
     statement = insert(enrollments).from_select(
-        list(rows), select(*rows.values()).where(counted.c.claimed == asked), include_defaults=False
+        list(rows), select(*rows.values()).where(counted.c.claimed == requested), include_defaults=False
     )
     new = statement.excluded
     return statement.on_conflict_do_update(  # type: ignore[no-any-return]
@@ -202,7 +202,7 @@ def _unenroll(backend: str) -> Executable:
         .where(
             enrollments.c.student_id == student_id,
             enrollments.c.course_id == counted.c.id,
-            counted.c.known == asked,
+            counted.c.known == requested,
             is_held(enrollments),
         )
         .values(

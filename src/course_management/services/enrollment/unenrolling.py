@@ -19,7 +19,7 @@ OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestContext) -> list[Outcome]:
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
-    Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises
+    Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order of the request. Raises
     `StudentNotFound`, or `CourseNotFound` if one of the courses does not exist; then nothing has changed.
     """
     changed = _apply(student_id, course_ids, context)
