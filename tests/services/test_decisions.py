@@ -64,11 +64,14 @@ def courses(engine: Engine, student: Make) -> dict[int, tuple[Any, ...]]:
     return numbered
 
 
+@pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("waitlist", [False, True])
 def test_a_course_is_eligible_exactly_when_the_statement_enrolls(
-    app: Flask, student: Make, courses: dict[int, tuple[Any, ...]], waitlist: bool
+    app: Flask, student: Make, sql: Any, courses: dict[int, tuple[Any, ...]], waitlist: bool, closed: bool
 ) -> None:
     ada = student()
+    if closed:
+        sql("UPDATE courses SET closed_at = CURRENT_TIMESTAMP")
     different: dict[tuple[Any, ...], tuple[str, list[str]]] = {}
     with app.app_context():
         for number, state in courses.items():

@@ -21,7 +21,7 @@ are in the order of the changes. An INSERT ... ON CONFLICT DO UPDATE fires both 
 SQLite has row-level triggers only, with the same effect.
 
 The guard of a course's term comes after the update on PostgreSQL: for a trigger before it, PostgreSQL locks the row
-first whatever columns change, which makes each enroll 5 to 8 % slower.
+first, whatever columns change.
 """
 
 from __future__ import annotations
