@@ -35,7 +35,7 @@ MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this s
 
 
 def compare_default(_: object, __: object, column: Column[Any], *___: object) -> bool | None:
-    """SQLite knows no IDENTITY and so never reports one; Alembic compares everything else itself."""
+    """Skip identity columns: SQLite has no IDENTITY and never reports one. Alembic compares all other defaults."""
     return False if column.identity is not None else None
 
 
@@ -47,7 +47,7 @@ def announce(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args
 
 
 def run(connection: Connection) -> None:
-    """Run what was asked for on `connection`, which may be given by a test."""
+    """Run the requested migrations on `connection`. A test may pass its own."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -69,9 +69,9 @@ def run(connection: Connection) -> None:
 
 
 def newer_but_compatible(connection: Connection) -> bool:
-    """Whether a later version migrated the database, and this one can work with it: then there is nothing to do.
+    """Return whether a later version migrated the database and this version works with that schema.
 
-    Raises `MigrationRefused` when this version cannot.
+    Raises `MigrationRefused` if it does not work with it.
     """
     heads = context.get_context().get_current_heads()
     state = SchemaState(heads[0] if heads else None)
@@ -121,7 +121,9 @@ except MigrationRefused as error:
     sys.exit(1)
 except DBAPIError as error:
     if kind_of(error) == LOCK_NOT_AVAILABLE:
-        sys.stderr.write("Another session has kept a table locked, perhaps a backup. Nothing was changed; try again.\n")
+        sys.stderr.write(
+            "Another session, perhaps a backup, holds a lock on a table. Nothing was changed. Try again later.\n"
+        )
     elif sentence := remedy(kind_of(error)):
         sys.stderr.write(f"{sentence}\n")
     elif is_unavailable(error):

@@ -80,10 +80,14 @@ def test_a_consistent_database_has_no_findings(broken: Any) -> None:
         ("seats counted are rows enrolled", "UPDATE courses SET seats_taken = seats_taken + 1 WHERE id = 1"),
         ("no course is oversold", "UPDATE courses SET capacity = 1 WHERE id = 1"),
         ("waiting counted are rows waitlisted", "UPDATE courses SET waiting = 1 WHERE id = 5"),
+        (
+            "students passed over counted are waiting rows passed over",
+            "UPDATE courses SET passed_over_count = 1 WHERE id = 5",
+        ),
         ("queue numbers are not ahead of the course's last", "UPDATE courses SET last_queue_number = 1 WHERE id = 5"),
         ("no seat is free while a student waits", "UPDATE courses SET capacity = 3 WHERE id = 5"),
         (
-            "each line of the ledger goes on where the one before it ended",
+            "each line of the ledger starts from the status of the previous line",
             "UPDATE enrollment_events SET from_status = 'waitlisted' WHERE id = 1",
         ),
         ("the ledger alone rebuilds the present", "DELETE FROM enrollment_events WHERE id = 1"),

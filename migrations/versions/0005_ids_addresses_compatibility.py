@@ -138,7 +138,7 @@ def _canonical_addresses() -> None:
         try:
             canonical = canonical_address(email)
         except ValueError:
-            continue  # no address at all, written by hand: it stays, and is nobody's twin
+            continue  # not an address: somebody wrote it with SQL. It stays as it is
         if canonical != email:
             changed[student_id] = canonical
     students: dict[str, list[int]] = defaultdict(list)

@@ -1,7 +1,7 @@
 """Which rows stay is said by the statuses that are held, so that a new status is not held by accident.
 
 A row of `student_courses` is held while its status is `enrolled` or `waitlisted`. The trigger that keeps held rows from
-being deleted asked for `<> 'unenrolled'` before.
+being deleted had the condition `<> 'unenrolled'` before.
 
 The triggers are a frozen copy: `course_management.models.triggers` says what the tables have now.
 

@@ -5,7 +5,7 @@ with any number of roles and accounts; `advisees` says which person advises whic
 number of the old account (`people.id`), so that actors in the ledger, such as `advisor:2`, stay true; its name is the
 subject until somebody changes it. New people get numbers above all that accounts ever had.
 
-An older version asks for columns that are gone, so it does not work with this schema.
+An older version reads columns that are gone, so it does not work with this schema.
 
 `accounts` and `advisees` are made anew: few rows, and the same statements on both databases.
 

@@ -1,4 +1,4 @@
-"""Terms, groups, holds and permissions: what the rules of registration ask.
+"""Terms, groups, holds and permissions: the data that the rules of registration use.
 
 - New tables: `terms` with `registration_windows`; `groups` with `student_groups` and `course_restrictions`;
   `course_instructors`; `holds` and `permissions`; `rule_events`, their ledger, which is append only.

@@ -27,7 +27,6 @@ POSTGRESQL = (
     DECLARE
         change record;
         latest timestamptz := clock_timestamp() + interval '5 minutes';
-        term bigint;
         of_a_term boolean := false;
     BEGIN
         IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
@@ -35,7 +34,7 @@ POSTGRESQL = (
             SELECT course_id,
                    count(*) FILTER (WHERE status = 'enrolled') AS seats,
                    count(*) FILTER (WHERE status = 'waitlisted') AS places,
-                   count(*) FILTER (WHERE status = 'waitlisted' AND passed_over_at IS NOT NULL) AS passed_over,
+                   count(passed_over_at) FILTER (WHERE status = 'waitlisted') AS passed_over,
                    max(queue_number) AS queue_number,
                    max(status_since) FILTER (WHERE status_since <= latest) AS at
             FROM new_rows GROUP BY course_id ORDER BY course_id
@@ -46,8 +45,7 @@ POSTGRESQL = (
                 passed_over_count = passed_over_count + change.passed_over,
                 last_queue_number = greatest(last_queue_number, change.queue_number),
                 last_event_at = greatest(last_event_at, change.at)
-            WHERE id = change.course_id RETURNING term_id INTO term;
-            of_a_term := of_a_term OR term IS NOT NULL;
+            WHERE id = change.course_id RETURNING of_a_term OR term_id IS NOT NULL INTO of_a_term;
         END LOOP;
         IF of_a_term THEN
             FOR change IN SELECT DISTINCT student_id FROM new_rows ORDER BY student_id LOOP
@@ -69,7 +67,6 @@ POSTGRESQL = (
     DECLARE
         change record;
         moment timestamptz := clock_timestamp();
-        term bigint;
         of_a_term boolean := false;
     BEGIN
         IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
@@ -79,9 +76,8 @@ POSTGRESQL = (
                        - count(*) FILTER (WHERE o.status = 'enrolled') AS seats,
                    count(*) FILTER (WHERE n.status = 'waitlisted')
                        - count(*) FILTER (WHERE o.status = 'waitlisted') AS places,
-                   count(*) FILTER (WHERE n.status = 'waitlisted' AND n.passed_over_at IS NOT NULL)
-                       - count(*) FILTER (WHERE o.status = 'waitlisted' AND o.passed_over_at IS NOT NULL)
-                       AS passed_over,
+                   count(n.passed_over_at) FILTER (WHERE n.status = 'waitlisted')
+                       - count(o.passed_over_at) FILTER (WHERE o.status = 'waitlisted') AS passed_over,
                    max(n.queue_number) AS queue_number,
                    max(CASE WHEN n.revision = o.revision THEN moment
                             WHEN n.status_since <= moment + interval '5 minutes' THEN n.status_since END)
@@ -97,8 +93,7 @@ POSTGRESQL = (
                 passed_over_count = passed_over_count + change.passed_over,
                 last_queue_number = greatest(last_queue_number, change.queue_number),
                 last_event_at = greatest(last_event_at, change.at)
-            WHERE id = change.course_id RETURNING term_id INTO term;
-            of_a_term := of_a_term OR term IS NOT NULL;
+            WHERE id = change.course_id RETURNING of_a_term OR term_id IS NOT NULL INTO of_a_term;
         END LOOP;
         IF of_a_term THEN
             FOR change IN
@@ -140,7 +135,7 @@ POSTGRESQL = (
     FOR EACH ROW WHEN (OLD.term_id IS NULL AND NEW.term_id IS NOT NULL) EXECUTE FUNCTION adopt_enrollments()
     """,
     """
-    CREATE TRIGGER courses_term_is_fixed BEFORE UPDATE OF term_id ON courses
+    CREATE TRIGGER courses_term_is_fixed AFTER UPDATE OF term_id ON courses
     FOR EACH ROW WHEN (OLD.term_id IS NOT NULL AND OLD.term_id IS DISTINCT FROM NEW.term_id)
     EXECUTE FUNCTION refuse_change('courses_term_is_fixed', 'a course never leaves or changes its term')
     """,

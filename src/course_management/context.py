@@ -15,8 +15,8 @@ from datetime import UTC, tzinfo
 from typing import Protocol
 
 
-class Caller(Protocol):
-    """The sender of a request, as far as services need to know it."""
+class HasActor(Protocol):
+    """The part of a caller that services use."""
 
     @property
     def actor(self) -> str:
@@ -28,7 +28,7 @@ class RequestContext:
     """What is known of a request from its first moment on."""
 
     request_id: str | None = None
-    caller: Caller | None = None
+    caller: HasActor | None = None
     """None in protected mode, and for public routes."""
     actor: str = "anonymous"
     """The name of the caller in the ledger."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from course_management.access import key_management as service
 from course_management.access import policy
-from course_management.access.callers import Person, Service
+from course_management.access.callers import PersonCaller, ServiceCaller
 from course_management.database import lock_text
 from course_management.database.types import utcnow
 from course_management.errors import Forbidden
@@ -182,7 +182,7 @@ def test_without_the_lock_on_the_name_there_is_a_third_key(
 
 
 def test_a_registrar_gives_every_scope_but_admin() -> None:
-    registrar = Person("registrar:1", frozenset(["registrar"]))
+    registrar = PersonCaller("registrar:1", frozenset(["registrar"]))
     policy.check_grant(registrar, [scope for scope in policy.SCOPES if scope != "admin"])
     with pytest.raises(Forbidden, match="do not have: admin"):
         policy.check_grant(registrar, ["admin", "courses:read"])
@@ -190,9 +190,9 @@ def test_a_registrar_gives_every_scope_but_admin() -> None:
 
 def test_others_give_what_they_have() -> None:
     policy.check_grant(None, policy.SCOPES)
-    policy.check_grant(Service("", frozenset(["admin"])), policy.SCOPES)
-    policy.check_grant(Service("", frozenset(["courses:read"])), ["courses:read"])
-    for caller in (Service("", frozenset(["courses:read"])), Person("", frozenset(["advisor"]))):
+    policy.check_grant(ServiceCaller("", frozenset(["admin"])), policy.SCOPES)
+    policy.check_grant(ServiceCaller("", frozenset(["courses:read"])), ["courses:read"])
+    for caller in (ServiceCaller("", frozenset(["courses:read"])), PersonCaller("", frozenset(["advisor"]))):
         with pytest.raises(Forbidden, match="students:read"):
             policy.check_grant(caller, ["students:read"])
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.api import documents
+from course_management import api
 from course_management.api.resources import ResourceRoutes
 from course_management.database import db
 
@@ -20,7 +20,7 @@ Make = Callable[..., int]
 
 RESOURCES: dict[str, ResourceRoutes] = {
     routes.plural: routes
-    for subject in documents.SUBJECTS
+    for subject in api.SUBJECTS
     for endpoint in subject.endpoints
     if isinstance(routes := getattr(endpoint.view, "__self__", None), ResourceRoutes)
 }

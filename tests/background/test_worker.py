@@ -59,7 +59,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
 
     class Log:
         def __getattr__(self, level: str) -> Callable[..., None]:
-            return lambda event, **facts: found.append({"event": event, "level": level, **facts})
+            return lambda event, **members: found.append({"event": event, "level": level, **members})
 
     monkeypatch.setattr(module, "log", Log())
     monkeypatch.setattr(background.jobs, "log", Log())

@@ -83,8 +83,8 @@ def test_promote_fills_seats_that_a_crash_left_free(run: Run, database: URL) -> 
 
     first, second = run("promote"), run("promote")
 
-    assert first.output == "Promoted 2 from waitlists.\n"
-    assert second.output == "Promoted 0 from waitlists.\n"
+    assert first.output == "Promoted 2 students from waitlists.\n"
+    assert second.output == "Promoted 0 students from waitlists.\n"
 
 
 def test_status_hides_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from course_enrollment_client.models import (
     ReplaceResponse,
     Roster,
     Student,
-    StudentCourses,
+    StudentCoursesResponse,
     StudentHistory,
     UnenrollBody,
     UnenrollResponse,
@@ -78,7 +78,7 @@ enrolled = enroll_student.sync(ben, client=client, body=EnrollBody(course_ids=bo
 assert isinstance(enrolled, EnrollResponse)
 assert [(each.outcome, each.position or None) for each in enrolled.results] == [("waitlisted", 1), ("enrolled", None)]
 held = list_student_courses.sync(ben, client=client, status=ListStudentCoursesStatus.ANY)
-assert isinstance(held, StudentCourses)
+assert isinstance(held, StudentCoursesResponse)
 assert [(each.code, each.status, each.position) for each in held.courses] == [
     ("CS225", "waitlisted", 1),
     ("MA101", "enrolled", None),

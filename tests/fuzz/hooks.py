@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import schemathesis
 
+from course_management import api
 from course_management.access import policy
-from course_management.access.callers import Caller, Person, Service
-from course_management.api import documents
+from course_management.access.callers import Caller, PersonCaller, ServiceCaller
 from course_management.errors import Problem
 
-ROWS = {endpoint.name: endpoint.access for subject in documents.SUBJECTS for endpoint in subject.endpoints}
+ROWS = {endpoint.name: endpoint.access for subject in api.SUBJECTS for endpoint in subject.endpoints}
 """The access row of each operation."""
 
 
@@ -26,12 +26,12 @@ def _caller() -> Caller | None:
     if found is None:
         return None
     if "scopes" in found:
-        return Service("service", frozenset(found["scopes"]))
+        return ServiceCaller("service", frozenset(found["scopes"]))
     students = frozenset(found["students"])
     if found["role"] == "student":
         (student_id,) = students
-        return Person("person", student_id=student_id)
-    return Person("person", frozenset([found["role"]]), advisees=students)
+        return PersonCaller("person", student_id=student_id)
+    return PersonCaller("person", frozenset([found["role"]]), advisees=students)
 
 
 CALLER = _caller()

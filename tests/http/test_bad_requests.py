@@ -73,9 +73,9 @@ def test_an_unknown_or_read_only_field_is_named(refused: Refused, method: str, p
     refused(INVALID, method, path, f"/{name}", json={**HAPPY[method, path], name: "tattletale"})
 
 
-def test_all_mistakes_are_reported_at_once(refused: Refused) -> None:
-    mistakes = {"id": 1, "code": "", "capacity": -1, "waitlist_capacity": "tattletale"}
-    refused(INVALID, "POST", "/courses", *(f"/{name}" for name in sorted([*mistakes, "title"])), json=mistakes)
+def test_all_validation_errors_are_reported_at_once(refused: Refused) -> None:
+    invalid = {"id": 1, "code": "", "capacity": -1, "waitlist_capacity": "tattletale"}
+    refused(INVALID, "POST", "/courses", *(f"/{name}" for name in sorted([*invalid, "title"])), json=invalid)
 
 
 @pytest.mark.parametrize("path", LISTS)

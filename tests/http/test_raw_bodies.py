@@ -14,7 +14,6 @@ from sqlalchemy.engine import make_url
 
 from course_management import create_app
 from course_management.access.policy import Access
-from course_management.api import documents
 from course_management.database import db
 from course_management.http.endpoints import Endpoints, raw_body, responds
 
@@ -24,7 +23,7 @@ TABLE = b"a,b\r\n1,2\r\n"
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def app(tmp_path: Path) -> Iterator[Flask]:
     """The app, with an endpoint that takes CSV and gives back what it was given."""
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     migrate(make_url(url))
@@ -39,10 +38,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
         return Response(body, mimetype="text/plain")
 
     app.register_blueprint(tables)
-    monkeypatch.setattr(documents, "SUBJECTS", [*documents.SUBJECTS, tables])
-    documents._document.cache_clear()  # noqa: SLF001 - it is made once per process
     yield app
-    documents._document.cache_clear()  # noqa: SLF001
     with app.app_context():
         db.engine.dispose()
 

@@ -108,7 +108,7 @@ MUTANTS = {
         "model",
         MODEL,
         DISAGREE,
-        ((STATEMENTS, ".where(counted.c.claimed == asked)", ".where(counted.c.claimed <= asked)"),),
+        ((STATEMENTS, ".where(counted.c.claimed == requested)", ".where(counted.c.claimed <= requested)"),),
     ),
     "a held seat is left alone": Mutant(
         "model",

@@ -25,7 +25,9 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
             Check("503 responses", unserved),
             Check("responses lost", load.count("responses lost")),
             Check("deadlocks and stale snapshots", sum(conflicts[kind] for kind in IMPOSSIBLE)),
-            Check("verify, asked while in use", sorted({each.name for each in verified if not each.holds}), []),
+            Check(
+                "verify while clients use the service", sorted({each.name for each in verified if not each.holds}), []
+            ),
             *stage.verified(),
         ]
         load.run(operations - operations * 9 // 10, with_hand=True)

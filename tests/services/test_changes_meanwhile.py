@@ -54,7 +54,7 @@ def test_a_replacement_decides_again_when_nothing_refuses_any_more(
 ) -> None:
     """The statement enrolled nobody, and by the time of the decision no course refuses."""
     ada, full = student(), course(capacity=0)
-    decide = replacing.decide
+    decide = replacing.decide  # type: ignore[attr-defined]
 
     def eligible(_: Any, course_ids: Any, **__: Any) -> list[Decision]:
         return [Decision(course_id, "eligible") for course_id in course_ids]

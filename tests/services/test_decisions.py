@@ -104,8 +104,8 @@ def test_a_refusal_has_a_decision_for_every_course_in_the_order_asked() -> None:
     with pytest.raises(CourseNotFound) as unknown:
         refuse(decide(situation, [5, 9, 6], waitlist=False))
 
-    assert [each["outcome"] for each in refused.value.facts["decisions"]] == ["refused", "eligible"]
-    assert [each["course_id"] for each in unknown.value.facts["decisions"]] == [5, 9, 6]
+    assert [each["outcome"] for each in refused.value.members["decisions"]] == ["refused", "eligible"]
+    assert [each["course_id"] for each in unknown.value.members["decisions"]] == [5, 9, 6]
     refuse(decide(situation, [5], waitlist=False))
 
 

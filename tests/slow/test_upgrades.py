@@ -291,7 +291,7 @@ def test_a_missing_column_is_503_only_while_the_schema_is_another_one(
         connection.execute(text("ALTER TABLE students RENAME COLUMN email TO mail"))
         connection.execute(text("ALTER TABLE courses RENAME COLUMN waiting TO queue"))
 
-    assert client.get("/students").status_code == 500  # a mistake of the code, which must not be reported as an outage
+    assert client.get("/students").status_code == 500  # a bug, which must not be reported as an outage
     with connect(old).begin() as connection:
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{OLDER[-1]}'"))
     assert client.get("/students").status_code == 503

@@ -11,7 +11,7 @@ CHALLENGE = Unauthenticated.always["WWW-Authenticate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceCaller:
     """A program, known by its API key."""
 
     actor: str
@@ -19,7 +19,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonCaller:
     """A student or a member of the staff, known by the subject of a token."""
 
     actor: str
@@ -31,7 +31,7 @@ class Person:
     """The students that the person advises."""
 
 
-Caller = Service | Person
+Caller = ServiceCaller | PersonCaller
 
 
 class InvalidToken(Exception):

@@ -62,7 +62,7 @@ def _create(name: str, scopes: Collection[str], expires_at: datetime | None) -> 
 
 
 def change(
-    number: int, values: Mapping[str, Any], precondition: Precondition | None, context: RequestContext
+    key_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: RequestContext
 ) -> ApiKey:
     """Change when a key expires.
 
@@ -77,17 +77,17 @@ def change(
         if key.revoked_at or (key.expires_at and key.expires_at <= utcnow()):
             raise KeyEnded
 
-    return resources.change(KEYS, number, values, check)
+    return resources.change(KEYS, key_id, values, check)
 
 
 @retried(repeatable=True)
-def revoke(number: int, precondition: Precondition | None = None) -> bool:
+def revoke(key_id: int, precondition: Precondition | None = None) -> bool:
     """Revoke a key; return whether it was not revoked before. Requests with it are accepted for at most 5 seconds more.
 
     Raises `KeyNotFound`, and what `precondition` raises.
     """
     with writing() as session:
-        key = resources.locked(session, KEYS, number, precondition)
+        key = resources.locked(session, KEYS, key_id, precondition)
         if key.revoked_at:
             return False
         key.revoked_at = utcnow()

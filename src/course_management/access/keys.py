@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, upda
 from ..database import AnyRow, autocommit
 from ..database.types import UtcDateTime, utcnow
 from ..models import keys
-from .callers import Service
+from .callers import ServiceCaller
 
 ALPHABET = string.digits + string.ascii_letters
 MARK, PREFIX, SECRET, CHECKSUM = "cmk_", 8, 40, 6
@@ -92,9 +92,9 @@ def write_use(prefix: str, at: datetime) -> None:
     autocommit(_USED, {"which": prefix, "now": at})
 
 
-def service(found: AnyRow) -> Service:
+def service(found: AnyRow) -> ServiceCaller:
     """Return the caller that a key belongs to."""
-    return Service(f"service:{found.name}", frozenset(found.scopes))
+    return ServiceCaller(f"service:{found.name}", frozenset(found.scopes))
 
 
 def digest(key: str) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, func, select
 
 from ..database import autocommit
 from ..models import ADVISOR, REGISTRAR, accounts, advisees, people, person_roles
-from .callers import Person
+from .callers import PersonCaller
 
 _BY_SUBJECT = (
     select(
@@ -24,14 +24,14 @@ _BY_SUBJECT = (
 )
 
 
-def find(issuer: str, subject: str) -> Person | None:
+def find(issuer: str, subject: str) -> PersonCaller | None:
     """Return the person or student whose account that is, or None."""
     rows = autocommit(_BY_SUBJECT, {"issuer": issuer, "subject": subject})
     if not rows:
         return None
     first = rows[0]
     roles = frozenset(row.role for row in rows if row.role is not None)
-    return Person(
+    return PersonCaller(
         _actor(first.person_id, roles, first.student_id),
         roles,
         first.student_id,

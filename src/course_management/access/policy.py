@@ -8,14 +8,14 @@ reveals nothing, because it does not depend on the student.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from flask import Flask
 
 from ..errors import Forbidden, Problem, StudentNotFound, Unauthenticated
-from .callers import CHALLENGE, Caller, Person, Service
+from .callers import CHALLENGE, Caller, PersonCaller, ServiceCaller
 
 Scope = Literal[
     "enrollments:write",
@@ -45,21 +45,13 @@ class Access:
     """The student in the path may use the route."""
     advisor: bool = False
     """An advisor of the student in the path may use the route."""
-    everybody: bool = False
+    every_person: bool = False
     """Every person with a valid token may use the route."""
     waits: bool = True
     """False for the liveness check, which must not wait for the database."""
 
 
 PUBLIC = Access(scope=None)
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-def public(view: View) -> View:
-    """Decorate a view of a plain Flask blueprint: every caller may use it."""
-    view.access = PUBLIC  # type: ignore[attr-defined]
-    return view
 
 
 def check(access: Access, caller: Caller | None, student_id: int | None) -> None:
@@ -71,7 +63,7 @@ def check(access: Access, caller: Caller | None, student_id: int | None) -> None
         return
     if caller is None:
         raise Unauthenticated
-    if isinstance(caller, Service):
+    if isinstance(caller, ServiceCaller):
         if not caller.scopes & {access.scope, ADMIN}:
             raise Forbidden(
                 f"The API key lacks the scope {access.scope}.",
@@ -82,8 +74,8 @@ def check(access: Access, caller: Caller | None, student_id: int | None) -> None
         raise Forbidden if related else StudentNotFound
 
 
-def _permits(access: Access, person: Person, student_id: int | None) -> bool:
-    if access.everybody or REGISTRAR in person.roles:
+def _permits(access: Access, person: PersonCaller, student_id: int | None) -> bool:
+    if access.every_person or REGISTRAR in person.roles:
         return True
     is_student = student_id is not None and student_id == person.student_id
     is_advisor = student_id in person.advisees and ADVISOR in person.roles
@@ -93,7 +85,7 @@ def _permits(access: Access, person: Person, student_id: int | None) -> bool:
 def permits(access: Access, caller: object) -> bool:
     """Return whether a caller may use this route, too. None is any caller in protected mode."""
     try:
-        if isinstance(caller, Service | Person):
+        if isinstance(caller, ServiceCaller | PersonCaller):
             check(access, caller, None)
     except Problem:
         return False
@@ -103,11 +95,11 @@ def permits(access: Access, caller: object) -> bool:
 def check_grant(caller: object, scopes: Collection[str]) -> None:
     """Raise `Forbidden` unless a caller may give a key these scopes: it needs to have them itself.
 
-    A registrar has all but `admin`. None is everybody in protected mode, and the command line.
+    A registrar has all but `admin`. None is any caller in protected mode, and the command line.
     """
-    if isinstance(caller, Service):
+    if isinstance(caller, ServiceCaller):
         own = set(SCOPES) if ADMIN in caller.scopes else caller.scopes
-    elif isinstance(caller, Person):
+    elif isinstance(caller, PersonCaller):
         own = set(SCOPES) - {ADMIN} if REGISTRAR in caller.roles else set()
     else:
         return
@@ -131,11 +123,11 @@ def rows(app: Flask) -> Iterator[tuple[str, str, Access]]:
 
 COLUMNS: Mapping[str, Caller | None] = {
     "no credentials": None,
-    "the student": Person("", student_id=1),
-    "another student": Person("", student_id=2),
-    "the advisor": Person("", frozenset([ADVISOR]), advisees=frozenset([1])),
-    "another advisor": Person("", frozenset([ADVISOR]), advisees=frozenset([2])),
-    "registrar": Person("", frozenset([REGISTRAR])),
+    "the student": PersonCaller("", student_id=1),
+    "another student": PersonCaller("", student_id=2),
+    "the advisor": PersonCaller("", frozenset([ADVISOR]), advisees=frozenset([1])),
+    "another advisor": PersonCaller("", frozenset([ADVISOR]), advisees=frozenset([2])),
+    "registrar": PersonCaller("", frozenset([REGISTRAR])),
 }
 """Each kind of caller, where the path names student 1."""
 

@@ -16,7 +16,7 @@ from limits import RateLimitItem
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from ..access.callers import Caller, Service
+from ..access.callers import Caller, ServiceCaller
 from ..circuit_breaker import CallFailed, CircuitBreaker
 from ..config import Settings
 from ..errors import TooManyRequests
@@ -50,7 +50,7 @@ class Limits:
     def count(self, caller: Caller, method: str) -> None:
         """Count one request. Raises `TooManyRequests`."""
         reads = method in READS
-        limit = (self._services if isinstance(caller, Service) else self._people)[reads]
+        limit = (self._services if isinstance(caller, ServiceCaller) else self._people)[reads]
         if limit is None:
             return
         allowed_at = self._hit(limit, "reads" if reads else "writes", caller.actor)

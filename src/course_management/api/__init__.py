@@ -6,11 +6,13 @@ declare the rest: its access row (`access/policy.py`), what it accepts and retur
 
 from flask import Flask
 
-from . import courses as courses  # with the rules of registration, whose codes the document lists
-from . import documents
+from . import courses, documents, enrollment, health, keys, people, students
+
+SUBJECTS = tuple(each.endpoints for each in (enrollment, students, courses, people, keys, health))
+"""In the order of the OpenAPI document."""
 
 
 def init_app(app: Flask) -> None:
     """Register every route."""
-    for blueprint in (*documents.SUBJECTS, documents.pages, documents.swagger_ui):
+    for blueprint in (*SUBJECTS, documents.document, documents.pages, documents.swagger_ui):
         app.register_blueprint(blueprint)

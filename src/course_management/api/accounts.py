@@ -10,10 +10,11 @@ from ..access.policy import Access
 from ..errors import AccountNotFound, AccountTaken
 from ..http.declarations import Body, Declaration, Endpoint, Success
 from ..http.endpoints import Endpoints
-from ..http.pagination import Page, PageQuery
+from ..http.pagination import Page
 from ..http.responses import empty, reply
 from ..repositories import accounts as repository
-from ..schemas.people import ACCOUNT, ACCOUNT_BODY, Account, AccountBody, Accounts
+from ..schemas.pages import PageQuery
+from ..schemas.people import ACCOUNT, ACCOUNT_BODY, AccountBody, AccountResponse, Accounts
 from ..services import accounts as service
 from ..services.accounts import Owner
 
@@ -54,7 +55,7 @@ class AccountRoutes:
                 access=MANAGE,
                 declared=Declaration(
                     body=Body(AccountBody(), ACCOUNT_BODY),
-                    responses=[Success(201, Account, ACCOUNT, ("Location",))],
+                    responses=[Success(201, AccountResponse, ACCOUNT, ("Location",))],
                 ),
                 problems=(not_found, AccountTaken),
             ),
@@ -80,9 +81,9 @@ class AccountRoutes:
 
     def create(self, body: dict[str, Any], **path: int) -> Response:
         """Create an account."""
-        number = path[self._owner.column]
-        account = service.add(self._owner, number, **body)
-        return reply(item(account), 201, location=f"{self._all.format(number)}/{account.id}")
+        owner_id = path[self._owner.column]
+        account = service.add(self._owner, owner_id, **body)
+        return reply(item(account), 201, location=f"{self._all.format(owner_id)}/{account.id}")
 
     def delete(self, account_id: int, **path: int) -> Response:
         """Delete an account."""

@@ -13,13 +13,14 @@ from ..database.types import MAX_ID
 from ..errors import CourseNotFound
 from ..http.declarations import Success
 from ..http.endpoints import Endpoints, query, responds
-from ..http.pagination import Page, PageQuery
+from ..http.pagination import Page
 from ..http.responses import IfMatch, reply
 from ..repositories import courses as repository
 from ..repositories import enrollments
 from ..repositories.past_rosters import past_roster, past_roster_by_name
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.ledger import EXAMPLE
+from ..schemas.pages import PageQuery
 from ..schemas.response_fields import MOMENT
 from ..services import courses as service
 from .resources import Own, ResourceAccess, ResourceRoutes
@@ -32,8 +33,8 @@ routes = ResourceRoutes(
     service.COURSES,
     CourseSchema,
     ResourceAccess(
-        list=Access(scope="courses:read", everybody=True),
-        read=Access(scope="courses:read", everybody=True),
+        list=Access(scope="courses:read", every_person=True),
+        read=Access(scope="courses:read", every_person=True),
         write=Access(scope="courses:write"),
     ),
 )

@@ -9,25 +9,37 @@ from pathlib import Path
 
 import flask_swagger_ui
 import orjson
-from flask import Blueprint, Response, redirect, render_template
+from flask import Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import __version__
-from ..access.policy import public
+from ..access.policy import PUBLIC
 from ..database.types import MAX_ID
 from ..errors import NotFound, Problem, catalog
 from ..http import assets
 from ..http.assets import Asset
+from ..http.endpoints import Endpoints
+from ..http.headers import NOTHING
 from ..http.openapi import Document
+from ..http.pages import Pages
 from ..schemas.problems import ProblemDetails
-from . import courses, enrollment, health, keys, people, students
 
-SUBJECTS = tuple(each.endpoints for each in (enrollment, students, courses, people, keys, health))
-"""In the order of the document."""
 _lock = threading.Lock()
-pages = Blueprint("pages", __name__, template_folder="templates")
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent
-swagger_ui = Blueprint("swagger_ui", __name__, template_folder=str(SWAGGER_UI / "templates"), url_prefix="/docs")
+# Swagger UI writes its settings and styles into the page itself; it never contains anything that a client sent.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+document = Pages("document", __name__, content_security_policy=NOTHING)
+pages = Pages("pages", __name__, content_security_policy=POLICY, template_folder="templates")
+swagger_ui = Pages(
+    "swagger_ui",
+    __name__,
+    content_security_policy=POLICY,
+    template_folder=str(SWAGGER_UI / "templates"),
+    url_prefix="/docs",
+)
 PERMANENT = "public, max-age=31536000, immutable"
 REVALIDATED = "public, no-cache"
 """Caches may store it and must revalidate it by its ETag each time."""
@@ -50,31 +62,35 @@ PAGE = {
 
 
 @functools.cache
-def _document() -> Asset:
+def _document(subjects: tuple[Endpoints, ...]) -> Asset:
     """Make the document when it is first read: that takes ten times as long as the rest of the start."""
-    document = Document(title="Course enrollment", version=__version__, description=DESCRIPTION, problem=ProblemDetails)
-    for each in SUBJECTS:
-        document.add(each.name, each.description, each.endpoints)
-    return Asset(orjson.dumps(document.as_dict()), "application/json")
+    found = Document(
+        title="Course enrollment",
+        version=__version__,
+        description=DESCRIPTION,
+        problem=ProblemDetails,
+        example_path="/students/7",
+    )
+    for each in subjects:
+        found.add(each.name, each.description, each.endpoints)
+    return Asset(orjson.dumps(found.as_dict()), "application/json")
 
 
-@pages.get("/openapi.json")
-@public
+@document.page("/openapi.json", PUBLIC)
 def openapi_json() -> Response:
     """Return the OpenAPI document."""
+    subjects = tuple(each for each in current_app.blueprints.values() if isinstance(each, Endpoints))
     with _lock:
-        return _document().response()
+        return _document(subjects).response()
 
 
-@pages.get("/")
-@public
+@document.page("/", PUBLIC)
 def home() -> AnyResponse:
     """Redirect to the documentation page."""
     return redirect("/docs")
 
 
-@pages.get("/docs")
-@public
+@pages.page("/docs", PUBLIC)
 def docs() -> Response:
     """Return the documentation page. The addresses of its assets change with their content."""
     version = assets.version_of(assets.of_folder(SWAGGER_UI / "dist"))
@@ -86,9 +102,8 @@ def docs() -> Response:
     return response
 
 
-@swagger_ui.get("/")
-@swagger_ui.get("/<path:path>")
-@public
+@swagger_ui.page("/", PUBLIC)
+@swagger_ui.page("/<path:path>", PUBLIC)
 def show(path: str = "") -> Response:
     """Return the same page, or one of its assets."""
     if not path:
@@ -100,8 +115,7 @@ def show(path: str = "") -> Response:
     return found[name].response(PERMANENT if version else REVALIDATED)
 
 
-@pages.get("/problems/<slug>")
-@public
+@pages.page("/problems/<slug>", PUBLIC)
 def problem_page(slug: str) -> Response:
     """Return the page of one error code: what it means, and what to do."""
     slug = slug.replace("_", "-")  # a code as it is in a response
@@ -112,8 +126,7 @@ def problem_page(slug: str) -> Response:
     return Response(render_template("problem.html", problem=found, status=status), mimetype="text/html")
 
 
-@pages.get("/problems")
-@public
+@pages.page("/problems", PUBLIC)
 def problem_list() -> Response:
     """Return the list of all error codes."""
     return Response(render_template("problems.html", problems=CATALOG), mimetype="text/html")

@@ -20,8 +20,8 @@ from ..errors import (
     StudentNotFound,
 )
 from ..http.endpoints import Endpoints, body, if_match, if_none_match, query, responds
-from ..http.mistakes import validation_failed
 from ..http.responses import IfMatch, fingerprint, reply
+from ..http.validation_errors import validation_failed
 from ..repositories import enrollments
 from ..schemas import enrollment as schemas
 from ..schemas.enrollment import MAX_COURSES
@@ -153,7 +153,7 @@ def unenroll_student(
 @query(schemas.StudentCoursesQuery)
 @responds(
     200,
-    schemas.StudentCourses,
+    schemas.StudentCoursesResponse,
     {
         "student_id": 7,
         "courses": [
@@ -228,7 +228,7 @@ def _logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        reasons = {reason["code"] for each in problem.facts.get("decisions", ()) for reason in each["reasons"]}
+        reasons = {reason["code"] for each in problem.members.get("decisions", ()) for reason in each["reasons"]}
         _log("refused", student_id, course_ids, sorted({problem.code, *reasons}))
         raise
     except Exception as error:
@@ -244,12 +244,12 @@ def _log_outcomes(student_id: int, outcomes: Sequence[Outcome]) -> None:
         _log(action, student_id, [each.course_id for each in group], sorted({each.outcome for each in group}))
 
 
-def _log_replacement(student_id: int, asked: Sequence[int], done: Replacement) -> None:
+def _log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
     for action in ("enrolled", "waitlisted", "unenrolled"):
         if course_ids := getattr(done, action):
             _log(action, student_id, course_ids, [action])
     if not (done.enrolled or done.waitlisted or done.unenrolled):
-        _log("unchanged", student_id, asked, ["kept"])
+        _log("unchanged", student_id, requested, ["kept"])
 
 
 def _log(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:

@@ -21,7 +21,8 @@ from ..http.endpoints import Endpoints
 from ..http.pagination import Page
 from ..http.responses import IfMatch, empty, fingerprint, reply
 from ..repositories import resources as repository
-from ..schemas.resources import ResourceSchema, page_of
+from ..schemas.pages import page_of
+from ..schemas.resources import ResourceSchema
 from ..services import Precondition
 from ..services import resources as service
 from ..services.resources import Resource
@@ -60,7 +61,7 @@ class ResourceRoutes:
         self.resource, self.schema, self.access = resource, schema, access
         self.write_item = schema.writer()
         """Returns a row as the contract has it."""
-        self._facts = schema.facts()
+        self._editable_values = schema.editable_values()
         self._names = [name for name in schema.shown() if hasattr(resource.model, name)]
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
@@ -90,30 +91,30 @@ class ResourceRoutes:
 
     def read(self, **path: int) -> Response:
         """Read one row."""
-        (number,) = path.values()
-        row = repository.find(self.resource.model, self._names, number)
+        (row_id,) = path.values()
+        row = repository.find(self.resource.model, self._names, row_id)
         if row is None:
             raise self.resource.not_found
         return reply(self.write_item(row), tag=self.tag(row))
 
     def change(self, body: dict[str, Any], if_match: IfMatch | None, **path: int) -> Response:
         """Change some values of one row."""
-        (number,) = path.values()
+        (row_id,) = path.values()
         with self.naming_existing(body):
-            row = service.change(self.resource, number, body, self.precondition(if_match))
+            row = service.change(self.resource, row_id, body, self.precondition(if_match))
         return reply(self.write_item(row), tag=self.tag(row))
 
     def delete(self, if_match: IfMatch | None, **path: int) -> Response:
         """Delete one row."""
-        (number,) = path.values()
-        service.remove(self.resource, number, self.precondition(if_match))
+        (row_id,) = path.values()
+        service.remove(self.resource, row_id, self.precondition(if_match))
         return empty()
 
     # --- what they share, also with the views of a subject ------------------------------------------------
 
     def tag(self, row: Any) -> str:
         """Return the first part of the ETag: it changes with what a client may edit."""
-        return fingerprint(self._facts(row))
+        return fingerprint(self._editable_values(row))
 
     def precondition(self, header: IfMatch | None) -> Precondition | None:
         """Return the check of an If-Match header, for the service; None without the header."""
@@ -129,7 +130,7 @@ class ResourceRoutes:
             column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
             if column and context and policy.permits(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, column, values[column])
-                refusal.facts |= {"existing_id": existing} if existing else {}
+                refusal.members |= {"existing_id": existing} if existing else {}
             raise
 
     # --- their declarations -------------------------------------------------------------------------------

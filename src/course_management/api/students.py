@@ -11,9 +11,10 @@ from ..database import AnyRow
 from ..database.types import MAX_ID
 from ..errors import StudentNotFound
 from ..http.endpoints import Endpoints, query, responds
-from ..http.pagination import Page, PageQuery
+from ..http.pagination import Page
 from ..repositories import enrollments
 from ..schemas.ledger import EXAMPLE
+from ..schemas.pages import PageQuery
 from ..schemas.students import StudentHistory, StudentSchema
 from ..services.accounts import STUDENT
 from ..services.students import STUDENTS

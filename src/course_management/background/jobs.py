@@ -77,8 +77,8 @@ class JobRunner:
 
     def _failed(self, error: Exception) -> None:
         self._end_run(self._backoff.fail())
-        facts = {"error": type(error).__name__, "kind": kind_of(error), "frames": frames_of(error)}
-        log.error("background.job_failed", job=self._job.name, **facts)
+        members = {"error": type(error).__name__, "kind": kind_of(error), "frames": frames_of(error)}
+        log.error("background.job_failed", job=self._job.name, **members)
 
     def _end_run(self, pause_s: float) -> None:
         self._steps = None

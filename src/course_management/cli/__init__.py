@@ -119,8 +119,8 @@ def make_demo(if_new: bool, remove: bool) -> None:
 def promote() -> None:
     """Promote waitlisted students to free seats, where a crash has prevented it."""
     with service():
-        seated, left = enrollment.promote_all(RequestContext())
-        click.echo(f"Promoted {seated} from waitlists.")
+        promoted, left = enrollment.promote_all(RequestContext())
+        click.echo(f"Promoted {promoted} students from waitlists.")
         if left:
             click.echo(f"{left} courses still have free seats and a waitlist. Run the command again.", err=True)
             raise SystemExit(1)

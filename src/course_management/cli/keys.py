@@ -1,4 +1,4 @@
-"""`course-management keys`: the keys of services."""
+"""`course-management keys`: the API keys of services."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1
 
 @click.group()
 def keys() -> None:
-    """Keys for services. The first one ends protected mode: from then on, callers say who they are."""
+    """API keys of services. The first key ends protected mode: from then on, requests must be authenticated."""
 
 
 def _name(_: Any, __: Any, text: str) -> str:
     if not api_keys.NAME.fullmatch(text):
-        raise click.BadParameter("use 1 to 50 letters, digits, dots, dashes and underscores: it stands in the ledger")
+        raise click.BadParameter(
+            "use 1 to 50 letters, digits, dots, dashes and underscores. The ledger shows this name"
+        )
     return text
 
 
@@ -44,34 +46,38 @@ def _moment(_: Any, __: Any, text: str | None) -> datetime | None:
     except ValueError:
         raise click.BadParameter("write 12h, 90d, 52w, or a date as 2027-01-31") from None
     if moment <= utcnow():
-        raise click.BadParameter("that is past")
+        raise click.BadParameter("this time is in the past; write a later one")
     return moment
 
 
 @keys.command()
-@click.option("--name", required=True, callback=_name, help="The service; two live keys may have the same name.")
+@click.option(
+    "--name", required=True, callback=_name, help="The name of the service. Two active keys may have the same name."
+)
 @click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="May be repeated.")
-@click.option("--expires", "expires_at", callback=_moment, help="12h, 90d, 52w, or a date; without it, never.")
+@click.option(
+    "--expires", "expires_at", callback=_moment, help="12h, 90d, 52w, or a date. Default: the key does not expire."
+)
 def create(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> None:
-    """Make a key and show it, once."""
+    """Create a key and show it. It cannot be shown again."""
     with service("warning"):
         try:
             key, secret = services.create(name, scopes, expires_at)
         except TooManyKeys:
             raise click.ClickException(
-                f"{name} has {services.AT_ONCE} active keys already, as many as one name may have; revoke one first."
+                f"{name} already has {services.AT_ONCE} active keys, the maximum for one name. Revoke one first."
             ) from None
         try:
             click.echo(secret)
-        except OSError:  # nobody has seen the key, so nobody would revoke it
+        except OSError:  # the key was not shown, so no one would know that it exists and revoke it
             services.revoke(key.id)
             raise
-    click.echo("This is the only time it is shown. Send it as: Authorization: Bearer <key>", err=True)
+    click.echo("Store this key now: it cannot be shown again. Send it as: Authorization: Bearer <key>", err=True)
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """Show all keys; of the secrets nothing is known any more."""
+    """List all keys. Only their prefixes are stored, so the keys themselves cannot be shown."""
     with service("warning"):
         for key in api_keys.everything():
             used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
@@ -83,16 +89,16 @@ def _state(key: AnyRow) -> str:
         return f"revoked {key.revoked_at:%Y-%m-%d}"
     if key.expires_at and key.expires_at <= utcnow():
         return f"expired {key.expires_at:%Y-%m-%d}"
-    return f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "live"
+    return f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "active"
 
 
 @keys.command()
 @click.argument("prefix")
 def revoke(prefix: str) -> None:
-    """End the key that `list` shows with this PREFIX; it is refused within 5 seconds."""
-    prefix = api_keys.prefix_of(prefix)  # a whole key will do, too, and is not shown again
+    """Revoke the key that `list` shows with this PREFIX. Requests with it are refused within 5 seconds."""
+    prefix = api_keys.prefix_of(prefix)  # a whole key is accepted, too, and is not printed
     with service("warning"):
-        number = id_of(ApiKey, "prefix", prefix)
-        if number is None or not services.revoke(number):
-            raise click.ClickException(f"There is no live key {prefix}.")
+        key_id = id_of(ApiKey, "prefix", prefix)
+        if key_id is None or not services.revoke(key_id):
+            raise click.ClickException(f"There is no active key {prefix}. Run `course-management keys list`.")
     click.echo(f"Revoked {prefix}.")

@@ -1,4 +1,4 @@
-"""`course-management people`: whom the subjects of tokens stand for."""
+"""`course-management people`: the people and students that the subjects of tokens stand for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from ..config import ConfigurationError, Settings
 from ..database import AnyRow
 from ..errors import Problem
-from ..repositories.accounts import everybody
+from ..repositories.accounts import all_accounts
 from ..services import people as services
 from .service import service
 
@@ -22,7 +22,7 @@ def people() -> None:
 
 
 def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the issuer, and the app's context; what is not possible becomes a sentence and exit code 1."""
+    """Give a command the issuer and an application context. A refusal becomes an error message and exit code 1."""
 
     @click.option("--subject", required=True, help="The `sub` of the person's tokens.")
     @click.option("--issuer", help="The `iss` of the tokens; default: OIDC_ISSUER.")
@@ -44,7 +44,7 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--student", required=True, type=click.IntRange(1), help="The student's id.")
 @_of_issuer
 def student(issuer: str, subject: str, student: int) -> None:
-    """Say that a subject is a student."""
+    """Link a subject to a student."""
     services.link_student(issuer, subject, student)
     click.echo(f"{subject} is student {student}.")
 
@@ -61,15 +61,15 @@ def staff(issuer: str, subject: str, role: str, name: str | None) -> None:
 
 @people.command()
 @click.option("--student", required=True, type=click.IntRange(1), help="The student's id.")
-@click.option("--stop", is_flag=True, help="End it.")
+@click.option("--stop", is_flag=True, help="Remove the advisor instead.")
 @_of_issuer
 def advise(issuer: str, subject: str, student: int, stop: bool) -> None:
-    """Name an advisor for a student."""
+    """Make a subject the advisor of a student."""
     if not stop:
         services.advise(issuer, subject, student)
         click.echo(f"{subject} advises student {student}.")
     elif services.stop_advising(issuer, subject, student):
-        click.echo(f"{subject} does not advise student {student} any more.")
+        click.echo(f"{subject} no longer advises student {student}.")
     else:
         raise click.ClickException(f"{subject} does not advise student {student}.")
 
@@ -77,17 +77,17 @@ def advise(issuer: str, subject: str, student: int, stop: bool) -> None:
 @people.command()
 @_of_issuer
 def remove(issuer: str, subject: str) -> None:
-    """Forget a subject: its tokens are worth nothing here any more."""
-    if not services.forget(issuer, subject):
+    """Delete the account of a subject: its tokens are refused from then on."""
+    if not services.delete_account(issuer, subject):
         raise click.ClickException(f"{subject} has no account.")
-    click.echo(f"{subject} is forgotten.")
+    click.echo(f"Deleted the account of {subject}.")
 
 
 @people.command("list")
 def list_people() -> None:
     """List the accounts, with the people and students that they belong to."""
     with service("warning"):
-        for each in everybody():
+        for each in all_accounts():
             click.echo(f"{each.subject}  {_what(each)}  {each.issuer}")
 
 

@@ -1,4 +1,4 @@
-"""What the models are made of."""
+"""The base class of the models, and the engine and sessions of an application."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Base(DeclarativeBase):
 
 
 class Database(SQLAlchemy):
-    """Flask-SQLAlchemy, except that half a second is half a second: its own way makes whole ones of `pool_timeout`."""
+    """Flask-SQLAlchemy, which rounds `pool_timeout` to whole seconds, with fractions of a second."""
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:  # noqa: ARG002
         return create_engine(**options)

@@ -21,43 +21,43 @@ def rebuild(connection: Connection, changes: Mapping[str, Change]) -> None:
     within a transaction), or dropping the old table would delete rows of others. Raises `RuntimeError` when they are
     on, or when a foreign key is violated afterwards.
     """
-    ask = connection.exec_driver_sql
-    if ask("PRAGMA foreign_keys").scalar_one():
+    execute = connection.exec_driver_sql
+    if execute("PRAGMA foreign_keys").scalar_one():
         raise RuntimeError("Foreign keys must be off while tables are rebuilt.")
-    triggers = ask("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid").all()
+    triggers = execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid").all()
     for name, _ in triggers:
-        ask(f'DROP TRIGGER "{name}"')
+        execute(f'DROP TRIGGER "{name}"')
     # Otherwise renaming a table would also change the foreign keys of other tables, to the old table.
-    ask("PRAGMA legacy_alter_table = ON")
+    execute("PRAGMA legacy_alter_table = ON")
     for table, change in changes.items():
         _rebuild_one(connection, table, change)
-    ask("PRAGMA legacy_alter_table = OFF")
+    execute("PRAGMA legacy_alter_table = OFF")
     for _, statement in triggers:
-        ask(statement)
-    if lost := ask("PRAGMA foreign_key_check").first():
+        execute(statement)
+    if lost := execute("PRAGMA foreign_key_check").first():
         raise RuntimeError(f"A row of {lost[0]} refers to no row of {lost[2]}.")
 
 
 def _rebuild_one(connection: Connection, table: str, change: Change) -> None:
-    ask, old = connection.exec_driver_sql, f"{table}_before"
-    definition = ask("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).scalar_one()
-    indexes = ask(
+    execute, old = connection.exec_driver_sql, f"{table}_before"
+    definition = execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).scalar_one()
+    indexes = execute(
         "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql NOT NULL", (table,)
     ).all()
     last_id = None
     if "AUTOINCREMENT" in definition:
-        last_id = ask("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar()
-    ask(f'ALTER TABLE "{table}" RENAME TO "{old}"')
-    ask(change(definition))
+        last_id = execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar()
+    execute(f'ALTER TABLE "{table}" RENAME TO "{old}"')
+    execute(change(definition))
     kept = set(_columns(connection, old)) & set(_columns(connection, table))
     names = ", ".join(f'"{name}"' for name in _columns(connection, table) if name in kept)
-    ask(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{old}"')  # noqa: S608 - names from the schema
-    ask(f'DROP TABLE "{old}"')
+    execute(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{old}"')  # noqa: S608 - names from the schema
+    execute(f'DROP TABLE "{old}"')
     for (statement,) in indexes:
-        ask(statement)
+        execute(statement)
     if last_id is not None:
-        ask("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-        ask("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
+        execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
 
 
 def _columns(connection: Connection, table: str) -> list[str]:

@@ -149,7 +149,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert to UTC; a time without a zone is a mistake of the caller's."""
+        """Convert to UTC; a time without a zone is an error of the caller."""
         if value is None:
             return None
         if value.tzinfo is None:

@@ -18,7 +18,7 @@ PAUSE_S = 1.0
 
 
 class Guard(Protocol):
-    """What a connection asks before it changes data: `info["guard"]` of one that a request uses.
+    """What a connection calls before it changes data: `info["guard"]` of one that a request uses.
 
     On PostgreSQL it is the `Use` of the request, on SQLite the connection itself.
     """

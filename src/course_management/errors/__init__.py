@@ -20,7 +20,7 @@ from .courses import (
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
-from .enrollment import CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
+from .enrollment import CourseClosed, CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
 from .keys import KeyEnded, KeyNotFound, TooManyKeys
 from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
 from .requests import (
@@ -47,6 +47,7 @@ __all__ = [
     "CapacityBelowEnrollment",
     "CodeTaken",
     "Conflict",
+    "CourseClosed",
     "CourseFull",
     "CourseHasEnrollments",
     "CourseNotFound",

@@ -1,4 +1,4 @@
-"""What every error code has: a title, a meaning, a remedy; and how a refusal carries the facts of one occurrence."""
+"""The base classes of errors: what the documentation says about each code, and what one occurrence adds to it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 
 class Explained:
-    """What every code tells a person: a title, what it means, and what to do about it."""
+    """The documentation of a code: its title, what it means, and what to do about it."""
 
     code: ClassVar[str]
     title: ClassVar[str]
     meaning: ClassVar[str]
     remedy: ClassVar[str]
     example: ClassVar[Mapping[str, Any]] = {}
-    """Facts of one occurrence, for the documentation."""
+    """What one occurrence adds to the response, for the documentation."""
 
     @classmethod
     def slug(cls) -> str:
@@ -25,19 +25,19 @@ class Explained:
 class Problem(Explained, Exception):
     """A request that is not carried out. Nothing of it was applied.
 
-    `detail` is the sentence about this occurrence (default: the meaning of the code); `facts` become members
-    of the response beside it; `headers` are sent along.
+    `detail` is the sentence about this occurrence (default: the meaning of the code); `members` are
+    extension members of the response (RFC 9457); `headers` are sent along.
     """
 
     status: ClassVar[int]
     always: ClassVar[Mapping[str, str]] = {}
     """Headers of every response with this code."""
 
-    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **facts: Any) -> None:
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail or self.meaning)
         self.detail = detail or self.meaning
         self.headers = {**self.always, **(headers or {})}
-        self.facts = facts
+        self.members = members
 
 
 class Conflict(Problem):

@@ -81,6 +81,8 @@ class ValidationFailed(Problem):
     example: ClassVar[Mapping[str, Any]] = {
         "errors": [{"pointer": "/course_ids/3", "detail": "Must not repeat an id."}]
     }
+    max_errors: ClassVar[int] = 100
+    """More are not listed: the response to a bad request must not be larger than the request."""
 
 
 class HeadersTooLarge(Problem):

@@ -15,8 +15,8 @@ JSON = "application/json"
 View = Callable[..., Response]
 
 
-class Access(Protocol):
-    """What an endpoint needs to know of its access row; the rest belongs to authorization."""
+class HasScope(Protocol):
+    """The part of an access row that an endpoint uses; authorization uses the rest."""
 
     @property
     def scope(self) -> str | None:
@@ -65,7 +65,7 @@ class Endpoint:
     method: str
     rule: str
     view: View
-    access: Access
+    access: HasScope
     declared: Declaration
     problems: tuple[type[Problem], ...] = ()
     """Its own problems; those that every route may report are added."""

@@ -14,7 +14,7 @@ import flask
 from marshmallow import Schema
 
 from ..errors import Problem
-from .declarations import Access, Body, Declaration, Endpoint, Success, View
+from .declarations import Body, Declaration, Endpoint, HasScope, Success, View
 from .parsing import handler
 
 Decorator = Callable[[View], View]
@@ -28,7 +28,7 @@ class Endpoints(flask.Blueprint):
         self.description = description
         self.endpoints: list[Endpoint] = []
 
-    def declare(self, method: str, rule: str, access: Access, *problems: type[Problem]) -> Decorator:
+    def declare(self, method: str, rule: str, access: HasScope, *problems: type[Problem]) -> Decorator:
         """Register the decorated view at a route. `problems` are its own, beside those that every route may report."""
 
         def register(view: View) -> View:
@@ -55,7 +55,7 @@ class Endpoints(flask.Blueprint):
         self.add_url_rule(endpoint.rule, endpoint.name, view, methods=[endpoint.method])
 
 
-def with_access(access: Access, view: Any) -> Any:
+def with_access(access: HasScope, view: Any) -> Any:
     """Attach its access row to a view. A view without one stops the start."""
     view.access = access
     return view

@@ -11,19 +11,15 @@ ON_EVERY_RESPONSE = [
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
+# Caches must revalidate (ETag), and proxies must not store a response for other callers.
+PRIVATE = ("Cache-Control", "private, no-cache")
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+"""The Content-Security-Policy of what is not a page: no scripts, styles or images."""
 ON_DATA = [
     *ON_EVERY_RESPONSE,
-    # Caches must revalidate (ETag), and proxies must not store a response for other callers.
-    ("Cache-Control", "private, no-cache"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    PRIVATE,
+    ("Content-Security-Policy", NOTHING),
 ]
-# Swagger UI writes its settings and styles into the page itself; it never contains anything that a client sent.
-PAGE_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-ON_PAGES = [*ON_EVERY_RESPONSE, ("Content-Security-Policy", PAGE_POLICY)]
-PAGES = ("/docs", "/problems")
 # Of the CORS protocol (https://fetch.spec.whatwg.org/#http-cors-protocol), for the origins of `CORS_ORIGINS`. No
 # credentials: API routes use bearer tokens, never cookies.
 ON_CORS = [("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-ID")]

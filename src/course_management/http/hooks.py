@@ -17,7 +17,8 @@ from .. import context
 from ..config import Settings
 from ..database.types import MAX_ID
 from ..errors import BadRequest, HeadersTooLarge, MethodNotAllowed, NotFound, UriTooLong
-from .headers import ON_DATA, ON_PAGES, PAGES, cors
+from .headers import ON_DATA, cors
+from .pages import Pages
 
 MAX_URI, MAX_HEADERS = 8192, 8192
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -79,7 +80,12 @@ def add_headers(response: Response) -> Response:
     found = context.current.get()
     if found and found.request_id:
         response.headers["X-Request-ID"] = found.request_id
-    response.headers.extend(ON_PAGES if request.path.startswith(PAGES) else ON_DATA)
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    if isinstance(blueprint, Pages):
+        for name, value in blueprint.headers:
+            response.headers.setdefault(name, value)
+    else:
+        response.headers.extend(ON_DATA)
     if origins := current_app.extensions["cors_origins"]:
         response.headers.extend(cors(request.environ, origins))
     return response
@@ -127,7 +133,8 @@ def check_request(
     if not environ["REQUEST_METHOD"].isupper():
         # Werkzeug reads `get` as GET; methods are case-sensitive (RFC 9110, 9.1).
         raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed_methods()))})
-    # Not in the converter: where a path has other methods, Werkzeug would respond 405 to what it refuses.
+    # Not in the converter: for an id that the converter refuses, Werkzeug would respond 405 if the path has other
+    # methods.
     for value in path_values.values():
         if type(value) is int and value > MAX_ID:
             raise NotFound

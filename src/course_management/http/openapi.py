@@ -75,10 +75,13 @@ BEARER = {
 
 
 class Document:
-    """The document of one application. `problem` is the schema of an error's body."""
+    """The document of one application.
 
-    def __init__(self, *, title: str, version: str, description: str, problem: type[Schema]) -> None:
-        self._problem = problem
+    `problem` is the schema of an error's body, `example_path` the address in the examples of errors.
+    """
+
+    def __init__(self, *, title: str, version: str, description: str, problem: type[Schema], example_path: str) -> None:
+        self._problem, self._example_path = problem, example_path
         self._spec = APISpec(
             title,
             version,
@@ -153,7 +156,7 @@ class Document:
         if name not in components.responses:
             for each in group:
                 if each.code not in components.examples:
-                    example = problem_body(each, each.meaning, "/students/7", "5f0c5b1e") | dict(each.example)
+                    example = problem_body(each, each.meaning, self._example_path, "5f0c5b1e") | dict(each.example)
                     components.example(each.code, {"value": example})
             always = sorted({header for each in group for header in each.always})
             content = {PROBLEM_JSON: {"schema": self._problem, "examples": {each.code: each.code for each in group}}}

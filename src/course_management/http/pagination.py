@@ -9,40 +9,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
-from marshmallow import Schema, fields, validate
 
 from ..database.types import MAX_ID
-from ..schemas.fields import QueryInteger
-from .mistakes import validation_failed
 from .responses import reply
+from .validation_errors import validation_failed
 
 WRONG_CURSOR = "Must be the `next` of a page of this list, with the same filters. Begin the list again."
 SEAL_BYTES = 7
 """With the 8 bytes of the key, these need no padding in base64."""
 
 
-class PageQuery(Schema):
-    """The query of a list; subclasses add its filters."""
-
-    limit = QueryInteger(
-        1,
-        200,
-        load_default=50,
-        metadata={"description": "The most items on the page.", "examples": [50]},
-    )
-    after = fields.String(
-        validate=validate.Length(min=1, max=200),
-        metadata={
-            "description": "The `next` of the page before, to continue after it.",
-            "examples": ["AAAAAAAAADLJ1mX4cQ2T"],
-        },
-    )
-
-
 class Page:
     """One request for a page of a list. Raises `ValidationFailed` for a cursor of another list.
 
-    `path` and `arguments` are those of the request, `query` is what a `PageQuery` made of them.
+    `path` and `arguments` are those of the request, `query` is what
+    `schemas.pages.PageQuery` made of them.
     """
 
     def __init__(self, path: str, arguments: Mapping[str, str], query: Mapping[str, Any]) -> None:
@@ -74,7 +55,7 @@ class Page:
         item: Callable[[Any], Any],
         text: Callable[[Any], str] = lambda _: "",
     ) -> Response:
-        """Return the page. `rows` were asked for with `limit` + 1, to know whether there is a next page."""
+        """Return the page. `rows` were read with `limit` + 1, to know whether there is a next page."""
         if len(rows) <= self.limit:
             return self.reply_ending(rows, None, item)
         last = rows[self.limit - 1]

@@ -21,11 +21,11 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.http import parse_options_header
 
 from ..context import current
-from ..errors import LengthRequired, MalformedJson, PayloadTooLarge, UnsupportedMediaType
+from ..errors import LengthRequired, MalformedJson, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from .declarations import JSON, Body, Declaration, View
-from .mistakes import MAX_ERRORS, validation_failed
 from .pagination import Page
 from .responses import IfMatch, unless_known
+from .validation_errors import validation_failed
 
 MAX_DEPTH = 64
 """How deep arrays and objects may be nested in a body."""
@@ -125,14 +125,14 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
 
 
 def load_body(data: bytes, schema: Schema) -> Any:
-    """Load a JSON object by its schema. Raises `MalformedJson`, or `ValidationFailed` with all mistakes."""
+    """Load a JSON object by its schema. Raises `MalformedJson`, or `ValidationFailed` with all errors."""
     found = load_json(data)
     if not isinstance(found, dict):
         # A chunked body may have been cut off: no beginning of an object is a document, but 1 is one of 12.
         raise validation_failed("Must be a JSON object.")
-    if len(found) > MAX_ERRORS:
+    if len(found) > ValidationFailed.max_errors:
         # No schema has so many fields, and marshmallow would take half a second to report each.
-        raise validation_failed(f"Must not have more than {MAX_ERRORS} members.")
+        raise validation_failed(f"Must not have more than {ValidationFailed.max_errors} members.")
     return _load(found, schema)
 
 

@@ -27,8 +27,8 @@ from ..errors import (
 from ..logs import frames_of
 from .headers import ON_DATA
 from .hooks import choose_request_id
-from .mistakes import printable
 from .responses import reply
+from .validation_errors import printable
 
 PROBLEM_JSON = "application/problem+json"
 FROM_FRAMEWORK: dict[int | None, type[Problem]] = {
@@ -48,7 +48,7 @@ def respond(error: Exception) -> Response:
     """Return the response to whatever was raised. Never SQL, a stack trace, or a rejected value."""
     problem, context = as_problem(error), current.get()
     body = problem_body(type(problem), problem.detail, printable(request.path), (context and context.request_id) or "")
-    response = reply(body | problem.facts, problem.status, content_type=PROBLEM_JSON)
+    response = reply(body | problem.members, problem.status, content_type=PROBLEM_JSON)
     for name, value in problem.headers.items():
         response.headers[name] = value
     return response
@@ -73,7 +73,7 @@ def problem_response(problem: type[Problem], environ: Mapping[str, Any]) -> tupl
 
 
 def problem_body(problem: type[Problem], detail: str, instance: str, request_id: str) -> dict[str, Any]:
-    """Return the members that every problem has; the facts of an occurrence come beside them."""
+    """Return the members that every problem has; one occurrence may add more."""
     return {
         "type": problem_page(problem),
         "title": problem.title,

@@ -29,7 +29,7 @@ def reply(
     """Return a response with `body` as JSON and, with `tag`, a strong ETag.
 
     An ETag has two parts, `"<tag>.<body>"`: the first changes when what a client may edit changes, the
-    second with anything in the body, so that other people's enrolling does not spoil an edit. `tag_body` is the body
+    second with anything in the body, so that an enrollment does not make an edit fail. `tag_body` is the body
     that a GET would have, where this one says more: the ETag is that of the resource.
     """
     data = orjson.dumps(body, option=orjson.OPT_UTC_Z)
@@ -63,9 +63,9 @@ def digest(data: bytes) -> str:
     return blake2b(data, digest_size=8).hexdigest()
 
 
-def fingerprint(facts: Iterable[Any]) -> str:
-    """Return the first part of an ETag, from the facts that a client may edit."""
-    return digest(orjson.dumps(list(facts)))
+def fingerprint(values: Iterable[Any]) -> str:
+    """Return the first part of an ETag, from the values that a client may edit."""
+    return digest(orjson.dumps(list(values)))
 
 
 # --- preconditions ----------------------------------------------------------------------------------------

@@ -124,12 +124,12 @@ def queue_position(enrollment: FromClause, course: FromClause) -> ColumnElement[
     queued = enrollments.alias("queued")
     mine = enrollment.c.queue_number
 
-    def ask(what: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
+    def scalar(what: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
         of_course = queued.c.course_id == enrollment.c.course_id
         return select(what).where(of_course, *conditions).correlate(enrollment).scalar_subquery()
 
-    first = ask(func.min(queued.c.queue_number), queued.c.queue_number.is_not(None))
-    ahead = ask(func.count(), queued.c.queue_number <= mine)
-    behind = ask(func.count(), queued.c.queue_number > mine)
+    first = scalar(func.min(queued.c.queue_number), queued.c.queue_number.is_not(None))
+    ahead = scalar(func.count(), queued.c.queue_number <= mine)
+    behind = scalar(func.count(), queued.c.queue_number > mine)
     near_the_head = mine - first < course.c.last_queue_number - mine
     return case((near_the_head, ahead), else_=course.c.waiting - behind)

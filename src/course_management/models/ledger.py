@@ -1,4 +1,4 @@
-"""The ledgers: of enrollments, and of what the rules of registration ask about a student."""
+"""The ledgers: of enrollments, and of the data about a student that the rules of registration use."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ..database import AnyRow, autocommit
 from ..database.types import Id
 from ..models import accounts, advisees, people, person_roles, students
 
-_NUMBER = bindparam("number", type_=Id)
+_OWNER_ID = bindparam("owner_id", type_=Id)
 _OWNER = {"person_id": people, "student_id": students}
 _PAGES = {
     # With its owner beside it: no row at all means that there is no owner.
@@ -19,7 +19,7 @@ _PAGES = {
     .select_from(
         table.outerjoin(accounts, (accounts.c[column] == table.c.id) & (accounts.c.id > bindparam("after", type_=Id)))
     )
-    .where(table.c.id == _NUMBER)
+    .where(table.c.id == _OWNER_ID)
     .order_by(accounts.c.id)
     .limit(bindparam("limit", type_=Integer))
     for column, table in _OWNER.items()
@@ -29,12 +29,12 @@ _BY_SUBJECT = select(accounts).where(
 )
 
 
-def page(column: str, number: int, after: int, limit: int) -> Sequence[AnyRow] | None:
+def page(column: str, owner_id: int, after: int, limit: int) -> Sequence[AnyRow] | None:
     """Return up to `limit` accounts of a person (`person_id`) or student (`student_id`), by id from above `after`.
 
     None: there is no such person or student.
     """
-    rows = autocommit(_PAGES[column], {"number": number, "after": after, "limit": limit})
+    rows = autocommit(_PAGES[column], {"owner_id": owner_id, "after": after, "limit": limit})
     return [row for row in rows if row.id is not None] if rows else None
 
 
@@ -48,7 +48,7 @@ def whose(issuer: str, subject: str) -> dict[str, Any]:
     return {"existing_id": row.id} | {name: value for name, value in owner.items() if value is not None}
 
 
-def everybody() -> Sequence[AnyRow]:
+def all_accounts() -> Sequence[AnyRow]:
     """Return all accounts, oldest first: `issuer, subject, person_id, name, student_id, role, advised`.
 
     A person with several roles has a row for each; `advised` counts the students whom the person advises. `student_id`

@@ -29,7 +29,7 @@ HELD = (
         ).outerjoin(courses, courses.c.id == enrollments.c.course_id)
     )
     .where(students.c.id == bindparam("id", type_=Id))
-    .order_by(courses.c.code)
+    .order_by(courses.c.code, courses.c.id)  # two terms may have courses of one code
 )
 
 

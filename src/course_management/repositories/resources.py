@@ -13,9 +13,9 @@ from ..database.types import Id
 from ..models.search import contains_words
 
 
-def find(model: type[Base], names: Sequence[str], number: int) -> AnyRow | None:
-    """Return what the row with the id `number` has under these names, or None."""
-    rows = _rows(model, tuple(names), _one(model, tuple(names)), {"number": number})
+def find(model: type[Base], names: Sequence[str], row_id: int) -> AnyRow | None:
+    """Return what the row with the id `row_id` has under these names, or None."""
+    rows = _rows(model, tuple(names), _one(model, tuple(names)), {"row_id": row_id})
     return rows[0] if rows else None
 
 
@@ -73,7 +73,7 @@ def _select(model: type[Base], names: tuple[str, ...]) -> Select[Any]:
 # Cached, because `autocommit` needs one object per statement; there is one per combination of filters.
 @functools.cache
 def _one(model: type[Base], names: tuple[str, ...]) -> Executable:
-    return _select(model, names).where(_table(model).c.id == bindparam("number", type_=Id))
+    return _select(model, names).where(_table(model).c.id == bindparam("row_id", type_=Id))
 
 
 @functools.cache

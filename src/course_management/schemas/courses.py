@@ -6,11 +6,11 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from ..http.pagination import PageQuery
 from ..models import ENROLLED, STATUSES, WAITLISTED
 from .fields import ExternalId, Instant, StrictInteger, Text
 from .ledger import LedgerLine
-from .resources import ResourceSchema, page_of
+from .pages import PageQuery, page_of
+from .resources import ResourceSchema
 from .response_fields import MOMENT, Moment, ResponseId, Whole, Word
 
 MAX_LIMIT = 2**31 - 1

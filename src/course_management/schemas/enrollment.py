@@ -143,7 +143,7 @@ class StudentCourse(Schema):
     position = Whole(allow_none=True)
 
 
-class StudentCourses(Schema):
+class StudentCoursesResponse(Schema):
     """The courses in which a student is enrolled or waitlisted, by course code."""
 
     student_id = ResponseId()

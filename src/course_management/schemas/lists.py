@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from ..database.types import MAX_ID
-from ..http.mistakes import MAX_ERRORS
+from ..errors import ValidationFailed
 from .fields import Id
 
 
@@ -51,7 +51,7 @@ class Distinct(fields.List[Any]):
                 found[item] = None
             except ValidationError as error:
                 errors[index] = [str(message) for message in error.messages]
-            if len(errors) == MAX_ERRORS:
+            if len(errors) == ValidationFailed.max_errors:
                 break
         if errors:
             raise ValidationError(dict(errors))

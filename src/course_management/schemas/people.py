@@ -10,7 +10,8 @@ from marshmallow import Schema, ValidationError, fields
 from ..models import ROLES
 from .fields import Email, ExternalId, Id, Text
 from .lists import Choice, SetField
-from .resources import ResourceSchema, page_of
+from .pages import page_of
+from .resources import ResourceSchema
 from .response_fields import MOMENT, Moment, ResponseId, Word
 
 MAX_ADVISEES = 2_000
@@ -82,7 +83,7 @@ class AccountBody(Schema):
     subject = Opaque(required=True, metadata={"description": "Exactly as in the tokens."})
 
 
-class Account(Schema):
+class AccountResponse(Schema):
     """An account with which a person or student signs in. It is never changed."""
 
     id = ResponseId()
@@ -92,6 +93,6 @@ class Account(Schema):
     updated_at = Moment()
 
 
-Accounts = page_of("Accounts", Account)
+Accounts = page_of("Accounts", AccountResponse)
 ACCOUNT_BODY = {"issuer": "https://login.example.edu", "subject": "grace@example.edu"}
 ACCOUNT = {"id": 1, **ACCOUNT_BODY, "created_at": MOMENT, "updated_at": MOMENT}

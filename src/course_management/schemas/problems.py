@@ -1,4 +1,4 @@
-"""Errors: problem details with the facts that some of them carry."""
+"""Errors: problem details (RFC 9457) and their extension members."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .response_fields import ResponseId, Whole, Word
 OWNER = {"description": "With `account_taken`: whose account it is.", "format": "int64"}
 
 
-class Mistake(Schema):
-    """One place that is not valid: a JSON pointer into the body, or the name of a parameter after a slash."""
+class ValidationErrorDetails(Schema):
+    """An invalid value: `pointer` is a JSON pointer into the body, or the name of a parameter after a slash."""
 
     pointer = Word()
     detail = Word()
@@ -27,9 +27,10 @@ class ReasonDetails(Schema):
     capacity = fields.Integer(allow_none=True)
     waitlist_capacity = fields.Integer(allow_none=True)
     waitlist_open = fields.Boolean()
+    closed_at = fields.DateTime()
 
 
-class Decision(Schema):
+class DecisionDetails(Schema):
     """Whether the student can enroll in one course, and all reasons against it."""
 
     course_id = ResponseId()
@@ -47,8 +48,8 @@ class ProblemDetails(Schema):
     instance = Word()
     code = Word(*(code for code, cls in catalog().items() if issubclass(cls, Problem)))
     request_id = Word()
-    errors = fields.List(fields.Nested(Mistake))
-    decisions = fields.List(fields.Nested(Decision))
+    errors = fields.List(fields.Nested(ValidationErrorDetails))
+    decisions = fields.List(fields.Nested(DecisionDetails))
     existing_id = fields.Integer(
         metadata={
             "description": "With codes that end in `_taken`: the id that has the value, for callers that may read it.",

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
 
-from ..http.pagination import PageQuery
 from .fields import Text
 from .lists import SetField
-from .response_fields import MOMENT, Word
+from .pages import PageQuery
+from .response_fields import MOMENT
 
 
 class ResourceSchema(Schema):
@@ -67,7 +67,7 @@ class ResourceSchema(Schema):
         return write
 
     @classmethod
-    def facts(cls) -> Callable[[Any], list[Any]]:
+    def editable_values(cls) -> Callable[[Any], list[Any]]:
         """Return a function that lists what a client may edit of a row, with its id: what If-Match compares."""
         getters = [_getter(name, cls.fields_of()[name]) for name in ("id", *cls.settable())]
         return lambda row: [get(row) for get in getters]
@@ -125,19 +125,6 @@ class ResourceSchema(Schema):
         """Return an example of the body of PATCH."""
         last = [name for name in cls.settable() if not _is_fixed(cls.fields_of()[name])][-1]
         return {last: cls.fields_of()[last].metadata["example"]}
-
-
-def page_of(name: str, item: type[Schema]) -> type[Schema]:
-    """Return the schema of a page of items."""
-    return type(
-        name,
-        (Schema,),
-        {
-            "__doc__": "A page of a list; `next` is the cursor of the following page, null at the end.",
-            "items": fields.List(fields.Nested(item), required=True),
-            "next": Word(allow_none=True),
-        },
-    )
 
 
 def _is_fixed(field: fields.Field[Any]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .fields import Email, ExternalId, Text
 from .ledger import LedgerLine
-from .resources import ResourceSchema, page_of
+from .pages import page_of
+from .resources import ResourceSchema
 from .response_fields import ResponseId
 
 

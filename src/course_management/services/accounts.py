@@ -31,33 +31,33 @@ class Owner:
 PERSON, STUDENT = Owner(PEOPLE, "person_id"), Owner(STUDENTS, "student_id")
 
 
-def add(owner: Owner, number: int, issuer: str, subject: str) -> Account:
-    """Let a subject of an issuer sign in as the person or student with the id `number`.
+def add(owner: Owner, owner_id: int, issuer: str, subject: str) -> Account:
+    """Let a subject of an issuer sign in as the person or student with the id `owner_id`.
 
     Raises `PersonNotFound` or `StudentNotFound`, and `AccountTaken`.
     """
     try:
-        return _add(owner, number, issuer, subject)
+        return _add(owner, owner_id, issuer, subject)
     except AccountTaken as refusal:
-        refusal.facts |= repository.whose(issuer, subject)
+        refusal.members |= repository.whose(issuer, subject)
         raise
 
 
 @retried(repeatable=False)
-def _add(owner: Owner, number: int, issuer: str, subject: str) -> Account:
+def _add(owner: Owner, owner_id: int, issuer: str, subject: str) -> Account:
     with refusing(REFUSALS), writing() as session:
-        if session.get(owner.resource.model, number, with_for_update={"read": True, "key_share": True}) is None:
+        if session.get(owner.resource.model, owner_id, with_for_update={"read": True, "key_share": True}) is None:
             raise owner.resource.not_found
-        account = Account(issuer=issuer, subject=subject, **{owner.column: number})
+        account = Account(issuer=issuer, subject=subject, **{owner.column: owner_id})
         session.add(account)
         session.flush()
         return account
 
 
 @retried(repeatable=False)
-def remove(owner: Owner, number: int, account_id: int) -> None:
+def remove(owner: Owner, owner_id: int, account_id: int) -> None:
     """Delete an account of a person or student, who stays. Raises `AccountNotFound`."""
     with writing() as session:
-        ids = {"id": account_id, owner.column: number}
+        ids = {"id": account_id, owner.column: owner_id}
         if not session.execute(delete(Account).filter_by(**ids).returning(Account.id)).all():
             raise AccountNotFound

@@ -20,7 +20,7 @@ _REFUSALS = {**PEOPLE.constraints, "uq_accounts_issuer_subject": AccountTaken}
 
 
 class NotPossible(Exception):
-    """What was asked for contradicts what is there; the text is a sentence for a person."""
+    """The change contradicts the present state; the text is an error message."""
 
 
 @retried(repeatable=False)
@@ -84,7 +84,7 @@ def stop_advising(issuer: str, subject: str, student_id: int) -> bool:
 
 
 @retried(repeatable=False)
-def forget(issuer: str, subject: str) -> bool:
+def delete_account(issuer: str, subject: str) -> bool:
     """Delete an account, and its person if that was the last one; return whether there was one."""
     with writing() as session:
         person = _person(session, issuer, subject)

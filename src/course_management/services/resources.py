@@ -19,8 +19,6 @@ from ..models.parts import parts_of
 from . import Precondition, refusing
 
 M = TypeVar("M", bound=Base)
-MAX_ERRORS = 100
-"""More unknown ids than this are not listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +58,13 @@ def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
 
 
 @retried(repeatable=False)
-def change(resource: Resource[M], number: int, values: Mapping[str, Any], precondition: Precondition | None) -> M:
-    """Set some values of the row with the id `number`, and return it as it is now.
+def change(resource: Resource[M], row_id: int, values: Mapping[str, Any], precondition: Precondition | None) -> M:
+    """Set some values of the row with the id `row_id`, and return it as it is now.
 
     Raises `not_found`, what `create` raises, and what `precondition` raises.
     """
     with refusing(resource.constraints), writing() as session:
-        found = locked(session, resource, number, precondition)
+        found = locked(session, resource, row_id, precondition)
         _refuse_unknown(session, resource.model, values)
         for name, value in values.items():
             setattr(found, name, value)
@@ -75,16 +73,16 @@ def change(resource: Resource[M], number: int, values: Mapping[str, Any], precon
 
 
 @retried(repeatable=False)
-def remove(resource: Resource[M], number: int, precondition: Precondition | None) -> None:
-    """Delete the row with the id `number`. Raises `not_found`, `in_use`, and what `precondition` raises."""
+def remove(resource: Resource[M], row_id: int, precondition: Precondition | None) -> None:
+    """Delete the row with the id `row_id`. Raises `not_found`, `in_use`, and what `precondition` raises."""
     with refusing(resource.in_use), writing() as session:
-        locked(session, resource, number, precondition)
-        session.execute(delete(resource.model).filter_by(id=number))
+        locked(session, resource, row_id, precondition)
+        session.execute(delete(resource.model).filter_by(id=row_id))
 
 
-def locked(session: Session, resource: Resource[M], number: int, precondition: Precondition | None) -> M:
-    """Return the row with the id `number`, locked, once `precondition` has accepted it. Raises `not_found`."""
-    found = session.get(resource.model, number, with_for_update={"key_share": True})
+def locked(session: Session, resource: Resource[M], row_id: int, precondition: Precondition | None) -> M:
+    """Return the row with the id `row_id`, locked, once `precondition` has accepted it. Raises `not_found`."""
+    found = session.get(resource.model, row_id, with_for_update={"key_share": True})
     if found is None:
         raise resource.not_found
     if precondition:
@@ -114,7 +112,7 @@ def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, An
             if each not in found
         ]
     if errors:
-        raise ValidationFailed(errors=errors[:MAX_ERRORS])
+        raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])
 
 
 def _referenced(model: type[Base], name: str) -> Column[Any] | None:

@@ -19,6 +19,9 @@ does not update a course once per row, then one ledger line per change. The cour
 the students, which is the order of all locks. The ledger is written last, so that the ids of its lines about one course
 are in the order of the changes. An INSERT ... ON CONFLICT DO UPDATE fires both triggers, one of them with no rows.
 SQLite has row-level triggers only, with the same effect.
+
+The guard of a course's term comes after the update on PostgreSQL: for a trigger before it, PostgreSQL locks the row
+first, whatever columns change.
 """
 
 from __future__ import annotations

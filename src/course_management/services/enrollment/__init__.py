@@ -1,7 +1,6 @@
 """The enrollment calls: enroll, replace and unenroll, and promotion from waitlists.
 
-1. Every transaction locks courses first, ascending by id, then enrollments. `replace` locks its student before the
-   courses; no transaction that has locked a course waits for a student.
+1. Every transaction locks courses first, ascending by id, then students, ascending by id, then enrollments.
 2. One statement decides and applies. It decides on the rows that it has locked.
 3. Constraints decide last.
 4. Only a refused request runs the query that explains it.

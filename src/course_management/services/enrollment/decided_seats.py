@@ -35,12 +35,12 @@ from .decisions import Decision
 from .situation import Situation
 from .statements import (
     actor,
-    asked,
     course_ids,
     no_earlier_than_the_ledger,
     parameters,
     place_free,
     request_id,
+    requested,
     seat_free,
     student_id,
 )
@@ -105,7 +105,7 @@ def _take(insert: Any) -> Executable:
         .where(
             students.c.id == student_id,
             students.c.schedule_revision == seen,
-            select(func.count()).select_from(claims).scalar_subquery() == asked,
+            select(func.count()).select_from(claims).scalar_subquery() == requested,
         )
         .with_for_update(key_share=True, of=students)
         .cte("student")

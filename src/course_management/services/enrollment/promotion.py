@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Integer, String, bindparam, select, update
+from sqlalchemy import Integer, String, bindparam, null, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...context import RequestContext
@@ -23,7 +23,7 @@ from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
-from .statements import course_ids, lock_courses, seat_free
+from .statements import NOT_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
@@ -33,9 +33,15 @@ TIME_LIMIT_S = 0.25
 
 log = structlog.get_logger(__name__)
 
-_ALL_DUE = select(courses.c.id).where(courses.c.waiting > 0, seat_free(courses)).order_by(courses.c.id)
+_ALL_DUE = (
+    select(courses.c.id)
+    .where(courses.c.waiting > 0, seat_free(courses), open_without_rules(courses))
+    .order_by(courses.c.id)
+)
 _DUE = _ALL_DUE.where(among(courses.c.id, course_ids))
-_FREE = lock_courses(courses.c.capacity, courses.c.seats_taken, courses.c.last_event_at)
+_FREE = lock_courses(courses.c.capacity, courses.c.seats_taken, courses.c.last_event_at).where(
+    open_without_rules(courses)
+)
 _HEAD = (
     select(enrollments.c.student_id)
     .where(enrollments.c.course_id == bindparam("course", type_=Id), enrollments.c.queue_number.is_not(None))
@@ -56,6 +62,8 @@ _PROMOTE = (
         revision=enrollments.c.revision + 1,
         actor=ACTOR,
         request_id=bindparam("request", type_=String),
+        reason=null(),
+        **NOT_PASSED_OVER,
     )
     .returning(enrollments.c.student_id)
 )
@@ -116,7 +124,8 @@ def due_courses() -> list[int]:
 
 def is_due(course: AnyRow) -> bool:
     """Return whether a seat of this course is free while students wait for it."""
-    return course.waiting > 0 and (course.capacity is None or course.seats_taken < course.capacity)
+    is_open = course.term_id is None and course.closed_at is None
+    return is_open and course.waiting > 0 and (course.capacity is None or course.seats_taken < course.capacity)
 
 
 def promote_batch(course_id: int, context: RequestContext) -> int:

@@ -38,26 +38,37 @@ from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is
 
 student_id = bindparam("student", type_=Id)
 course_ids = bindparam("course_ids", type_=IdList)
-asked = bindparam("asked", type_=Integer)
+requested = bindparam("requested", type_=Integer)  # how many courses
 waitlist = bindparam("waitlist", type_=Boolean)
 by_rules = bindparam("by_rules", type_=Boolean)
 now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
 actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
+reason = bindparam("by_reason", type_=String)
+
+
+NOT_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
+"""What every change of a status sets, since the mark belongs to a waiting student."""
 
 
 def parameters(
-    student: int, course_list: Sequence[int], context: RequestContext, *, waitlist: bool = False
+    student: int,
+    course_list: Sequence[int],
+    context: RequestContext,
+    *,
+    waitlist: bool = False,
+    reason: str | None = None,
 ) -> dict[str, Any]:
-    """Return the parameters of the statements. The ids in `course_list` are distinct."""
+    """Return the parameters of the statements. The ids in `course_list` are distinct; `reason` is for the ledger."""
     return {
         "student": student,
         "course_ids": course_list,
-        "asked": len(course_list),
+        "requested": len(course_list),
         "waitlist": waitlist,
         "now": datetime.now(UTC),
         "by_actor": context.actor,
         "by_request": context.request_id,
+        "by_reason": reason,
     }
 
 
@@ -68,6 +79,11 @@ def no_earlier_than_the_ledger(course: FromClause) -> ColumnElement[Any]:
     clocks differ; this expression puts the ledger lines of a course in the order of its changes.
     """
     return case((course.c.last_event_at > now, course.c.last_event_at), else_=now)
+
+
+def open_without_rules(course: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a course is not closed and belongs to no term: only its seats and places decide."""
+    return and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))
 
 
 def seat_free(course: FromClause) -> ColumnElement[bool]:
@@ -83,6 +99,8 @@ def place_free(course: FromClause) -> ColumnElement[bool]:
 def _enroll(insert: Any) -> Executable:
     """Enroll one student in all of `course_ids`, or in none. Returns `course_id, status` of each change.
 
+    It takes no students into courses of a term, where the rules of registration decide, nor into closed ones.
+
     `claims` selects the courses that have a seat or a place on the waitlist for this student, or in which the student
     is enrolled or waitlisted already, and locks them in ascending order. A full course is filtered out before it is
     locked, so that a refusal never waits. PostgreSQL evaluates the row again once it has the lock, so `status` and
@@ -93,9 +111,12 @@ def _enroll(insert: Any) -> Executable:
     rolls the statement back, which is then tried again.
     """
     held = enrollments.alias("held")
+    is_open = open_without_rules(courses)
+    seat = and_(courses.c.waiting == 0, seat_free(courses))
+    place = and_(waitlist, place_free(courses))
     offer = case(
-        (and_(courses.c.waiting == 0, seat_free(courses)), literal(ENROLLED, String)),
-        (and_(waitlist, place_free(courses)), literal(WAITLISTED, String)),
+        (and_(is_open, seat), literal(ENROLLED, String)),
+        (and_(is_open, place), literal(WAITLISTED, String)),
         else_=literal(UNENROLLED, String),
     )
     claims = (
@@ -110,8 +131,7 @@ def _enroll(insert: Any) -> Executable:
             among(courses.c.id, course_ids),
             or_(
                 is_held(held),  # not a condition of the join: SQLite would no longer use the primary key
-                and_(courses.c.waiting == 0, seat_free(courses)),
-                and_(waitlist, place_free(courses)),
+                and_(is_open, or_(seat, place)),
             ),
         )
         .order_by(courses.c.id)
@@ -129,9 +149,10 @@ def _enroll(insert: Any) -> Executable:
         "revision": literal(1, Integer),
         "actor": actor,
         "request_id": request_id,
+        "reason": reason,
     }
     statement = insert(enrollments).from_select(
-        list(rows), select(*rows.values()).where(counted.c.claimed == asked), include_defaults=False
+        list(rows), select(*rows.values()).where(counted.c.claimed == requested), include_defaults=False
     )
     new = statement.excluded
     return statement.on_conflict_do_update(  # type: ignore[no-any-return]
@@ -144,6 +165,8 @@ def _enroll(insert: Any) -> Executable:
             "revision": enrollments.c.revision + 1,
             "actor": new.actor,
             "request_id": new.request_id,
+            "reason": new.reason,
+            **NOT_PASSED_OVER,
         },
         where=not_(is_held(enrollments)),
     ).returning(enrollments.c.course_id, enrollments.c.status)
@@ -185,7 +208,7 @@ def _unenroll(backend: str) -> Executable:
         .where(
             enrollments.c.student_id == student_id,
             enrollments.c.course_id == counted.c.id,
-            counted.c.known == asked,
+            counted.c.known == requested,
             is_held(enrollments),
         )
         .values(
@@ -196,6 +219,8 @@ def _unenroll(backend: str) -> Executable:
             revision=enrollments.c.revision + 1,
             actor=actor,
             request_id=request_id,
+            reason=reason,
+            **NOT_PASSED_OVER,
         )
         .returning(enrollments.c.course_id, enrollments.c.previous_status, waiting.label("waiting"))
     )

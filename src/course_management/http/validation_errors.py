@@ -8,20 +8,18 @@ from typing import Any
 
 from ..errors import ValidationFailed
 
-MAX_ERRORS = 100
-"""More mistakes than this are not listed: the response to a bad request must not be larger than the request."""
 MAX_NAME = 100
 """Characters of an unknown field's name that are repeated in the response."""
 
 
 def validation_failed(messages: Any) -> ValidationFailed:
     """Return the refusal for marshmallow's messages: a text, or a dict or list that is nested as the document is."""
-    return ValidationFailed(errors=list(islice(_pointers(messages, ""), MAX_ERRORS)))
+    return ValidationFailed(errors=list(islice(_pointers(messages, ""), ValidationFailed.max_errors)))
 
 
 def _pointers(messages: Any, path: str) -> Iterator[dict[str, str]]:
     if isinstance(messages, Mapping):
-        # Ordered: marshmallow keeps unknown names in a set, and the same mistake must get the same response.
+        # Ordered: marshmallow keeps unknown names in a set, and the same error must get the same response.
         for key, value in sorted(messages.items(), key=lambda each: (isinstance(each[0], str), each[0])):
             yield from _pointers(value, path if key == "_schema" else f"{path}/{_token(key)}")
     else:
