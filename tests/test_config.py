@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -46,6 +47,11 @@ def test_every_spelling_of_postgresql_is_understood(scheme: str) -> None:
     assert url.render_as_string(hide_password=False) == "postgresql+psycopg://ada:secret@db/school?sslmode=require"
 
 
+def test_the_time_zone_is_a_zone_of_the_iana_database() -> None:
+    assert Settings.load(environ={}).time_zone == ZoneInfo("UTC")
+    assert Settings.load(environ={"TIME_ZONE": "America/Chicago"}).time_zone == ZoneInfo("America/Chicago")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -59,6 +65,10 @@ def test_every_spelling_of_postgresql_is_understood(scheme: str) -> None:
         ("PORT", "70000", "70000, which is not between 1 and 65535"),
         ("LOG_LEVEL", "loud", "'loud', which is none of debug, info, warning, error"),
         ("HOST", "  ", "is empty"),
+        ("TIME_ZONE", "Europe/Berlni", "no IANA time zone, such as Europe/Berlin; use Europe/Berlin"),
+        ("TIME_ZONE", "Europe", "'Europe', which is no IANA time zone"),
+        ("TIME_ZONE", "../../etc/passwd", "which is no IANA time zone"),
+        ("TIME_ZONE", "+02:00", "which is no IANA time zone"),
     ],
 )
 def test_a_wrong_setting_is_reported_in_a_sentence(name: str, value: str, sentence: str) -> None:

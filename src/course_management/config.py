@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from limits import RateLimitItem, parse
 from psycopg.pq import Conninfo
@@ -124,6 +125,15 @@ def rate(text: str) -> RateLimitItem | None:
         raise ValueError(f"is {text!r}; write it as 600 per minute, or none") from None
 
 
+def time_zone(text: str) -> ZoneInfo:
+    """Check for the IANA name of a time zone."""
+    try:
+        return ZoneInfo(text.strip())
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory, such as Europe
+        closest = "".join(f"; use {each}" for each in get_close_matches(text, available_timezones(), 1))
+        raise ValueError(f"is {text!r}, which is no IANA time zone, such as Europe/Berlin{closest}") from None
+
+
 def setting(default: str, check: Callable[[str], Any], meaning: str) -> Any:
     """Declare a field of `Settings`; the default is written as in the environment."""
     return field(metadata={"default": default, "check": check, "meaning": meaning})
@@ -159,6 +169,11 @@ class Settings:
     )
     stop_timeout_s: int = setting(
         "15", integer(1, 600), "Seconds that requests in progress have to finish when the server stops."
+    )
+    time_zone: ZoneInfo = setting(
+        "UTC",
+        time_zone,
+        "IANA name of the school's time zone, such as Europe/Berlin: in it, a term ends with its last day.",
     )
     background: str = setting(
         "on",
