@@ -210,6 +210,37 @@ def course(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
+def term(client: FlaskClient) -> Callable[..., int]:
+    """Makes a term, which has no registration window; its id."""
+    made = 0
+
+    def make(**values: Any) -> int:
+        nonlocal made
+        made += 1
+        dates = {"starts_on": "2026-09-01", "ends_on": "2026-12-18"}
+        response = client.post("/terms", json={"code": f"2026-{made}", "title": "Fall 2026", **dates, **values})
+        assert response.status_code == 201, response.text
+        return int(response.get_json()["id"])
+
+    return make
+
+
+@pytest.fixture
+def group(client: FlaskClient) -> Callable[..., int]:
+    """Makes a group of students; its id."""
+    made = 0
+
+    def make(**values: Any) -> int:
+        nonlocal made
+        made += 1
+        response = client.post("/groups", json={"kind": "program", "code": f"P{made}", "title": "Physics", **values})
+        assert response.status_code == 201, response.text
+        return int(response.get_json()["id"])
+
+    return make
+
+
+@pytest.fixture
 def enroll(client: FlaskClient) -> Callable[..., Any]:
     """Return a function that enrolls a student in courses and returns the response."""
 

@@ -71,16 +71,26 @@ def stranger(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def person(app: Flask, session_issuer: LocalIssuer) -> Callable[..., dict[str, str]]:
-    """Makes an account and a token for it; the headers to send."""
+def person(app: Flask, client: FlaskClient, session_issuer: LocalIssuer) -> Callable[..., dict[str, str]]:
+    """Makes an account and a token for it; the headers to send. `students` of an instructor are courses."""
     made = 0
+
+    def instruct(subject: str, *courses: int) -> None:
+        found = client.post("/people", json={"name": "Emmy Noether"}).get_json()["id"]
+        body = {"issuer": session_issuer.name, "subject": subject}
+        assert client.post(f"/people/{found}/accounts", json=body).status_code == 201
+        for each in courses:
+            path = f"/courses/{each}/instructors"
+            assert client.put(path, json=[*client.get(path).get_json(), found]).status_code == 200
 
     def make(role: str, *students: int) -> dict[str, str]:
         nonlocal made
         made += 1
         subject = f"{role}-{made}"
         with app.app_context():
-            if role == "student":
+            if role == "instructor":
+                instruct(subject, *students)
+            elif role == "student":
                 people.link_student(session_issuer.name, subject, students[0])
             else:
                 people.appoint(session_issuer.name, subject, role)

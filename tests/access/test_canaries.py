@@ -16,7 +16,7 @@ from course_management.services import people
 
 from ..keys import create_key
 from .issuer import LocalIssuer
-from .test_policy import ROWS, send
+from .test_policy import NAMES, ROWS, send
 
 CANARY = "Tweety"
 BAD_VALUES: list[Any] = [
@@ -149,7 +149,7 @@ def test_a_part_of_a_request(known: FlaskClient, logged: Callable[[], str], requ
 
 def test_every_route_with_a_student_who_is_one(known: FlaskClient, logged: Callable[[], str]) -> None:
     for request in ROWS:
-        send(known, request, dict.fromkeys("scpak", 1), {})
+        send(known, request, dict.fromkeys(NAMES, 1), {})
 
     assert CANARY.lower() not in logged().lower()
 

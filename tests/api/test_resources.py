@@ -33,8 +33,20 @@ OTHERS: dict[str, Any] = {
     "roles": ["advisor", "registrar"],
     "advises": [1, 3],
     "expires_at": "2099-06-30T00:00:00Z",
+    "term_id": 2,
+    "component": "LAB",
+    "permission_required": True,
+    "closed": True,
+    "starts_on": "2026-08-31",
+    "ends_on": "2026-12-19",
+    "credit_limit": 20.25,
+    "drop_until": "2026-09-14T22:00:00Z",
+    "withdraw_until": "2026-11-16T23:00:00Z",
+    "promote_until": "2026-09-09T22:00:00Z",
 }
 """Values that differ from the examples, where another text would not be valid."""
+STARTING_POINTS: dict[str, dict[str, Any]] = {"term_id": {"term_id": None}}
+"""Values of the row in which a field is changed, where it cannot be changed from the example: only from null."""
 
 
 @dataclass
@@ -47,16 +59,18 @@ class Row:
 
 
 @pytest.fixture
-def made(app: Flask, client: FlaskClient, student: Make) -> Callable[[str], Row]:
-    """Makes a row of a resource from the example of its schema, and the students that it names."""
+def made(app: Flask, client: FlaskClient, student: Make, term: Make) -> Callable[..., Row]:
+    """Make a row of a resource from the example of its schema, and the students or terms that it names."""
 
-    def make(name: str) -> Row:
+    def make(name: str, **values: Any) -> Row:
         if name == "people":
             assert [student() for _ in range(3)] == [1, 2, 3]
         if name == "keys":  # the first one ends protected mode
             with app.app_context():
                 client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"
-        response = client.post(f"/{name}", json=RESOURCES[name].schema.body_example())
+        if name == "courses":
+            assert [term() for _ in range(2)] == [1, 2]
+        response = client.post(f"/{name}", json=RESOURCES[name].schema.body_example() | values)
         assert response.status_code == 201, response.text
         body = response.get_json()
         body.pop("key", None)  # which is shown once
@@ -71,15 +85,15 @@ def another(name: str, field: str) -> Any:
     return OTHERS.get(field, example + 1 if isinstance(example, int) else f"{example}-2")
 
 
-def test_students_courses_people_and_keys_are_resources() -> None:
-    assert {"students", "courses", "people", "keys"} <= RESOURCES.keys()
+def test_students_courses_terms_groups_people_and_keys_are_resources() -> None:
+    assert {"students", "courses", "terms", "groups", "people", "keys"} <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_changing_a_field_changes_the_etag_and_a_stale_if_match_is_refused(
-    client: FlaskClient, made: Callable[[str], Row], name: str, field: str
+    client: FlaskClient, made: Callable[..., Row], name: str, field: str
 ) -> None:
-    row, value = made(name), another(name, field)
+    row, value = made(name, **STARTING_POINTS.get(field, {})), another(name, field)
 
     changed = client.patch(row.path, json={field: value}, headers={"If-Match": row.etag})
     stale = client.patch(row.path, json={field: row.body[field]}, headers={"If-Match": row.etag})
@@ -93,9 +107,9 @@ def test_changing_a_field_changes_the_etag_and_a_stale_if_match_is_refused(
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_a_change_is_dated_and_a_change_to_the_same_value_is_none(
-    client: FlaskClient, made: Callable[[str], Row], name: str, field: str
+    client: FlaskClient, made: Callable[..., Row], name: str, field: str
 ) -> None:
-    row = made(name)
+    row = made(name, **STARTING_POINTS.get(field, {}))
 
     assert row.body["updated_at"] == row.body["created_at"]
     same = client.patch(row.path, json={field: row.body[field]}).get_json()
@@ -108,7 +122,7 @@ def test_a_change_is_dated_and_a_change_to_the_same_value_is_none(
 
 @pytest.mark.parametrize(("name", "field"), FILTERS)
 def test_a_list_can_be_filtered_by_a_field(
-    client: FlaskClient, made: Callable[[str], Row], name: str, field: str
+    client: FlaskClient, made: Callable[..., Row], name: str, field: str
 ) -> None:
     row = made(name)
 
@@ -120,18 +134,19 @@ def test_a_list_can_be_filtered_by_a_field(
 
 
 @pytest.mark.parametrize("name", RESOURCES)
-def test_a_value_that_another_row_has_is_refused(client: FlaskClient, made: Callable[[str], Row], name: str) -> None:
+def test_a_value_that_another_row_has_is_refused(client: FlaskClient, made: Callable[..., Row], name: str) -> None:
     row, routes = made(name), RESOURCES[name]
     values = {field: another(name, field) for field in routes.schema.settable()}
     for column, problem in routes.resource.taken.items():
-        response = client.post(f"/{name}", json=values | {column: row.body[column]})
+        columns = {column, routes.resource.within.get(column, column)}
+        response = client.post(f"/{name}", json=values | {each: row.body[each] for each in columns})
 
         assert (response.status_code, response.get_json()["code"]) == (409, problem.code)
         assert response.get_json()["existing_id"] == row.body["id"]
 
 
 @pytest.mark.parametrize("name", RESOURCES)
-def test_a_row_is_written_as_its_schema_dumps_it(app: Flask, made: Callable[[str], Row], name: str) -> None:
+def test_a_row_is_written_as_its_schema_dumps_it(app: Flask, made: Callable[..., Row], name: str) -> None:
     row, routes = made(name), RESOURCES[name]
     with app.app_context():
         stored = db.session.get(routes.resource.model, row.body["id"])
@@ -239,7 +254,7 @@ def test_null_clears_an_optional_value(client: FlaskClient, student: Make) -> No
 
 @pytest.mark.parametrize(("name", "field"), [("students", "name"), ("courses", "code"), ("courses", "title")])
 def test_null_is_no_value_of_a_field_that_must_be_there(
-    client: FlaskClient, made: Callable[[str], Row], name: str, field: str
+    client: FlaskClient, made: Callable[..., Row], name: str, field: str
 ) -> None:
     response = client.patch(made(name).path, json={field: None})
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-VARYING = {"request_id", "created_at", "updated_at", "status_since", "at"}
+VARYING = {"request_id", "created_at", "updated_at", "status_since", "at", "placed_at", "granted_at"}
 """Fields whose values are different each time; only their type is compared."""
 
 

@@ -94,21 +94,21 @@ def errors(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list
 # --- the document -----------------------------------------------------------------------------------------
 
 
-def test_the_document_is_openapi_3_1_of_at_most_120_kb(client: FlaskClient) -> None:
+def test_the_document_is_openapi_3_1_of_at_most_3_kb_per_operation(client: FlaskClient) -> None:
     response = client.get("/openapi.json")
     document = response.get_json()
 
     assert document["openapi"].startswith("3.1.")
     assert document["servers"] == [{"url": "/"}]
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
-    assert len(response.data) <= 120_000
+    assert len(response.data) <= 3_000 * len(list(operations(response.get_json())))
 
 
 def test_responses_may_gain_members_and_bodies_may_not(document: dict[str, Any]) -> None:
     bodies = {
-        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        name
         for _, operation in operations(document)
-        if "requestBody" in operation
+        for name in re.findall("#/components/schemas/(\\w+)", str(operation.get("requestBody")))
     }
 
     closed = {name for name, each in document["components"]["schemas"].items() if "additionalProperties" in each}
@@ -235,7 +235,7 @@ def test_ids_in_paths_have_bounds(document: dict[str, Any]) -> None:
     ("operation_id", "names"),
     [
         ("list_students", {"limit", "after", "email", "external_id", "q"}),
-        ("list_courses", {"limit", "after", "code", "external_id", "q"}),
+        ("list_courses", {"limit", "after", "code", "external_id", "term_id", "q"}),
         ("get_roster", {"limit", "after", "status", "sort", "as_of"}),
         ("list_student_courses", {"status", "If-None-Match"}),
         ("replace_enrollments", {"dry_run", "If-Match"}),

@@ -83,7 +83,8 @@ class Authentication:
             if caller and context:
                 context.caller, context.actor = caller, caller.actor
                 self.limits.count(caller, this.method)
-            policy.check(access, caller, (this.view_args or {}).get("student_id"))
+            path = this.view_args or {}
+            policy.check(access, caller, path.get("student_id"), path.get("course_id"))
 
     def _is_protected(self, public: bool, *, may_look: bool) -> bool:
         """Return whether authentication is not configured, as far as this process knows.

@@ -20,7 +20,7 @@ class ServiceCaller:
 
 @dataclass(frozen=True, slots=True)
 class PersonCaller:
-    """A student or a member of the staff, known by the subject of a token."""
+    """A student, a member of the staff or an instructor, known by the subject of a token."""
 
     actor: str
     roles: frozenset[str] = frozenset()
@@ -29,6 +29,8 @@ class PersonCaller:
     """The student that the person is."""
     advisees: frozenset[int] = frozenset()
     """The students that the person advises."""
+    teaches: frozenset[int] = frozenset()
+    """The courses whose instructor the person is."""
 
 
 Caller = ServiceCaller | PersonCaller

@@ -24,6 +24,10 @@ Scope = Literal[
     "students:write",
     "courses:read",
     "courses:write",
+    "holds:read",
+    "holds:write",
+    "permissions:read",
+    "permissions:write",
     "admin",
 ]
 ADMIN: Scope = "admin"
@@ -36,7 +40,7 @@ REGISTRAR, ADVISOR = "registrar", "advisor"
 class Access:
     """An access row. A registrar may use every route, and a service the routes of its scopes.
 
-    `student` and `advisor` are relations to the student in the path of the route.
+    `student` and `advisor` are relations to the student in the path of the route, `instructor` is one to the course.
     """
 
     scope: Scope | None
@@ -45,6 +49,12 @@ class Access:
     """The student in the path may use the route."""
     advisor: bool = False
     """An advisor of the student in the path may use the route."""
+    instructor: bool = False
+    """An instructor of the course in the path may use the route.
+
+    Where the path names a student and no course, an instructor may use it for the courses that the person teaches, and
+    not for itself; the view asks `limited_to`.
+    """
     every_person: bool = False
     """Every person with a valid token may use the route."""
     waits: bool = True
@@ -54,10 +64,10 @@ class Access:
 PUBLIC = Access(scope=None)
 
 
-def check(access: Access, caller: Caller | None, student_id: int | None) -> None:
+def check(access: Access, caller: Caller | None, student_id: int | None = None, course_id: int | None = None) -> None:
     """Raise `Unauthenticated`, `Forbidden` or `StudentNotFound` unless the caller may use the route.
 
-    `caller` is None without authentication; `student_id` is None if the path has none.
+    `caller` is None without authentication; `student_id` and `course_id` are None if the path has none.
     """
     if access.scope is None:
         return
@@ -69,7 +79,7 @@ def check(access: Access, caller: Caller | None, student_id: int | None) -> None
                 f"The API key lacks the scope {access.scope}.",
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access.scope}"'},
             )
-    elif not _permits(access, caller, student_id):
+    elif not (_permits(access, caller, student_id) or _permits_instructor(access, caller, student_id, course_id)):
         related = student_id is None or student_id == caller.student_id or student_id in caller.advisees
         raise Forbidden if related else StudentNotFound
 
@@ -82,11 +92,29 @@ def _permits(access: Access, person: PersonCaller, student_id: int | None) -> bo
     return (access.student and is_student) or (access.advisor and is_advisor)
 
 
+def _permits_instructor(access: Access, person: PersonCaller, student_id: int | None, course_id: int | None) -> bool:
+    if not access.instructor:
+        return False
+    if student_id is None:
+        return course_id in person.teaches
+    return bool(person.teaches) and student_id != person.student_id
+
+
+def limited_to(access: Access, caller: object, student_id: int) -> frozenset[int] | None:
+    """Return the courses for which a caller may use a route of a student: those that the person teaches.
+
+    None: for all courses.
+    """
+    if isinstance(caller, PersonCaller) and not _permits(access, caller, student_id):
+        return caller.teaches
+    return None
+
+
 def permits(access: Access, caller: object) -> bool:
     """Return whether a caller may use this route, too. None is any caller in protected mode."""
     try:
         if isinstance(caller, ServiceCaller | PersonCaller):
-            check(access, caller, None)
+            check(access, caller)
     except Problem:
         return False
     return True
@@ -127,9 +155,11 @@ COLUMNS: Mapping[str, Caller | None] = {
     "another student": PersonCaller("", student_id=2),
     "the advisor": PersonCaller("", frozenset([ADVISOR]), advisees=frozenset([1])),
     "another advisor": PersonCaller("", frozenset([ADVISOR]), advisees=frozenset([2])),
+    "the instructor": PersonCaller("", teaches=frozenset([1])),
+    "another instructor": PersonCaller("", teaches=frozenset([2])),
     "registrar": PersonCaller("", frozenset([REGISTRAR])),
 }
-"""Each kind of caller, where the path names student 1."""
+"""Each kind of caller, where the path names student 1 or course 1."""
 
 
 def markdown(app: Flask) -> str:
@@ -139,16 +169,16 @@ def markdown(app: Flask) -> str:
         f"| --- | --- | {' | '.join('---' for _ in COLUMNS)} |",
     ]
     for method, rule, access in sorted(rows(app), key=lambda row: (row[1].count("/"), row[1], row[0])):
-        has_student = "student_id" in rule
+        named = [1 if name in rule else None for name in ("student_id", "course_id")]
         route = f"`{method} {rule.replace('<id:', '{').replace('<path:', '{').replace('<', '{').replace('>', '}')}`"
-        cells = [_verdict(access, caller, 1 if has_student else None) for caller in COLUMNS.values()]
+        cells = [_verdict(access, caller, *named) for caller in COLUMNS.values()]
         lines.append(f"| {route} | {access.scope or ''} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _verdict(access: Access, caller: Caller | None, student_id: int | None) -> str:
+def _verdict(access: Access, caller: Caller | None, student_id: int | None, course_id: int | None) -> str:
     try:
-        check(access, caller, student_id)
+        check(access, caller, student_id, course_id)
     except Problem as problem:
         return str(problem.status)
     return "yes"

@@ -6,9 +6,11 @@ declare the rest: its access row (`access/policy.py`), what it accepts and retur
 
 from flask import Flask
 
-from . import courses, documents, enrollment, health, keys, people, students
+from . import courses, documents, enrollment, groups, health, holds, keys, people, permissions, students, terms
 
-SUBJECTS = tuple(each.endpoints for each in (enrollment, students, courses, people, keys, health))
+SUBJECTS = tuple(
+    each.endpoints for each in (enrollment, students, courses, terms, groups, holds, permissions, people, keys, health)
+)
 """In the order of the OpenAPI document."""
 
 

@@ -10,7 +10,7 @@ from ..access.policy import Access
 from ..context import RequestContext
 from ..database import AnyRow
 from ..database.types import MAX_ID
-from ..errors import CourseNotFound
+from ..errors import CourseHasNoTerm, CourseNotFound
 from ..http.declarations import Success
 from ..http.endpoints import Endpoints, query, responds
 from ..http.pagination import Page
@@ -21,10 +21,12 @@ from ..repositories.past_rosters import past_roster, past_roster_by_name
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.ledger import EXAMPLE
 from ..schemas.pages import PageQuery
-from ..schemas.response_fields import MOMENT
+from ..schemas.response_fields import MOMENT, ResponseId
+from ..schemas.terms import PERSON_IDS, RESTRICTIONS, RESTRICTIONS_EXAMPLE, Restriction
 from ..services import courses as service
 from .resources import Own, ResourceAccess, ResourceRoutes
 from .students import event_item
+from .whole_lists import WholeListRoutes
 
 endpoints = Endpoints("courses", __name__, description="What students enroll in.")
 routes = ResourceRoutes(
@@ -38,7 +40,7 @@ routes = ResourceRoutes(
         write=Access(scope="courses:write"),
     ),
 )
-READ_ROSTER = Access(scope="enrollments:read")
+READ_ROSTER = Access(scope="enrollments:read", instructor=True)
 ON_ROSTER = {
     "student_id": 7,
     "name": "Ada Lovelace",
@@ -55,7 +57,7 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
     second. If students still wait beside free seats then, `promotion.pending` is true, and the rest is promoted in the
     background: read the course again to follow `waiting`.
     """
-    with routes.naming_existing(body):
+    with routes.naming_existing(body, course_id):
         course, promotion = service.change(course_id, body, routes.precondition(if_match), context)
     item = routes.write_item(course)
     extra = {"promotion": promotion._asdict()} if promotion else {}
@@ -63,10 +65,34 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
 
 
 routes.register(
+    create=Own(routes.create, Success(201, CourseSchema.response(), CourseSchema.example()), (CourseHasNoTerm,)),
     change=Own(
         change_course, Success(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
-    )
+    ),
 )
+WholeListRoutes(
+    whole=service.RESTRICTIONS,
+    name="restrictions",
+    title="groups that a course admits or excludes",
+    body=RESTRICTIONS,
+    item=Restriction,
+    example=RESTRICTIONS_EXAMPLE,
+    read_access=Access(scope="courses:read"),
+    write_access=Access(scope="courses:write"),
+    problems=[CourseHasNoTerm],
+    more="Students who are enrolled already stay. A course without a term can have no restrictions.",
+).register(endpoints)
+WholeListRoutes(
+    whole=service.INSTRUCTORS,
+    name="instructors",
+    title="instructors of a course, by the ids of the people",
+    body=PERSON_IDS,
+    item=ResponseId(),
+    example=[4],
+    read_access=Access(scope="courses:read"),
+    write_access=Access(scope="courses:write"),
+    more="Instructors see the roster, the waitlist and the history of the course, and grant permissions for it.",
+).register(endpoints)
 
 
 @endpoints.declare("GET", "/courses/<id:course_id>/students", READ_ROSTER, CourseNotFound)

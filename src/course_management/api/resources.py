@@ -62,7 +62,7 @@ class ResourceRoutes:
         self.write_item = schema.writer()
         """Returns a row as the contract has it."""
         self._editable_values = schema.editable_values()
-        self._names = [name for name in schema.shown() if hasattr(resource.model, name)]
+        self._names = [name for name in schema.stored() if hasattr(resource.model, name)]
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
@@ -100,7 +100,7 @@ class ResourceRoutes:
     def change(self, body: dict[str, Any], if_match: IfMatch | None, **path: int) -> Response:
         """Change some values of one row."""
         (row_id,) = path.values()
-        with self.naming_existing(body):
+        with self.naming_existing(body, row_id):
             row = service.change(self.resource, row_id, body, self.precondition(if_match))
         return reply(self.write_item(row), tag=self.tag(row))
 
@@ -121,17 +121,28 @@ class ResourceRoutes:
         return None if header is None else lambda row: header.check(self.tag(row))
 
     @contextmanager
-    def naming_existing(self, values: Mapping[str, Any]) -> Iterator[None]:
-        """Add `existing_id` to the refusal of a value that another row has, for callers that may read the list."""
+    def naming_existing(self, values: Mapping[str, Any], row_id: int | None = None) -> Iterator[None]:
+        """Add `existing_id` to the refusal of a value that another row has, for callers that may read the list.
+
+        `row_id` is the id of the row that gets the values, which has others that are not among them.
+        """
         try:
             yield
         except Conflict as refusal:
             context = current.get()
             column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
             if column and context and policy.permits(self.access.list, context.caller):
-                existing = repository.id_of(self.resource.model, column, values[column])
+                existing = repository.id_of(self.resource.model, self._unique(column, values, row_id))
                 refusal.members |= {"existing_id": existing} if existing else {}
             raise
+
+    def _unique(self, column: str, values: Mapping[str, Any], row_id: int | None) -> dict[str, Any]:
+        """Return the values that are unique together."""
+        names = [column, *filter(None, [self.resource.within.get(column)])]
+        row = None
+        if row_id is not None and not values.keys() >= set(names):
+            row = repository.find(self.resource.model, names, row_id)
+        return {name: values.get(name, getattr(row, name, None)) for name in names}
 
     # --- their declarations -------------------------------------------------------------------------------
 

@@ -15,11 +15,16 @@ from ..http.pagination import Page
 from ..repositories import enrollments
 from ..schemas.ledger import EXAMPLE
 from ..schemas.pages import PageQuery
+from ..schemas.response_fields import ResponseId
 from ..schemas.students import StudentHistory, StudentSchema
+from ..schemas.terms import GROUP_IDS
+from ..services import student_groups
 from ..services.accounts import STUDENT
+from ..services.student_groups import STUDENT_GROUPS
 from ..services.students import STUDENTS
 from .accounts import AccountRoutes
 from .resources import ResourceAccess, ResourceRoutes
+from .whole_lists import WholeListRoutes
 
 endpoints = Endpoints("students", __name__, description="The people who take courses.")
 routes = ResourceRoutes(
@@ -35,6 +40,17 @@ routes = ResourceRoutes(
 )
 routes.register()
 AccountRoutes(endpoints, "student", STUDENT)
+WholeListRoutes(
+    whole=STUDENT_GROUPS,
+    name="groups",
+    title="groups that a student is in, by their ids",
+    body=GROUP_IDS,
+    item=ResponseId(),
+    example=[1, 2],
+    read_access=Access(scope="students:read"),
+    write_access=Access(scope="students:write"),
+    service=student_groups.replace,
+).register(endpoints)
 
 
 @endpoints.declare(

@@ -98,7 +98,7 @@ def revoke(prefix: str) -> None:
     """Revoke the key that `list` shows with this PREFIX. Requests with it are refused within 5 seconds."""
     prefix = api_keys.prefix_of(prefix)  # a whole key is accepted, too, and is not printed
     with service("warning"):
-        key_id = id_of(ApiKey, "prefix", prefix)
+        key_id = id_of(ApiKey, {"prefix": prefix})
         if key_id is None or not services.revoke(key_id):
             raise click.ClickException(f"There is no active key {prefix}. Run `course-management keys list`.")
     click.echo(f"Revoked {prefix}.")

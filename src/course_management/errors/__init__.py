@@ -7,20 +7,20 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment, people, keys   refusals by subject
+students, courses, enrollment, people, terms, holds, keys   refusals by subject
 service     the service cannot carry it out
 """
 
 from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
-from .base import Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
+from .base import CodeTaken, Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
 from .courses import (
     CapacityBelowEnrollment,
-    CodeTaken,
     CourseHasEnrollments,
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
 from .enrollment import CourseClosed, CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
+from .holds import HoldNotFound, PermissionExists, PermissionNotFound
 from .keys import KeyEnded, KeyNotFound, TooManyKeys
 from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
 from .requests import (
@@ -39,6 +39,7 @@ from .requests import (
 )
 from .service import DatabaseUnavailable, InternalError, Overloaded
 from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
+from .terms import CourseHasNoTerm, GroupInUse, GroupNotFound, TermHasCourses, TermIsFixed, TermNotFound
 
 __all__ = [
     "AccountNotFound",
@@ -50,6 +51,7 @@ __all__ = [
     "CourseClosed",
     "CourseFull",
     "CourseHasEnrollments",
+    "CourseHasNoTerm",
     "CourseNotFound",
     "DatabaseUnavailable",
     "EmailTaken",
@@ -57,7 +59,10 @@ __all__ = [
     "Explained",
     "ExternalIdTaken",
     "Forbidden",
+    "GroupInUse",
+    "GroupNotFound",
     "HeadersTooLarge",
+    "HoldNotFound",
     "InternalError",
     "IssuerUnavailable",
     "KeyEnded",
@@ -69,6 +74,8 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PayloadTooLarge",
+    "PermissionExists",
+    "PermissionNotFound",
     "PersonNotFound",
     "PreconditionFailed",
     "Problem",
@@ -77,6 +84,9 @@ __all__ = [
     "StudentHasEnrollments",
     "StudentIdTaken",
     "StudentNotFound",
+    "TermHasCourses",
+    "TermIsFixed",
+    "TermNotFound",
     "TooManyKeys",
     "TooManyRequests",
     "Unauthenticated",

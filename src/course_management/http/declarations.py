@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flask import Response
 from marshmallow import Schema
+from marshmallow.fields import Field
 
 from ..errors import Problem
 
@@ -25,10 +26,13 @@ class HasScope(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The body of a request: JSON that `schema` loads, or bytes of one of the `media_types`."""
+    """The body of a request: JSON that `schema` loads, or bytes of one of the `media_types`.
 
-    schema: Schema | None = None
-    example: Mapping[str, Any] | None = None
+    The JSON is an object or, where a field takes the place of the schema, an array.
+    """
+
+    schema: Schema | Field[Any] | None = None
+    example: Any = None
     media_types: tuple[str, ...] = (JSON,)
     required: bool = True
 
@@ -38,7 +42,7 @@ class Success:
     """A successful response: its schema (None: without a body), an example, and the headers it has."""
 
     status: int
-    schema: type[Schema] | Schema | None = None
+    schema: type[Schema] | Schema | Field[Any] | None = None
     example: Any = None
     headers: tuple[str, ...] = ()
 

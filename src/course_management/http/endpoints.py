@@ -7,7 +7,7 @@ document is made from it. A view gets by name the values of its path and what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -67,7 +67,7 @@ def query(schema: type[Schema]) -> Decorator:
     return _declaring(lambda declaration: setattr(declaration, "query", loader))
 
 
-def body(schema: type[Schema] | Schema, example: Mapping[str, Any], *, required: bool = True) -> Decorator:
+def body(schema: type[Schema] | Schema, example: Any, *, required: bool = True) -> Decorator:
     """Pass the JSON body, loaded by `schema`, to the view as `body`; None if there is none and none is required."""
     found = Body(schema() if isinstance(schema, type) else schema, example, required=required)
     return _declaring(lambda declaration: setattr(declaration, "body", found))

@@ -16,6 +16,7 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
+from marshmallow.fields import Field
 
 from ..database.types import MAX_ID
 from ..errors import (
@@ -82,11 +83,12 @@ class Document:
 
     def __init__(self, *, title: str, version: str, description: str, problem: type[Schema], example_path: str) -> None:
         self._problem, self._example_path = problem, example_path
+        self._schemas = MarshmallowPlugin(schema_name_resolver=_component_name)
         self._spec = APISpec(
             title,
             version,
             "3.1.0",
-            plugins=[MarshmallowPlugin(schema_name_resolver=_component_name)],
+            plugins=[self._schemas],
             info={"description": description, "license": {"name": "MIT", "identifier": "MIT"}},
             servers=[{"url": "/"}],
         )
@@ -131,7 +133,7 @@ class Document:
             "summary": summary,
             "parameters": [*query, *declared.conditional, "X-Request-ID"],
             "responses": {
-                **{str(each.status): _success(each) for each in declared.responses},
+                **{str(each.status): self._success(each) for each in declared.responses},
                 **{str(status): name for status, name in self._problems(endpoint)},
             },
             "security": [{"bearer": [endpoint.access.scope]}] if endpoint.access.scope else [],
@@ -139,7 +141,7 @@ class Document:
         if description:
             operation["description"] = description
         if declared.body:
-            operation["requestBody"] = _request_body(declared.body)
+            operation["requestBody"] = self._request_body(declared.body)
         return operation
 
     def _problems(self, endpoint: Endpoint) -> Iterable[tuple[int, str]]:
@@ -148,6 +150,30 @@ class Document:
             by_status.setdefault(problem.status, {})[problem] = None
         for status, group in sorted(by_status.items()):
             yield status, self._shared(sorted(group, key=lambda each: each.code))
+
+    def _success(self, success: Success) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "description": HTTPStatus(success.status).phrase,
+            "headers": {name: name for name in ("X-Request-ID", *success.headers)},
+        }
+        if success.schema:
+            content = {"schema": self._schema(success.schema), "example": success.example}
+            found["content"] = {"application/json": content}
+        return found
+
+    def _request_body(self, body: Body) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            media_type: (
+                {"schema": self._schema(body.schema), "example": body.example} if body.schema else {"schema": {}}
+            )
+            for media_type in body.media_types
+        }
+        return {"required": body.required, "content": content}
+
+    def _schema(self, schema: type[Schema] | Schema | Field[Any]) -> Any:
+        """Return what apispec resolves: a schema as it is, a field as the schema of its array."""
+        converter = self._schemas.converter
+        return converter.field2property(schema) if converter and isinstance(schema, Field) else schema
 
     def _shared(self, group: Sequence[type[Problem]]) -> str:
         """Return the name of the component for these problems, which have one status."""
@@ -236,21 +262,3 @@ def _common(endpoint: Endpoint) -> Sequence[type[Problem]]:
     else:
         with_body = (MalformedJson if body.schema else LengthRequired, *WITH_BODY)
     return (*EVERYWHERE, *with_body, *(UNLESS_PUBLIC if endpoint.access.scope else ()))
-
-
-def _success(success: Success) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "description": HTTPStatus(success.status).phrase,
-        "headers": {name: name for name in ("X-Request-ID", *success.headers)},
-    }
-    if success.schema:
-        found["content"] = {"application/json": {"schema": success.schema, "example": success.example}}
-    return found
-
-
-def _request_body(body: Body) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        media_type: {"schema": body.schema, "example": body.example} if body.schema else {"schema": {}}
-        for media_type in body.media_types
-    }
-    return {"required": body.required, "content": content}

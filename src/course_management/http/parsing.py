@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import accumulate
 from typing import Any, NoReturn
 
 from flask import Request, Response, request
 from marshmallow import Schema, ValidationError
-from marshmallow.fields import List
+from marshmallow.fields import Field, List
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.http import parse_options_header
 
@@ -124,21 +124,28 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
     return data
 
 
-def load_body(data: bytes, schema: Schema) -> Any:
-    """Load a JSON object by its schema. Raises `MalformedJson`, or `ValidationFailed` with all errors."""
+def load_body(data: bytes, schema: Schema | Field[Any]) -> Any:
+    """Load a JSON object by its schema, or a JSON array by its field.
+
+    Raises `MalformedJson`, or `ValidationFailed` with all errors.
+    """
     found = load_json(data)
+    if isinstance(schema, Field):
+        if not isinstance(found, list):
+            raise validation_failed("Must be a JSON array.")
+        return _load(found, schema.deserialize)
     if not isinstance(found, dict):
         # A chunked body may have been cut off: no beginning of an object is a document, but 1 is one of 12.
         raise validation_failed("Must be a JSON object.")
     if len(found) > ValidationFailed.max_errors:
         # No schema has so many fields, and marshmallow would take half a second to report each.
         raise validation_failed(f"Must not have more than {ValidationFailed.max_errors} members.")
-    return _load(found, schema)
+    return _load(found, schema.load)
 
 
-def _load(found: Any, schema: Schema) -> Any:
+def _load(found: Any, load: Callable[[Any], Any]) -> Any:
     try:
-        return schema.load(found)
+        return load(found)
     except ValidationError as error:
         raise validation_failed(error.messages) from None
 
@@ -160,7 +167,7 @@ def load_query(given: MultiDict[str, str], schema: Schema) -> Any:
             query[name] = values[0]
     if repeated:
         raise validation_failed(repeated)
-    return _load(query, schema)
+    return _load(query, schema.load)
 
 
 def _defaults(schema: Schema) -> dict[str, Any] | None:

@@ -66,6 +66,15 @@ class Course(Searchable, Base):
     searched = ("code", "title")
     search_text: Mapped[str | None] = search_column(*searched)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the course takes no more students. Closing it again keeps `closed_at`."""
+        return self.closed_at is not None
+
+    @closed.setter
+    def closed(self, value: bool) -> None:
+        self.closed_at = (self.closed_at or utcnow()) if value else None
+
     enrollments: Mapped[list[StudentCourses]] = relationship(back_populates="course", passive_deletes="all")
 
     __table_args__ = (

@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from ..database import AnyRow, autocommit
-from ..database.types import Id
 from ..models import accounts, advisees, people, person_roles, students
+from . import belonging
+from .belonging import Belonging
 
-_OWNER_ID = bindparam("owner_id", type_=Id)
-_OWNER = {"person_id": people, "student_id": students}
-_PAGES = {
-    # With its owner beside it: no row at all means that there is no owner.
-    column: select(accounts)
-    .select_from(
-        table.outerjoin(accounts, (accounts.c[column] == table.c.id) & (accounts.c.id > bindparam("after", type_=Id)))
-    )
-    .where(table.c.id == _OWNER_ID)
-    .order_by(accounts.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    for column, table in _OWNER.items()
+_OF = {
+    column: Belonging(owner, accounts, column) for column, owner in (("person_id", people), ("student_id", students))
 }
 _BY_SUBJECT = select(accounts).where(
     accounts.c.issuer == bindparam("issuer"), accounts.c.subject == bindparam("subject")
@@ -34,8 +25,7 @@ def page(column: str, owner_id: int, after: int, limit: int) -> Sequence[AnyRow]
 
     None: there is no such person or student.
     """
-    rows = autocommit(_PAGES[column], {"owner_id": owner_id, "after": after, "limit": limit})
-    return [row for row in rows if row.id is not None] if rows else None
+    return belonging.page(_OF[column], owner_id, after=after, limit=limit)
 
 
 def whose(issuer: str, subject: str) -> dict[str, Any]:

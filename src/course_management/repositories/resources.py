@@ -26,17 +26,17 @@ def page(
 
     The filter `q` selects rows that contain all of its words.
     """
-    equal = {name: value for name, value in filters.items() if name != "q"}
-    statement = _page(model, tuple(names), tuple(equal))
+    equal = {name: value for name, value in filters.items() if name != "q" and value is not None}
+    statement = _page(model, tuple(names), tuple(equal), tuple(name for name in filters if filters[name] is None))
     values = {"after": after, "limit": limit, **equal}
     if "q" in filters:  # the statement depends on the number of words, so `autocommit` cannot cache it
         statement = statement.where(contains_words(_table(model).c.search_text, filters["q"]))
     return _rows(model, tuple(names), statement, values, is_constant="q" not in filters)
 
 
-def id_of(model: type[Base], column: str, value: Any) -> int | None:
-    """Return the id of the row that has this value, or None."""
-    return next((row.id for row in page(model, ["id"], 0, 1, {column: value})), None)
+def id_of(model: type[Base], values: Mapping[str, Any]) -> int | None:
+    """Return the id of the row that has these values, or None."""
+    return next((row.id for row in page(model, ["id"], 0, 1, values)), None)
 
 
 def _rows(
@@ -77,13 +77,14 @@ def _one(model: type[Base], names: tuple[str, ...]) -> Executable:
 
 
 @functools.cache
-def _page(model: type[Base], names: tuple[str, ...], filters: tuple[str, ...]) -> Select[Any]:
+def _page(model: type[Base], names: tuple[str, ...], filters: tuple[str, ...], nulls: tuple[str, ...]) -> Select[Any]:
     columns = _table(model).c
     return (
         _select(model, names)
         .where(
             columns.id > bindparam("after", type_=Id),
             *(columns[name] == bindparam(name, type_=columns[name].type) for name in filters),
+            *(columns[name].is_(None) for name in nulls),
         )
         .order_by(columns.id)
         .limit(bindparam("limit", type_=Integer))

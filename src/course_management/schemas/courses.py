@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from ..models import ENROLLED, STATUSES, WAITLISTED
-from .fields import ExternalId, Instant, StrictInteger, Text
+from .fields import ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
 from .ledger import LedgerLine
 from .pages import PageQuery, page_of
 from .resources import ResourceSchema
@@ -30,12 +30,41 @@ class CourseSchema(ResourceSchema):
     title = Text(200, joiners=True, required=True, metadata={"example": "Programming"})
     capacity = StrictInteger(0, MAX_LIMIT, allow_none=True, load_default=None, metadata={"example": 30})
     waitlist_capacity = StrictInteger(0, MAX_LIMIT, allow_none=True, load_default=0, metadata={"example": 10})
+    term_id = Id(
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "example": 1,
+            "filter": True,
+            "description": "The term of the course. Null: the rules of registration do not apply, except `closed`. "
+            "A course can be moved into a term, and then never leaves or changes it.",
+        },
+    )
+    component = Label(
+        20, metadata={"example": "LEC", "description": "Which part of its subject: LEC, LAB, DIS, or empty."}
+    )
+    permission_required = StrictBoolean(
+        load_default=False,
+        metadata={"example": False, "description": "Whether a student needs a permission; only in a course of a term."},
+    )
+    closed = StrictBoolean(
+        load_default=False,
+        metadata={
+            "example": False,
+            "since": "closed_at",
+            "description": "Whether the course takes no more students; those who are enrolled stay.",
+        },
+    )
     external_id = ExternalId()
     seats_taken = fields.Integer(dump_only=True, metadata={"example": 12})
     seats_available = fields.Function(
         _seats_available, dump_only=True, metadata={"type": ["integer", "null"], "example": 18}
     )
     waiting = fields.Integer(dump_only=True, metadata={"example": 0})
+    passed_over_count = fields.Integer(
+        dump_only=True,
+        metadata={"example": 0, "description": "How many of those waiting the rules stopped when a seat was free."},
+    )
 
 
 class PromotionResult(Schema):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -84,6 +85,56 @@ class Instant(fields.AwareDateTime):
         raise ValidationError("Must be a time with its zone, as 2026-09-01T08:00:00Z; a + in a query is written %2B.")
 
 
+class Future(Instant):
+    """A time that has not come yet."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        found = super()._deserialize(value, attr, data, **kwargs)
+        if found <= datetime.now(UTC):
+            raise ValidationError("Must be in the future.")
+        return found
+
+
+class Day(fields.Date):
+    """A date as YYYY-MM-DD. `fromisoformat` alone also accepts weeks and dates without hyphens."""
+
+    FORM = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+    FIRST, LAST = date(1900, 1, 1), date(2999, 12, 31)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+        try:
+            if self.FORM.fullmatch(value) and self.FIRST <= (found := date.fromisoformat(value)) <= self.LAST:
+                return found
+        except (TypeError, ValueError):
+            pass  # no text, or the 30th of February
+        raise ValidationError(f"Must be a date, as 2026-09-01, from {self.FIRST} to {self.LAST}.")
+
+
+class Credits(fields.Float):
+    """A number of credits with at most two decimals; a `Decimal` here."""
+
+    LARGEST = 999
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"minimum": 0, "maximum": self.LARGEST, "multipleOf": 0.01} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if type(value) in {int, float} and 0 <= value <= self.LARGEST:
+            found = Decimal(str(value))
+            if found == round(found, 2):
+                return found
+        raise ValidationError(f"Must be a number from 0 to {self.LARGEST} with at most two decimals.")
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return self.written(value)
+
+    @staticmethod
+    def written(value: Decimal | None) -> int | float | None:
+        """Return the credits of a row as a response has them: 4 and 2.5, not 4.0."""
+        return None if value is None else int(value) if value == int(value) else float(value)
+
+
 class Text(fields.String):
     """Visible text, in NFC, trimmed and with single spaces, so that texts that look the same are equal.
 
@@ -93,8 +144,7 @@ class Text(fields.String):
 
     def __init__(self, maximum: int, *, joiners: bool = False, **kwargs: Any) -> None:
         super().__init__(metadata={"minLength": 1, "maxLength": maximum} | kwargs.pop("metadata", {}), **kwargs)
-        self.maximum = maximum
-        self.joiners = joiners
+        self.maximum, self.joiners = maximum, joiners
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -135,3 +185,18 @@ class ExternalId(Text):
             "filter": True,
         }
         super().__init__(255, allow_none=True, load_default=None, metadata=metadata)
+
+
+class Label(Text):
+    """A text that may be empty; null is the empty text, too."""
+
+    def __init__(self, maximum: int, *, metadata: Mapping[str, Any]) -> None:
+        super().__init__(maximum, allow_none=True, load_default="", metadata={"minLength": 0, **metadata})
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Load the text. Raises `ValidationError`."""
+        return "" if value is None else super().deserialize(value, *args, **kwargs)
+
+    def normalize(self, text: str) -> str:
+        """Return the text as it is stored. Raises `ValueError` with a sentence."""
+        return super().normalize(text) if text.strip() else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -15,7 +15,8 @@ from .fields import Id
 class Distinct(fields.List[Any]):
     """A list of distinct values; one that is too long is refused before its items are looked at.
 
-    With a `maximum` of None, the size of a body is the only limit, and the view checks the number itself.
+    With a `maximum` of None, the size of a body is the only limit, and the view checks the number itself. `key` returns
+    what must be distinct of an item, if the item cannot be compared itself.
     """
 
     def __init__(
@@ -26,12 +27,13 @@ class Distinct(fields.List[Any]):
         *,
         one: str = "an id",
         many: str = "ids",
+        key: Callable[[Any], Hashable] = lambda item: item,
         **kwargs: Any,
     ) -> None:
         bounds = {"minItems": minimum} | ({} if maximum is None else {"maxItems": maximum})
         metadata = bounds | {"uniqueItems": True} | kwargs.pop("metadata", {})
         super().__init__(item, metadata=metadata, **kwargs)
-        self.minimum, self.maximum, self.one, self.many = minimum, maximum, one, many
+        self.minimum, self.maximum, self.one, self.many, self.key = minimum, maximum, one, many, key
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
@@ -39,23 +41,24 @@ class Distinct(fields.List[Any]):
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise ValidationError(f"Must be {self.minimum} to {self.maximum} {self.many}.")
         takes_ids = isinstance(self.inner, Id)
-        found: dict[Any, None] = {}
-        errors: dict[int, list[str]] = {}
+        found: dict[Hashable, Any] = {}
+        errors: dict[int, Any] = {}
         for index, each in enumerate(value):
             # Without the field for plain ids: 100,000 of them take 13 ms instead of 126.
             is_id = takes_ids and type(each) is int and 1 <= each <= MAX_ID
             try:
                 item = each if is_id else self.inner.deserialize(each)
-                if item in found:
+                key = item if is_id else self.key(item)
+                if key in found:
                     errors[index] = [f"Must not repeat {self.one}."]
-                found[item] = None
+                found[key] = item
             except ValidationError as error:
-                errors[index] = [str(message) for message in error.messages]
+                errors[index] = error.messages
             if len(errors) == ValidationFailed.max_errors:
                 break
         if errors:
             raise ValidationError(dict(errors))
-        return list(found)
+        return list(found.values())
 
 
 class SetField(Distinct):
@@ -80,8 +83,9 @@ class SetField(Distinct):
 class Choice(fields.String):
     """One of some words, of which a later release may have more."""
 
-    def __init__(self, known: Sequence[str]) -> None:
-        super().__init__(metadata={"description": f"One of: {', '.join(known)}.", "x-extensible-enum": list(known)})
+    def __init__(self, known: Sequence[str], **kwargs: Any) -> None:
+        metadata = {"description": f"One of: {', '.join(known)}.", "x-extensible-enum": list(known)}
+        super().__init__(metadata=metadata, **kwargs)
         self._known = known
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:

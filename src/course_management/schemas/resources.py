@@ -2,7 +2,8 @@
 
 One schema serves all calls of a resource. `POST` loads it, `PATCH` loads a part of it, responses have its fields, and
 the first part of the ETag covers those that clients set. `metadata` of a field has an `example`, `filter: True` if
-lists can be filtered by it, and `fixed: True` if it can only be set by `POST`.
+lists can be filtered by it, and `fixed: True` if it can only be set by `POST`. A boolean with `since` is true where the
+column of that name has a time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
 
-from .fields import Text
+from ..database.types import MAX_ID
+from .fields import Credits, Id, QueryInteger, Text
 from .lists import SetField
 from .pages import PageQuery
 from .response_fields import MOMENT
@@ -52,12 +54,17 @@ class ResourceSchema(Schema):
         return ("id", *cls.settable(), *sorted(rest, key=lambda name: name.endswith("_at")))
 
     @classmethod
+    def stored(cls) -> tuple[str, ...]:
+        """Return what is read of a row for a response: the names of its fields, or of the columns they come from."""
+        return tuple(cls.fields_of()[name].metadata.get("since", name) for name in cls.shown())
+
+    @classmethod
     def writer(cls) -> Callable[[Any], dict[str, Any]]:
         """Return a function that writes a row as `dump` does: generated once, it takes a hundredth of the time."""
         others = {
             name: _getter(name, field)
             for name, field in cls.fields_of().items()
-            if isinstance(field, fields.Function | SetField)
+            if isinstance(field, fields.Function | SetField | Credits) or "since" in field.metadata
         }
         # As dataclasses and named tuples do: a loop over the names takes five times as long as the text of a dict.
         items = (
@@ -103,11 +110,12 @@ class ResourceSchema(Schema):
             )
         for name, declared in cls.fields_of().items():
             if declared.metadata.get("filter"):
-                field = filters[name] = copy.deepcopy(declared)
+                is_id = isinstance(declared, Id)
+                field = filters[name] = QueryInteger(1, MAX_ID) if is_id else copy.deepcopy(declared)
                 field.required, field.allow_none, field.load_default = False, False, missing
-                text = field.metadata.get("description", f"Only the one with this {name}.")
+                text = declared.metadata.get("description", f"Only those with this {name}.")
                 # Not `example`: the documentation page would send it along.
-                field.metadata = {"description": text, "examples": [field.metadata["example"]]}
+                field.metadata = {"description": text, "examples": [declared.metadata["example"]]}
         return type(f"{plural.capitalize()}Query", (PageQuery,), filters)
 
     @classmethod
@@ -134,6 +142,8 @@ def _is_fixed(field: fields.Field[Any]) -> bool:
 def _getter(name: str, field: fields.Field[Any]) -> Callable[[Any], Any]:
     if isinstance(field, fields.Function):
         return field.serialize_func  # type: ignore[return-value]
-    if isinstance(field, SetField):
+    if since := field.metadata.get("since"):
+        return lambda row: getattr(row, since) is not None
+    if isinstance(field, SetField | Credits):
         return lambda row: field.written(getattr(row, name))
     return attrgetter(name)

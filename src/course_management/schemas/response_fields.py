@@ -48,5 +48,5 @@ class Word(fields.String):
 class Moment(fields.DateTime):
     """A time in UTC, RFC 3339 with Z."""
 
-    def __init__(self) -> None:
-        super().__init__(required=True, metadata={"example": MOMENT})
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=True, metadata={"example": MOMENT}, **kwargs)

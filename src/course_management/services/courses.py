@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from ..context import RequestContext
 from ..database import reading
@@ -14,26 +15,55 @@ from ..errors import (
     CapacityBelowEnrollment,
     CodeTaken,
     CourseHasEnrollments,
+    CourseHasNoTerm,
     CourseNotFound,
     ExternalIdTaken,
+    TermIsFixed,
     WaitlistCapacityBelowWaiting,
 )
-from ..models import Course
+from ..models import Course, course_instructors, course_restrictions
 from . import Precondition, resources
 from .enrollment import Promotion, is_due, promote
+from .reconsidering import reconsider_courses
 from .resources import Resource
+from .whole_lists import Row, WholeList
+
+
+def _changed(session: Session, course: Course) -> None:
+    if course.passed_over_count:
+        reconsider_courses(session, [course.id])
+
 
 COURSES = Resource(
     model=Course,
     not_found=CourseNotFound,
     taken={"code": CodeTaken, "external_id": ExternalIdTaken},
+    within={"code": "term_id"},
     refusals={
-        "uq_courses_term_id_code": CodeTaken,
+        "courses_term_is_fixed": TermIsFixed,
+        "ck_courses_permission_required_in_term": CourseHasNoTerm,
         "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
         "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
     },
     in_use={"student_courses_held_rows_stay": CourseHasEnrollments},
+    changed=_changed,
 )
+
+
+def _needs_term(course: Course, rows: Sequence[Row]) -> None:
+    if rows and course.term_id is None:
+        raise CourseHasNoTerm
+
+
+RESTRICTIONS = WholeList(
+    owner=COURSES,
+    table=course_restrictions,
+    column="course_id",
+    names=("group_id", "admits"),
+    check=_needs_term,
+    changed=lambda session, course_id: reconsider_courses(session, [course_id]),
+)
+INSTRUCTORS = WholeList(owner=COURSES, table=course_instructors, column="course_id", names=("person_id",))
 
 
 class Changed(NamedTuple):
@@ -48,7 +78,7 @@ def change(
 ) -> Changed:
     """Set some values, then promote from the waitlist for a bounded time; background work promotes the rest.
 
-    Raises `CourseNotFound`, `CodeTaken`, `CapacityBelowEnrollment`, `WaitlistCapacityBelowWaiting`.
+    Raises `CourseNotFound`, the refusals of `COURSES`, and `ValidationFailed` for a term that does not exist.
     """
     course = resources.change(COURSES, course_id, values, precondition)
     if not course.waiting:

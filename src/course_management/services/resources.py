@@ -6,7 +6,7 @@ A `Resource` says which model it is and which refusal each constraint means; its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -29,27 +29,36 @@ class Resource(Generic[M]):
     not_found: type[Problem]
     taken: Mapping[str, type[Problem]]
     """The refusal of a value that another row has, by column. Each column has a unique constraint."""
+    within: Mapping[str, str] = field(default_factory=dict)
+    """Where a column is unique among rows with the same value of another column, that one; null is such a value."""
     refusals: Mapping[str, type[Problem]] = field(default_factory=dict)
     """What the violation of other constraints means, by the name of the constraint."""
     in_use: Mapping[str, type[Problem]] = field(default_factory=dict)
     """The same, when a row is deleted."""
+    check: Callable[[M], Iterable[tuple[str, str]]] = lambda _: ()
+    """Returns what is wrong about the values of a row together: fields, and a sentence for each."""
+    changed: Callable[[Session, M], object] = lambda *_: None
+    """What a change does to other rows, in its transaction."""
 
     @property
     def constraints(self) -> Mapping[str, type[Problem]]:
         """The refusals of creating and changing, by the name of the constraint."""
-        table = self.model.__tablename__
-        return {f"uq_{table}_{column}": problem for column, problem in self.taken.items()} | dict(self.refusals)
+        unique = f"uq_{self.model.__tablename__}_"
+        found = {f"{unique}{column}": problem for column, problem in self.taken.items()}
+        found |= {f"{unique}{other}_{column}": self.taken[column] for column, other in self.within.items()}
+        return found | dict(self.refusals)
 
 
 @retried(repeatable=False)
 def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
     """Create a row with these values, and return it.
 
-    Raises the resource's refusals, and `ValidationFailed` for ids of other rows that do not exist.
+    Raises the resource's refusals, and `ValidationFailed` for ids of other rows that do not exist, or by its check.
     """
     with refusing(resource.constraints), writing() as session:
         _refuse_unknown(session, resource.model, values)
         found = resource.model(**values)
+        _check(resource, found)
         session.add(found)
         session.flush()
         if lists := parts_of(resource.model):
@@ -68,7 +77,9 @@ def change(resource: Resource[M], row_id: int, values: Mapping[str, Any], precon
         _refuse_unknown(session, resource.model, values)
         for name, value in values.items():
             setattr(found, name, value)
+        _check(resource, found)
         session.flush()
+        resource.changed(session, found)
         return found
 
 
@@ -80,7 +91,7 @@ def remove(resource: Resource[M], row_id: int, precondition: Precondition | None
         session.execute(delete(resource.model).filter_by(id=row_id))
 
 
-def locked(session: Session, resource: Resource[M], row_id: int, precondition: Precondition | None) -> M:
+def locked(session: Session, resource: Resource[M], row_id: int, precondition: Precondition | None = None) -> M:
     """Return the row with the id `row_id`, locked, once `precondition` has accepted it. Raises `not_found`."""
     found = session.get(resource.model, row_id, with_for_update={"key_share": True})
     if found is None:
@@ -90,27 +101,35 @@ def locked(session: Session, resource: Resource[M], row_id: int, precondition: P
     return found
 
 
-def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, Any]) -> None:
-    """Raise `ValidationFailed` with a pointer to each id of a row that does not exist.
+def unknown(session: Session, column: Column[Any], ids: Mapping[str, int]) -> list[dict[str, str]]:
+    """Return an error for each JSON pointer whose id is not in the column; at most `ValidationFailed.max_errors`.
 
     A foreign key would not say which one. The rows are locked as it locks them, so that none is deleted meanwhile.
     """
+    known = select(column).where(column.in_(set(ids.values()))).order_by(column)
+    found = set(session.scalars(known.with_for_update(read=True, key_share=True))) if ids else set()
+    sentence = f"There is no such id in {column.table.name}."
+    return [{"pointer": pointer, "detail": sentence} for pointer, each in ids.items() if each not in found][
+        : ValidationFailed.max_errors
+    ]
+
+
+def _check(resource: Resource[M], found: M) -> None:
+    errors = [{"pointer": f"/{name}", "detail": sentence} for name, sentence in resource.check(found)]
+    if errors:
+        raise ValidationFailed(errors=errors)
+
+
+def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, Any]) -> None:
+    """Raise `ValidationFailed` with a pointer to each id of a row that does not exist."""
     errors: list[dict[str, str]] = []
     for name, value in values.items():
         column = _referenced(model, name)
         if column is None or not value:
             continue
-        ids = value if isinstance(value, list) else [value]
-        known = select(column).where(column.in_(ids)).with_for_update(read=True, key_share=True)
-        found = set(session.scalars(known))
-        errors += [
-            {
-                "pointer": f"/{name}/{index}" if isinstance(value, list) else f"/{name}",
-                "detail": f"There is no such id in {column.table.name}.",
-            }
-            for index, each in enumerate(ids)
-            if each not in found
-        ]
+        is_list = isinstance(value, list)
+        ids = {f"/{name}/{index}": each for index, each in enumerate(value)} if is_list else {f"/{name}": value}
+        errors += unknown(session, column, ids)
     if errors:
         raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])
 
@@ -119,5 +138,7 @@ def _referenced(model: type[Base], name: str) -> Column[Any] | None:
     """Return the column of another table whose values a field has: of a foreign key, or of a list of rows with one."""
     attribute = getattr(model, name)
     attribute = getattr(attribute, "remote_attr", attribute)  # of an association proxy
+    if isinstance(attribute, property):  # derived from a column
+        return None
     keys = attribute.property.columns[0].foreign_keys
     return next((key.column for key in keys), None)

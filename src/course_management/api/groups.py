@@ -1,0 +1,14 @@
+"""Groups of students: programs, levels, standings and others."""
+
+from __future__ import annotations
+
+from ..access.policy import Access
+from ..http.endpoints import Endpoints
+from ..schemas.terms import GroupSchema
+from ..services.terms import GROUPS
+from .resources import ResourceAccess, ResourceRoutes
+
+READ, WRITE = Access(scope="students:read"), Access(scope="students:write")
+endpoints = Endpoints("groups", __name__, description="What students have in common, as windows and restrictions ask.")
+routes = ResourceRoutes(endpoints, "group", GROUPS, GroupSchema, ResourceAccess(list=READ, read=READ, write=WRITE))
+routes.register()

@@ -1,0 +1,31 @@
+"""Terms, and the windows in which students register for their courses."""
+
+from __future__ import annotations
+
+from ..access.policy import Access
+from ..http.endpoints import Endpoints
+from ..schemas.terms import WINDOWS as WINDOWS_BODY
+from ..schemas.terms import WINDOWS_EXAMPLE, TermSchema, Window
+from ..services.terms import TERMS, WINDOWS
+from .resources import ResourceAccess, ResourceRoutes
+from .whole_lists import WholeListRoutes
+
+READ, WRITE = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
+endpoints = Endpoints("terms", __name__, description="Periods in which courses run, and their registration windows.")
+routes = ResourceRoutes(endpoints, "term", TERMS, TermSchema, ResourceAccess(list=READ, read=READ, write=WRITE))
+routes.register()
+WholeListRoutes(
+    whole=WINDOWS,
+    name="windows",
+    title="registration windows of a term",
+    body=WINDOWS_BODY,
+    item=Window,
+    example=WINDOWS_EXAMPLE,
+    read_access=READ,
+    write_access=WRITE,
+    more=(
+        "A student can register for the courses of the term while one of the student's windows is open: one of a group "
+        "of the student, or one of all students (`group_id` null). Windows may overlap and lie in the past. A term "
+        "without windows is closed to all students."
+    ),
+).register(endpoints)

@@ -1,0 +1,82 @@
+"""Let promotion look again at waiting students whom the rules of registration stopped.
+
+A student who was passed over keeps the mark until something changes: about the student, or about the course. These
+functions belong to the transaction of the change. Locks are taken in the order of every statement: courses ascending by
+id, then the student, then enrollments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ..database.types import utcnow
+from ..errors import StudentNotFound
+from ..models import WAITLISTED, courses, enrollments, students
+from .enrollment.statements import LOCK_COURSES
+
+
+def lock_student(session: Session, student_id: int) -> None:
+    """Lock a student whose situation changes. Raises `StudentNotFound`.
+
+    It raises the revision, so that a decision that was made before the change is made again after it. The columns that
+    clients edit stay as they are, and so does `updated_at`.
+    """
+    raised = (
+        update(students)
+        .where(students.c.id == student_id)
+        .values(schedule_revision=students.c.schedule_revision + 1, updated_at=students.c.updated_at)
+        .returning(students.c.id)
+    )
+    if session.execute(raised).first() is None:
+        raise StudentNotFound
+
+
+def reconsider_student(session: Session, student_id: int) -> list[int]:
+    """Lock a student whose situation changes, and take away the marks of having been passed over.
+
+    Returns the courses with such a mark, in which to promote after the commit. Raises `StudentNotFound`. All courses of
+    terms in which the student waits are locked, because a promotion may be about to set the mark. One that does so in
+    a course whose waitlist the student joins at this moment is corrected by the next round of promotion.
+    """
+    waiting = (
+        select(enrollments.c.course_id)
+        .join(courses, courses.c.id == enrollments.c.course_id)
+        .where(
+            enrollments.c.student_id == student_id,
+            enrollments.c.status == WAITLISTED,
+            courses.c.term_id.is_not(None),
+        )
+    )
+    course_ids = session.scalars(waiting).all()
+    if course_ids:
+        session.execute(LOCK_COURSES, {"course_ids": course_ids})
+    lock_student(session, student_id)
+    if not course_ids:
+        return []
+    cleared = (
+        update(enrollments)
+        .where(
+            enrollments.c.student_id == student_id,
+            enrollments.c.course_id.in_(course_ids),
+            enrollments.c.passed_over_at.is_not(None),
+        )
+        .values(passed_over_at=None, passed_over_for=None)
+        .returning(enrollments.c.course_id)
+    )
+    return sorted(session.scalars(cleared).all())
+
+
+def reconsider_courses(session: Session, course_ids: Sequence[int]) -> None:
+    """Begin a new round of promotion in courses, which looks again at every student it has passed over."""
+    if not course_ids:
+        return
+    session.execute(LOCK_COURSES, {"course_ids": course_ids})
+    session.execute(
+        update(courses)
+        .where(courses.c.id.in_(course_ids), courses.c.passed_over_count > 0)
+        .values(promotion_round_at=utcnow(), updated_at=courses.c.updated_at)
+        .execution_options(synchronize_session=False)
+    )

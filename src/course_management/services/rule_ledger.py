@@ -1,0 +1,40 @@
+"""The ledger of what the rules of registration ask about a student: changes of holds, permissions and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ..context import RequestContext
+from ..models import RuleEvent
+
+
+def record(
+    session: Session,
+    context: RequestContext,
+    student_id: int,
+    subject: tuple[str, int],
+    change: str,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a line, in the transaction of the change. `subject` is what changed, and its id."""
+    kind, subject_id = subject
+    written = {name: _written(value) for name, value in facts.items()}
+    session.add(
+        RuleEvent(
+            student_id=student_id,
+            subject=kind,
+            subject_id=subject_id,
+            change=change,
+            facts=written,
+            actor=context.actor,
+            request_id=context.request_id,
+        )
+    )
+
+
+def _written(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date | datetime) else value

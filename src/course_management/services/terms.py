@@ -1,0 +1,52 @@
+"""Terms with their registration windows, and groups, as resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..errors import CodeTaken, ExternalIdTaken, GroupInUse, GroupNotFound, TermHasCourses, TermNotFound
+from ..models import Group, Term, courses, registration_windows
+from .reconsidering import reconsider_courses
+from .resources import Resource
+from .whole_lists import WholeList
+
+
+def _check(term: Term) -> Iterator[tuple[str, str]]:
+    if term.ends_on < term.starts_on:
+        yield "ends_on", "Must not be before starts_on."
+    if term.drop_until and term.withdraw_until and term.withdraw_until < term.drop_until:
+        yield "withdraw_until", "Must not be before drop_until."
+
+
+def _changed(session: Session, term: Term) -> None:
+    of_term = select(courses.c.id).where(courses.c.term_id == term.id, courses.c.passed_over_count > 0)
+    reconsider_courses(session, session.scalars(of_term).all())
+
+
+TERMS = Resource(
+    model=Term,
+    not_found=TermNotFound,
+    taken={"code": CodeTaken, "external_id": ExternalIdTaken},
+    in_use={"fk_courses_term_id": TermHasCourses},
+    check=_check,
+    changed=_changed,
+)
+WINDOWS = WholeList(
+    owner=TERMS,
+    table=registration_windows,
+    column="term_id",
+    names=("opens_at", "closes_at", "group_id"),
+)
+GROUPS = Resource(
+    model=Group,
+    not_found=GroupNotFound,
+    taken={"code": CodeTaken},
+    within={"code": "kind"},
+    in_use={
+        f"fk_{table}_group_id": GroupInUse
+        for table in ("student_groups", "registration_windows", "course_restrictions")
+    },
+)
