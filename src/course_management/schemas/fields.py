@@ -116,7 +116,8 @@ class Credits(fields.Float):
     LARGEST = 999
 
     def __init__(self, **kwargs: Any) -> None:
-        metadata = {"minimum": 0, "maximum": self.LARGEST, "multipleOf": 0.01} | kwargs.pop("metadata", {})
+        # Not `multipleOf`: validators that divide floats would refuse 2.3.
+        metadata = {"minimum": 0, "maximum": self.LARGEST} | kwargs.pop("metadata", {})
         super().__init__(metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:

@@ -29,7 +29,10 @@ class TermSchema(ResourceSchema):
     credit_limit = Credits(
         allow_none=True,
         load_default=None,
-        metadata={"example": 18, "description": "The most credits of a student in the term. Null: no limit."},
+        metadata={
+            "example": 18,
+            "description": "The most credits of a student in the term, with at most two decimals. Null: no limit.",
+        },
     )
     drop_until = _until("2026-09-15T22:00:00Z", "The end of dropping courses. Null: the end of the term.")
     withdraw_until = _until("2026-11-15T23:00:00Z", "The end of withdrawing. Null: no withdrawal after `drop_until`.")
