@@ -24,10 +24,15 @@ def test_a_course_is_created(client: FlaskClient) -> None:
     assert response.status_code == 201
     created = response.get_json()
     assert {key: value for key, value in created.items() if key not in ("id", "created_at", "updated_at")} == body | {
+        "term_id": None,
+        "component": "",
+        "permission_required": False,
+        "closed": False,
         "external_id": None,
         "seats_taken": 0,
         "seats_available": 30,
         "waiting": 0,
+        "passed_over_count": 0,
     }
     assert response.headers["Location"] == f"/courses/{created['id']}"
     read = client.get(response.headers["Location"])
