@@ -217,8 +217,17 @@ class TestInTheService:
 
         until(lambda: issuer.fetches == 1, "a fetch")
 
-    def test_without_an_issuer_nothing_is_fetched(self, make_app: Callable[..., Flask]) -> None:
-        make_app().extensions["authentication"].start()
+    def test_without_an_issuer_nothing_is_fetched(
+        self, make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetched: list[object] = []
+        monkeypatch.setattr(KeySet, "refresh", fetched.append)
+        authentication = make_app().extensions["authentication"]
+
+        authentication.start()
+
+        assert authentication.issuer is None
+        assert fetched == []
 
 
 def test_a_check_waits_for_a_bounded_time(

@@ -14,7 +14,7 @@ from flask import Response
 
 from ..access import policy
 from ..access.policy import Access
-from ..context import current
+from ..context import RequestContext
 from ..errors import Conflict, MalformedPrecondition, PreconditionFailed, Problem
 from ..http.declarations import Body, Declaration, Endpoint, Success, View
 from ..http.endpoints import Endpoints
@@ -77,10 +77,10 @@ class ResourceRoutes:
 
     # --- the views ----------------------------------------------------------------------------------------
 
-    def create(self, body: dict[str, Any]) -> Response:
+    def create(self, body: dict[str, Any], context: RequestContext) -> Response:
         """Create a row."""
-        with self.naming_existing(body):
-            row = service.create(self.resource, body)
+        with self.naming_existing(body, context):
+            row = service.create(self.resource, body, context)
         return reply(self.write_item(row), 201, tag=self.tag(row), location=f"{self._all}/{row.id}")
 
     def list(self, query: dict[str, Any], page: Page) -> Response:
@@ -97,17 +97,17 @@ class ResourceRoutes:
             raise self.resource.not_found
         return reply(self.write_item(row), tag=self.tag(row))
 
-    def change(self, body: dict[str, Any], if_match: IfMatch | None, **path: int) -> Response:
+    def change(self, body: dict[str, Any], if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Change some values of one row."""
         (row_id,) = path.values()
-        with self.naming_existing(body):
-            row = service.change(self.resource, row_id, body, self.precondition(if_match))
+        with self.naming_existing(body, context):
+            row = service.change(self.resource, row_id, body, self.precondition(if_match), context)
         return reply(self.write_item(row), tag=self.tag(row))
 
-    def delete(self, if_match: IfMatch | None, **path: int) -> Response:
+    def delete(self, if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Delete one row."""
         (row_id,) = path.values()
-        service.remove(self.resource, row_id, self.precondition(if_match))
+        service.remove(self.resource, row_id, self.precondition(if_match), context)
         return empty()
 
     # --- what they share, also with the views of a subject ------------------------------------------------
@@ -121,14 +121,13 @@ class ResourceRoutes:
         return None if header is None else lambda row: header.check(self.tag(row))
 
     @contextmanager
-    def naming_existing(self, values: Mapping[str, Any]) -> Iterator[None]:
+    def naming_existing(self, values: Mapping[str, Any], context: RequestContext) -> Iterator[None]:
         """Add `existing_id` to the refusal of a value that another row has, for callers that may read the list."""
         try:
             yield
         except Conflict as refusal:
-            context = current.get()
             column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
-            if column and context and policy.permits(self.access.list, context.caller):
+            if column and policy.permits(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, column, values[column])
                 refusal.members |= {"existing_id": existing} if existing else {}
             raise

@@ -50,7 +50,7 @@ def change(
 
     Raises `CourseNotFound`, `CodeTaken`, `CapacityBelowEnrollment`, `WaitlistCapacityBelowWaiting`.
     """
-    course = resources.change(COURSES, course_id, values, precondition)
+    course = resources.change(COURSES, course_id, values, precondition, context)
     if not course.waiting:
         return Changed(course)
     promoted, pending = promote([course_id], context)

@@ -10,15 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import structlog
 from sqlalchemy import Column, delete, select
 from sqlalchemy.orm import Session
 
+from ..context import RequestContext
 from ..database import Base, retried, writing
 from ..errors import Problem, ValidationFailed
 from ..models.parts import parts_of
 from . import Precondition, refusing
 
 M = TypeVar("M", bound=Base)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +38,22 @@ class Resource(Generic[M]):
     in_use: Mapping[str, type[Problem]] = field(default_factory=dict)
     """The same, when a row is deleted."""
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if a refusal is for a constraint or unique index that the table does not have."""
+        table = self.model.metadata.tables[self.model.__tablename__]
+        names = {each.name for each in table.constraints} | {each.name for each in table.indexes}
+        if unknown := self.constraints.keys() - names:
+            raise ValueError(f"the table {table.name} does not have: {', '.join(sorted(unknown))}")
+
     @property
     def constraints(self) -> Mapping[str, type[Problem]]:
-        """The refusals of creating and changing, by the name of the constraint."""
+        """The refusals of creating and changing, by the name of the constraint (`database.base` names them)."""
         table = self.model.__tablename__
         return {f"uq_{table}_{column}": problem for column, problem in self.taken.items()} | dict(self.refusals)
 
 
 @retried(repeatable=False)
-def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
+def create(resource: Resource[M], values: Mapping[str, Any], context: RequestContext) -> M:
     """Create a row with these values, and return it.
 
     Raises the resource's refusals, and `ValidationFailed` for ids of other rows that do not exist.
@@ -54,11 +65,18 @@ def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
         session.flush()
         if lists := parts_of(resource.model):
             session.refresh(found, lists)  # an empty one is not loaded otherwise
-        return found
+    _log("created", resource, found, context)
+    return found
 
 
 @retried(repeatable=False)
-def change(resource: Resource[M], row_id: int, values: Mapping[str, Any], precondition: Precondition | None) -> M:
+def change(
+    resource: Resource[M],
+    row_id: int,
+    values: Mapping[str, Any],
+    precondition: Precondition | None,
+    context: RequestContext,
+) -> M:
     """Set some values of the row with the id `row_id`, and return it as it is now.
 
     Raises `not_found`, what `create` raises, and what `precondition` raises.
@@ -69,15 +87,18 @@ def change(resource: Resource[M], row_id: int, values: Mapping[str, Any], precon
         for name, value in values.items():
             setattr(found, name, value)
         session.flush()
-        return found
+    # The names of the fields only: their values may be personal.
+    _log("changed", resource, found, context, fields=sorted(values))
+    return found
 
 
 @retried(repeatable=False)
-def remove(resource: Resource[M], row_id: int, precondition: Precondition | None) -> None:
+def remove(resource: Resource[M], row_id: int, precondition: Precondition | None, context: RequestContext) -> None:
     """Delete the row with the id `row_id`. Raises `not_found`, `in_use`, and what `precondition` raises."""
     with refusing(resource.in_use), writing() as session:
-        locked(session, resource, row_id, precondition)
+        found = locked(session, resource, row_id, precondition)
         session.execute(delete(resource.model).filter_by(id=row_id))
+    _log("deleted", resource, found, context)
 
 
 def locked(session: Session, resource: Resource[M], row_id: int, precondition: Precondition | None) -> M:
@@ -88,6 +109,11 @@ def locked(session: Session, resource: Resource[M], row_id: int, precondition: P
     if precondition:
         precondition(found)
     return found
+
+
+def _log(action: str, resource: Resource[Any], row: Any, context: RequestContext, **more: object) -> None:
+    """Write which row was changed by which caller."""
+    log.info(f"resource.{action}", table=resource.model.__tablename__, id=row.id, actor=context.caller.actor, **more)
 
 
 def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ def parameters(
         "requested": len(course_list),
         "waitlist": waitlist,
         "now": datetime.now(UTC),
-        "by_actor": context.actor,
+        "by_actor": context.caller.actor,
         "by_request": context.request_id,
         "by_reason": reason,
     }
