@@ -32,7 +32,7 @@ from tests.proof.report import fill_in, markdown
 
 from .comparison.data import SMALL, fill
 from .comparison.load import CONNECTIONS, measure, wrk_program
-from .comparison.systems import Ours
+from .comparison.systems import ThisService
 
 PAGE = ROOT / "docs" / "performance.md"
 HEADINGS = [
@@ -183,7 +183,7 @@ def until_normal(port: int) -> float:
     return first - begun if good == GOOD_IN_A_ROW else math.inf
 
 
-def run(system: Ours, seconds: int, console: Console) -> Iterator[list[str]]:
+def run(system: ThisService, seconds: int, console: Console) -> Iterator[list[str]]:
     """Be slow, idle and many, one after the other; a line of the table for each."""
     for slow in ATTACKS:
         watches = watchers(system.port)
@@ -196,7 +196,7 @@ def run(system: Ours, seconds: int, console: Console) -> Iterator[list[str]]:
         yield from run_load(system, load, seconds)
 
 
-def run_load(system: Ours, load: str, seconds: int) -> Iterator[list[str]]:
+def run_load(system: ThisService, load: str, seconds: int) -> Iterator[list[str]]:
     """Enough, ten times and fifty times of it, in turns, as a machine is not as fast the whole time.
 
     The medians of the rounds, and the slowest of what was watched and of becoming normal.
@@ -246,7 +246,7 @@ def main(database: str, seconds: int, record: bool) -> None:
             url = postgresql.url
         migrate(url)
         fill(url, SMALL)
-        with closing(Ours(database, Path(name), url)) as system:
+        with closing(ThisService(database, Path(name), url)) as system:
             rows = list(run(system, seconds, console))
     table = Table(*HEADINGS)
     for row in rows:
