@@ -208,9 +208,9 @@ def test_a_waitlist_capacity_below_the_waiting_students_is_refused(
     assert counters(wanted) == (0, 2)
 
 
-@pytest.mark.parametrize(("capacity", "seated"), [(2, 2), (None, 3)])
+@pytest.mark.parametrize(("capacity", "enrolled"), [(2, 2), (None, 3)])
 def test_a_raised_capacity_promotes_students_in_the_order_of_the_waitlist(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int | None, seated: int
+    client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int | None, enrolled: int
 ) -> None:
     ids = [student() for _ in range(3)]
     wanted = course(capacity=0, waitlist_capacity=3)
@@ -219,10 +219,10 @@ def test_a_raised_capacity_promotes_students_in_the_order_of_the_waitlist(
 
     response = client.patch(f"/courses/{wanted}", json={"capacity": capacity}, headers={"X-Request-ID": "more-seats"})
 
-    assert (response.get_json()["seats_taken"], response.get_json()["waiting"]) == (seated, 3 - seated)
+    assert (response.get_json()["seats_taken"], response.get_json()["waiting"]) == (enrolled, 3 - enrolled)
     assert response.headers["ETag"] == client.get(f"/courses/{wanted}").headers["ETag"]
-    assert roster(client, wanted) == ids[3 - seated :]
-    assert roster(client, wanted, "waitlisted") == ids[: 3 - seated]
+    assert roster(client, wanted) == ids[3 - enrolled :]
+    assert roster(client, wanted, "waitlisted") == ids[: 3 - enrolled]
     (line, *_) = client.get(f"/courses/{wanted}/history").get_json()["items"]
     assert (line["from"], line["to"], line["request_id"]) == ("waitlisted", "enrolled", "more-seats")
 

@@ -99,7 +99,7 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
 
 
 @pytest.mark.usefixtures("school")
-def test_an_enrolled_student_is_told_so_by_the_query_in_a_course_that_refused_lately(
+def test_in_a_course_that_refused_recently_one_query_finds_that_a_student_is_enrolled(
     client: FlaskClient, statements: list[str]
 ) -> None:
     assert client.post("/students/2/enroll", json={"course_id": 1}).status_code == 409

@@ -178,7 +178,7 @@ def test_without_the_lock_on_the_name_there_is_a_third_key(
         assert third.result().status_code == (409 if guarded else 201)
 
 
-# --- nobody grants more than they have --------------------------------------------------------------------
+# --- a caller grants only scopes that it has --------------------------------------------------------------
 
 
 def test_a_registrar_gives_every_scope_but_admin() -> None:

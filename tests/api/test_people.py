@@ -283,7 +283,7 @@ def test_a_subject_belongs_to_one_person_or_student(
     assert client.post(path, json=GRACE | {"issuer": "https://other.example"}).status_code == 201
 
 
-def test_accounts_of_nobody_are_not_found(client: FlaskClient, person: Make, student: Make) -> None:
+def test_accounts_of_an_unknown_person_or_student_are_404(client: FlaskClient, person: Make, student: Make) -> None:
     theirs = client.post(f"/people/{person()}/accounts", json=GRACE).get_json()["id"]
     for path, code in (("/people/4711", "person_not_found"), ("/students/4711", "student_not_found")):
         for response in (client.get(f"{path}/accounts"), client.post(f"{path}/accounts", json=GRACE)):

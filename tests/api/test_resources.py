@@ -92,7 +92,7 @@ def test_changing_a_field_changes_the_etag_and_a_stale_if_match_is_refused(
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
-def test_a_change_is_dated_and_a_change_to_the_same_value_is_none(
+def test_a_change_is_dated_and_a_change_to_the_same_value_is_not(
     client: FlaskClient, made: Callable[[str], Row], name: str, field: str
 ) -> None:
     row = made(name)

@@ -369,7 +369,7 @@ def test_a_text_that_the_client_has_is_not_sent_again(client: FlaskClient, path:
     assert other.data == first.data
 
 
-def test_assets_are_cached_for_ever_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
+def test_assets_are_immutable_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
     path = bundle(client)
     _, _, version, name = path.split("/")
 

@@ -140,9 +140,9 @@ def _machine() -> str:
 
 def _record(section: str, seed: int, table: str) -> None:
     """Replace one table of docs/proof.md and the line above it; all else there stays."""
-    told = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}"
+    heading = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}"
     begin, end = f"<!-- {section}, as `make proof` writes it -->", f"<!-- end of {section} -->"
-    fill_in(RESULTS, begin, end, f"\n{told}\n\n{table}\n")
+    fill_in(RESULTS, begin, end, f"\n{heading}\n\n{table}\n")
 
 
 if __name__ == "__main__":

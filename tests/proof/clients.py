@@ -1,7 +1,7 @@
-"""Those who use the service at the same time, and remember what they were told.
+"""Clients that use the service at the same time, and remember its responses.
 
-Each client has students of its own, so it knows what they hold after every response: whatever the service says later,
-and whatever is in the database at the end, must agree with it. A request whose response is lost, or is a 503, is
+Each client has its own students, so it knows their courses after every response: every later response of the service,
+and the final state of the database, must agree with it. A request whose response is lost, or is a 503, is
 repeated with the same request id until there is a response.
 """
 
@@ -237,10 +237,10 @@ class Client:
             self.contradictions.append(str(facts))
 
 
-def agrees(found: dict[int, str], told: dict[int, str]) -> bool:
+def agrees(found: dict[int, str], reported: dict[int, str]) -> bool:
     """Whether an enrollment is as it was reported; a waitlisted student may have been promoted since."""
-    return found.keys() == told.keys() and all(
-        status == told[course] or told[course] == "waitlisted" for course, status in found.items()
+    return found.keys() == reported.keys() and all(
+        status == reported[course] or reported[course] == "waitlisted" for course, status in found.items()
     )
 
 

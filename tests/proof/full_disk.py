@@ -42,7 +42,7 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
         for _ in range(200):
             client.step()
         checks = [
-            Check("writes without room", refused, [(503, "database_unavailable")] * 3),
+            Check("writes without free space", refused, [(503, "database_unavailable")] * 3),
             Check(
                 "reads that failed meanwhile", sum(not response or response.status != 200 for response in while_full)
             ),

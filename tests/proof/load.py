@@ -88,8 +88,8 @@ class Load:
     @property
     def held(self) -> dict[int, dict[int, str]]:
         """The enrollments that were reported to all clients."""
-        told = [client.held for client in self.clients]
-        return {student: held for each in (*told, self.hand.held) for student, held in each.items()}
+        reported = [client.held for client in self.clients]
+        return {student: held for each in (*reported, self.hand.held) for student, held in each.items()}
 
     def union(self, name: str) -> set[Any]:
         """What all clients have noted in one of their sets."""
@@ -111,5 +111,5 @@ class Load:
 
     @property
     def capacities(self) -> Iterable[tuple[int, int]]:
-        """The capacity that each course was last told to have, where it was told any."""
+        """Return the capacity of each course by the last response that reported one."""
         return [pair for client in self.clients for pair in client.capacities.items()]

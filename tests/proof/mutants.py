@@ -152,21 +152,21 @@ MUTANTS = {
     "the commit that waits for the disk": Mutant(
         "kill",
         {"kills": 4},
-        "acknowledged changes that the ledger has not",
+        "acknowledged changes that are missing in the ledger",
         ((SESSIONS, '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
         databases=("postgresql",),
     ),
     "the transaction": Mutant(
         "kill",
         {"kills": 4},
-        "students who do not hold what they were told",
+        "students whose courses are not those of their last response",
         ((SQLITE, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
         databases=("sqlite",),
     ),
     "a full disk is an outage": Mutant(
         "full disk",
         {},
-        "writes without room",
+        "writes without free space",
         ((FAILURES, '"SQLITE_FULL",', ""), (FAILURES, "^(08|53|57|58)", "^(08|57|58)")),
     ),
     "a line of the ledger for every change": Mutant(

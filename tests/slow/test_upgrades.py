@@ -264,7 +264,7 @@ def test_every_command_says_what_to_run_on_an_older_schema(
 
 
 @pytest.mark.parametrize("revision", OLDER)
-def test_a_server_on_an_older_schema_answers_503_and_recovers_by_a_migration(
+def test_a_server_on_an_older_schema_responds_503_until_the_migration(
     old: URL, revision: str, make_app: Callable[..., Flask]
 ) -> None:
     migrate(old, revision)

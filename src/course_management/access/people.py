@@ -41,7 +41,7 @@ def find(issuer: str, subject: str) -> PersonCaller | None:
 
 
 def _actor(person_id: int | None, roles: frozenset[str], student_id: int | None) -> str:
-    """Name a caller for the ledger: by number and not by name or subject, because the ledger is kept permanently."""
+    """Name a caller for the ledger: by id and not by name or subject, because the ledger is kept permanently."""
     for role in (REGISTRAR, ADVISOR):
         if role in roles:
             return f"{role}:{person_id}"
