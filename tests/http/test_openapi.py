@@ -128,6 +128,12 @@ def test_a_client_sends_only_what_it_was_given(document: dict[str, Any]) -> None
     assert "description" not in schemas["CourseChange"]["properties"]["waitlist_capacity"]
 
 
+def test_every_schema_has_a_description(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert [name for name, each in schemas.items() if not each.get("description")] == []
+    assert schemas["Status"]["description"].startswith("The status of an enrollment. One of: enrolled,")
+
+
 def test_every_id_is_an_int64(document: dict[str, Any]) -> None:
     for schema, found in document["components"]["schemas"].items():
         for name, each in found.get("properties", {}).items():

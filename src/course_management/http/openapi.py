@@ -82,11 +82,12 @@ class Document:
 
     def __init__(self, *, title: str, version: str, description: str, problem: type[Schema], example_path: str) -> None:
         self._problem, self._example_path = problem, example_path
+        self._schemas: dict[str, type[Schema]] = {}
         self._spec = APISpec(
             title,
             version,
             "3.1.0",
-            plugins=[MarshmallowPlugin(schema_name_resolver=_component_name)],
+            plugins=[MarshmallowPlugin(schema_name_resolver=self._name_of)],
             info={"description": description, "license": {"name": "MIT", "identifier": "MIT"}},
             servers=[{"url": "/"}],
         )
@@ -115,11 +116,19 @@ class Document:
     def as_dict(self) -> dict[str, Any]:
         """Return the document."""
         found: dict[str, Any] = self._spec.to_dict()
+        for name, schema in self._schemas.items():
+            if name in found["components"]["schemas"] and schema.__doc__:
+                found["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__)
         _name_types(found["components"]["schemas"])
         bodies = _names_of_bodies(found)
         _open_responses(found, bodies)
         _describe_defaults(found, bodies)
         return found
+
+    def _name_of(self, schema: Any) -> str:
+        name = _component_name(schema)
+        self._schemas[name] = schema if isinstance(schema, type) else type(schema)
+        return name
 
     def _operation(self, tag: str, endpoint: Endpoint) -> dict[str, Any]:
         declared = endpoint.declared
