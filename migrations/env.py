@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
 from sqlalchemy import Column, Connection, text
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.config import ConfigurationError, Settings
 from course_management.database import (
+    SCHEMA_REVISION,
     Base,
     SchemaState,
     Unavailable,
@@ -46,17 +48,23 @@ def announce(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args
         tell(step.up_revision.revision, step.up_revision.doc.splitlines()[0])
 
 
+def give_number(_: MigrationContext, __: object, directives: list[MigrationScript]) -> None:
+    """Name a new migration by the number after that of the newest one."""
+    for each in directives:
+        each.rev_id = f"{int(SCHEMA_REVISION) + 1:04}"
+
+
 def run(connection: Connection) -> None:
     """Run the requested migrations on `connection`. A test may pass its own."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         compare_server_default=compare_default if connection.dialect.name == "sqlite" else True,
         transaction_per_migration=False,
         transactional_ddl=True,  # else Alembic commits after each migration on SQLite
         on_version_apply=announce,
+        process_revision_directives=give_number,
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":

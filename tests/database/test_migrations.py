@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import pytest
@@ -52,10 +52,17 @@ def anatomy(url: URL) -> dict[str, str]:
     with connect(url).connect() as connection:
         rows = connection.execute(text(postgresql if url.get_backend_name() == "postgresql" else sqlite)).all()
     return {
-        name: re.sub(r"\s+", " ", what).strip()
+        name: table_in_any_order(what) if name.startswith("table ") else re.sub(r"\s+", " ", what).strip()
         for name, what in rows
         if "alembic_version" not in name and "sqlite_sequence" not in name
     }
+
+
+def table_in_any_order(definition: str) -> str:
+    """Return the CREATE TABLE of SQLite without the order of its parts: a migration adds columns behind the others."""
+    head, _, rest = re.sub(r"\s+", " ", definition).partition("(")
+    body, _, tail = rest.rpartition(")")
+    return f"{head}({', '.join(sorted(re.split(r' ?, ?', body.strip())))}){tail}".strip()
 
 
 def test_what_the_migrations_build_is_what_the_models_say(database: URL, empty: URL) -> None:
@@ -132,16 +139,6 @@ FILL = (
 SEQUENCES = (
     "SELECT setval(pg_get_serial_sequence('students', 'id'), 7), setval(pg_get_serial_sequence('courses', 'id'), 5)"
 )
-NEW = {
-    "students": ("external_id", "updated_at", "search_text", "schedule_revision"),
-    "courses": (
-        *("external_id", "updated_at", "search_text", "last_event_at", "term_id", "component", "permission_required"),
-        *("closed_at", "passed_over_count", "promotion_round_at"),
-    ),
-    "student_courses": ("reason", "passed_over_at", "passed_over_for"),
-    "enrollment_events": ("reason",),
-}
-"""Columns that migrations after 0004 add."""
 TABLES = ("students", "courses", "student_courses", "enrollment_events")
 
 
@@ -157,8 +154,8 @@ def rows(url: URL, table: str) -> list[dict[str, Any]]:
         return [dict(row) for row in found.mappings()]
 
 
-def without(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name not in columns} for row in found]
+def only(columns: Set[str], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in columns} for row in found]
 
 
 @pytest.fixture(params=["0001", "0002", "0003", "0004", "0009"])
@@ -176,12 +173,8 @@ def test_a_filled_database_of_every_older_schema_keeps_its_data(filled: URL, dat
 
     after = {table: rows(filled, table) for table in TABLES}
     for table in TABLES:
-        old = {"email", *NEW[table]}
-        assert without(after[table], *old) == without(before[table], *old), table
-    migrated = before["courses"][0].keys() & NEW["courses"]
-    assert [[row[name] for name in migrated] for row in after["courses"]] == [
-        [row[name] for name in migrated] for row in before["courses"]
-    ]
+        old = before[table][0].keys() - {"email"}
+        assert only(old, after[table]) == only(old, before[table]), table
     if "updated_at" not in before["students"][0]:  # 0005 changed the form of addresses
         assert [row["email"] for row in after["students"]] == ["ada@example.edu", "ben@b\xfccher.example"]
     assert anatomy(filled) == anatomy(database)

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, inspect, text
 
 from course_management import cli
 from course_management.database import SCHEMA_REVISION, migrations
+from course_management.database.base import migrations_folder
 from course_management.server import serving
 
 from ..contract import ContractClient
@@ -340,10 +341,10 @@ def test_a_database_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.Mon
 def test_a_wheel_has_its_migrations_inside_the_package_and_a_checkout_beside_it(tmp_path: Any) -> None:
     package = tmp_path / "src" / "course_management"
     package.mkdir(parents=True)
-    assert migrations.folder(package) == tmp_path / "migrations"
+    assert migrations_folder(package) == tmp_path / "migrations"
     (package / "migrations").mkdir()
-    assert migrations.folder(package) == package / "migrations"
-    assert (migrations.folder() / "env.py").exists()
+    assert migrations_folder(package) == package / "migrations"
+    assert (migrations_folder() / "env.py").exists()
 
 
 def test_a_server_does_not_load_alembic() -> None:
