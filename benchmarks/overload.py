@@ -109,7 +109,7 @@ class Watch:
 
 
 def watchers(port: int) -> list[Watch]:
-    """One client that asks for health, and one that enrolls."""
+    """Return one client that requests health, and one that enrolls."""
     return [
         Watch(port, "GET", "/healthz"),
         Watch(port, "POST", "/students/1/enroll", '{"course_id": 1}'),
@@ -118,7 +118,7 @@ def watchers(port: int) -> list[Watch]:
 
 @contextmanager
 def watched(watches: list[Watch]) -> Iterator[None]:
-    """All of them ask during this."""
+    """Let these clients send requests during the block."""
     with ExitStack() as stack:
         for each in watches:
             stack.enter_context(each.watched())
@@ -126,7 +126,7 @@ def watched(watches: list[Watch]) -> Iterator[None]:
 
 
 def ask(port: int, method: str, path: str, body: str | None = None) -> float | None:
-    """The seconds of a good response on a new connection, or None."""
+    """Return the seconds of a successful response on a new connection, or None."""
     begun = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
@@ -171,7 +171,7 @@ def attack(slow: Slow, port: int, seconds: float) -> int:
 
 
 def until_normal(port: int) -> float:
-    """How many seconds until so many responses in a row are good and quick; no end of them when it does not come."""
+    """Return the seconds until that many responses in a row are successful and fast; infinity if they never are."""
     begun = time.monotonic()
     good, first = 0, begun
     while good < GOOD_IN_A_ROW and time.monotonic() < begun + PATIENCE_S:

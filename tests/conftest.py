@@ -88,7 +88,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def without_processes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """With `--quick`, skip a test where it starts a process."""
+    """Skip a test that starts a process if `--quick` was given."""
     with pytest.MonkeyPatch.context() as patch:
         if request.config.getoption("--quick"):
             patch.setattr(subprocess.Popen, "__init__", lambda *_, **__: pytest.skip("--quick starts no process"))

@@ -53,7 +53,7 @@ def enroll(session: Session, student_id: int, course_id: int, **values: Any) -> 
 
 
 def refused(**values: Any) -> str:
-    """Which constraint refuses an enrollment."""
+    """Return the constraint that refuses an enrollment."""
     with pytest.raises(IntegrityError) as refusal, writing() as session:
         session.add(StudentCourses(**values))
     return broken_constraint(refusal.value)

@@ -63,7 +63,7 @@ class Hot:
 
     @property
     def is_right(self) -> bool:
-        """Whether exactly the seats were taken and no client got an error."""
+        """Return whether exactly the seats were taken and no client got an error."""
         return self.sold == HOT_SEATS and self.statuses == {"201": HOT_SEATS, "409": HOT_STUDENTS - HOT_SEATS}
 
 

@@ -54,7 +54,7 @@ def app(
 
 @pytest.fixture
 def known(client: FlaskClient) -> FlaskClient:
-    """A client that may everything, and one student whose every field is a canary."""
+    """Return a client with all permissions, and one student whose every field is a canary."""
     body = {"name": f"{CANARY} Bird", "email": f"{CANARY}@example.edu"}
     assert client.post("/students", json=body).status_code == 201
     assert client.post("/courses", json={"code": "CS1", "title": "Programming", "capacity": 0}).status_code == 201
@@ -63,7 +63,7 @@ def known(client: FlaskClient) -> FlaskClient:
 
 @pytest.fixture
 def logged(output: StringIO, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """All that was written: the log, and whatever went past it."""
+    """Return everything that was written, by the log or past it."""
     return lambda: output.getvalue() + "".join(capfd.readouterr())
 
 

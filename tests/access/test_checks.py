@@ -34,7 +34,7 @@ def url(app: Flask) -> str:
 
 @pytest.fixture
 def find(app: Flask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """What is found with these settings and variables of the environment."""
+    """Return what is found with these settings and variables of the environment."""
     monkeypatch.chdir(tmp_path)
 
     def run(environ: dict[str, str] | None = None, **settings: Any) -> list[checks.Finding]:

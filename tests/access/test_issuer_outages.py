@@ -66,7 +66,7 @@ def serve() -> Iterator[Callable[[Behavior], HostileServer]]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests do not wait for a fetch, and a fetch has half a second."""
+    """Shorten the waits: requests do not wait for a fetch, and a fetch has half a second."""
     monkeypatch.setattr(issuer_keys, "WAIT_S", 0.05)
     monkeypatch.setattr(issuer_keys, "DEADLINE_S", 0.5)
 

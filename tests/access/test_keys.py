@@ -25,7 +25,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate remembers no caller from one request to the next."""
+    """Make authentication remember no caller from one request to the next."""
     monkeypatch.setattr(authentication, "FRESH_S", 0)
 
 

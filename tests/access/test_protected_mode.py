@@ -20,7 +20,7 @@ from .test_policy import ROWS
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    """The app as a newcomer starts it."""
+    """Return the app with the settings of a new installation."""
     return make_app()
 
 

@@ -30,7 +30,7 @@ PORTAL = {"name": "portal", "scopes": ["students:read", "courses:read"]}
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A client with a key that has the scope admin."""
+    """Return a client with a key that has the scope admin."""
     client = app.test_client()
     with app.app_context():
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"

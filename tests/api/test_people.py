@@ -245,7 +245,7 @@ def test_a_student_who_is_deleted_meanwhile_is_not_advised(
 
 @pytest.fixture(params=["person", "student"])
 def owner(request: pytest.FixtureRequest) -> tuple[str, int, str]:
-    """A person or a student with accounts: the address, the id, and the name of the id."""
+    """Return a person or a student with accounts: the address, the id, and the name of the id."""
     number = request.getfixturevalue(request.param)()
     return f"/{'people' if request.param == 'person' else 'students'}/{number}/accounts", number, f"{request.param}_id"
 

@@ -66,7 +66,7 @@ def made(app: Flask, client: FlaskClient, student: Make) -> Callable[[str], Row]
 
 
 def another(name: str, field: str) -> Any:
-    """A valid value that differs from that of the example."""
+    """Return a valid value that differs from that of the example."""
     example = RESOURCES[name].schema.body_example()[field]
     return OTHERS.get(field, example + 1 if isinstance(example, int) else f"{example}-2")
 

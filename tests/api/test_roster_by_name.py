@@ -16,7 +16,7 @@ SORTED = sorted(NAMES)
 
 @pytest.fixture(params=["enrolled", "waitlisted"])
 def roster(request: pytest.FixtureRequest, student: Make, course: Make, enroll: Any) -> tuple[str, list[int]]:
-    """The address of a roster or a waitlist of seven students, and their ids."""
+    """Return the address of a roster or a waitlist of seven students, and their ids."""
     wanted = course(capacity=None if request.param == "enrolled" else 0, waitlist_capacity=None)
     ids = [student(name=name) for name in NAMES]
     for number in ids:
@@ -25,7 +25,7 @@ def roster(request: pytest.FixtureRequest, student: Make, course: Make, enroll: 
 
 
 def pages(client: FlaskClient, path: str) -> list[dict[str, Any]]:
-    """Every row, by pages of two."""
+    """Return every row, by pages of two."""
     rows: list[dict[str, Any]] = []
     after = ""
     while True:

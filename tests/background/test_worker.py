@@ -48,13 +48,13 @@ def settings(database: URL) -> Settings:
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Settings:
-    """The settings of a worker that never comes to its database: its lease and its jobs are the test's."""
+    """Return the settings of a worker that never reaches its database: the test provides its lease and jobs."""
     return Settings.load({"DATABASE_URL": f"sqlite:///{tmp_path / 'nothing.db'}"}, {})
 
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> Events:
-    """What the background work logs."""
+    """Return what the background work logs."""
     found: Events = []
 
     class Log:
@@ -90,7 +90,7 @@ def named(events: Events) -> list[str]:
 
 
 def endless(done: list[str], name: str) -> Callable[[], Iterator[None]]:
-    """A job that has always more to do."""
+    """Return a job that has always more to do."""
 
     def steps() -> Iterator[None]:
         while True:

@@ -22,7 +22,7 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def load() -> ModuleType:
-    """The benchmark is a script beside the package, so it is loaded by its path."""
+    """Load the benchmark by its path, because it is a script beside the package."""
     spec = importlib.util.spec_from_file_location("replay", PATH)
     assert spec
     assert spec.loader
@@ -113,7 +113,7 @@ RIGHT: dict[str, list[Any]] = {"wrong_counts": [], "wrong_lists": [], "wrong_wai
 
 
 def seen(lists: dict[int, dict[str, int | None]]) -> Any:
-    """What a faultless service says when students hold these courses, each at a position or (None) with a seat."""
+    """Return what a correct service reports for these students, by course: a position or, with a seat, None."""
     courses: dict[str, dict[str, Any]] = {}
     for code in sorted({code for held in lists.values() for code in held}):
         positions = {student: held[code] for student, held in lists.items() if code in held}
@@ -128,7 +128,7 @@ def seen(lists: dict[int, dict[str, int | None]]) -> Any:
 
 @pytest.fixture
 def found() -> Any:
-    """One seat and a waitlist of two for A, no limit for B."""
+    """Return the state with one seat and a waitlist of two for A, and no limit for B."""
     return seen({1: {"A": None, "B": None}, 2: {"A": 1}, 3: {"A": 2}})
 
 
@@ -211,7 +211,7 @@ def test_a_seat_that_goes_to_anybody_but_the_first_is_found(
 
 @pytest.fixture
 def closing_once() -> Iterator[str]:
-    """The URL of a server that reads a request and hangs up, and serves the connection after that one."""
+    """Return the URL of a server that closes the first connection after a request, and serves the next."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE_S)
 

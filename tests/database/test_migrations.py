@@ -23,7 +23,7 @@ from ..databases import ROOT, Databases, downgrade, migrate
 
 @pytest.fixture
 def empty(databases: Databases) -> Iterator[URL]:
-    """A database without a table."""
+    """Return a database without a table."""
     url = databases.empty()
     connect(url).connect().close()  # SQLite makes the file when it is first opened
     yield url
@@ -35,7 +35,7 @@ def connect(url: URL) -> Engine:
 
 
 def anatomy(url: URL) -> dict[str, str]:
-    """Everything the database was told to hold, in its own words, by name."""
+    """Return the definition of everything in the database, by name."""
     postgresql = """
         SELECT 'column ' || table_name || '.' || column_name,
                concat_ws(' ', data_type, character_maximum_length, collation_name, is_nullable, column_default,
@@ -160,7 +160,7 @@ def only(columns: Set[str], found: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 @pytest.fixture(params=["0001", "0002", "0003", "0004", "0009"])
 def filled(request: pytest.FixtureRequest, empty: URL) -> URL:
-    """A database of an older schema with data: students enrolled, waiting and unenrolled; the last student deleted."""
+    """Return a database of an older schema: students enrolled, waitlisted and unenrolled; the last one deleted."""
     migrate(empty, request.param)
     run(empty, *FILL, *([SEQUENCES] if empty.get_backend_name() == "postgresql" else []))
     return empty
@@ -211,7 +211,7 @@ def test_the_migration_can_be_taken_back(filled: URL) -> None:
 
 
 def refusal(url: URL, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a migration says that must change nothing and end with exit code 1."""
+    """Return the message of a migration that must change nothing and exit with code 1."""
     before = anatomy(url), {table: rows(url, table) for table in TABLES}
     with pytest.raises(SystemExit) as caught:
         migrate(url)
@@ -382,7 +382,7 @@ ACCOUNTS = (
 
 @pytest.fixture
 def staffed(empty: URL) -> URL:
-    """A database of the schema before people, with accounts of each role; the newest one is deleted."""
+    """Return a database of the schema before people, with accounts of each role; the newest one is deleted."""
     migrate(empty, "0008")
     run(empty, *ACCOUNTS)
     return empty

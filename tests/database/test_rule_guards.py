@@ -54,7 +54,7 @@ def refused(sql: Any) -> Callable[..., str]:
 
 @pytest.fixture
 def revisions(sql: Any) -> Callable[[], list[int]]:
-    """The schedule revision of each student, by id."""
+    """Return the schedule revision of each student, by id."""
     return lambda: [row[0] for row in sql("SELECT schedule_revision FROM students ORDER BY id")]
 
 

@@ -14,7 +14,7 @@ from course_management.database.write_breaker import Use, WriteBreaker
 
 @pytest.fixture
 def breaker(monkeypatch: pytest.MonkeyPatch) -> WriteBreaker:
-    """One that pauses for no time, so that the next write is the probe."""
+    """Return a breaker without a pause, so that the next write is the probe."""
     monkeypatch.setattr(write_breaker, "PAUSE_S", 0.0)
     return WriteBreaker()
 

@@ -39,7 +39,7 @@ CALLER = _caller()
 
 @schemathesis.check
 def authority(_: Any, response: Any, case: Any) -> None:
-    """No success without authority, and what is refused is refused as the table says."""
+    """Check that every success was permitted, and that every refusal is the one of the table."""
     view = case.operation.definition.raw.get("operationId")
     if view is None or case.method not in {case.operation.method.upper(), case.operation.method}:
         return

@@ -36,7 +36,7 @@ def thing(request: pytest.FixtureRequest, student: Make, course: Make) -> Thing:
 
 @pytest.fixture
 def tag(client: FlaskClient) -> Callable[[str], str]:
-    """The present ETag of an address."""
+    """Return the current ETag of an address."""
 
     def read(path: str) -> str:
         return client.get(path).headers["ETag"]

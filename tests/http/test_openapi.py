@@ -40,7 +40,7 @@ NOT_IN_THE_DOCUMENT = {
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """No test here needs data."""
+    """Return an app without data."""
     url = f"sqlite:///{tmp_path_factory.mktemp('documents') / 'empty.db'}"
     migrate(make_url(url))
     return create_app({"DATABASE_URL": url, "LOG_LEVEL": "error"})
@@ -61,7 +61,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def inline(found: Any, whole: dict[str, Any]) -> Any:
-    """The document with its shared parameters, headers, examples and responses where they are used."""
+    """Return the document with its shared parameters, headers, examples and responses where they are used."""
     if isinstance(found, list):
         return [inline(each, whole) for each in found]
     if not isinstance(found, dict):
@@ -72,7 +72,7 @@ def inline(found: Any, whole: dict[str, Any]) -> Any:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each operation, with a name for the messages of failing tests."""
+    """Return each operation, with a name for the messages of failing tests."""
     for path, item in document["paths"].items():
         for method in METHODS & item.keys():
             yield f"{method} {path}", item[method]
@@ -331,7 +331,7 @@ def test_the_documentation_works_offline(client: FlaskClient) -> None:
 
 
 def bundle(client: FlaskClient) -> str:
-    """The address of the largest asset, as the page has it."""
+    """Return the address of the largest asset, as the page has it."""
     (found,) = re.findall(r'src="([^"]+bundle.js)"', client.get("/docs").text)
     return str(found)
 

@@ -22,7 +22,7 @@ READ = Access(scope="students:read", student=True)
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    """The app, with a page for callers that may read students, and a page for everyone."""
+    """Return the app, with a page for callers that may read students, and a page for everyone."""
     app = make_app()
     pages = Pages("hello", __name__, content_security_policy=POLICY)
 

@@ -43,7 +43,7 @@ def withdraw(engine: Engine) -> Callable[[int, int], None]:
 
 @pytest.fixture
 def withdrawn(student: Make, course: Make, enroll: Any, withdraw: Callable[[int, int], None]) -> tuple[int, int]:
-    """A student and the only course of it, with that status."""
+    """Return a student and the only course of it, with that status."""
     ada, programming = student(), course(capacity=1, waitlist_capacity=5)
     enroll(ada, programming)
     withdraw(ada, programming)

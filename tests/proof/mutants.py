@@ -196,7 +196,7 @@ def run_without(name: str, backend: str, seed: int) -> Outcome:
 
 
 def mutate(mutant: Mutant, folder: Path) -> None:
-    """A copy of the package with the guard removed."""
+    """Return a copy of the package with the guard removed."""
     package = folder / "course_management"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     for file, text in edited(mutant).items():

@@ -15,7 +15,7 @@ from .report import Check
 
 
 def settled(load: Load) -> list[Check]:
-    """The checks of a load that is over."""
+    """Return the checks of a load that is over."""
     rows = load.stage.sql("SELECT student_id, course_id, status, queue_number FROM student_courses")
     lines = load.stage.sql("SELECT * FROM enrollment_events ORDER BY course_id, id")
     capacities = dict(map(tuple, load.stage.sql("SELECT id, capacity FROM courses")))
@@ -60,7 +60,7 @@ def settled(load: Load) -> list[Check]:
 
 
 def waitlist_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
-    """Where the ledger, by course and in order, shows a waitlist that was not promoted in order, or was overtaken.
+    """Return where the ledger shows a waitlist that was promoted out of order, or overtaken.
 
     In one course the lines follow each other as the changes did. Those of one promotion come by student, and only
     together they are the head of the waitlist. Writes beside the service may overtake, and never wait here.
@@ -90,6 +90,6 @@ def waitlist_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
 
 
 def _step(line: Any) -> tuple[Any, ...]:
-    """Lines of one promotion have this in common; of other lines each stands for itself."""
+    """Return what the lines of one promotion have in common; any other line is a step alone."""
     promotion = line.actor == "promotion"
     return (line.course_id, promotion, *((line.at, line.request_id) if promotion else (line.id,)))

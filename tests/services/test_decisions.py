@@ -28,7 +28,7 @@ STATES = [
 
 @pytest.fixture
 def courses(engine: Engine, student: Make) -> dict[int, tuple[Any, ...]]:
-    """A course in each state, by id; the students in it are others than the one who asks."""
+    """Create a course in each state, with other students than the one of the requests. Return them by id."""
     others = [student() for _ in range(4)]
     with engine.begin() as connection:
 

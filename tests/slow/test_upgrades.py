@@ -151,7 +151,7 @@ def fill(url: URL, revision: str) -> None:
 
 @pytest.fixture
 def old(databases: Databases) -> Iterator[URL]:
-    """A filled database at the schema of the first migration."""
+    """Return a filled database at the schema of the first migration."""
     url = databases.empty()
     migrate(url, "0001")
     fill(url, "0001")
@@ -161,7 +161,7 @@ def old(databases: Databases) -> Iterator[URL]:
 
 @pytest.fixture
 def database(old: URL) -> URL:
-    """The database of `make_app`, `app` and `client`."""
+    """Return the database of `make_app`, `app` and `client`."""
     return old
 
 
@@ -349,4 +349,4 @@ def test_a_wheel_has_its_migrations_inside_the_package_and_a_checkout_beside_it(
 
 def test_a_server_does_not_load_alembic() -> None:
     check = "import sys, course_management.cli; sys.exit('alembic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0  # noqa: S603 - our own command
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0  # noqa: S603 - a fixed command
