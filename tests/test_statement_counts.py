@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment.enrolling import RefusedLately
 
+from .fixture_types import Make
 from .spies import watched
 
-Make = Callable[..., int]
 Call = Callable[[FlaskClient], Any]
 
 # The happy request of each endpoint, by student 1 and student 2, in course 1 (held by student 1) and 2 (free).

@@ -16,9 +16,9 @@ from course_management.errors import AccountTaken, StudentIdTaken, StudentNotFou
 from course_management.models import Account, Person
 from course_management.services import people
 
+from ..fixture_types import Make
 from .issuer import LocalIssuer
 
-Make = Callable[..., int]
 ISSUER = "https://login.example.edu"
 
 

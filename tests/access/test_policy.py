@@ -15,9 +15,9 @@ from course_management.api import documents
 from course_management.http.endpoints import Endpoints
 
 from ..databases import ROOT
+from ..fixture_types import Make
 from .conftest import as_if_absent
 
-Make = Callable[..., int]
 Headers = Callable[..., dict[str, str]]
 
 TABLE = """

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from course_management.models import Person
 
 from ..conftest import PATIENT, wait_until_blocked
+from ..fixture_types import Make
 
-Make = Callable[..., int]
 ISSUER = "https://login.example.edu"
 GRACE = {"issuer": ISSUER, "subject": "grace"}
 

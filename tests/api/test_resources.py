@@ -14,9 +14,8 @@ from course_management import api
 from course_management.api.resources import ResourceRoutes
 from course_management.database import db
 
+from ..fixture_types import Make
 from ..keys import create_key
-
-Make = Callable[..., int]
 
 RESOURCES: dict[str, ResourceRoutes] = {
     routes.plural: routes

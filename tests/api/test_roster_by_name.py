@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 NAMES = ["Zoe", "ada", "Ada", "Özgür", "Ada", "Émile", "Bob"]
 SORTED = sorted(NAMES)
 

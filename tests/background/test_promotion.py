@@ -27,9 +27,8 @@ from course_management.services.enrollment.statements import course_ids
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..databases import PATIENCE_S
+from ..fixture_types import Make
 from ..real_server import until
-
-Make = Callable[..., int]
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from course_management.database import db, schema_state
 from ..databases import PATIENCE_S
 from ..real_server import until
 
-Make = Callable[..., int]
 Events = list[dict[str, Any]]
 
 

@@ -14,9 +14,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from course_management.database import autocommit, db, reading, retried, time_limit, writing
 from course_management.models import Course, Student
 
+from ..fixture_types import Make
 from ..test_statement_counts import IN_TRANSACTION, MORE, ONE
 
-Make = Callable[..., int]
 Sql = Callable[..., list[Any]]
 
 

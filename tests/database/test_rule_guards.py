@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from course_management.database import broken_constraint
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 TERM = "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('{}', 'Fall 2026', '2026-09-01', '2026-12-18')"
 GROUP = "INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Undergraduate')"
 INSERT = "INSERT INTO student_courses (student_id, course_id, status{}) VALUES {}"

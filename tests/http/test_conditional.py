@@ -14,7 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 TAG = re.compile(r'"([0-9a-f]{16})\.([0-9a-f]{16})"')
 
 

@@ -12,9 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
 
+from ..fixture_types import Make
 from ..spies import watched
-
-Make = Callable[..., int]
 
 
 @dataclass

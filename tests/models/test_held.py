@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from course_management.repositories import enrollments
 from course_management.verify import verify
 
+from ..fixture_types import Make
+
 KNOWN = "ck_student_courses_status_known"
-Make = Callable[..., int]
 Sql = Callable[..., list[Any]]
 Held = Callable[[int], dict[int, str]]
 

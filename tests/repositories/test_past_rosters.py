@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from course_management.repositories import past_rosters
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 STATUSES = ("enrolled", "waitlisted")
 
 

@@ -18,8 +18,7 @@ from course_management.services import enrollment
 from course_management.services.enrollment import decisions, enrolling, promotion, replacing
 
 from ..conftest import wait_until_blocked
-
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 @pytest.fixture

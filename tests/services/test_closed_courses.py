@@ -16,7 +16,8 @@ from course_management.context import RequestContext
 from course_management.models import courses
 from course_management.services import enrollment
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 AT = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
 

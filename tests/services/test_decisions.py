@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -15,7 +14,7 @@ from course_management.database import autocommit, db
 from course_management.services.enrollment.decisions import explain
 from course_management.services.enrollment.statements import ENROLL, parameters
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 LIMITS = (None, 0, 1, 2)
 STATES = [

@@ -17,8 +17,8 @@ from course_management.context import RequestContext
 from course_management.services import enrollment
 
 from ..conftest import wait_until_blocked
+from ..fixture_types import Make
 
-Make = Callable[..., int]
 TOGETHER = 16
 
 
