@@ -260,8 +260,11 @@ class TestPeople:
         [
             (("student", "--subject", "ada", "--student", "999999"), "There is no student with this id."),
             (("student", "--subject", "emmy", "--student", "1"), "There is no student with this id."),
-            (("staff", "--subject", "emmy", "--role", "registrar"), "This subject is registrar already"),
-            (("advise", "--subject", "emmy", "--student", "1"), "This subject is no advisor."),
+            (("staff", "--subject", "emmy", "--role", "registrar"), "This subject is already registrar"),
+            (
+                ("advise", "--subject", "emmy", "--student", "1"),
+                "This subject is not an advisor. Give it the role first: people staff --role advisor.",
+            ),
             (("advise", "--subject", "grace", "--student", "999999"), "There is no student with this id."),
             (("advise", "--subject", "grace", "--student", "1", "--stop"), "does not advise student 1"),
             (("remove", "--subject", "nobody"), "nobody has no account."),

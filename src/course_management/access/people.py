@@ -35,7 +35,7 @@ def find(issuer: str, subject: str) -> PersonCaller | None:
         _actor(first.person_id, roles, first.student_id),
         roles,
         first.student_id,
-        # A person who is no advisor any more keeps the list, without effect.
+        # A person who is no longer an advisor keeps the list, without effect.
         frozenset(row.advisee_id for row in rows if row.advisee_id is not None and ADVISOR in roles),
     )
 

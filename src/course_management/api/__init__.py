@@ -1,4 +1,4 @@
-"""The routes: one module per subject.
+"""The routes: one module per topic.
 
 A view calls services (to change something) or repositories (to read), and returns the response. Its decorators
 declare the rest: its access row (`access/policy.py`), what it accepts and returns (`http/`).

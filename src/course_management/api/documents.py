@@ -62,7 +62,7 @@ PAGE = {
 
 
 @functools.cache
-def _document(subjects: tuple[Endpoints, ...]) -> Asset:
+def _document(blueprints: tuple[Endpoints, ...]) -> Asset:
     """Make the document when it is first read: that takes ten times as long as the rest of the start."""
     found = Document(
         title="Course enrollment",
@@ -71,7 +71,7 @@ def _document(subjects: tuple[Endpoints, ...]) -> Asset:
         problem=ProblemDetails,
         example_path="/students/7",
     )
-    for each in subjects:
+    for each in blueprints:
         found.add(each.name, each.description, each.endpoints)
     return Asset(orjson.dumps(found.as_dict()), "application/json")
 
@@ -79,9 +79,9 @@ def _document(subjects: tuple[Endpoints, ...]) -> Asset:
 @document.page("/openapi.json", PUBLIC)
 def openapi_json() -> Response:
     """Return the OpenAPI document."""
-    subjects = tuple(each for each in current_app.blueprints.values() if isinstance(each, Endpoints))
+    blueprints = tuple(each for each in current_app.blueprints.values() if isinstance(each, Endpoints))
     with _lock:
-        return _document(subjects).response()
+        return _document(blueprints).response()
 
 
 @document.page("/", PUBLIC)

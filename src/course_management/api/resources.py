@@ -1,4 +1,4 @@
-"""The routes of a resource: create, list, read, change, delete. A subject registers its other routes itself.
+"""The routes of a resource: create, list, read, change, delete. Further routes of a resource are in its own module.
 
 Each resource has the same five, made from its model (`services/resources.py`), its schema and its access rows.
 """
@@ -40,7 +40,7 @@ class ResourceAccess:
 
 
 class Own(NamedTuple):
-    """The view of a subject for one of the routes, what it returns, and its problems beside those of the resource."""
+    """A view that replaces a common one, what it returns, and its problems beside those of the resource."""
 
     view: View
     success: Success
@@ -67,7 +67,7 @@ class ResourceRoutes:
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
     def register(self, *, create: Own | None = None, change: Own | None = None, delete: View | None = None) -> None:
-        """Register all five. Where one does more than for others, a subject passes its own."""
+        """Register all five. A resource passes its own view where it does more than the common one."""
         shown = self.schema.response(), self.schema.example()
         self._add_create(create or Own(self.create, Success(201, *shown)))
         self._add_list()
@@ -110,7 +110,7 @@ class ResourceRoutes:
         service.remove(self.resource, row_id, self.precondition(if_match), context)
         return empty()
 
-    # --- what they share, also with the views of a subject ------------------------------------------------
+    # --- what they share, also with the views that replace them -------------------------------------------
 
     def tag(self, row: Any) -> str:
         """Return the first part of the ETag: it changes with what a client may edit."""

@@ -7,7 +7,7 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment, people, keys   refusals by subject
+students, courses, enrollment, people, keys   refusals by topic
 service     the service cannot carry it out
 """
 

@@ -21,7 +21,7 @@ Decorator = Callable[[View], View]
 
 
 class Endpoints(flask.Blueprint):
-    """A blueprint whose routes are declared. `description` explains the subject in the OpenAPI document."""
+    """A blueprint whose routes are declared. `description` is that of its tag in the OpenAPI document."""
 
     def __init__(self, name: str, import_name: str, *, description: str) -> None:
         super().__init__(name, import_name)

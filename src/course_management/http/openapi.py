@@ -101,7 +101,7 @@ class Document:
             components.parameter(name, "header", {"name": name, "description": explained, "schema": schema})
 
     def add(self, tag: str, description: str, endpoints: Iterable[Endpoint]) -> None:
-        """Add the endpoints of one subject; those of one route become one path."""
+        """Add the endpoints of one tag; those of one route become one path."""
         self._spec.tag({"name": tag, "description": description})
         by_rule: dict[str, list[Endpoint]] = {}
         for endpoint in endpoints:

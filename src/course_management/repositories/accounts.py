@@ -14,7 +14,7 @@ from ..models import accounts, advisees, people, person_roles, students
 _OWNER_ID = bindparam("owner_id", type_=Id)
 _OWNER = {"person_id": people, "student_id": students}
 _PAGES = {
-    # With its owner beside it: no row at all means that there is no owner.
+    # With the columns of its owner: no row means that there is no owner.
     column: select(accounts)
     .select_from(
         table.outerjoin(accounts, (accounts.c[column] == table.c.id) & (accounts.c.id > bindparam("after", type_=Id)))

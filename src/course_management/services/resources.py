@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource(Generic[M]):
-    """A subject that clients create, read, list, change and delete."""
+    """What clients create, read, list, change and delete: a model and its refusals."""
 
     model: type[M]
     not_found: type[Problem]

@@ -106,7 +106,7 @@ def _enroll(insert: Any) -> Executable:
     `queue_number` are decided on the locked row. The next query counts the claims; the insert needs all of them.
 
     `held` is as old as the statement: the student may have been unenrolled since. Such a claim has the status
-    `unenrolled` if there is no seat now. If the row is not held any more, the status becomes null, and NOT NULL
+    `unenrolled` if there is no seat now. If the row is no longer held, the status becomes null, and NOT NULL
     rolls the statement back, which is then tried again.
     """
     held = enrollments.alias("held")
