@@ -67,7 +67,7 @@ TABLE = """
 """  # noqa: E501 - a table
 """A request for each route, and its status for each caller. `-`: as `student`.
 
-`{s}` is a student, `{c}` a course, `{p}` a person, `{a}` an account of the person or student, `{k}` a key.
+`{s}` is a student, `{c}` a course, `{a}` an account of the person or student; `MADE` has the others.
 
 Written by hand: the code derives the same from the access rows.
 """
@@ -86,6 +86,11 @@ BODIES: dict[str, Any] = {
     "POST /people/{p}/accounts": {"issuer": "https://other.example", "subject": "grace"},
     "POST /students/{s}/accounts": {"issuer": "https://other.example", "subject": "ada"},
 }
+MADE: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "p": ("/people", lambda _: {"name": "Emmy Noether"}),
+    "k": ("/keys", lambda number: {"name": f"key-{number}", "scopes": ["courses:read"]}),
+}
+"""How a row that a request names is created: the path, and the body by a number that differs for each row."""
 Ids = dict[str, int]
 CALLERS = ("nobody", "itself", "student", "its advisor", "advisor", "registrar")
 ROWS = {
@@ -113,11 +118,9 @@ def make_ids(client: FlaskClient, student: Make, course: Make) -> Callable[[str]
         nonlocal made
         made += 1
         ids = {"s": student(), "c": course()}
-        if "{p}" in request:
-            ids["p"] = client.post("/people", json={"name": "Emmy Noether"}).get_json()["id"]
-        if "{k}" in request:
-            body = {"name": f"key-{made}", "scopes": ["courses:read"]}
-            ids["k"] = client.post("/keys", json=body).get_json()["id"]
+        for letter, (path, make_body) in MADE.items():
+            if f"{{{letter}}}" in request:
+                ids[letter] = client.post(path, json=make_body(made)).get_json()["id"]
         if "{a}" in request:
             path = request.split()[1].partition("/{a}")[0].format(**ids)
             body = {"issuer": "https://login.example", "subject": f"{made}"}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from marshmallow import fields
 
 from course_management import api
 from course_management.api.resources import ResourceRoutes
 from course_management.database import db
+from course_management.schemas.fields import Email
+from course_management.schemas.lists import Choice, SetField
 
 from ..fixture_types import Make
 from ..keys import create_key
@@ -27,13 +31,19 @@ SETTABLE = [(name, field) for name, routes in RESOURCES.items() for field in rou
 METADATA = {(name, field): RESOURCES[name].schema.fields_of()[field].metadata for name, field in SETTABLE}
 FIELDS = [each for each in SETTABLE if not METADATA[each].get("fixed")]
 FILTERS = [each for each in SETTABLE if METADATA[each].get("filter")]
-OTHERS: dict[str, Any] = {
-    "email": "emmy@example.edu",
-    "roles": ["advisor", "registrar"],
-    "advises": [1, 3],
-    "expires_at": "2099-06-30T00:00:00Z",
-}
-"""Values that differ from the examples, where another text would not be valid."""
+OTHER_VALUES: tuple[tuple[type[fields.Field[Any]], Callable[[Any], Any]], ...] = (
+    (fields.Boolean, lambda value: not value),
+    (fields.Integer, lambda value: value + 1),
+    (fields.AwareDateTime, lambda value: _day_before(datetime.fromisoformat(value)).replace("+00:00", "Z")),
+    (fields.Date, lambda value: _day_before(date.fromisoformat(value))),
+    (Email, lambda value: f"other.{value}"),
+    (fields.String, lambda value: f"{value}-2"),
+)
+"""How a value becomes another valid one, by the type of its field; the first type that fits counts."""
+
+
+def _day_before(value: date) -> str:
+    return (value - timedelta(days=1)).isoformat()
 
 
 @dataclass
@@ -65,9 +75,17 @@ def made(app: Flask, client: FlaskClient, student: Make) -> Callable[[str], Row]
 
 
 def another(name: str, field: str) -> Any:
-    """Return a valid value that differs from that of the example."""
-    example = RESOURCES[name].schema.body_example()[field]
-    return OTHERS.get(field, example + 1 if isinstance(example, int) else f"{example}-2")
+    """Return a valid value that differs from that of the example, by the type of the field."""
+    schema = RESOURCES[name].schema
+    return another_value(schema.fields_of()[field], schema.body_example()[field])
+
+
+def another_value(field: fields.Field[Any], value: Any) -> Any:
+    if isinstance(field, SetField):
+        return sorted({*value, another_value(field.inner, value[0])})
+    if isinstance(field, Choice):
+        return next(each for each in field.metadata["x-extensible-enum"] if each != value)
+    return next(change(value) for kind, change in OTHER_VALUES if isinstance(field, kind))
 
 
 def test_students_courses_people_and_keys_are_resources() -> None:

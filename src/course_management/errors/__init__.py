@@ -12,10 +12,9 @@ service     the service cannot carry it out
 """
 
 from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
-from .base import Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
+from .base import CodeTaken, Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
 from .courses import (
     CapacityBelowEnrollment,
-    CodeTaken,
     CourseHasEnrollments,
     CourseNotFound,
     WaitlistCapacityBelowWaiting,

@@ -46,6 +46,13 @@ class Conflict(Problem):
     status = 409
 
 
+class CodeTaken(Conflict):
+    code, title = "code_taken", "Code taken"
+    meaning = "Another row of this resource has this code."
+    remedy = "Use another code, or the row that has it: `existing_id`, for callers that may read the resource."
+    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
+
+
 class ExternalIdTaken(Conflict):
     code, title = "external_id_taken", "External id taken"
     meaning = "Another row of this resource has this external_id."

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 from .base import Conflict, Problem
 
 
@@ -12,13 +9,6 @@ class CourseNotFound(Problem):
     code, status, title = "course_not_found", 404, "Course not found"
     meaning = "There is no course with this id."
     remedy = "Check the id, or create the course with POST /courses. If several were sent, `decisions` names the id."
-
-
-class CodeTaken(Conflict):
-    code, title = "code_taken", "Code taken"
-    meaning = "Another course has this code."
-    remedy = "Use another code, or the course that has it: `existing_id`, for callers that may read courses."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
 class CourseHasEnrollments(Conflict):
