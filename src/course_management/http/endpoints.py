@@ -74,7 +74,10 @@ def body(schema: type[Schema] | Schema, example: Mapping[str, Any], *, required:
 
 
 def raw_body(*media_types: str) -> Decorator:
-    """Pass the bytes of a body of one of these media types, complete, to the view as `body`."""
+    """Pass the bytes of a body of one of these media types, complete, to the view as `body`.
+
+    No endpoint takes one yet; imports of files will.
+    """
     found = Body(media_types=media_types)
     return _declaring(lambda declaration: setattr(declaration, "body", found))
 
