@@ -24,7 +24,7 @@ class HasActor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NamedActor:
-    """An actor that is neither a service nor a person: a script, a job, or whoever calls without credentials."""
+    """An actor that is neither a service nor a person: a script, a job, or a caller without credentials."""
 
     actor: str
 

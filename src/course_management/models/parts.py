@@ -1,4 +1,4 @@
-"""Lists that are part of a row, though their values are in a table of their own: the roles of a person, and others.
+"""Lists that are part of a row, though their values are in another table: the roles of a person, and others.
 
 The model has the relationship (`parts`) and, for clients, the values as an `association_proxy` to it. They are loaded
 with the row, set like any other attribute, and a change to them dates the row.
