@@ -36,7 +36,7 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 class Access:
     """An access row. A registrar may use every route, and a service the routes of its scopes.
 
-    `student` and `advisor` are relations to the student in the path of the route.
+    `student` and `advisor` are relations to the student in the path of the route, `student_id`; `rows` checks its name.
     """
 
     scope: Scope | None
