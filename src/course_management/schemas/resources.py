@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
 
-from .fields import Text
+from .fields import QueryBoolean, QueryInteger, StrictBoolean, StrictInteger, Text
 from .lists import SetField
 from .pages import PageQuery
 from .response_fields import MOMENT
@@ -103,7 +103,7 @@ class ResourceSchema(Schema):
             )
         for name, declared in cls.fields_of().items():
             if declared.metadata.get("filter"):
-                field = filters[name] = copy.deepcopy(declared)
+                field = filters[name] = _in_query(declared)
                 field.required, field.allow_none, field.load_default = False, False, missing
                 text = field.metadata.get("description", f"Only the one with this {name}.")
                 # Not `example`: the documentation page would send it along.
@@ -125,6 +125,15 @@ class ResourceSchema(Schema):
         """Return an example of the body of PATCH."""
         last = [name for name in cls.settable() if not _is_fixed(cls.fields_of()[name])][-1]
         return {last: cls.fields_of()[last].metadata["example"]}
+
+
+def _in_query(field: fields.Field[Any]) -> fields.Field[Any]:
+    """Return the field of a body as one of a query, where numbers and booleans are texts."""
+    if isinstance(field, StrictInteger):
+        return QueryInteger(field.minimum, field.maximum, metadata=field.metadata)
+    if isinstance(field, StrictBoolean):
+        return QueryBoolean(metadata=field.metadata)
+    return copy.deepcopy(field)
 
 
 def _is_fixed(field: fields.Field[Any]) -> bool:
