@@ -48,9 +48,11 @@ def readers(folder: Path) -> Iterator[Make]:
         made.append(Reader(folder))
         return made[-1]
 
-    yield make
-    for each in made:
-        each.end()
+    try:
+        yield make
+    finally:
+        for each in made:
+            each.end()
 
 
 class Reader:
