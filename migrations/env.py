@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
-from sqlalchemy import Column, Connection, text
+from sqlalchemy import Column, Connection, DefaultClause, TextClause, TypeDecorator, text
 from sqlalchemy.exc import DBAPIError
 
 from course_management import models  # noqa: F401 - fills Base.metadata
@@ -54,6 +55,18 @@ def give_number(_: MigrationContext, __: object, directives: list[MigrationScrip
         each.rev_id = f"{int(SCHEMA_REVISION) + 1:04}"
 
 
+def render_plain(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
+    """Write the types and defaults of the models as plain ones: a migration must not change with the code.
+
+    Alembic would name the class of a type without importing it, and put parentheses around a default.
+    """
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return f"sa.{item.impl_instance!r}"
+    if kind == "server_default" and isinstance(item, DefaultClause) and isinstance(item.arg, TextClause):
+        return f"sa.text({item.arg.text!r})"
+    return False
+
+
 def run(connection: Connection) -> None:
     """Run the requested migrations on `connection`. A test may pass its own."""
     context.configure(
@@ -65,6 +78,7 @@ def run(connection: Connection) -> None:
         transactional_ddl=True,  # else Alembic commits after each migration on SQLite
         on_version_apply=announce,
         process_revision_directives=give_number,
+        render_item=render_plain,
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":

@@ -23,7 +23,7 @@ from ..keys import create_key
 
 RESOURCES: dict[str, ResourceRoutes] = {
     routes.plural: routes
-    for subject in api.SUBJECTS
+    for subject in api.BLUEPRINTS
     for endpoint in subject.endpoints
     if isinstance(routes := getattr(endpoint.view, "__self__", None), ResourceRoutes)
 }

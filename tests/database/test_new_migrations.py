@@ -86,27 +86,27 @@ def test_an_added_constraint_is_kept_by_the_database(empty: URL) -> None:
         run(empty, "UPDATE rooms SET floor = 3")
 
 
-@pytest.fixture
-def scripts(tmp_path: Path, empty: URL, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Copies of the migrations, for a database without the column `holds.note`."""
+@pytest.fixture(params=["ALTER TABLE holds DROP COLUMN note", "DROP TABLE holds"], ids=["a column", "a table"])
+def scripts(request: pytest.FixtureRequest, tmp_path: Path, empty: URL, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Copies of the migrations, for a database without a column or a table of the models."""
     shutil.copy(ROOT / "alembic.ini", tmp_path)
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setenv("DATABASE_URL", empty.render_as_string(hide_password=False))
     monkeypatch.setenv("PATH", "")  # `.venv/bin/alembic` works where .venv/bin is not on it
     migrate(empty)
-    run(empty, "ALTER TABLE holds DROP COLUMN note")
+    run(empty, request.param)
     return Config(tmp_path / "alembic.ini")
 
 
 def test_a_generated_migration_has_the_next_number_and_builds_what_the_models_say(
     scripts: Config, empty: URL, database: URL
 ) -> None:
-    command.revision(scripts, "Add notes", autogenerate=True)
+    command.revision(scripts, "Add what is missing", autogenerate=True)
 
     number = f"{int(SCHEMA_REVISION) + 1:04}"
     (made,) = Path(str(scripts.get_main_option("script_location")), "versions").glob(f"{number}_*.py")
     written = made.read_text()
-    assert made.name == f"{number}_add_notes.py"
+    assert made.name == f"{number}_add_what_is_missing.py"
     assert re.search(f'^revision = "{number}"$', written, re.MULTILINE)  # in the quotes of ruff, so it was formatted
     assert "batch" not in written
 

@@ -17,7 +17,7 @@ from course_management.access import policy
 from course_management.access.callers import Caller, PersonCaller, ServiceCaller
 from course_management.errors import Problem
 
-ROWS = {endpoint.name: endpoint.access for subject in api.SUBJECTS for endpoint in subject.endpoints}
+ROWS = {endpoint.name: endpoint.access for subject in api.BLUEPRINTS for endpoint in subject.endpoints}
 """The access row of each operation."""
 
 

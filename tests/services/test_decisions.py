@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from course_management.context import RequestContext
 from course_management.database import autocommit, db
+from course_management.errors import Reason, UnknownCourse
 from course_management.services.enrollment.decisions import explain
 from course_management.services.enrollment.statements import ENROLL, parameters
 
@@ -81,3 +82,19 @@ def test_a_course_is_eligible_exactly_when_the_statement_enrolls(
                 different[state] = decision.outcome, rows
 
     assert different == {}
+
+
+def test_every_reason_is_given_in_one_of_these_states(
+    app: Flask, student: Make, sql: Any, courses: dict[int, tuple[Any, ...]]
+) -> None:
+    """Else the test above would not notice a reason that the statement does not enforce: add a state that has it."""
+    ada = student()
+    given: set[str] = set()
+    for change in ("UPDATE courses SET closed_at = NULL", "UPDATE courses SET closed_at = CURRENT_TIMESTAMP"):
+        sql(change)
+        with app.app_context():
+            for waitlist in (False, True):
+                decisions = explain(autocommit, ada, list(courses), waitlist=waitlist)
+                given |= {reason.code for decision in decisions for reason in decision.reasons}
+
+    assert given == {cls.code for cls in Reason.__subclasses__()} - {UnknownCourse.code}

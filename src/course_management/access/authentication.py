@@ -96,7 +96,7 @@ class Authentication:
         if time.monotonic() - self._looked > FRESH_S:
             self._has_looked, self._was_protected = True, False
             try:
-                if keys.exist():  # never back to False: another thread may have found the first key meanwhile
+                if keys.any_exist():  # never back to False: another thread may have found the first key meanwhile
                     self.configured = True
             except (SQLAlchemyError, DatabaseUnavailable):
                 if not public:

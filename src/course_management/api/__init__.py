@@ -8,11 +8,11 @@ from flask import Flask
 
 from . import courses, documents, enrollment, health, keys, people, students
 
-SUBJECTS = tuple(each.endpoints for each in (enrollment, students, courses, people, keys, health))
+BLUEPRINTS = tuple(each.endpoints for each in (enrollment, students, courses, people, keys, health))
 """In the order of the OpenAPI document."""
 
 
 def init_app(app: Flask) -> None:
     """Register every route."""
-    for blueprint in (*SUBJECTS, documents.document, documents.pages, documents.swagger_ui):
+    for blueprint in (*BLUEPRINTS, documents.document, documents.pages, documents.swagger_ui):
         app.register_blueprint(blueprint)

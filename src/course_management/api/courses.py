@@ -23,7 +23,7 @@ from ..schemas.ledger import EXAMPLE
 from ..schemas.pages import PageQuery
 from ..schemas.response_fields import MOMENT
 from ..services import courses as service
-from .resources import Own, ResourceAccess, ResourceRoutes
+from .resources import CustomView, ResourceAccess, ResourceRoutes
 from .students import event_item
 
 endpoints = Endpoints("courses", __name__, description="What students enroll in.")
@@ -63,7 +63,7 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
 
 
 routes.register(
-    change=Own(
+    change=CustomView(
         change_course, Success(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
     )
 )

@@ -39,7 +39,7 @@ class ResourceAccess:
     write: Access
 
 
-class Own(NamedTuple):
+class CustomView(NamedTuple):
     """A view that replaces a common one, what it returns, and its problems beside those of the resource."""
 
     view: View
@@ -66,13 +66,15 @@ class ResourceRoutes:
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
-    def register(self, *, create: Own | None = None, change: Own | None = None, delete: View | None = None) -> None:
+    def register(
+        self, *, create: CustomView | None = None, change: CustomView | None = None, delete: View | None = None
+    ) -> None:
         """Register all five. A resource passes its own view where it does more than the common one."""
         shown = self.schema.response(), self.schema.example()
-        self._add_create(create or Own(self.create, Success(201, *shown)))
+        self._add_create(create or CustomView(self.create, Success(201, *shown)))
         self._add_list()
         self._add_read()
-        self._add_change(change or Own(self.change, Success(200, *shown)))
+        self._add_change(change or CustomView(self.change, Success(200, *shown)))
         self._add_delete(delete or self.delete)
 
     # --- the views ----------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ class ResourceRoutes:
 
     # --- their declarations -------------------------------------------------------------------------------
 
-    def _add_create(self, own: Own) -> None:
+    def _add_create(self, own: CustomView) -> None:
         self._blueprint.add(
             Endpoint(
                 name=f"create_{self._singular}",
@@ -190,7 +192,7 @@ class ResourceRoutes:
             )
         )
 
-    def _add_change(self, own: Own) -> None:
+    def _add_change(self, own: CustomView) -> None:
         summary = f"Change a {self._singular}; fields that are not sent stay as they are."
         self._blueprint.add(
             Endpoint(

@@ -28,7 +28,7 @@ Connect = Callable[[], WatchedConnection]
 log = structlog.get_logger(__name__)
 
 
-def serve(engine: Engine) -> None:
+def install_listeners(engine: Engine) -> None:
     """Give an engine connections that are opened and used within the time of a request, else cut off."""
     connector, breaker = Connector(), WriteBreaker()
 

@@ -23,7 +23,7 @@ from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
-from .statements import NOT_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
+from .statements import CLEAR_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
@@ -63,7 +63,7 @@ _PROMOTE = (
         actor=ACTOR,
         request_id=bindparam("request", type_=String),
         reason=null(),
-        **NOT_PASSED_OVER,
+        **CLEAR_PASSED_OVER,
     )
     .returning(enrollments.c.student_id)
 )

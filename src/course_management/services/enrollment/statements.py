@@ -46,7 +46,7 @@ request_id = bindparam("by_request", type_=String)
 reason = bindparam("by_reason", type_=String)
 
 
-NOT_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
+CLEAR_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
 """What every change of a status sets, since the mark belongs to a waiting student."""
 
 
@@ -165,7 +165,7 @@ def _enroll(insert: Any) -> Executable:
             "actor": new.actor,
             "request_id": new.request_id,
             "reason": new.reason,
-            **NOT_PASSED_OVER,
+            **CLEAR_PASSED_OVER,
         },
         where=not_(is_held(enrollments)),
     ).returning(enrollments.c.course_id, enrollments.c.status)
@@ -214,7 +214,7 @@ def _unenroll(backend: str) -> Executable:
             actor=actor,
             request_id=request_id,
             reason=reason,
-            **NOT_PASSED_OVER,
+            **CLEAR_PASSED_OVER,
         )
         .returning(enrollments.c.course_id, enrollments.c.previous_status, waiting.label("waiting"))
     )
