@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 
 import course_management
+from course_management.database.base import migrations_folder
 
 from ..databases import ROOT
 from .parts import BACKENDS
@@ -198,7 +199,8 @@ def run_without(name: str, backend: str, seed: int) -> Outcome:
 def mutate(mutant: Mutant, folder: Path) -> None:
     """Return a copy of the package with the guard removed."""
     package = folder / "course_management"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for source, target in ((PACKAGE, package), (migrations_folder(), package / "migrations")):  # as a wheel has them
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     for file, text in edited(mutant).items():
         (package / file).write_text(text)
 
