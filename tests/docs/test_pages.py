@@ -11,7 +11,7 @@ from flask import Flask
 
 from course_management import cli, environment
 from course_management.config import Settings
-from course_management.errors import Problem, catalog
+from course_management.errors import Problem, all_codes
 from course_management.http.pages import Pages
 
 from ..databases import ROOT
@@ -162,10 +162,10 @@ def test_the_api_guide_names_every_error_code_with_its_status() -> None:
         for status, codes in re.findall(r"^\| (\d+) \| ([^|]*) \|", section, re.MULTILINE)
         for code in re.findall(r"`(\w+)`", codes)
     }
-    problems = {(str(each.status), code) for code, each in catalog().items() if issubclass(each, Problem)}
+    problems = {(str(each.status), code) for code, each in all_codes().items() if issubclass(each, Problem)}
 
     assert named == problems
-    assert [code for code in catalog() if f"`{code}`" not in section] == []
+    assert [code for code in all_codes() if f"`{code}`" not in section] == []
 
 
 def test_the_operations_page_names_every_command() -> None:

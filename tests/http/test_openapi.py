@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from course_management import create_app
 from course_management.api import documents
 from course_management.database.types import MAX_ID
-from course_management.errors import Problem, catalog
+from course_management.errors import Problem, all_codes
 from course_management.http import assets
 from course_management.http.pages import Pages
 
@@ -286,8 +286,8 @@ def test_every_code_stands_in_the_document(document: dict[str, Any]) -> None:
     problems = set(schemas["ProblemDetails"]["properties"]["code"]["x-extensible-enum"])
     reasons = set(schemas["ReasonDetails"]["properties"]["code"]["x-extensible-enum"])
 
-    assert problems == {code for code, found in catalog().items() if issubclass(found, Problem)}
-    assert problems | reasons == set(catalog())
+    assert problems == {code for code, found in all_codes().items() if issubclass(found, Problem)}
+    assert problems | reasons == set(all_codes())
 
 
 def test_every_schema_of_the_document_is_used(document: dict[str, Any]) -> None:
@@ -391,9 +391,9 @@ def test_what_is_not_part_of_the_documentation_is_a_problem(client: FlaskClient)
 # --- a page for each code ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", catalog())
+@pytest.mark.parametrize("code", all_codes())
 def test_every_code_has_a_page_that_explains_it(client: FlaskClient, code: str) -> None:
-    found = catalog()[code]
+    found = all_codes()[code]
 
     response = client.get(f"/problems/{code.replace('_', '-')}")
     assert client.get(f"/problems/{code}").data == response.data
@@ -410,7 +410,7 @@ def test_all_codes_are_listed_with_a_link_each(client: FlaskClient) -> None:
 
     links = re.findall('href="(/problems/[^"]+)"', page)
 
-    assert links == [f"/problems/{code.replace('_', '-')}" for code in catalog()]
+    assert links == [f"/problems/{code.replace('_', '-')}" for code in all_codes()]
     assert "`" not in page
 
 

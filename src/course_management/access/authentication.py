@@ -80,7 +80,7 @@ class Authentication:
                 return
         if not is_public:
             # A caller that lost a role or a key a moment ago must not restore it.
-            caller = self._caller(environ.get("HTTP_AUTHORIZATION"), anew=access.scope == ADMIN)
+            caller = self._caller(environ.get("HTTP_AUTHORIZATION"), fresh=access.scope == ADMIN)
             if caller and context:
                 context.caller = caller
                 self.limits.count(caller, this.method)
@@ -106,14 +106,14 @@ class Authentication:
             self._was_protected = not self.configured
         return not self.configured
 
-    def _caller(self, header: str | None, *, anew: bool) -> Caller | None:
+    def _caller(self, header: str | None, *, fresh: bool) -> Caller | None:
         scheme, _, credential = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not credential:
             return None
         credential = credential.strip()
         digest = hashlib.sha256(credential.encode("latin-1", "replace")).digest()
         with self._lock:
-            caller = None if anew else self._callers.get(digest)
+            caller = None if fresh else self._callers.get(digest)
         if caller is None:
             try:
                 caller = self._identify(credential)
@@ -133,7 +133,7 @@ class Authentication:
             if key is None:
                 raise _invalid("There is no such API key, or it has expired or been revoked.")
             self.key_use.note(key.prefix, key.last_used_at)
-            return keys.service(key)
+            return keys.caller_of(key)
         if self.issuer is None:
             raise _invalid("It is no API key of this service, and no issuer of tokens is configured.")
         try:

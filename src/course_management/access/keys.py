@@ -92,7 +92,7 @@ def write_use(prefix: str, at: datetime) -> None:
     autocommit(_USED, {"which": prefix, "now": at})
 
 
-def service(found: AnyRow) -> ServiceCaller:
+def caller_of(found: AnyRow) -> ServiceCaller:
     """Return the caller that a key belongs to."""
     return ServiceCaller(f"service:{found.name}", frozenset(found.scopes))
 

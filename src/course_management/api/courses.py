@@ -55,7 +55,7 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
     second. If students still wait beside free seats then, `promotion.pending` is true, and the rest is promoted in the
     background: read the course again to follow `waiting`.
     """
-    with routes.naming_existing(body, context):
+    with routes.adding_existing_id(body, context):
         course, promotion = service.change(course_id, body, routes.precondition(if_match), context)
     item = routes.write_item(course)
     extra = {"promotion": promotion._asdict()} if promotion else {}

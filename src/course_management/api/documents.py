@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from .. import __version__
 from ..access.policy import PUBLIC
 from ..database.types import MAX_ID
-from ..errors import NotFound, Problem, catalog
+from ..errors import NotFound, Problem, all_codes
 from ..http import assets
 from ..http.assets import Asset
 from ..http.endpoints import Endpoints
@@ -43,7 +43,7 @@ swagger_ui = Pages(
 PERMANENT = "public, max-age=31536000, immutable"
 REVALIDATED = "public, no-cache"
 """Caches may store it and must revalidate it by its ETag each time."""
-CATALOG = {cls.slug(): cls for cls in catalog().values()}
+CATALOG = {cls.slug(): cls for cls in all_codes().values()}
 DESCRIPTION = (
     "Enroll students in courses. A course is never oversold, every enrollment call is safe to repeat, a refusal gives "
     "every reason, and every change has a line in a ledger.\n\n"

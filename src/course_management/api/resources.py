@@ -81,7 +81,7 @@ class ResourceRoutes:
 
     def create(self, body: dict[str, Any], context: RequestContext) -> Response:
         """Create a row."""
-        with self.naming_existing(body, context):
+        with self.adding_existing_id(body, context):
             row = service.create(self.resource, body, context)
         return reply(self.write_item(row), 201, tag=self.tag(row), location=f"{self._all}/{row.id}")
 
@@ -102,7 +102,7 @@ class ResourceRoutes:
     def change(self, body: dict[str, Any], if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Change some values of one row."""
         (row_id,) = path.values()
-        with self.naming_existing(body, context):
+        with self.adding_existing_id(body, context):
             row = service.change(self.resource, row_id, body, self.precondition(if_match), context)
         return reply(self.write_item(row), tag=self.tag(row))
 
@@ -123,7 +123,7 @@ class ResourceRoutes:
         return None if header is None else lambda row: header.check(self.tag(row))
 
     @contextmanager
-    def naming_existing(self, values: Mapping[str, Any], context: RequestContext) -> Iterator[None]:
+    def adding_existing_id(self, values: Mapping[str, Any], context: RequestContext) -> Iterator[None]:
         """Add `existing_id` to the refusal of a value that another row has, for callers that may read the list."""
         try:
             yield

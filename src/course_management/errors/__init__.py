@@ -12,7 +12,7 @@ service     the service cannot carry it out
 """
 
 from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
-from .base import CodeTaken, Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
+from .base import CodeTaken, Conflict, ErrorCode, ExternalIdTaken, Problem, Reason, all_codes
 from .courses import (
     CapacityBelowEnrollment,
     CourseHasEnrollments,
@@ -53,7 +53,7 @@ __all__ = [
     "DatabaseUnavailable",
     "EmailTaken",
     "EnrollmentRefused",
-    "Explained",
+    "ErrorCode",
     "ExternalIdTaken",
     "Forbidden",
     "HeadersTooLarge",
@@ -85,5 +85,5 @@ __all__ = [
     "ValidationFailed",
     "WaitlistCapacityBelowWaiting",
     "WaitlistFull",
-    "catalog",
+    "all_codes",
 ]

@@ -33,7 +33,7 @@ def parts_of(model: type[Base]) -> tuple[str, ...]:
 
 
 @event.listens_for(Base, "before_update", propagate=True)
-def _date(_: Mapper[Any], __: Connection, target: Any) -> None:
+def _touch_updated_at(_: Mapper[Any], __: Connection, target: Any) -> None:
     attributes = inspect(target).attrs
     if any(attributes[name].history.has_changes() for name in parts_of(target.__class__)):
         target.updated_at = utcnow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from ..errors import Problem, Reason, catalog
+from ..errors import Problem, Reason, all_codes
 from .response_fields import ResponseId, Whole, Word
 
 OWNER = {"description": "With `account_taken`: whose account it is.", "format": "int64"}
@@ -44,7 +44,7 @@ class ProblemDetails(Schema):
     status = Whole()
     detail = Word()
     instance = Word()
-    code = Word(*(code for code, cls in catalog().items() if issubclass(cls, Problem)))
+    code = Word(*(code for code, cls in all_codes().items() if issubclass(cls, Problem)))
     request_id = Word()
     errors = fields.List(fields.Nested(ValidationErrorDetails))
     decisions = fields.List(fields.Nested(DecisionDetails))

@@ -61,7 +61,7 @@ _STATES = (
 class Decision:
     """The decision about one course.
 
-    `outcome` is `refused`, `eligible`, `already_enrolled` or `already_waitlisted`. `seat_unclaimed`: a seat is free,
+    `outcome` is `refused`, `eligible`, `already_enrolled` or `already_waitlisted`. `seat_reserved`: a seat is free,
     and reserved for students on the waitlist.
     """
 
@@ -69,7 +69,7 @@ class Decision:
     outcome: str
     reasons: tuple[Reason, ...] = ()
     position: int | None = None
-    seat_unclaimed: bool = False
+    seat_reserved: bool = False
 
     @property
     def is_unknown(self) -> bool:
@@ -110,7 +110,7 @@ def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision
         course_id,
         "refused" if reasons else "eligible",
         tuple(reasons),
-        seat_unclaimed=full is not None and closed is None and _has_free_seat(course),
+        seat_reserved=full is not None and closed is None and _has_free_seat(course),
     )
 
 

@@ -61,7 +61,7 @@ def _apply(
     engine = db.engine
     refused = _refused_lately.get(engine)
     if refused and refused.intersects(course_ids, waitlist):
-        decisions = _look(student_id, course_ids, waitlist, context)
+        decisions = _explain_or_refuse(student_id, course_ids, waitlist, context)
         if all(each.outcome in ALREADY.values() for each in decisions):
             return decisions
     clash = None
@@ -74,17 +74,19 @@ def _apply(
             raise  # the ledger got no id for its line; trying again would not help
         # The student or a course does not exist, or a constraint decided a race: read the present state.
         clash = error
-    decisions = _look(student_id, course_ids, waitlist, context)
+    decisions = _explain_or_refuse(student_id, course_ids, waitlist, context)
     if any(each.outcome == "eligible" for each in decisions):
         raise Raced from clash  # by now no course refuses: the cause is gone, or the statement lost a race
     return decisions
 
 
-def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext) -> list[Decision]:
+def _explain_or_refuse(
+    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
+) -> list[Decision]:
     """Decide about each course. Raises the refusals, and `Raced` if it promoted the students who were ahead."""
     decisions = explain(autocommit, student_id, course_ids, waitlist=waitlist)
     _refused_lately.setdefault(db.engine, RefusedLately()).note(decisions, waitlist)
-    unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
+    unclaimed = [each.course_id for each in decisions if each.seat_reserved]
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
     if unclaimed and not promote(unclaimed, context).pending:
         raise Raced
@@ -93,7 +95,7 @@ def _look(student_id: int, course_ids: Sequence[int], waitlist: bool, context: R
 
 
 class RefusedLately:
-    """Courses that were full when this process last read them.
+    """Courses that refused when this process last read them.
 
     It only chooses the order of two statements and never decides: while many students try to enroll in a full course,
     the query that explains the refusal runs first, and the statement that would change nothing is not sent.

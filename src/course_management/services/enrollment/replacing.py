@@ -47,7 +47,7 @@ def replace(
         found = _replace(student_id, course_ids, waitlist, context, precondition, dry_run)
         if isinstance(found, Replacement):
             return found
-        unclaimed = [each.course_id for each in found if each.seat_unclaimed]
+        unclaimed = [each.course_id for each in found if each.seat_reserved]
         # While students still wait beside the seat, the refusal is true: it is reserved for them.
         if unclaimed and not dry_run and not promote(unclaimed, context).pending:
             raise Raced
