@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
 from sqlalchemy import Column, Connection, DefaultClause, TextClause, TypeDecorator, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import False_, True_
 
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.config import ConfigurationError, Settings
@@ -62,8 +63,11 @@ def render_plain(kind: str, item: Any, _: AutogenContext) -> str | Literal[False
     """
     if kind == "type" and isinstance(item, TypeDecorator):
         return f"sa.{item.impl_instance!r}"
-    if kind == "server_default" and isinstance(item, DefaultClause) and isinstance(item.arg, TextClause):
-        return f"sa.text({item.arg.text!r})"
+    if kind == "server_default" and isinstance(item, DefaultClause):
+        if isinstance(item.arg, TextClause):
+            return f"sa.text({item.arg.text!r})"
+        if isinstance(item.arg, True_ | False_):
+            return f"sa.{item.arg}()"
     return False
 
 

@@ -130,7 +130,8 @@ def test_a_list_can_be_filtered_by_a_field(
     row = made(name)
 
     def found(value: Any) -> Any:
-        return client.get(f"/{name}", query_string={field: value}).get_json()["items"]
+        text = str(value).lower() if isinstance(value, bool) else value
+        return client.get(f"/{name}", query_string={field: text}).get_json()["items"]
 
     assert found(row.body[field]) == [row.body]
     assert found(another(name, field)) == []

@@ -86,7 +86,10 @@ def test_an_added_constraint_is_kept_by_the_database(empty: URL) -> None:
         run(empty, "UPDATE rooms SET floor = 3")
 
 
-@pytest.fixture(params=["ALTER TABLE holds DROP COLUMN note", "DROP TABLE holds"], ids=["a column", "a table"])
+@pytest.fixture(
+    params=["ALTER TABLE holds DROP COLUMN note", "DROP TABLE holds", "DROP TABLE course_restrictions"],
+    ids=["a column", "a table", "a table with a Boolean"],
+)
 def scripts(request: pytest.FixtureRequest, tmp_path: Path, empty: URL, monkeypatch: pytest.MonkeyPatch) -> Config:
     """Copies of the migrations, for a database without a column or a table of the models."""
     shutil.copy(ROOT / "alembic.ini", tmp_path)

@@ -110,7 +110,8 @@ def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision
         course_id,
         "refused" if reasons else "eligible",
         tuple(reasons),
-        seat_reserved=full is not None and closed is None and _has_free_seat(course),
+        # Where something else refuses as well, promoting the students who wait would not help this one.
+        seat_reserved=reasons == [full] and _has_free_seat(course),
     )
 
 
