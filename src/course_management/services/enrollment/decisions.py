@@ -111,21 +111,22 @@ def decide(course_id: int, course: AnyRow | None, *, waitlist: bool) -> Decision
         "refused" if reasons else "eligible",
         tuple(reasons),
         # Where something else refuses as well, promoting the students who wait would not help this one.
-        seat_reserved=reasons == [full] and _has_free_seat(course),
+        seat_reserved=reasons == [full] and has_free_seat(course),
     )
 
 
 def _full(course: AnyRow, *, waitlist: bool) -> Reason | None:
     """Return the reason if the course has neither a seat nor, with `waitlist`, a place on the waitlist."""
     has_place = course.waitlist_capacity is None or course.waiting < course.waitlist_capacity
-    if (_has_free_seat(course) and course.waiting == 0) or (waitlist and has_place):
+    if (has_free_seat(course) and course.waiting == 0) or (waitlist and has_place):
         return None
     if waitlist and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
     return CourseFull(capacity=course.capacity, waitlist_open=has_place)
 
 
-def _has_free_seat(course: AnyRow) -> bool:
+def has_free_seat(course: AnyRow) -> bool:
+    """Return whether a seat of this course is not taken. It may be reserved for students on the waitlist."""
     return course.capacity is None or course.seats_taken < course.capacity
 
 
