@@ -32,7 +32,7 @@ from tests.proof.report import fill_in, markdown
 
 from .comparison.data import SMALL, fill
 from .comparison.load import CONNECTIONS, measure, wrk_program
-from .comparison.systems import Ours
+from .comparison.systems import ThisService
 
 PAGE = ROOT / "docs" / "performance.md"
 HEADINGS = [
@@ -109,7 +109,7 @@ class Watch:
 
 
 def watchers(port: int) -> list[Watch]:
-    """One client that asks for health, and one that enrolls."""
+    """Return one client that requests health, and one that enrolls."""
     return [
         Watch(port, "GET", "/healthz"),
         Watch(port, "POST", "/students/1/enroll", '{"course_id": 1}'),
@@ -118,7 +118,7 @@ def watchers(port: int) -> list[Watch]:
 
 @contextmanager
 def watched(watches: list[Watch]) -> Iterator[None]:
-    """All of them ask during this."""
+    """Let these clients send requests during the block."""
     with ExitStack() as stack:
         for each in watches:
             stack.enter_context(each.watched())
@@ -126,7 +126,7 @@ def watched(watches: list[Watch]) -> Iterator[None]:
 
 
 def ask(port: int, method: str, path: str, body: str | None = None) -> float | None:
-    """The seconds of a good response on a new connection, or None."""
+    """Return the seconds of a successful response on a new connection, or None."""
     begun = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
@@ -171,7 +171,7 @@ def attack(slow: Slow, port: int, seconds: float) -> int:
 
 
 def until_normal(port: int) -> float:
-    """How many seconds until so many responses in a row are good and quick; no end of them when it does not come."""
+    """Return the seconds until that many responses in a row are successful and fast; infinity if they never are."""
     begun = time.monotonic()
     good, first = 0, begun
     while good < GOOD_IN_A_ROW and time.monotonic() < begun + PATIENCE_S:
@@ -183,7 +183,7 @@ def until_normal(port: int) -> float:
     return first - begun if good == GOOD_IN_A_ROW else math.inf
 
 
-def run(system: Ours, seconds: int, console: Console) -> Iterator[list[str]]:
+def run(system: ThisService, seconds: int, console: Console) -> Iterator[list[str]]:
     """Be slow, idle and many, one after the other; a line of the table for each."""
     for slow in ATTACKS:
         watches = watchers(system.port)
@@ -196,7 +196,7 @@ def run(system: Ours, seconds: int, console: Console) -> Iterator[list[str]]:
         yield from run_load(system, load, seconds)
 
 
-def run_load(system: Ours, load: str, seconds: int) -> Iterator[list[str]]:
+def run_load(system: ThisService, load: str, seconds: int) -> Iterator[list[str]]:
     """Enough, ten times and fifty times of it, in turns, as a machine is not as fast the whole time.
 
     The medians of the rounds, and the slowest of what was watched and of becoming normal.
@@ -246,7 +246,7 @@ def main(database: str, seconds: int, record: bool) -> None:
             url = postgresql.url
         migrate(url)
         fill(url, SMALL)
-        with closing(Ours(database, Path(name), url)) as system:
+        with closing(ThisService(database, Path(name), url)) as system:
             rows = list(run(system, seconds, console))
     table = Table(*HEADINGS)
     for row in rows:

@@ -2,9 +2,9 @@
 
     python benchmarks/replay.py yor-f-83.stu --url http://127.0.0.1:8000 --threads 16 --capacity 0.9 --churn
 
-A line of the file is a student, its numbers are that student's courses. What the service says afterwards is compared
-with the file and not with the responses on the way, so that neither a lost nor a doubled seat can hide. Each run makes
-courses and students of its own; what the database held before does not matter.
+A line of the file is a student, its numbers are that student's courses. The final state of the service is compared with
+the file, not with the responses during the run, so that a lost or doubled seat is always found. Each run creates new
+courses and students, so the database need not be empty.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ R = TypeVar("R")
 Json: TypeAlias = dict[str, Any]
 Capacities: TypeAlias = Mapping[str, int | None]
 """The seats of each course, by its code; None means no limit."""
-Wishes: TypeAlias = Mapping[int, Sequence[str]]
+CourseRequests: TypeAlias = Mapping[int, Sequence[str]]
 """Student id to course codes: the courses in which the student must be enrolled or waitlisted, and no others."""
 
 LOST = (ConnectionError, http.client.HTTPException)
@@ -43,7 +43,7 @@ OK, CREATED = 200, 201
 
 
 class Unusable(click.ClickException):
-    """Nothing can be measured: no number, no such service. A plain sentence and exit code 2."""
+    """Nothing can be measured, for example because the service does not respond. Exit code 2."""
 
     exit_code = 2
 
@@ -57,19 +57,19 @@ class Response(NamedTuple):
     repeated: bool
 
     def has_enrolled(self) -> bool:
-        """201; or 200, "it was so already", which only the lost first request can have made true."""
+        """Return whether the response is 201, or 200 to a repetition: then the lost first request has enrolled."""
         return self.status == CREATED or (self.repeated and self.status == OK)
 
 
 class Seen(NamedTuple):
-    """What the service says: each student's list, and each course with its waitlist: (position, student)."""
+    """What the service reports: each student's list, and each course with its waitlist: (position, student)."""
 
     lists: dict[int, list[Json]]
     courses: dict[str, Json]
 
 
 class Service:
-    """A running service, and threads to ask it with: each has a connection of its own that it keeps open."""
+    """A running service and the threads that send requests to it, one persistent connection per thread."""
 
     def __init__(self, url: str, threads: int) -> None:
         self._url, self._own = url.rstrip("/"), threading.local()
@@ -83,13 +83,13 @@ class Service:
         self._pool = ThreadPoolExecutor(threads, initializer=lambda: setattr(self._own, "connection", next(unclaimed)))
 
     def close(self) -> None:
-        """Drop what was not begun yet, and hang up."""
+        """Cancel the requests that have not started, and close the connections."""
         self._pool.shutdown(cancel_futures=True)
         for connection in self._connections:
             connection.close()
 
     def each(self, label: str, work: Callable[[K], R], things: Collection[K]) -> dict[K, R]:
-        """Do `work` on all things, spread over the threads; the result for each."""
+        """Call `work` with each of `things` in the threads, and return the result of each."""
         found = self._pool.map(work, things)
         with click.progressbar(found, length=len(things), label=label, file=sys.stderr) as results:
             return dict(zip(things, results, strict=True))
@@ -107,8 +107,8 @@ class Service:
             raise Unusable(f"The service at {self._url} does not respond: {error}.") from None
         return Response(status, found, time.perf_counter() - began, repeated)
 
-    def ask(self, method: str, path: str, body: Json | None = None) -> Json:
-        """The JSON that the service returns when all is well; any other response ends the run."""
+    def request_json(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Return the JSON of a successful response. Raises `Unusable` for any other."""
         status, found, *_ = self.call(method, path, body)
         if status not in {OK, CREATED}:
             raise Unusable(f"The service at {self._url} responds to {method} {path} with {status}.")
@@ -130,7 +130,7 @@ class Service:
 
 
 def read(path: Path) -> list[list[int]]:
-    """The course numbers of each student: a repeated number counts once, an empty line is ignored."""
+    """Return the course numbers of each student. A repeated number counts once, an empty line is ignored."""
     students = []
     for line, text in enumerate(path.read_text(encoding="ascii", errors="replace").split("\n"), start=1):
         words = text.split()
@@ -145,22 +145,27 @@ def read(path: Path) -> list[list[int]]:
 
 
 def capacity_for(demand: int, fraction: float | None) -> int | None:
-    """The seats for so much demand; None without a fraction. In Decimal, as 0.29 * 100 is 28.999… in binary."""
+    """Return the seats of a course with this demand; None without a fraction.
+
+    The product is decimal, because 0.29 * 100 is 28.999… in binary.
+    """
     return None if fraction is None else max(1, int(Decimal(str(fraction)) * demand))
 
 
 def create(service: Service, path: str, bodies: Mapping[K, Json]) -> dict[K, int]:
-    """Create one thing a body; their ids."""
-    return service.each(f"Creating {path}", lambda key: int(service.ask("POST", path, bodies[key])["id"]), bodies)
+    """Create one resource per body, and return the ids."""
+    return service.each(
+        f"Creating {path}", lambda key: int(service.request_json("POST", path, bodies[key])["id"]), bodies
+    )
 
 
-def enroll(service: Service, ids: Mapping[str, int], wishes: Wishes, *, waitlist: bool) -> Json:
-    """Enroll each student with one request; the figures of this phase."""
-    bodies = {s: {"course_ids": [ids[code] for code in wish], "waitlist": waitlist} for s, wish in wishes.items()}
+def enroll(service: Service, ids: Mapping[str, int], requests: CourseRequests, *, waitlist: bool) -> Json:
+    """Enroll each student with one request, and return the figures of this phase."""
+    bodies = {s: {"course_ids": [ids[code] for code in codes], "waitlist": waitlist} for s, codes in requests.items()}
     began = time.perf_counter()
     responses = service.each("Enrolling", lambda s: service.call("POST", f"/students/{s}/enroll", bodies[s]), bodies)
     elapsed = time.perf_counter() - began
-    done = [len(wishes[student]) for student, response in responses.items() if response.has_enrolled()]
+    done = [len(requests[student]) for student, response in responses.items() if response.has_enrolled()]
     times = sorted(1000 * response.seconds for response in responses.values())
     return {
         "requests_per_s": round(len(responses) / elapsed, 1),
@@ -172,18 +177,20 @@ def enroll(service: Service, ids: Mapping[str, int], wishes: Wishes, *, waitlist
 
 
 def choose_to_unenroll(seen: Seen, seed: int) -> dict[int, list[str]]:
-    """Choose a random third of all seats, by the students who give them up."""
+    """Choose a random third of all seats to unenroll from: student id to course codes."""
     seats = [(student, row["code"]) for student, rows in seen.lists.items() for row in rows if row["position"] is None]
-    given_up: dict[int, list[str]] = {}
+    dropped: dict[int, list[str]] = {}
     for student, code in random.Random(seed).sample(seats, len(seats) // 3):  # noqa: S311 - no secret, a choice
-        given_up.setdefault(student, []).append(code)
-    return given_up
+        dropped.setdefault(student, []).append(code)
+    return dropped
 
 
-def unenroll(service: Service, ids: Mapping[str, int], given_up: Wishes) -> int:
-    """Give up seats, with one request a student; how many requests failed."""
-    bodies = {s: {"course_ids": [ids[code] for code in codes]} for s, codes in given_up.items()}
-    responses = service.each("Leaving", lambda s: service.call("DELETE", f"/students/{s}/unenroll", bodies[s]), bodies)
+def unenroll(service: Service, ids: Mapping[str, int], dropped: CourseRequests) -> int:
+    """Unenroll each student with one request, and return the number of failed requests."""
+    bodies = {s: {"course_ids": [ids[code] for code in codes]} for s, codes in dropped.items()}
+    responses = service.each(
+        "Unenrolling", lambda s: service.call("DELETE", f"/students/{s}/unenroll", bodies[s]), bodies
+    )
     return sum(response.status != OK for response in responses.values())
 
 
@@ -191,36 +198,38 @@ def unenroll(service: Service, ids: Mapping[str, int], given_up: Wishes) -> int:
 
 
 def look(service: Service, ids: Mapping[str, int], students: Collection[int]) -> Seen:
-    """Read back every student's list, and every course with its waitlist."""
+    """Read every student's list, and every course with its waitlist."""
 
     def course_of(code: str) -> Json:
         path = f"/courses/{ids[code]}"
-        return service.ask("GET", path) | {"waitlist": waitlist_of(service, path)}
+        return service.request_json("GET", path) | {"waitlist": waitlist_of(service, path)}
 
-    lists = service.each("Reading lists", lambda s: service.ask("GET", f"/students/{s}/courses?status=any"), students)
+    lists = service.each(
+        "Reading lists", lambda s: service.request_json("GET", f"/students/{s}/courses?status=any"), students
+    )
     courses = service.each("Reading courses", course_of, ids)
     return Seen({student: found["courses"] for student, found in lists.items()}, courses)
 
 
 def waitlist_of(service: Service, course: str) -> list[tuple[int, int]]:
-    """Position and student of the whole waitlist, from all pages."""
+    """Return the position and student of each entry of the waitlist, from all pages."""
     waitlist: list[tuple[int, int]] = []
     query = {"status": "waitlisted", "limit": "200"}
     while True:
-        page = service.ask("GET", f"{course}/students?{urlencode(query)}")
+        page = service.request_json("GET", f"{course}/students?{urlencode(query)}")
         waitlist += [(each["position"], each["student_id"]) for each in page["items"]]
         if page["next"] is None:
             return waitlist
         query["after"] = page["next"]
 
 
-def check(capacities: Capacities, wishes: Wishes, seen: Seen, before: Seen) -> dict[str, list[Any]]:
-    """The codes of courses and the ids of students that are not as they must be, by the kind of fault.
+def check(capacities: Capacities, requests: CourseRequests, seen: Seen, before: Seen) -> dict[str, list[Any]]:
+    """Return the codes of courses and the ids of students whose state is wrong, by the kind of fault.
 
-    A student holds each course wished for, once. A course has as many seats taken as it can, by its own count and by
-    its students' lists; the others wait without a gap, and are the end of the waitlist that there was `before`.
+    A student is enrolled or waitlisted once in each requested course. Every seat with demand is taken, by the course's
+    count and by the students' lists; the others are waitlisted without a gap, as the end of the waitlist `before`.
     """
-    demand = Counter(chain.from_iterable(wishes.values()))
+    demand = Counter(chain.from_iterable(requests.values()))
     listed: dict[str, list[tuple[int, int]]] = defaultdict(list)  # (position, student); 0 is a seat
     for student, rows in seen.lists.items():
         for row in rows:
@@ -236,7 +245,7 @@ def check(capacities: Capacities, wishes: Wishes, seen: Seen, before: Seen) -> d
         due = list(enumerate(earlier[len(earlier) - places :], start=1))
         if not (course["waiting"] == len(due) == places and course["waitlist"] == waitlist == due):
             waitlists.append(code)
-    lists = [s for s, wish in wishes.items() if sorted(row["code"] for row in seen.lists[s]) != sorted(wish)]
+    lists = [s for s, codes in requests.items() if sorted(row["code"] for row in seen.lists[s]) != sorted(codes)]
     return {"wrong_counts": counts, "wrong_lists": lists, "wrong_waitlists": waitlists}
 
 
@@ -244,37 +253,39 @@ def check(capacities: Capacities, wishes: Wishes, seen: Seen, before: Seen) -> d
 
 
 def replay(service: Service, students: list[list[int]], fraction: float | None, seed: int | None) -> tuple[Json, Json]:
-    """Enroll all students and check; with a seed, unenroll some and check again. The figures, and what was wrong."""
+    """Enroll all students and check; with a seed, unenroll some and check again. Return the figures and the faults."""
     prefix = secrets.token_hex(3)
-    wished = [[f"{prefix}-{number:04}" for number in numbers] for numbers in students]
-    demand = Counter(chain.from_iterable(wished))
+    requested = [[f"{prefix}-{number:04}" for number in numbers] for numbers in students]
+    demand = Counter(chain.from_iterable(requested))
     limits = {code: capacity_for(demand[code], fraction) for code in sorted(demand)}
     courses = {c: {"code": c, "title": c, "capacity": n, "waitlist_capacity": None} for c, n in limits.items()}
-    people = {n: {"name": f"Student {n}", "email": f"{prefix}-{n}@example.edu"} for n in range(len(wished))}
+    people = {n: {"name": f"Student {n}", "email": f"{prefix}-{n}@example.edu"} for n in range(len(requested))}
     ids = create(service, "/courses", courses)
-    wishes = dict(zip(create(service, "/students", people).values(), wished, strict=True))
-    figures: Json = {"students": len(wishes), "courses": len(ids), "enrollments": demand.total()}
-    figures |= enroll(service, ids, wishes, waitlist=fraction is not None)
-    seen = look(service, ids, wishes)
-    wrong = check(limits, wishes, seen, seen)
+    requests = dict(zip(create(service, "/students", people).values(), requested, strict=True))
+    figures: Json = {"students": len(requests), "courses": len(ids), "enrollments": demand.total()}
+    figures |= enroll(service, ids, requests, waitlist=fraction is not None)
+    seen = look(service, ids, requests)
+    wrong = check(limits, requests, seen, seen)
     if seed is not None:
-        given_up = choose_to_unenroll(seen, seed)
-        figures["failures"] += unenroll(service, ids, given_up)
-        wishes = {student: sorted(set(wish) - set(given_up.get(student, ()))) for student, wish in wishes.items()}
-        after = look(service, ids, wishes)
-        wrong = {kind: wrong[kind] + more for kind, more in check(limits, wishes, after, seen).items()}
+        dropped = choose_to_unenroll(seen, seed)
+        figures["failures"] += unenroll(service, ids, dropped)
+        requests = {student: sorted(set(codes) - set(dropped.get(student, ()))) for student, codes in requests.items()}
+        after = look(service, ids, requests)
+        wrong = {kind: wrong[kind] + more for kind, more in check(limits, requests, after, seen).items()}
         waited, waiting = (sum(course["waiting"] for course in each.courses.values()) for each in (seen, after))
-        figures |= {"seed": seed, "seats_given_up": sum(map(len, given_up.values())), "seats_retaken": waited - waiting}
+        figures |= {"seed": seed, "seats_freed": sum(map(len, dropped.values())), "seats_retaken": waited - waiting}
     return figures | {kind: len(found) for kind, found in wrong.items()}, wrong
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--url", required=True, help="The running service, as in http://127.0.0.1:8000.")
-@click.option("--threads", type=click.IntRange(1, 256), default=4, show_default=True, help="Connections at a time.")
+@click.option("--threads", type=click.IntRange(1, 256), default=4, show_default=True, help="Number of connections.")
 @click.option("--capacity", type=click.FloatRange(0, 1, min_open=True), help="Seats for this share of the demand.")
 @click.option("--churn", is_flag=True, help="Afterwards, unenroll a random third of the enrolled students.")
-@click.option("--seed", type=int, default=lambda: secrets.randbelow(10**6), help="The chance of --churn, to repeat it.")
+@click.option(
+    "--seed", type=int, default=lambda: secrets.randbelow(10**6), help="Random seed of --churn, to repeat a run."
+)
 @click.option("--json", "out", type=click.File("w", lazy=False), help="Write the figures as JSON too; - is stdout.")
 def main(  # noqa: PLR0913 - click hands over each option as an argument
     *, file: Path, url: str, threads: int, capacity: float | None, churn: bool, seed: int, out: TextIO | None

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
-from sqlalchemy import Column, Connection, text
+from sqlalchemy import Column, Connection, DefaultClause, TextClause, TypeDecorator, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import False_, True_
 
 from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.config import ConfigurationError, Settings
 from course_management.database import (
+    SCHEMA_REVISION,
     Base,
     SchemaState,
     Unavailable,
@@ -46,17 +50,39 @@ def announce(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args
         tell(step.up_revision.revision, step.up_revision.doc.splitlines()[0])
 
 
+def give_number(_: MigrationContext, __: object, directives: list[MigrationScript]) -> None:
+    """Name a new migration by the number after that of the newest one."""
+    for each in directives:
+        each.rev_id = f"{int(SCHEMA_REVISION) + 1:04}"
+
+
+def render_plain(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
+    """Write the types and defaults of the models as plain ones: a migration must not change with the code.
+
+    Alembic would name the class of a type without importing it, and put parentheses around a default.
+    """
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return f"sa.{item.impl_instance!r}"
+    if kind == "server_default" and isinstance(item, DefaultClause):
+        if isinstance(item.arg, TextClause):
+            return f"sa.text({item.arg.text!r})"
+        if isinstance(item.arg, True_ | False_):
+            return f"sa.{item.arg}()"
+    return False
+
+
 def run(connection: Connection) -> None:
     """Run the requested migrations on `connection`. A test may pass its own."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         compare_server_default=compare_default if connection.dialect.name == "sqlite" else True,
         transaction_per_migration=False,
         transactional_ddl=True,  # else Alembic commits after each migration on SQLite
         on_version_apply=announce,
+        process_revision_directives=give_number,
+        render_item=render_plain,
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":

@@ -7,7 +7,6 @@ validates every response against the OpenAPI document, so that no test can pass 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -60,21 +59,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", [only] if only else DATABASES, scope="session")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note which database a test runs on, for the summary: a part of its name can have the same text."""
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "backend" in item.callspec.params:
+        item.user_properties.append(("database", item.callspec.params["backend"]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report which databases ran, so that none is skipped silently, and how many calls a request takes."""
-    reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    ran = {
-        backend
+    called = [
+        (report.nodeid, *each)
+        for reports in terminalreporter.stats.values()
         for report in reports
-        for backend in DATABASES
-        if backend in re.split(r"[\[\]-]", getattr(report, "nodeid", ""))
-    }
+        if getattr(report, "when", "") == "call" and not report.skipped
+        for each in report.user_properties
+    ]
+    ran = {value for _, name, value in called if name == "database"}
     for backend in DATABASES:
         terminalreporter.write_line(f"database {backend}: {'ran' if backend in ran else 'DID NOT RUN'}")
     lines = {
-        f"{name} {report.nodeid.rpartition('[')[2].removesuffix(']')}: {value}"
-        for report in reports
-        for name, value in getattr(report, "user_properties", ())
+        f"{name} {test.rpartition('[')[2].removesuffix(']')}: {value}"
+        for test, name, value in called
+        if name != "database"
     }
     for line in sorted(lines):
         terminalreporter.write_line(line)
@@ -82,7 +88,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def without_processes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """With `--quick`, skip a test where it starts a process."""
+    """Skip a test that starts a process if `--quick` was given."""
     with pytest.MonkeyPatch.context() as patch:
         if request.config.getoption("--quick"):
             patch.setattr(subprocess.Popen, "__init__", lambda *_, **__: pytest.skip("--quick starts no process"))

@@ -101,7 +101,7 @@ class PostgreSQL:
             left.unlink()
 
     def processes(self) -> list[psutil.Process]:
-        """The postmaster, then all its children as they are now."""
+        """Return the postmaster, then all its children as they are now."""
         postmaster = psutil.Process(self._server.get_pid())
         return [postmaster, *postmaster.children(recursive=True)]
 
@@ -186,14 +186,14 @@ class Databases:
                 self._pristine = connection.execute(STATE_WITHOUT_ROWS).fetchone()
 
     def empty(self) -> URL:
-        """A database without a table."""
+        """Return a database without a table."""
         self.made += 1
         if self.server is None:
             return make_url(f"sqlite:///{self.folder / f'{self.made}.db'}")
         return self._create(f"{self.folder.name.replace('-', '_')}_{self.made}", "template1")
 
     def migrated(self) -> URL:
-        """A database at the migration head, without a row."""
+        """Return a database at the migration head, without a row."""
         self.made += 1
         if self.server is None:
             path = self.folder / f"{self.made}.db"

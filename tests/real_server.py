@@ -97,7 +97,7 @@ class Server:
     def start(self) -> None:
         """Start the server, also again on the same port. It writes to `output` (a descriptor) or to its log file."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
+            self.process = subprocess.Popen(  # noqa: S603 - a fixed command
                 self.command,
                 env=self.environment,
                 cwd=self.folder,

@@ -44,7 +44,7 @@ with_bodies = pytest.mark.parametrize(("method", "path"), HAPPY)
 
 @pytest.fixture(scope="module")
 def app(databases: Databases) -> Iterator[Flask]:
-    """Two students in course 1, which has two seats; the other rows have no enrollments."""
+    """Return an app with two students in course 1, which has two seats; the other rows have no enrollments."""
     url = databases.migrated()
     app = create_app({"DATABASE_URL": url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
     app.test_client_class = ContractClient

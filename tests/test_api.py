@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-Make = Callable[..., int]
+from .fixture_types import Make
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from .fixture_types import Make
 from .keys import create_key
-
-Make = Callable[..., int]
 
 WARM_UP, MEASURED = 5, 5
 

@@ -18,7 +18,7 @@ from .real_server import until
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
-    """What the circuit breaker logs."""
+    """Return what the circuit breaker logs."""
     found = CapturingLogger()
     monkeypatch.setattr(circuit_breaker, "log", found)
     return found

@@ -206,4 +206,4 @@ def test_removing_the_demo_keeps_api_keys(run: Run, app: Flask) -> None:
     with app.app_context():
         create_key("portal", ["admin"])
         run("--remove")
-        assert len(keys.everything()) == 1
+        assert len(keys.list_all()) == 1

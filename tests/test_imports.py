@@ -15,7 +15,7 @@ PACKAGE = Path(course_management.__file__).parent
 OURS = frozenset(
     f".{each.stem}" for each in PACKAGE.iterdir() if each.suffix == ".py" or (each / "__init__.py").is_file()
 )
-SUBJECTS = {".api", ".access", ".services", ".repositories", ".models"}
+PARTS = {".api", ".access", ".services", ".repositories", ".models"}
 RULES = [
     # part (a folder or a module)   parts (with a dot) or libraries that it must not import
     ("services", {"flask", "werkzeug", ".http", ".api", ".access", ".schemas", ".app"}),
@@ -23,15 +23,15 @@ RULES = [
     ("models", OURS - {".database", ".models"}),
     ("api", {".app", ".background", ".cli", ".server"}),
     ("access", {".http", ".api", ".schemas", ".app", ".background", ".cli", ".server"}),
-    ("schemas", {"flask", "werkzeug", ".http", ".api", ".services", ".repositories", ".app"}),
-    ("http", SUBJECTS | {".schemas", ".app"}),
+    ("schemas", {"flask", "werkzeug", ".http", ".api", ".repositories", ".app"}),
+    ("http", PARTS | {".schemas", ".app"}),
     ("background", {"flask", ".http", ".api", ".access", ".schemas", ".app", ".cli", ".server"}),
     ("cli", {"flask", ".http", ".api", ".schemas"}),
-    ("database", SUBJECTS | {".http"}),
+    ("database", PARTS | {".http"}),
     ("errors", OURS - {".errors"}),
     ("config", OURS - {".environment", ".network_addresses", ".urls"}),
     ("context", OURS | {"flask"}),
-    ("server", SUBJECTS | {".http", ".app", "flask"}),
+    ("server", PARTS | {".http", ".app", "flask"}),
     ("circuit_breaker", {".api", ".http", ".database", "flask"}),
     ("log_output", OURS - {".context"} | {"flask", "structlog"}),
 ]

@@ -66,7 +66,7 @@ def tamper(backend: str, database: URL) -> Callable[[str], None]:
 
 @pytest.fixture
 def seal(run: Run, database: URL, tmp_path: Path) -> Path:
-    """A seal of a ledger with `LINES`."""
+    """Return a seal of a ledger with `LINES`."""
     write(database, LINES)
     file = tmp_path / "ledger.json"
     run("--seal", str(file))
@@ -74,7 +74,7 @@ def seal(run: Run, database: URL, tmp_path: Path) -> Path:
 
 
 def as_sealed(result: Result) -> str:
-    """The verdict about the seal, and its evidence."""
+    """Return the verdict about the seal, and its evidence."""
     return result.output[result.output.index("the ledger is as it was sealed") - 8 :]
 
 

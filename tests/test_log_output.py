@@ -83,7 +83,7 @@ def test_a_line_that_cannot_be_rendered_raises_nothing(
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """The reading and the writing end of a pipe."""
+    """Return the reading and the writing end of a pipe."""
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -253,7 +253,7 @@ class ServerWithOutput(Server):
         elif self.how == "a terminal":
             self.reading, stdout = os.openpty()
             command = [sys.executable, "-c", TAKE_TERMINAL, *command]
-        self.process = subprocess.Popen(  # noqa: S603 - our own command
+        self.process = subprocess.Popen(  # noqa: S603 - a fixed command
             command,
             env=self.environment,
             cwd=self.folder,

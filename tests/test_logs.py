@@ -15,7 +15,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Lines]:
-    """A client of an app that logs, and what it logged since the last look."""
+    """Return a client of an app that logs, and a function that returns the new log lines."""
     output = StringIO()
     with monkeypatch.context() as patch:
         patch.setattr("sys.stdout", output)

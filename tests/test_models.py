@@ -53,7 +53,7 @@ def enroll(session: Session, student_id: int, course_id: int, **values: Any) -> 
 
 
 def refused(**values: Any) -> str:
-    """Which constraint refuses an enrollment."""
+    """Return the constraint that refuses an enrollment."""
     with pytest.raises(IntegrityError) as refusal, writing() as session:
         session.add(StudentCourses(**values))
     return broken_constraint(refusal.value)
@@ -100,7 +100,7 @@ def test_students_of_a_course_are_found_by_a_join(school: tuple[int, int]) -> No
 # --- what an enrollment is ----------------------------------------------------------------------------------
 
 
-def test_a_pair_has_one_row_for_ever(school: tuple[int, int]) -> None:
+def test_an_enrollment_keeps_its_row_when_the_student_returns(school: tuple[int, int]) -> None:
     student_id, course_id = school
     with writing() as session:
         enroll(session, *school).status = UNENROLLED

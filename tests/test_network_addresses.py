@@ -25,7 +25,7 @@ KNOWN = {
 
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same names on every machine; numbers are resolved as always."""
+    """Resolve names in the same way on every machine; numeric addresses are resolved as always."""
     real = socket.getaddrinfo
 
     def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:

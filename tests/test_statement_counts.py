@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment import memory
 
+from .fixture_types import Make
 from .spies import watched
 
-Make = Callable[..., int]
 Call = Callable[[FlaskClient], Any]
 
 # The happy request of each endpoint, by student 1 and student 2, in course 1 (held by student 1) and 2 (free).
@@ -99,7 +99,7 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
 
 
 @pytest.mark.usefixtures("school")
-def test_an_enrolled_student_is_told_so_by_the_query_in_a_course_that_refused_lately(
+def test_in_a_course_that_refused_recently_one_query_finds_that_a_student_is_enrolled(
     client: FlaskClient, statements: list[str]
 ) -> None:
     assert client.post("/students/2/enroll", json={"course_id": 1}).status_code == 409

@@ -35,7 +35,7 @@ def school(app: Flask) -> None:
 
 @pytest.fixture
 def broken(app: Flask, school: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:  # noqa: ARG001
-    """The invariants that do not hold, with the evidence."""
+    """Return the invariants that do not hold, with the evidence."""
     monkeypatch.setattr(verify, "SECOND_LOOK_S", 0.01)
     monkeypatch.setattr(verify, "STALLED_AFTER_S", 0.0)
 
@@ -238,7 +238,7 @@ def test_the_command_prints_the_rows_and_exits_with_1(
 
 @pytest.fixture
 def notes(app: Flask) -> Callable[[], dict[str, Any]]:
-    """What is reported although nothing is broken."""
+    """Return what is reported although nothing is broken."""
 
     def find() -> dict[str, Any]:
         with app.app_context():

@@ -29,25 +29,25 @@ from . import growth
 from .conformance import check
 from .data import LARGE, SMALL, engine, fill, fill_reference
 from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
-from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, KEYED, OURS, SQLITE, Results, chart, goals, tables
-from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, Ours
+from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, KEYED, POSTGRESQL, SQLITE, Results, chart, goals, tables
+from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, ThisService
 
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 WARM_UP_S = 1
 PAUSE_S = 0.2
-# Room for all the data in memory, and checkpoints that do not fall into one system's turn more than into another's.
+# All data fits into memory, and no checkpoint starts during the turn of one system.
 SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "autovacuum": "on"}
 
 
 @click.command()
-# Many short turns: the speed of a shared machine changes within seconds, and a median of few follows it.
-@click.option("--rounds", default=8, show_default=True, help="How often each load is put on each system.")
-@click.option("--seconds", default=1, show_default=True, help="How long, each time.")
+# Many short turns, because the speed of a shared machine changes within seconds.
+@click.option("--rounds", default=8, show_default=True, help="Turns of each load on each system.")
+@click.option("--seconds", default=1, show_default=True, help="Seconds per turn.")
 @click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
 @click.option("--record", is_flag=True, help="Write what was measured into docs/performance.md and its picture.")
 def main(rounds: int, seconds: int, with_growth: bool, out: Path | None, record: bool) -> None:
-    """Measure this service, its floor, and what people write, side by side. Exit 1 when a goal is missed."""
+    """Measure this service, its statement alone, and typical implementations. Exit 1 if a goal is missed."""
     wrk_program()
     console = Console()
     started = time.monotonic()
@@ -81,7 +81,7 @@ class Bench:
         self.rounds, self.seconds = rounds, seconds
 
     def compare(self) -> Results:
-        """Every load on every system, in turns, after each has shown that it keeps the rules."""
+        """Check that every system keeps the rules, then run every load on every system, in turns."""
         with ExitStack() as stack:
             start = stack.enter_context
             postgresql, sqlite, keyed = self._database("ours"), self._file("ours"), self._database("keyed")
@@ -89,8 +89,8 @@ class Bench:
                 migrate(url)
                 fill(url, SMALL)
             systems: list[Enrollment] = [
-                start(closing(Ours(OURS, self.folder, postgresql))),
-                start(closing(Ours(SQLITE, self.folder, sqlite))),
+                start(closing(ThisService(POSTGRESQL, self.folder, postgresql))),
+                start(closing(ThisService(SQLITE, self.folder, sqlite))),
             ]
             for kind in (Express, FastApi, FlaskOrm):
                 url = self._database(kind.__name__.lower())
@@ -106,7 +106,7 @@ class Bench:
             floor = self._database("floor")
             migrate(floor)
             fill(floor, SMALL)
-            with_key = start(closing(Ours(KEYED, self.folder, keyed, with_key=True)))
+            with_key = start(closing(ThisService(KEYED, self.folder, keyed, with_key=True)))
             loads = self._loads(systems, with_key, floor, hellos)
             hot = self._hot(systems)
         return {"loads": loads, "hot": hot}
@@ -114,7 +114,7 @@ class Bench:
     def _loads(
         self, systems: Sequence[Enrollment], with_key: Enrollment, floor: URL, hellos: Sequence[Hello]
     ) -> Results:
-        """What each responses per second, by load and system, of every round."""
+        """Measure the responses per second of every round, by load and system."""
         found: dict[str, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}
         for load, rates in found.items():
             measured = systems if load == "cycle" else [*systems, with_key]
@@ -133,7 +133,7 @@ class Bench:
         return found
 
     def _hot(self, systems: Sequence[Enrollment]) -> Results:
-        """The storm on one course, by system, of every third round: one takes as long as several turns."""
+        """Run the hot course on each system in a third of the rounds: one run takes as long as several turns."""
         found: Results = {system.name: [] for system in systems}
         with self._says("hot course"):
             for turn in range(-(-self.rounds // 3)):
@@ -143,7 +143,7 @@ class Bench:
         return found
 
     def grow(self) -> Results:
-        """Little and much data side by side, a long waitlist, and a worker's memory."""
+        """Compare the small and the large data set, and measure a long waitlist and the memory of a worker."""
         found: Results = {"growth": {}, "queue": {}}
         made = {
             "PostgreSQL": (self._database("little"), self._database("much")),
@@ -160,8 +160,8 @@ class Bench:
         for backend, (little, much) in made.items():
             with (
                 self._says(f"growth on {backend}"),
-                closing(Ours("little", self.folder, little)) as small,
-                closing(Ours("much", self.folder, much)) as large,
+                closing(ThisService("little", self.folder, little)) as small,
+                closing(ThisService("much", self.folder, much)) as large,
             ):
                 for system, size in ((small, SMALL), (large, LARGE)):
                     run(system, "list", size, WARM_UP_S)
@@ -173,9 +173,9 @@ class Bench:
         return found
 
     def _weigh(self, url: URL) -> Results:
-        """The memory of one worker, which does not depend on who else uses the machine."""
+        """Measure the memory of one worker; other load on the machine does not change it."""
         fill(url, SMALL)
-        with closing(Ours("one worker", self.folder, url, workers=1)) as one:
+        with closing(ThisService("one worker", self.folder, url, workers=1)) as one:
             return growth.memory(one, SMALL, self.seconds)
 
     @contextmanager
@@ -194,9 +194,9 @@ class Bench:
 
 
 def _mixed(systems: Sequence[Enrollment], turn: int) -> Iterator[Enrollment]:
-    """In another order each round, so that no system always runs after the same one, and after a pause.
+    """Yield the systems in another order each round, after a pause.
 
-    When wrk leaves, its last requests are still under way, and those of a slow system take a while.
+    When wrk ends, its last requests are still being processed, which takes longest on a slow system.
     """
     for system in Random(turn).sample(systems, len(systems)):  # noqa: S311 - the same orders in every run
         time.sleep(PAUSE_S)
@@ -204,13 +204,13 @@ def _mixed(systems: Sequence[Enrollment], turn: int) -> Iterator[Enrollment]:
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """Describe the machine."""
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{os.cpu_count()} cores, {gib:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 
 
 def write(results: Results) -> None:
-    """Put the tables between the markers of the page, and the picture beside it."""
+    """Write the tables between the markers of the page, and the chart beside it."""
     said = f"{results['date'][:10]}, {results['machine']}, {results['minutes']} minutes"
     for name, (headings, rows) in tables(results).items():
         fill_in(PAGE, f"<!-- {name} -->", f"<!-- end of {name} -->", f"{said}\n\n{markdown(headings, rows)}")

@@ -18,7 +18,7 @@ CROWD, SEATS = 50, 5
 
 
 def check(system: Enrollment) -> list[str]:
-    """What a system does differently from the rules; empty when it may be timed."""
+    """Return the differences between a system and the rules; empty if it may be measured."""
     course, small = system.make_course(10), system.make_course(1)
     body = {"course_ids": [course]}
     enroll, unenroll = f"/students/{STUDENT}/enroll", f"/students/{STUDENT}/unenroll"
@@ -40,7 +40,7 @@ def check(system: Enrollment) -> list[str]:
         ("lists an unknown student", "GET", f"/students/{UNKNOWN}/courses", None, 404, None),
     ]
     found = [
-        (name, ask(system, method, path, data), status, response)
+        (name, send(system, method, path, data), status, response)
         for name, method, path, data, status, response in expected
     ]
     wrong = [
@@ -52,7 +52,7 @@ def check(system: Enrollment) -> list[str]:
 
 
 def _lists(system: Enrollment) -> list[str]:
-    status, response = ask(system, "GET", f"/students/{OTHER}/courses")
+    status, response = send(system, "GET", f"/students/{OTHER}/courses")
     codes = [each["code"] for each in response["courses"]]
     complete = all({"id", "code", "title", "status", "status_since"} <= each.keys() for each in response["courses"])
     in_order = codes == sorted(codes)
@@ -63,7 +63,7 @@ def _sells_no_seat_twice(system: Enrollment) -> list[str]:
     course = system.make_course(SEATS)
     with ThreadPoolExecutor(CROWD) as crowd:
         responses = crowd.map(
-            lambda student: ask(system, "POST", f"/students/{student}/enroll", {"course_ids": [course]})[0],
+            lambda student: send(system, "POST", f"/students/{student}/enroll", {"course_ids": [course]})[0],
             range(1, CROWD + 1),
         )
         statuses = sorted(responses)
@@ -71,19 +71,19 @@ def _sells_no_seat_twice(system: Enrollment) -> list[str]:
     return [] if right else [f"sells no seat twice: {statuses}, {system.sold(course)} sold"]
 
 
-def ask(system: Enrollment, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """One request on a connection of its own: status and JSON."""
+def send(system: Enrollment, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Send a request on a new connection, and return the status and JSON."""
     with closing(connect(system)) as connection:
         return exchange(connection, method, path, body)
 
 
 def connect(system: Enrollment) -> http.client.HTTPConnection:
-    """A connection for several requests."""
+    """Return a connection for several requests."""
     return http.client.HTTPConnection("127.0.0.1", system.port, timeout=PATIENCE_S)
 
 
 def exchange(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """One request: status and JSON."""
+    """Send a request, and return the status and JSON."""
     data = None if body is None else json.dumps(body)
     connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
     response = connection.getresponse()

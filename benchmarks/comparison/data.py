@@ -1,4 +1,4 @@
-"""The same data for all systems: students, courses, and five enrollments per student; the schema of each."""
+"""Fill the databases of all systems with the same students, courses and enrollments."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from course_management.database import install_rules
 from course_management.models import triggers
 
 EACH = 5
-"""Courses a student is in."""
+"""Enrollments per student."""
 SEATS = 100_000
-"""Seats of a course: enough for all students, and checked nevertheless."""
+"""Seats per course: no course becomes full, but every enroll checks the capacity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much data."""
+    """The number of rows."""
 
     students: int
     courses: int
@@ -55,7 +55,7 @@ REFERENCE = (
     """,
     "CREATE INDEX ON enrollments (course_id)",
 )
-"""As a tutorial would do it: no ledger, no counters, no waitlist."""
+"""The schema of a tutorial: no ledger, no counters, no waitlist."""
 
 
 def fill(url: URL, size: Size) -> None:
@@ -86,7 +86,7 @@ def fill(url: URL, size: Size) -> None:
 
 
 def fill_reference(url: URL, size: Size) -> None:
-    """Make a reference's tables and fill them the same."""
+    """Create the tables of a reference and fill them with the same data."""
     with connected(url) as connection:
         for statement in REFERENCE:
             connection.execute(text(statement))
@@ -106,13 +106,13 @@ def fill_reference(url: URL, size: Size) -> None:
 
 @contextmanager
 def connected(url: URL) -> Iterator[Connection]:
-    """One transaction on a connection of its own."""
+    """Open a transaction on a new connection."""
     with engine(url).begin() as connection:
         yield connection
 
 
 def engine(url: URL) -> Engine:
-    """An engine that keeps no connection, and leaves SQLite's foreign keys unchecked: the pairs are ours."""
+    """Create an engine without a pool. SQLite checks no foreign keys, because the generated pairs are valid."""
     made = create_engine(url, poolclass=NullPool)
     install_rules(made, busy_timeout_ms=60_000, foreign_keys=False)
     return made
@@ -120,7 +120,7 @@ def engine(url: URL) -> Engine:
 
 @contextmanager
 def _counted_at_once(connection: Connection) -> Iterator[None]:
-    """Without triggers and foreign keys; then the ledger and the counters for all enrollments at once."""
+    """Disable triggers and foreign keys for a block, then write the ledger and counters of all enrollments at once."""
     name = "student_courses_inserted"
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -144,7 +144,7 @@ def _counted_at_once(connection: Connection) -> Iterator[None]:
 
 
 def settle(url: URL) -> None:
-    """What autovacuum does within a minute of a change, and the checkpoint with it."""
+    """Run VACUUM, ANALYZE and a checkpoint, as a database in production does within minutes."""
     if url.get_backend_name() == "postgresql":
         with engine(url).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from .conformance import connect, exchange
 from .data import COUNT, Size, connected, settle
 from .load import CONNECTIONS, Measure, run
-from .systems import PROCESSES, Ours
+from .systems import PROCESSES, ThisService
 
 QUEUE = 10_000
 REPEATS = 150
@@ -23,8 +23,8 @@ MANY_REQUESTS = 100_000
 LOOKS = 4
 
 
-def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: int, rounds: int) -> dict[str, Any]:
-    """The 99th percentile of enroll and list on little and on much data, in milliseconds."""
+def p99(small: tuple[ThisService, Size], large: tuple[ThisService, Size], seconds: int, rounds: int) -> dict[str, Any]:
+    """Measure the 99th percentile of enroll and list on the small and on the large data set, in milliseconds."""
     found: dict[str, list[Measure]] = defaultdict(list)
     sides = [("small", *small), ("large", *large)]
     for load in ("list", "enroll"):
@@ -34,10 +34,10 @@ def p99(small: tuple[Ours, Size], large: tuple[Ours, Size], seconds: int, rounds
     return {name: [asdict(each) for each in measures] for name, measures in found.items()}
 
 
-def queue(system: Ours) -> dict[str, float]:
-    """Milliseconds (median) to join a waitlist, read the position and unenroll, alone and behind 10,000.
+def queue(system: ThisService) -> dict[str, float]:
+    """Measure the milliseconds (median) to join a waitlist, read the position and unenroll, alone and behind 10,000.
 
-    `middle` is to be told the position with 5,000 on either side.
+    `middle` is to read a position in the middle of the 10,000.
     """
     times: dict[str, list[float]] = defaultdict(list)
     queues = {"empty": _full_course(system, 0), "long": _full_course(system, QUEUE)}
@@ -62,8 +62,8 @@ def queue(system: Ours) -> dict[str, float]:
     return {name: round(statistics.median(each), 3) for name, each in times.items()}
 
 
-def _full_course(system: Ours, waiting: int) -> int:
-    """Create a course without a seat and with so many students on its waitlist; its id."""
+def _full_course(system: ThisService, waiting: int) -> int:
+    """Create a course without seats and with `waiting` students on the waitlist, and return its id."""
     course = system.make_course(0)
     with connected(system.url) as connection:
         connection.execute(text("UPDATE courses SET waitlist_capacity = NULL WHERE id = :id"), {"id": course})
@@ -78,10 +78,10 @@ def _full_course(system: Ours, waiting: int) -> int:
     return course
 
 
-def memory(system: Ours, size: Size, seconds: int) -> dict[str, Any]:
-    """MB of the one worker of a system as it serves 100,000 requests, looked at four times at least.
+def memory(system: ThisService, size: Size, seconds: int) -> dict[str, Any]:
+    """Measure the memory of the only worker of a system, in MB, at least four times during 100,000 requests.
 
-    It has as many connections as each worker has in the other loads.
+    It has as many connections as each worker in the other loads.
     """
     (worker,) = system.workers()
     served = 0

@@ -1,4 +1,4 @@
-"""Puts load on a system and reads what came of it: wrk for HTTP, pgbench for the statements alone."""
+"""Generate load and read the results: wrk for HTTP, pgbench for the statements alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LOADS = ("list", "enroll", "cycle")
 
 
 class Missing(click.ClickException):
-    """A program is not there. A plain sentence and exit code 2."""
+    """A program is not installed. Exit code 2."""
 
     exit_code = 2
 
@@ -63,22 +63,22 @@ class Hot:
 
     @property
     def is_right(self) -> bool:
-        """Whether exactly the seats were taken and no client got an error."""
+        """Return whether exactly the seats were taken and no client got an error."""
         return self.sold == HOT_SEATS and self.statuses == {"201": HOT_SEATS, "409": HOT_STUDENTS - HOT_SEATS}
 
 
 def wrk_program() -> str:
-    """wrk, or a sentence about where to get it."""
+    """Return the path of wrk. Raises `Missing`."""
     found = shutil.which("wrk")
     if not found:
-        raise Missing("wrk puts the load on: apt install wrk")
+        raise Missing("wrk is not installed. Run: apt install wrk")
     return found
 
 
 def run(system: System, load: str, size: Size, seconds: int, connections: int = CONNECTIONS) -> Measure:
-    """Put one load on a system. Raises when it responds with anything but 2xx: a refusal may be quick.
+    """Run one load on a system. Raises `RuntimeError` if more than one response in a thousand is not 2xx.
 
-    One in a thousand may be: with a stalling disk, SQLite keeps a writer waiting until its time is up.
+    A refusal may be faster than a success. One in a thousand is tolerated: on a slow disk, SQLite writers time out.
     """
     found = measure(
         system, load, size.students, size.courses, threads=THREADS, seconds=seconds, connections=connections
@@ -90,7 +90,7 @@ def run(system: System, load: str, size: Size, seconds: int, connections: int = 
 
 
 def run_hot(system: Enrollment) -> Hot:
-    """Let 2,000 students, each once, ask for the 100 seats of one new course."""
+    """Let 2,000 students each request one of the 100 seats of a new course, once."""
     course = system.make_course(HOT_SEATS)
     found = measure(system, "hot", course, HOT_STUDENTS, threads=1, seconds=LONGEST_S)
     if "statuses" not in found:
@@ -101,10 +101,10 @@ def run_hot(system: Enrollment) -> Hot:
 def measure(
     system: System, load: str, *arguments: int, threads: int, seconds: int, connections: int = CONNECTIONS
 ) -> Any:
-    """Let wrk put one load of `load.lua` on a system; what that says."""
+    """Run one load of `load.lua` with wrk, and return the figures that it prints."""
     command = [wrk_program(), "-t", threads, "-c", connections, "-d", f"{seconds}s", "--timeout", "30s"]
     command += ["-s", HERE / "load.lua", f"http://127.0.0.1:{system.port}", "--", load, *arguments]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - a fixed command
         [str(each) for each in command],
         capture_output=True,
         text=True,
@@ -115,7 +115,7 @@ def measure(
 
 
 def run_floor(url: URL, statement: str, size: Size, seconds: int, folder: Path) -> float:
-    """The service's own statement, prepared and with its session settings, as pgbench sends it: per second."""
+    """Return how often per second pgbench runs a prepared statement of the service, with its session settings."""
     script = folder / f"{statement}.sql"
     script.write_text(
         f"\\set student random(1, {size.students})\n\\set course random(1, {size.courses})\n{_pgbench(statement)};\n"
@@ -128,17 +128,17 @@ def run_floor(url: URL, statement: str, size: Size, seconds: int, folder: Path) 
     ]
     settings = Settings.load({"DATABASE_URL": url.render_as_string(hide_password=False)}, environ={})
     environment = {"PGOPTIONS": service_arguments(settings)["options"]}
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - a fixed command
         [str(each) for each in command], capture_output=True, text=True, check=True, env=environment
     )
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     if not found:
-        raise RuntimeError(f"pgbench said: {done.stdout}")
+        raise RuntimeError(f"pgbench printed no rate: {done.stdout}")
     return float(found[1])
 
 
 def _pgbench(name: str) -> str:
-    """A statement of the service with pgbench's variables in the place of its parameters."""
+    """Return a statement of the service with pgbench variables as parameters."""
     statement: Executable
     if name == "enroll":
         statement, values = ENROLL["postgresql"], parameters(1, [1], RequestContext("0" * 32))
@@ -152,6 +152,6 @@ def _pgbench(name: str) -> str:
 
 
 def run_hello(system: System, seconds: int) -> float:
-    """The front page of one of `hello.py`, responses per second."""
+    """Return the responses per second of an application of `hello.py`."""
     found = measure(system, "hello", threads=THREADS, seconds=seconds)
     return float(found["requests"] / found["seconds"])

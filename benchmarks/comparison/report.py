@@ -1,4 +1,4 @@
-"""What the run says: medians, the goals they reach, a table, and a picture."""
+"""Report the results of a run: medians, goals, tables and a chart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-OURS, SQLITE = "this service, PostgreSQL", "this service, SQLite"
+POSTGRESQL, SQLITE = "this service, PostgreSQL", "this service, SQLite"
 KEYED = "this service, PostgreSQL, with a key"
 FLOOR = "pgbench, the statement alone"
 HELLO_FLASK, HELLO_WSGI = "Flask, hello", "WSGI, hello"
@@ -25,28 +25,28 @@ class Goal(NamedTuple):
 
     @property
     def reached(self) -> bool:
-        """Whether it is."""
+        """Return whether the ratio reaches the goal."""
         return self.ratio <= self.figure if self.at_most else self.ratio >= self.figure
 
     def row(self) -> list[str]:
-        """A line of the table."""
+        """Return the row of the table."""
         sign = "at most" if self.at_most else "at least"
         return [self.name, f"{self.ratio:.2f}", f"{sign} {self.figure:g}", "reached" if self.reached else "MISSED"]
 
 
 def spread(values: Sequence[float], form: str = ",.0f") -> str:
-    """The median, and between which figures it lies."""
+    """Return the median with the minimum and maximum."""
     return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
 
 
 def goals(results: Results) -> list[Goal]:
-    """Every goal of which the run has both sides."""
+    """Return the goals for which the run has both measurements."""
     found: list[Goal] = []
 
     def middle(load: str, system: str) -> float:
         return float(statistics.median(results["loads"][load][system]))
 
-    def compare(load: str, other: str, figure: float, system: str = OURS) -> None:
+    def compare(load: str, other: str, figure: float, system: str = POSTGRESQL) -> None:
         measured = results["loads"][load]
         if system in measured and other in measured:
             name = f"{load}: {system} / {other}"
@@ -56,14 +56,14 @@ def goals(results: Results) -> list[Goal]:
         for other, figure in zip((FLOOR, *REFERENCES), figures, strict=True):
             if figure:
                 compare(load, other, figure)
-    compare("enroll", OURS, 0.5, SQLITE)
-    compare("list", OURS, 1, SQLITE)
+    compare("enroll", POSTGRESQL, 0.5, SQLITE)
+    compare("list", POSTGRESQL, 1, SQLITE)
     for load in ("enroll", "list"):
-        compare(load, OURS, 0.9, KEYED)
+        compare(load, POSTGRESQL, 0.9, KEYED)
     hot = {name: statistics.median([each["seconds"] for each in runs]) for name, runs in results["hot"].items()}
     others = [hot[name] for name in REFERENCES if name in hot]
-    if others and OURS in hot:
-        found.append(Goal("hot course: fastest reference's time / ours", min(others) / hot[OURS], 4))
+    if others and POSTGRESQL in hot:
+        found.append(Goal("hot course: fastest reference's time / this service's", min(others) / hot[POSTGRESQL], 4))
     for backend, measured in results.get("growth", {}).items():
         for load in ("enroll", "list"):
             small, large = (
@@ -87,7 +87,7 @@ def goals(results: Results) -> list[Goal]:
 
 
 def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
-    """Headings and rows of each table, by its name."""
+    """Return the headings and rows of each table, by its name."""
     loads = results["loads"]
     systems = list(dict.fromkeys(name for load in loads.values() for name in load))
     speed = []
@@ -124,13 +124,13 @@ def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
 # --- the picture ------------------------------------------------------------------------------------------
 
 WIDTH, BAR, LABEL = 760, 20, 220
-COLORS = {OURS: "#1a7f5a", KEYED: "#1a7f5a", SQLITE: "#53b58f", FLOOR: "#9aa4ae", HELLO_FLASK: "#9aa4ae"}
+COLORS = {POSTGRESQL: "#1a7f5a", KEYED: "#1a7f5a", SQLITE: "#53b58f", FLOOR: "#9aa4ae", HELLO_FLASK: "#9aa4ae"}
 
 
 def chart(results: Results) -> str:
-    """Bars for what was measured, as an SVG."""
+    """Return the bar charts of the measurements as SVG."""
     parts: list[tuple[str, dict[str, float], Callable[[float], str]]] = [
-        (f"{title} a second", _medians(results["loads"][load]), lambda value: f"{value:,.0f}")
+        (f"{title} per second", _medians(results["loads"][load]), lambda value: f"{value:,.0f}")
         for load, title in {
             "enroll": "Enroll, requests",
             "list": "List a student's courses, requests",
@@ -165,5 +165,5 @@ def chart(results: Results) -> str:
 
 
 def _medians(measured: dict[str, list[float]]) -> dict[str, float]:
-    # Beside an application that does nothing, all the others would be specks.
+    # Without the empty WSGI application: on its scale, all other bars would be too short to compare.
     return {name: statistics.median(values) for name, values in measured.items() if name != HELLO_WSGI}

@@ -26,18 +26,18 @@ HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "reference"
 PRODUCTION_BIN = Path(sys.prefix) / "production" / "bin"
 REFERENCE_BIN = Path(sys.prefix) / "reference" / "bin"
-"""Virtual environments of their own, with what each needs and no more; `make bench` makes them."""
+"""Virtual environments with only the required packages; `make bench` creates them."""
 PROCESSES = 2
 POOL = 10
 """Connections of each process of a reference; more did not make one of them faster."""
 
 
 class System:
-    """A server as a process of its own, with its log in a file. `address` is asked to see whether it is there."""
+    """A server process with a log file. It is ready when `address` responds."""
 
     address = "/students/1/courses"
     authorization = ""
-    """What a client sends as `Authorization`, if anything."""
+    """The Authorization header of the clients; empty: none."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class System:
         self.name, self.port = name, port
         log = folder / f"{port}.log"
         with log.open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - commands of this module
+            self.process = subprocess.Popen(  # noqa: S603 - a fixed command
                 [str(each) for each in command],
                 env={**os.environ, **environment},
                 cwd=cwd,
@@ -72,21 +72,21 @@ class System:
         return False
 
     def headers(self) -> dict[str, str]:
-        """What a client sends with each request."""
+        """Return the headers of each request."""
         return {"Authorization": self.authorization} if self.authorization else {}
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that serve."""
+        """Return the worker processes."""
         found: list[psutil.Process] = psutil.Process(self.process.pid).children()
         return found
 
     def close(self) -> None:
-        """End it and its workers."""
+        """End the server and its workers."""
         end(self.process)
 
 
 class Enrollment(System):
-    """A system that enrolls, on a database of its own."""
+    """A system with the enrollment API, on a separate database."""
 
     table = "enrollments"
     new_course = "INSERT INTO courses (code, title, capacity) VALUES (:code, 'Hot', :seats)"
@@ -95,14 +95,14 @@ class Enrollment(System):
         self, name: str, folder: Path, url: URL, command: Sequence[str | Path], environment: Mapping[str, str]
     ) -> None:
         port = free_port()
-        # Each takes the address and the database its own way; what is not known is ignored.
+        # Each system reads the variables that it knows.
         given = {"PORT": str(port), "POOL": str(POOL), "PROCESSES": str(PROCESSES), **environment}
         filled = [str(each).replace("PORT", str(port)) for each in command]
         super().__init__(name, folder, filled, given, REFERENCE, port=port)
         self.url = url
 
     def make_course(self, seats: int) -> int:
-        """Create a course without enrollments; its id."""
+        """Create a course without enrollments, and return its id."""
         with connected(self.url) as connection:
             code = f"H{os.urandom(6).hex()}"
             return int(
@@ -110,15 +110,15 @@ class Enrollment(System):
             )
 
     def sold(self, course_id: int) -> int:
-        """How many hold a seat, counted in the database."""
+        """Return the number of enrolled students, counted in the database."""
         status = "AND status = 'enrolled'" if self.table == "student_courses" else ""
         with connected(self.url) as connection:
             count = text(f"SELECT count(*) FROM {self.table} WHERE course_id = :id {status}")
             return int(connection.execute(count, {"id": course_id}).scalar_one())
 
 
-class Ours(Enrollment):
-    """This service as in production: two workers, everything switched on."""
+class ThisService(Enrollment):
+    """This service as in production: two workers, default settings."""
 
     table = "student_courses"
     new_course = (

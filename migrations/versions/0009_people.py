@@ -3,7 +3,7 @@
 Before, an account was one role: staff were accounts, and so was each subject of a student. Now `people` are the staff,
 with any number of roles and accounts; `advisees` says which person advises which student. A person of staff keeps the
 number of the old account (`people.id`), so that actors in the ledger, such as `advisor:2`, stay true; its name is the
-subject until somebody changes it. New people get numbers above all that accounts ever had.
+subject until it is changed. New people get numbers above all that accounts ever had.
 
 An older version reads columns that are gone, so it does not work with this schema.
 

@@ -56,8 +56,8 @@ def _callers(settings: Settings) -> Iterator[Finding]:
             )
         return
     try:
-        if keys.exist():
-            if not keys.any_live():
+        if keys.any_exist():
+            if not keys.any_active():
                 yield Finding(
                     "All keys are revoked or expired, and OIDC_ISSUER is not set, so every request is refused. Create "
                     "a key with `course-management keys create`."

@@ -60,7 +60,7 @@ def database_url(text: str) -> URL:
     try:
         path = Path(str(url.database)).absolute()
     except FileNotFoundError:
-        raise ValueError("is relative to the current directory, which does not exist any more") from None
+        raise ValueError("is relative to the current directory, which no longer exists") from None
     if path.is_dir():
         raise ValueError(f"names {str(path)!r}, which is a directory and not a file")
     if not path.parent.is_dir():

@@ -23,15 +23,23 @@ class HasActor(Protocol):
         """The name of the caller in the ledger."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedActor:
+    """An actor that is neither a service nor a person: a script, a job, or a caller without credentials."""
+
+    actor: str
+
+
+ANONYMOUS = NamedActor("anonymous")
+
+
 @dataclass(slots=True)
 class RequestContext:
     """What is known of a request from its first moment on."""
 
     request_id: str | None = None
-    caller: HasActor | None = None
-    """None in protected mode, and for public routes."""
-    actor: str = "anonymous"
-    """The name of the caller in the ledger."""
+    caller: HasActor = ANONYMOUS
+    """A service or a person after authentication; `ANONYMOUS` in protected mode and for public routes."""
     deadline: float | None = None
     """When the database work must be done, on the clock of `time.monotonic`; None: no time limit, as for commands."""
     time_zone: tzinfo = UTC

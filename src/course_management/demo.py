@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
 from .config import Settings
-from .context import RequestContext
+from .context import NamedActor, RequestContext
 from .database import AnyRow, autocommit, retried, transaction
 from .database.types import utcnow
 from .models import (
@@ -60,11 +60,15 @@ def is_new(settings: Settings) -> bool:
 
 def make() -> str:
     """Make the demo data and describe it. Raises the errors of the services, such as `EmailTaken`."""
-    context = RequestContext(actor=ACTOR)
-    people = [resources.create(student_service.STUDENTS, {"name": name, "email": _email(name)}).id for name in PEOPLE]
+    context = RequestContext(caller=NamedActor(ACTOR))
+    people = [
+        resources.create(student_service.STUDENTS, {"name": name, "email": _email(name)}, context).id for name in PEOPLE
+    ]
     offered = [
         resources.create(
-            course_service.COURSES, {"code": code, "title": title, "capacity": seats, "waitlist_capacity": places}
+            course_service.COURSES,
+            {"code": code, "title": title, "capacity": seats, "waitlist_capacity": places},
+            context,
         ).id
         for code, title, seats, places in COURSES
     ]

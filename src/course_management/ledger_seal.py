@@ -135,7 +135,7 @@ def differences(sealed: Seal, found: Seal) -> list[dict[str, Any]]:
 
 
 def last_settled_line() -> int:
-    """Return the id of the last line below which no line can appear any more, 0 for an empty ledger.
+    """Return the id of the last line below which no line can appear later, 0 for an empty ledger.
 
     PostgreSQL generates ids before it commits. The lock is granted after every transaction that has written a line has
     ended, and is released at once; requests wait for that time. Raises SQLAlchemy's errors if the lock is not granted.

@@ -132,7 +132,7 @@ INVARIANTS = (
     ),
     Invariant(
         "no seat is free while a student waits",
-        # A closed course takes nobody, and in a course of a term, the rules may have passed over everybody who waits.
+        # Closed courses do not promote. In a course of a term, the rules may have passed over all waitlisted students.
         "SELECT count(*) FROM courses WHERE waiting > 0",
         "SELECT id AS course_id, capacity, seats_taken, waiting,"
         " (SELECT min(queue_number) FROM student_courses WHERE course_id = courses.id) AS first_in_queue FROM courses"

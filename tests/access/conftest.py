@@ -31,14 +31,14 @@ def session_issuer() -> Iterator[LocalIssuer]:
 
 @pytest.fixture
 def issuer() -> Iterator[LocalIssuer]:
-    """An issuer of the test's own, to be changed at will."""
+    """Run an issuer that the test may change."""
     with running() as found:
         yield found
 
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask], session_issuer: LocalIssuer) -> Flask:
-    """The app, with authentication."""
+    """Return the app, with authentication."""
     return make_app(threads=5, **session_issuer.settings)
 
 
@@ -58,7 +58,7 @@ def make_key(app: Flask) -> Callable[..., str]:
 
 @pytest.fixture
 def client(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
-    """A client that may everything, so that the fixtures that make students and courses may."""
+    """Return a client with all permissions, for the fixtures that create students and courses."""
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key('admin', name='test')}"
     return client
@@ -66,7 +66,7 @@ def client(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
 
 @pytest.fixture
 def stranger(app: Flask) -> FlaskClient:
-    """A client that sends no credentials but those of the test."""
+    """Return a client that sends only the credentials of the test."""
     return app.test_client()
 
 
@@ -112,7 +112,7 @@ def bearer(make_key: Callable[..., str]) -> Callable[..., dict[str, str]]:
 
 
 def as_if_absent(response: Any) -> tuple[int, Any, Sequence[tuple[str, str]]]:
-    """All of a response, except for what may differ: the address that was asked, and the request's id."""
+    """Return all of a response except the address of the request and the id of the request."""
     body = response.get_json()
     return (
         response.status_code,

@@ -63,7 +63,7 @@ class FakeRedis:
 
 
 def _command(file: BinaryIO) -> list[str]:
-    """The next command, an array of strings; empty at the end."""
+    """Return the next command, an array of strings; empty at the end."""
     head = file.readline()
     if not head:
         return []
@@ -77,7 +77,7 @@ def _command(file: BinaryIO) -> list[str]:
 
 @contextmanager
 def fake_redis(password: str | None = None, port: int = 0) -> Iterator[FakeRedis]:
-    """A Redis that listens on a port of its own, or on this one."""
+    """Run a fake Redis on a free port, or on this one."""
     redis = FakeRedis(password)
 
     def accept() -> None:

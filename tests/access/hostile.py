@@ -21,7 +21,7 @@ class HostileServer:
 
 @contextmanager
 def hostile_server(behave: Behavior) -> Iterator[HostileServer]:
-    """A server that does this with every connection."""
+    """Run a server that does this with every connection."""
     over = threading.Event()
 
     def handle(connection: socket.socket) -> None:

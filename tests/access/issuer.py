@@ -39,7 +39,7 @@ class LocalIssuer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the service must be told of it."""
+        """Return the settings that make the service accept this issuer."""
         return {"oidc_issuer": self.name, "oidc_audience": AUDIENCE, "oidc_jwks_url": self.jwks_url}
 
     def make_key(self, key_id: str, algorithm: str = "RS256") -> None:
@@ -52,13 +52,13 @@ class LocalIssuer:
         self.key_id, self.algorithm = key_id, algorithm
 
     def claims(self, subject: str = "ada", **changed: Any) -> dict[str, Any]:
-        """The claims of a good token; those changed to None are left out."""
+        """Return valid claims; those changed to None are left out."""
         now = int(time.time())
         whole = {"iss": self.name, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300, **changed}
         return {name: value for name, value in whole.items() if value is not None}
 
     def token(self, subject: str = "ada", headers: dict[str, Any] | None = None, **changed: Any) -> str:
-        """A good token, except for what is changed."""
+        """Return a valid token, except for what is changed."""
         whole = {"kid": self.key_id, "typ": "at+jwt", **(headers or {})}
         return jwt.PyJWS().encode(  # which signs what `jwt.encode` would refuse to
             json.dumps(self.claims(subject, **changed)).encode(),
@@ -70,21 +70,21 @@ class LocalIssuer:
 
 @functools.cache
 def _private_key(key_id: str, algorithm: str) -> Any:  # noqa: ARG001 - each id has a key of its own
-    """A private key. Issuers share those of one name: making an RSA key takes longer than most tests."""
+    """Return a private key. Issuers share those of one name: making an RSA key takes longer than most tests."""
     if algorithm == "RS256":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def unsigned(header: dict[str, Any], claims: Any, signature: bytes = b"") -> str:
-    """A token of these very parts, whatever they are."""
+    """Return a token with exactly these parts."""
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 @contextmanager
 def running() -> Iterator[LocalIssuer]:
-    """An issuer that responds on a port of its own."""
+    """Run an issuer on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -34,7 +34,7 @@ def url(app: Flask) -> str:
 
 @pytest.fixture
 def find(app: Flask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """What is found with these settings and variables of the environment."""
+    """Return what is found with these settings and variables of the environment."""
     monkeypatch.chdir(tmp_path)
 
     def run(environ: dict[str, str] | None = None, **settings: Any) -> list[checks.Finding]:
@@ -134,7 +134,7 @@ def test_sqlite_on_a_network(find: Check, backend: str, monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("secured")
 def test_without_an_active_key_or_an_issuer_every_request_is_refused(find: Check, app: Flask) -> None:
     with app.app_context():
-        (key,) = keys.everything()
+        (key,) = keys.list_all()
         services.revoke(key.id)
     assert "so every request is refused" in sentences(find())
 

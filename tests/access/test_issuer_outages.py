@@ -66,7 +66,7 @@ def serve() -> Iterator[Callable[[Behavior], HostileServer]]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests do not wait for a fetch, and a fetch has half a second."""
+    """Shorten the waits: requests do not wait for a fetch, and a fetch has half a second."""
     monkeypatch.setattr(issuer_keys, "WAIT_S", 0.05)
     monkeypatch.setattr(issuer_keys, "DEADLINE_S", 0.5)
 
@@ -217,8 +217,17 @@ class TestInTheService:
 
         until(lambda: issuer.fetches == 1, "a fetch")
 
-    def test_without_an_issuer_nothing_is_fetched(self, make_app: Callable[..., Flask]) -> None:
-        make_app().extensions["authentication"].start()
+    def test_without_an_issuer_nothing_is_fetched(
+        self, make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetched: list[object] = []
+        monkeypatch.setattr(KeySet, "refresh", fetched.append)
+        authentication = make_app().extensions["authentication"]
+
+        authentication.start()
+
+        assert authentication.issuer is None
+        assert fetched == []
 
 
 def test_a_check_waits_for_a_bounded_time(

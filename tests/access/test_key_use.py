@@ -26,7 +26,7 @@ from ..keys import create_key
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> Flask:
-    """An app of one thread, and so of one connection, that remembers no caller and waits long for locks."""
+    """Return an app with one thread, and so one connection, that remembers no caller and waits long for locks."""
     monkeypatch.setattr(authentication, "FRESH_S", 0)
     return make_app(threads=1, database_lock_timeout_ms=20_000, database_statement_timeout_ms=20_000)
 
@@ -61,7 +61,7 @@ def last_used(sql: Any) -> Callable[[], list[Any]]:
 
 @contextmanager
 def writer_at_work(engine: Engine, backend: str) -> Iterator[None]:
-    """A transaction that does not end and has locked the keys, and on SQLite everything."""
+    """Keep a transaction open that has locked the keys, and on SQLite everything."""
     if backend == "sqlite":
         other = sqlite3.connect(str(engine.url.database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -79,7 +79,7 @@ def writer_at_work(engine: Engine, backend: str) -> Iterator[None]:
 
 @contextmanager
 def read_only(engine: Engine, sql: Any, backend: str) -> Iterator[None]:
-    """As on a hot standby: every write is refused at once."""
+    """Refuse every write at once, as a hot standby does."""
     if backend == "sqlite":
         sql("CREATE TRIGGER standby BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'read-only'); END")
         yield

@@ -25,7 +25,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate remembers no caller from one request to the next."""
+    """Make authentication remember no caller from one request to the next."""
     monkeypatch.setattr(authentication, "FRESH_S", 0)
 
 
@@ -67,7 +67,7 @@ def test_of_the_secret_only_a_digest_is_kept(app: Flask, sql: Any) -> None:
         lambda _: "cmk_" + "x" * 100_000,
     ],
 )
-def test_a_changed_key_is_none(stranger: FlaskClient, make_key: Any, change: Callable[[str], str]) -> None:
+def test_a_changed_key_is_invalid(stranger: FlaskClient, make_key: Any, change: Callable[[str], str]) -> None:
     key = make_key("courses:read")
     assert status(stranger, key) == 200
 
@@ -77,9 +77,7 @@ def test_a_changed_key_is_none(stranger: FlaskClient, make_key: Any, change: Cal
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
-def test_a_key_with_the_right_name_and_checksum_and_another_secret_is_none(
-    stranger: FlaskClient, make_key: Any
-) -> None:
+def test_a_key_with_a_valid_checksum_and_another_secret_is_invalid(stranger: FlaskClient, make_key: Any) -> None:
     key = make_key("courses:read")
     body = key[:12] + "x" * 40
 
@@ -262,8 +260,11 @@ class TestPeople:
         [
             (("student", "--subject", "ada", "--student", "999999"), "There is no student with this id."),
             (("student", "--subject", "emmy", "--student", "1"), "There is no student with this id."),
-            (("staff", "--subject", "emmy", "--role", "registrar"), "This subject is registrar already"),
-            (("advise", "--subject", "emmy", "--student", "1"), "This subject is no advisor."),
+            (("staff", "--subject", "emmy", "--role", "registrar"), "This subject is already registrar"),
+            (
+                ("advise", "--subject", "emmy", "--student", "1"),
+                "This subject is not an advisor. Give it the role first: people staff --role advisor.",
+            ),
             (("advise", "--subject", "grace", "--student", "999999"), "There is no student with this id."),
             (("advise", "--subject", "grace", "--student", "1", "--stop"), "does not advise student 1"),
             (("remove", "--subject", "nobody"), "nobody has no account."),
@@ -279,7 +280,7 @@ class TestPeople:
 
         assert (result.exit_code, sentence in result.output) == (1, True), result.output
 
-    def test_without_an_issuer_it_is_asked_for(self, command: Command) -> None:
+    def test_a_command_without_an_issuer_says_that_it_is_not_set(self, command: Command) -> None:
         result = command("people", "remove", "--subject", "ada")
         assert result.exit_code != 0
         assert "OIDC_ISSUER is not set" in str(result.exception)

@@ -20,7 +20,7 @@ from .test_policy import ROWS
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    """The app as a newcomer starts it."""
+    """Return the app with the settings of a new installation."""
     return make_app()
 
 
@@ -243,7 +243,7 @@ def test_while_it_is_unknown_whether_there_are_keys_nothing_is_served(
 
     monkeypatch.setattr(authentication, "FRESH_S", 0)
     assert client.get("/courses").status_code == 200
-    monkeypatch.setattr(keys, "exist", exist)
+    monkeypatch.setattr(keys, "any_exist", exist)
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
 
     assert [client.get("/courses", environ_base=base).status_code for base in ({}, elsewhere)] == [503, 503]
@@ -259,7 +259,7 @@ def test_liveness_asks_the_database_once_at_most(client: FlaskClient, monkeypatc
         raise DatabaseUnavailable
 
     monkeypatch.setattr(authentication, "FRESH_S", 0)
-    monkeypatch.setattr(keys, "exist", exist)
+    monkeypatch.setattr(keys, "any_exist", exist)
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
 
     assert [client.get("/healthz", environ_base=elsewhere).status_code for _ in range(3)] == [200, 200, 200]

@@ -46,7 +46,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
-    """What the circuit breaker logs."""
+    """Return what the circuit breaker logs."""
     found = CapturingLogger()
     monkeypatch.setattr(circuit_breaker, "log", found)
     return found
@@ -105,7 +105,7 @@ class TestARedisThatWorks:
 
 
 def real_redis(stack: ExitStack, folder: Path, *options: str) -> int:
-    """A redis-server of the test's own; the port."""
+    """Run a separate redis-server, and return its port."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed; the fake ran instead")

@@ -39,7 +39,7 @@ def now() -> int:
 
 
 def with_public_key_as_secret(issuer: LocalIssuer) -> str:
-    """The classic: the verifier's public key, used as if it were a shared secret."""
+    """Sign with the verifier's public key as a shared secret, the classic attack."""
     public = issuer.private[issuer.key_id].public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     head, _, _ = unsigned({"alg": "HS256", "typ": "at+jwt", "kid": issuer.key_id}, issuer.claims()).rpartition(".")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 def outcomes(response: Any) -> list[tuple[int, str]]:

@@ -30,7 +30,7 @@ PORTAL = {"name": "portal", "scopes": ["students:read", "courses:read"]}
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A client with a key that has the scope admin."""
+    """Return a client with a key that has the scope admin."""
     client = app.test_client()
     with app.app_context():
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"
@@ -178,7 +178,7 @@ def test_without_the_lock_on_the_name_there_is_a_third_key(
         assert third.result().status_code == (409 if guarded else 201)
 
 
-# --- nobody grants more than they have --------------------------------------------------------------------
+# --- a caller grants only scopes that it has --------------------------------------------------------------
 
 
 def test_a_registrar_gives_every_scope_but_admin() -> None:

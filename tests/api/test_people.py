@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from course_management.models import Person
 
 from ..conftest import PATIENT, wait_until_blocked
+from ..fixture_types import Make
 
-Make = Callable[..., int]
 ISSUER = "https://login.example.edu"
 GRACE = {"issuer": ISSUER, "subject": "grace"}
 
@@ -245,7 +245,7 @@ def test_a_student_who_is_deleted_meanwhile_is_not_advised(
 
 @pytest.fixture(params=["person", "student"])
 def owner(request: pytest.FixtureRequest) -> tuple[str, int, str]:
-    """A person or a student with accounts: the address, the id, and the name of the id."""
+    """Return a person or a student with accounts: the address, the id, and the name of the id."""
     number = request.getfixturevalue(request.param)()
     return f"/{'people' if request.param == 'person' else 'students'}/{number}/accounts", number, f"{request.param}_id"
 
@@ -283,7 +283,7 @@ def test_a_subject_belongs_to_one_person_or_student(
     assert client.post(path, json=GRACE | {"issuer": "https://other.example"}).status_code == 201
 
 
-def test_accounts_of_nobody_are_not_found(client: FlaskClient, person: Make, student: Make) -> None:
+def test_accounts_of_an_unknown_person_or_student_are_404(client: FlaskClient, person: Make, student: Make) -> None:
     theirs = client.post(f"/people/{person()}/accounts", json=GRACE).get_json()["id"]
     for path, code in (("/people/4711", "person_not_found"), ("/students/4711", "student_not_found")):
         for response in (client.get(f"{path}/accounts"), client.post(f"{path}/accounts", json=GRACE)):

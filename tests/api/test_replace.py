@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def many(course: Make) -> list[int]:
 
 @pytest.fixture
 def collector(many: list[int], student: Make, enroll: Any) -> int:
-    """A student who is enrolled in or waitlisted for 121 courses."""
+    """Return a student who is enrolled in or waitlisted for 121 courses."""
     ada = student()
     for part in (many[:100], many[100:]):
         assert enroll(ada, *part, waitlist=True).status_code == 201

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from marshmallow import fields
 
 from course_management import api
 from course_management.api.resources import ResourceRoutes
 from course_management.database import db
+from course_management.schemas.fields import Credits, Email
+from course_management.schemas.lists import Choice, SetField
 
+from ..fixture_types import Make
 from ..keys import create_key
-
-Make = Callable[..., int]
 
 RESOURCES: dict[str, ResourceRoutes] = {
     routes.plural: routes
-    for subject in api.SUBJECTS
+    for subject in api.BLUEPRINTS
     for endpoint in subject.endpoints
     if isinstance(routes := getattr(endpoint.view, "__self__", None), ResourceRoutes)
 }
@@ -28,25 +31,22 @@ SETTABLE = [(name, field) for name, routes in RESOURCES.items() for field in rou
 METADATA = {(name, field): RESOURCES[name].schema.fields_of()[field].metadata for name, field in SETTABLE}
 FIELDS = [each for each in SETTABLE if not METADATA[each].get("fixed")]
 FILTERS = [each for each in SETTABLE if METADATA[each].get("filter")]
-OTHERS: dict[str, Any] = {
-    "email": "emmy@example.edu",
-    "roles": ["advisor", "registrar"],
-    "advises": [1, 3],
-    "expires_at": "2099-06-30T00:00:00Z",
-    "term_id": 2,
-    "component": "LAB",
-    "permission_required": True,
-    "closed": True,
-    "starts_on": "2026-08-31",
-    "ends_on": "2026-12-19",
-    "credit_limit": 20.25,
-    "drop_until": "2026-09-14T22:00:00Z",
-    "withdraw_until": "2026-11-16T23:00:00Z",
-    "promote_until": "2026-09-09T22:00:00Z",
-}
-"""Values that differ from the examples, where another text would not be valid."""
+OTHER_VALUES: tuple[tuple[type[fields.Field[Any]], Callable[[Any], Any]], ...] = (
+    (fields.Boolean, lambda value: not value),
+    (fields.Integer, lambda value: value + 1),
+    (Credits, lambda value: value + 0.25),
+    (fields.AwareDateTime, lambda value: _day_before(datetime.fromisoformat(value)).replace("+00:00", "Z")),
+    (fields.Date, lambda value: _day_before(date.fromisoformat(value))),
+    (Email, lambda value: f"other.{value}"),
+    (fields.String, lambda value: f"{value}-2"),
+)
+"""How a value becomes another valid one, by the type of its field; the first type that fits counts."""
 STARTING_POINTS: dict[str, dict[str, Any]] = {"term_id": {"term_id": None}}
 """Values of the row in which a field is changed, where it cannot be changed from the example: only from null."""
+
+
+def _day_before(value: date) -> str:
+    return (value - timedelta(days=1)).isoformat()
 
 
 @dataclass
@@ -80,9 +80,17 @@ def made(app: Flask, client: FlaskClient, student: Make, term: Make) -> Callable
 
 
 def another(name: str, field: str) -> Any:
-    """A valid value that differs from that of the example."""
-    example = RESOURCES[name].schema.body_example()[field]
-    return OTHERS.get(field, example + 1 if isinstance(example, int) else f"{example}-2")
+    """Return a valid value that differs from that of the example, by the type of the field."""
+    schema = RESOURCES[name].schema
+    return another_value(schema.fields_of()[field], schema.body_example()[field])
+
+
+def another_value(field: fields.Field[Any], value: Any) -> Any:
+    if isinstance(field, SetField):
+        return sorted({*value, another_value(field.inner, value[0])})
+    if isinstance(field, Choice):
+        return next(each for each in field.metadata["x-extensible-enum"] if each != value)
+    return next(change(value) for kind, change in OTHER_VALUES if isinstance(field, kind))
 
 
 def test_students_courses_terms_groups_people_and_keys_are_resources() -> None:
@@ -106,7 +114,7 @@ def test_changing_a_field_changes_the_etag_and_a_stale_if_match_is_refused(
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
-def test_a_change_is_dated_and_a_change_to_the_same_value_is_none(
+def test_a_change_is_dated_and_a_change_to_the_same_value_is_not(
     client: FlaskClient, made: Callable[..., Row], name: str, field: str
 ) -> None:
     row = made(name, **STARTING_POINTS.get(field, {}))
@@ -127,7 +135,8 @@ def test_a_list_can_be_filtered_by_a_field(
     row = made(name)
 
     def found(value: Any) -> Any:
-        return client.get(f"/{name}", query_string={field: value}).get_json()["items"]
+        text = str(value).lower() if isinstance(value, bool) else value
+        return client.get(f"/{name}", query_string={field: text}).get_json()["items"]
 
     assert found(row.body[field]) == [row.body]
     assert found(another(name, field)) == []

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 NAMES = ["Zoe", "ada", "Ada", "Özgür", "Ada", "Émile", "Bob"]
 SORTED = sorted(NAMES)
 
 
 @pytest.fixture(params=["enrolled", "waitlisted"])
 def roster(request: pytest.FixtureRequest, student: Make, course: Make, enroll: Any) -> tuple[str, list[int]]:
-    """The address of a roster or a waitlist of seven students, and their ids."""
+    """Return the address of a roster or a waitlist of seven students, and their ids."""
     wanted = course(capacity=None if request.param == "enrolled" else 0, waitlist_capacity=None)
     ids = [student(name=name) for name in NAMES]
     for number in ids:
@@ -25,7 +25,7 @@ def roster(request: pytest.FixtureRequest, student: Make, course: Make, enroll: 
 
 
 def pages(client: FlaskClient, path: str) -> list[dict[str, Any]]:
-    """Every row, by pages of two."""
+    """Return every row, by pages of two."""
     rows: list[dict[str, Any]] = []
     after = ""
     while True:

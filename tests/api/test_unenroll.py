@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from course_management.services.enrollment import promotion
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 @pytest.fixture

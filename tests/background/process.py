@@ -14,11 +14,11 @@ from ..real_server import COMMAND, end, environment
 
 @contextmanager
 def working(folder: Path, database: URL, name: str = "worker") -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`course-management worker` on a database: the process, and its log."""
+    """Run `course-management worker` on a database; yield the process, and its log."""
     log = folder / f"{name}.log"
     settings = environment(database, 1, LOG_FORMAT="json", BACKGROUND="off")
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(  # noqa: S603 - a fixed command
             [COMMAND[0], "worker"], env=settings, cwd=folder, stdout=output, stderr=output, start_new_session=True
         )
     try:

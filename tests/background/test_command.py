@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import pytest
 from sqlalchemy import URL
 
 from ..databases import PATIENCE_S
+from ..fixture_types import Make
 from ..real_server import until
 from .process import working
-
-Make = Callable[..., int]
 
 
 def events(log: Path) -> list[dict[str, Any]]:

@@ -27,9 +27,8 @@ from course_management.services.enrollment.statements import course_ids
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..databases import PATIENCE_S
+from ..fixture_types import Make
 from ..real_server import until
-
-Make = Callable[..., int]
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def full_course(course: Make, sql: Any) -> Callable[[int], tuple[int, list[int]]
 
 @pytest.fixture
 def promoted(sql: Any) -> Callable[[int], list[int]]:
-    """The students that were promoted in a course, in the order of the ledger."""
+    """Return the students that were promoted in a course, in the order of the ledger."""
 
     def read(course_id: int) -> list[int]:
         lines = sql(
@@ -87,7 +86,7 @@ def run(app: Flask) -> Callable[[PromotionJob], list[int]]:
 
 @pytest.fixture
 def background(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The background work of the test's database, with short pauses."""
+    """Return the background work of the test's database, with short pauses."""
     for name in ("IDLE_S", "TRY_S", "LONGEST_REST_S"):
         monkeypatch.setattr(worker, name, 0.01)
     running = Worker(Settings.load({"DATABASE_URL": database.render_as_string(hide_password=False)}, {}))

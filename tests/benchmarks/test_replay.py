@@ -22,7 +22,7 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def load() -> ModuleType:
-    """The benchmark is a script beside the package, so it is loaded by its path."""
+    """Load the benchmark by its path, because it is a script beside the package."""
     spec = importlib.util.spec_from_file_location("replay", PATH)
     assert spec
     assert spec.loader
@@ -88,14 +88,14 @@ def test_seats_are_rounded_down_but_never_none(demand: int, fraction: float | No
     assert replay.capacity_for(demand, fraction) == seats
 
 
-def test_a_third_of_the_seats_is_given_up_and_no_place_on_a_waitlist() -> None:
-    seated: dict[int, dict[str, int | None]] = {student: {"A": None} for student in range(6)}
+def test_a_third_of_the_seats_is_dropped_and_no_place_on_a_waitlist() -> None:
+    enrolled: dict[int, dict[str, int | None]] = {student: {"A": None} for student in range(6)}
     waiting: dict[int, dict[str, int | None]] = {6 + place: {"A": place} for place in range(1, 31)}
 
-    given_up = replay.choose_to_unenroll(seen(seated | waiting), seed=1)
+    dropped = replay.choose_to_unenroll(seen(enrolled | waiting), seed=1)
 
-    assert list(given_up.values()) == [["A"]] * 2
-    assert given_up.keys() <= seated.keys()
+    assert list(dropped.values()) == [["A"]] * 2
+    assert dropped.keys() <= enrolled.keys()
 
 
 def test_a_seed_repeats_its_choice() -> None:
@@ -108,12 +108,12 @@ def test_a_seed_repeats_its_choice() -> None:
 # --- the checks -------------------------------------------------------------------------------------------
 
 CAPACITIES = {"A": 1, "B": None}
-WISHES = {1: ["A", "B"], 2: ["A"], 3: ["A"]}
+REQUESTS = {1: ["A", "B"], 2: ["A"], 3: ["A"]}
 RIGHT: dict[str, list[Any]] = {"wrong_counts": [], "wrong_lists": [], "wrong_waitlists": []}
 
 
 def seen(lists: dict[int, dict[str, int | None]]) -> Any:
-    """What a faultless service says when students hold these courses, each at a position or (None) with a seat."""
+    """Return what a correct service reports for these students, by course: a position or, with a seat, None."""
     courses: dict[str, dict[str, Any]] = {}
     for code in sorted({code for held in lists.values() for code in held}):
         positions = {student: held[code] for student, held in lists.items() if code in held}
@@ -128,12 +128,12 @@ def seen(lists: dict[int, dict[str, int | None]]) -> Any:
 
 @pytest.fixture
 def found() -> Any:
-    """One seat and a waitlist of two for A, no limit for B."""
+    """Return the state with one seat and a waitlist of two for A, and no limit for B."""
     return seen({1: {"A": None, "B": None}, 2: {"A": 1}, 3: {"A": 2}})
 
 
-def check(found: Any, before: Any = None, wishes: dict[int, list[str]] = WISHES) -> Any:
-    return replay.check(CAPACITIES, wishes, found, before or found)
+def check(found: Any, before: Any = None, requests: dict[int, list[str]] = REQUESTS) -> Any:
+    return replay.check(CAPACITIES, requests, found, before or found)
 
 
 def test_what_is_right_is_not_reported(found: Any) -> None:
@@ -203,7 +203,7 @@ def test_a_seat_that_goes_to_anybody_but_the_first_is_found(
 ) -> None:
     after = seen({1: {"B": None}, promoted: {"A": None}, waits: {"A": 1}})
 
-    assert check(after, before=found, wishes=WISHES | {1: ["B"]}) == RIGHT | {"wrong_waitlists": wrong}
+    assert check(after, before=found, requests=REQUESTS | {1: ["B"]}) == RIGHT | {"wrong_waitlists": wrong}
 
 
 # --- the connection ---------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_a_seat_that_goes_to_anybody_but_the_first_is_found(
 
 @pytest.fixture
 def closing_once() -> Iterator[str]:
-    """The URL of a server that reads a request and hangs up, and serves the connection after that one."""
+    """Return the URL of a server that closes the first connection after a request, and serves the next."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE_S)
 

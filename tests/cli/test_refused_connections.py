@@ -90,7 +90,7 @@ def start() -> Iterator[Start]:
 
 
 def everything_said(monkeypatch: pytest.MonkeyPatch, url: str) -> dict[str, str]:
-    """What each command says with this DATABASE_URL; all of them end with exit code 1 and no traceback."""
+    """Return the output of each command with this DATABASE_URL; each must exit with code 1 and no traceback."""
     monkeypatch.setenv("DATABASE_URL", url)
     said = {}
     for arguments in COMMANDS:

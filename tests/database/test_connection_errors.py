@@ -18,7 +18,7 @@ IN_URL = "s3cr%2Ft%20pass"
 
 @contextmanager
 def server(response: Callable[[bytes], bytes]) -> Iterator[int]:
-    """Something that responds to the first message of each connection, and closes it; its port."""
+    """Run a server that responds to the first message of each connection, and closes it. Return its port."""
 
     def serve() -> None:
         with suppress(OSError):
@@ -38,13 +38,13 @@ def speaks_tls(_: bytes) -> bytes:
 
 
 def refuses(_: bytes) -> bytes:
-    """An error that repeats what it was given, as some poolers do."""
+    """Return an error that repeats the password of the client, as some poolers do."""
     fields = b"SFATAL\0C28P01\0Mno entry for user=school password=" + SECRET.encode() + b"\0\0"
     return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
 
 
 def said(monkeypatch: pytest.MonkeyPatch, command: str, url: str) -> str:
-    """What a command says about a database that it cannot reach."""
+    """Return the output of a command about a database that it cannot reach."""
     monkeypatch.setenv("DATABASE_URL", url)
     result = CliRunner().invoke(cli, [command])
     assert result.exit_code == 1

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from course_management.database import broken_constraint
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 ENROLL = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')"
 
 

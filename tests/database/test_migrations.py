@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from ..databases import ROOT, Databases, downgrade, migrate
 
 @pytest.fixture
 def empty(databases: Databases) -> Iterator[URL]:
-    """A database without a table."""
+    """Return a database without a table."""
     url = databases.empty()
     connect(url).connect().close()  # SQLite makes the file when it is first opened
     yield url
@@ -35,7 +35,7 @@ def connect(url: URL) -> Engine:
 
 
 def anatomy(url: URL) -> dict[str, str]:
-    """Everything the database was told to hold, in its own words, by name."""
+    """Return the definition of everything in the database, by name."""
     postgresql = """
         SELECT 'column ' || table_name || '.' || column_name,
                concat_ws(' ', data_type, character_maximum_length, collation_name, is_nullable, column_default,
@@ -52,10 +52,17 @@ def anatomy(url: URL) -> dict[str, str]:
     with connect(url).connect() as connection:
         rows = connection.execute(text(postgresql if url.get_backend_name() == "postgresql" else sqlite)).all()
     return {
-        name: re.sub(r"\s+", " ", what).strip()
+        name: table_in_any_order(what) if name.startswith("table ") else re.sub(r"\s+", " ", what).strip()
         for name, what in rows
         if "alembic_version" not in name and "sqlite_sequence" not in name
     }
+
+
+def table_in_any_order(definition: str) -> str:
+    """Return the CREATE TABLE of SQLite without the order of its parts: a migration adds columns behind the others."""
+    head, _, rest = re.sub(r"\s+", " ", definition).partition("(")
+    body, _, tail = rest.rpartition(")")
+    return f"{head}({', '.join(sorted(re.split(r' ?, ?', body.strip())))}){tail}".strip()
 
 
 def test_what_the_migrations_build_is_what_the_models_say(database: URL, empty: URL) -> None:
@@ -132,16 +139,6 @@ FILL = (
 SEQUENCES = (
     "SELECT setval(pg_get_serial_sequence('students', 'id'), 7), setval(pg_get_serial_sequence('courses', 'id'), 5)"
 )
-NEW = {
-    "students": ("external_id", "updated_at", "search_text", "schedule_revision"),
-    "courses": (
-        *("external_id", "updated_at", "search_text", "last_event_at", "term_id", "component", "permission_required"),
-        *("closed_at", "passed_over_count", "promotion_round_at"),
-    ),
-    "student_courses": ("reason", "passed_over_at", "passed_over_for"),
-    "enrollment_events": ("reason",),
-}
-"""Columns that migrations after 0004 add."""
 TABLES = ("students", "courses", "student_courses", "enrollment_events")
 
 
@@ -157,13 +154,13 @@ def rows(url: URL, table: str) -> list[dict[str, Any]]:
         return [dict(row) for row in found.mappings()]
 
 
-def without(found: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name not in columns} for row in found]
+def only(columns: Set[str], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in columns} for row in found]
 
 
 @pytest.fixture(params=["0001", "0002", "0003", "0004", "0009"])
 def filled(request: pytest.FixtureRequest, empty: URL) -> URL:
-    """A database of an older schema with data: students enrolled, waiting and unenrolled; the last student deleted."""
+    """Return a database of an older schema: students enrolled, waitlisted and unenrolled; the last one deleted."""
     migrate(empty, request.param)
     run(empty, *FILL, *([SEQUENCES] if empty.get_backend_name() == "postgresql" else []))
     return empty
@@ -176,12 +173,8 @@ def test_a_filled_database_of_every_older_schema_keeps_its_data(filled: URL, dat
 
     after = {table: rows(filled, table) for table in TABLES}
     for table in TABLES:
-        old = {"email", *NEW[table]}
-        assert without(after[table], *old) == without(before[table], *old), table
-    migrated = before["courses"][0].keys() & NEW["courses"]
-    assert [[row[name] for name in migrated] for row in after["courses"]] == [
-        [row[name] for name in migrated] for row in before["courses"]
-    ]
+        old = before[table][0].keys() - {"email"}
+        assert only(old, after[table]) == only(old, before[table]), table
     if "updated_at" not in before["students"][0]:  # 0005 changed the form of addresses
         assert [row["email"] for row in after["students"]] == ["ada@example.edu", "ben@b\xfccher.example"]
     assert anatomy(filled) == anatomy(database)
@@ -218,7 +211,7 @@ def test_the_migration_can_be_taken_back(filled: URL) -> None:
 
 
 def refusal(url: URL, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a migration says that must change nothing and end with exit code 1."""
+    """Return the message of a migration that must change nothing and exit with code 1."""
     before = anatomy(url), {table: rows(url, table) for table in TABLES}
     with pytest.raises(SystemExit) as caught:
         migrate(url)
@@ -389,7 +382,7 @@ ACCOUNTS = (
 
 @pytest.fixture
 def staffed(empty: URL) -> URL:
-    """A database of the schema before people, with accounts of each role; the newest one is deleted."""
+    """Return a database of the schema before people, with accounts of each role; the newest one is deleted."""
     migrate(empty, "0008")
     run(empty, *ACCOUNTS)
     return empty

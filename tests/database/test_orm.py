@@ -14,15 +14,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from course_management.database import autocommit, db, reading, retried, time_limit, writing
 from course_management.models import Course, Student
 
+from ..fixture_types import Make
 from ..test_statement_counts import IN_TRANSACTION, MORE, ONE
 
-Make = Callable[..., int]
 Sql = Callable[..., list[Any]]
 
 
 @pytest.fixture
 def context(app: Flask) -> Iterator[None]:
-    """An application context without a request: that of a script."""
+    """Push an application context without a request, as a script does."""
     with app.app_context():
         yield
 
@@ -171,7 +171,7 @@ def test_a_session_is_tried_again_as_a_whole(app: Flask, student: Make, sql: Sql
 
 
 def busy() -> DBAPIError:
-    """What a database says when the same transaction can succeed a moment later."""
+    """Return the error of a database when the same transaction can succeed a moment later."""
 
     class Busy(Exception):
         sqlstate = "40001"

@@ -29,7 +29,7 @@ Make = Callable[..., Any]
 
 
 def is_up(client: FlaskClient) -> bool:
-    """Whether the service says that it is ready; that it is alive it must say always."""
+    """Return whether the service is ready. It must always be alive."""
     assert client.get("/healthz").status_code == 200
     ready = client.get("/readyz")
     assert ready.status_code == 200 or is_503(ready)
@@ -37,7 +37,7 @@ def is_up(client: FlaskClient) -> bool:
 
 
 def is_503(response: Any) -> bool:
-    """Whether this is the response of a service whose database is away."""
+    """Return whether this is the response of a service whose database is unavailable."""
     if response.status_code != 503:
         return False
     assert response.get_json()["code"] == "database_unavailable"
@@ -46,7 +46,7 @@ def is_503(response: Any) -> bool:
 
 
 def an_app(url: str, **settings: Any) -> Flask:
-    """An app on a database that need not be there."""
+    """Return an app on a database that may be unavailable."""
     app = create_app({"DATABASE_URL": url, "LOG_LEVEL": "error", **settings})
     app.test_client_class = ContractClient
     return app

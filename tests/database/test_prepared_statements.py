@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from sqlalchemy import Engine
 from course_management.database.execute import _name, prepare
 from course_management.repositories.enrollments import HELD
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from course_management.database import broken_constraint
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 TERM = "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('{}', 'Fall 2026', '2026-09-01', '2026-12-18')"
 GROUP = "INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Undergraduate')"
 INSERT = "INSERT INTO student_courses (student_id, course_id, status{}) VALUES {}"
@@ -54,7 +55,7 @@ def refused(sql: Any) -> Callable[..., str]:
 
 @pytest.fixture
 def revisions(sql: Any) -> Callable[[], list[int]]:
-    """The schedule revision of each student, by id."""
+    """Return the schedule revision of each student, by id."""
     return lambda: [row[0] for row in sql("SELECT schedule_revision FROM students ORDER BY id")]
 
 

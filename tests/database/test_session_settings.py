@@ -80,7 +80,7 @@ def only_postgresql(backend: str) -> None:
 
 @pytest.fixture
 def role(databases: Databases, database: URL) -> Iterator[str]:
-    """A role that may do everything in the test's database, and is no superuser."""
+    """Create a role with all permissions in the test's database that is no superuser."""
     name = f"role_{database.database}"
     databases.run(f'CREATE ROLE "{name}" LOGIN')
     databases.run(f'ALTER DATABASE "{database.database}" OWNER TO "{name}"')
@@ -97,7 +97,7 @@ def role(databases: Databases, database: URL) -> Iterator[str]:
 
 
 def serves(client: FlaskClient) -> None:
-    """The whole life of an enrollment works: made, refused, queued, promoted, listed, looked back at."""
+    """Check the whole life of an enrollment: enrolled, refused, waitlisted, promoted, listed, and in the history."""
     assert is_up(client)
     ids = []
     for number, name in enumerate(("Zoë", "李小龍", r"O'Brien \ 'x'")):

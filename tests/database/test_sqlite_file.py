@@ -45,7 +45,7 @@ def wal(path: Path) -> Path:
 
 
 def copy_of(path: Path) -> Path:
-    """A backup, as the documentation makes it."""
+    """Make a backup as the documentation describes it."""
     copy = path.with_suffix(".copy")
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)

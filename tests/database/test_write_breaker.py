@@ -9,32 +9,32 @@ import pytest
 
 from course_management.database import write_breaker
 from course_management.database.failures import WritesStopped
-from course_management.database.write_breaker import Use, WriteBreaker
+from course_management.database.write_breaker import ConnectionUse, WriteBreaker
 
 
 @pytest.fixture
 def breaker(monkeypatch: pytest.MonkeyPatch) -> WriteBreaker:
-    """One that pauses for no time, so that the next write is the probe."""
+    """Return a breaker without a pause, so that the next write is the probe."""
     monkeypatch.setattr(write_breaker, "PAUSE_S", 0.0)
     return WriteBreaker()
 
 
-def use(breaker: WriteBreaker) -> Use:
-    return Use(connection=cast("Any", None), ends=0.0, breaker=breaker)
+def use(breaker: WriteBreaker) -> ConnectionUse:
+    return ConnectionUse(connection=cast("Any", None), ends=0.0, breaker=breaker)
 
 
-def admitted(breaker: WriteBreaker) -> Use:
+def admitted(breaker: WriteBreaker) -> ConnectionUse:
     begun = use(breaker)
     breaker.admit(begun)
     return begun
 
 
-def cut_off(breaker: WriteBreaker, write: Use) -> None:
+def cut_off(breaker: WriteBreaker, write: ConnectionUse) -> None:
     write.is_cut_off = True
     breaker.ended(write)
 
 
-def committed(breaker: WriteBreaker, write: Use) -> None:
+def committed(breaker: WriteBreaker, write: ConnectionUse) -> None:
     write.has_written = True
     breaker.ended(write)
 

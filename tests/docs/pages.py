@@ -36,17 +36,17 @@ class Block:
 
     @property
     def place(self) -> str:
-        """The place of the block, for messages of failing tests."""
+        """Return the place of the block, for messages of failing tests."""
         return f"{name(self.page)}:{self.line}"
 
     @property
     def reason_not_run(self) -> str | None:
-        """The reason that a visible first line of the block gives for not running it in the tests."""
+        """Return the reason that a visible first line of the block gives for not running it in the tests."""
         found = NOT_RUN.match(self.text)
         return found[1] if found else None
 
     def commands(self) -> list[Command]:
-        """The lines after `$ `, each with the lines up to the next one as its output."""
+        """Return the lines after `$ `, each with the lines up to the next one as its output."""
         parts = re.split(r"^\$ ", NOT_RUN.sub("", self.text), flags=re.MULTILINE)
         assert parts[0].strip() == "", f"{self.place} has output before its first command"
         found = []
@@ -57,12 +57,12 @@ class Block:
 
 
 def name(page: Path) -> str:
-    """The path of a page in the checkout."""
+    """Return the path of a page in the checkout."""
     return str(page.relative_to(ROOT))
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Every fenced code block of a page, in order."""
+    """Return every fenced code block of a page, in order."""
     inside: list[str] | None = None
     start, language = 0, ""
     for number, line in enumerate(page.read_text().splitlines(), 1):
@@ -78,17 +78,17 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def prose(page: Path) -> str:
-    """A page without its code blocks."""
+    """Return a page without its code blocks."""
     return re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links(page: Path) -> list[tuple[str, str]]:
-    """The links of a page to files of the checkout: path ("" for the page itself) and anchor ("" for none)."""
+    """Return the links of a page to files of the checkout: path ("" for the page itself) and anchor ("" for none)."""
     found = re.findall(r"\]\(([^)\s]+)\)", prose(page))
     return [(path, anchor) for path, _, anchor in (each.partition("#") for each in found) if ":" not in path]

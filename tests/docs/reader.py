@@ -48,9 +48,11 @@ def readers(folder: Path) -> Iterator[Make]:
         made.append(Reader(folder))
         return made[-1]
 
-    yield make
-    for each in made:
-        each.end()
+    try:
+        yield make
+    finally:
+        for each in made:
+            each.end()
 
 
 class Reader:
@@ -126,7 +128,7 @@ class Reader:
             assert not difference, difference
 
     def in_this_folder(self, text: str) -> str:
-        """A text of the page with the port of this service and the key that was created."""
+        """Return a text of the page with the port of this service and the key that was created."""
         text = text.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
         if self.key:
             text = text.replace(EXAMPLE_KEY, self.key).replace(EXAMPLE_PREFIX, self.key[4:12])
@@ -169,7 +171,7 @@ class Reader:
         """Start what runs until it is stopped, and wait until it has printed what is shown, or serves."""
         log, errors = (self.folder / f"{len(self.running)}.{kind}" for kind in ("log", "errors"))
         with log.open("wb") as output, errors.open("wb") as error_output:
-            process = subprocess.Popen(  # noqa: S603 - our own command
+            process = subprocess.Popen(  # noqa: S603 - a fixed command
                 ["bash", "-c", f"exec env {line}"],  # noqa: S607
                 cwd=self.folder, env=self.environment, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=error_output,

@@ -29,10 +29,10 @@ STUDENTS, COURSES = 5, 5
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a caller sends, and what `hooks` must know of it."""
+    """The credentials of a caller, and its description for `hooks`."""
 
     header: str | None
-    facts: Any
+    described: Any
 
 
 class Campus:
@@ -62,10 +62,10 @@ class Campus:
         environment = {
             **os.environ,
             "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
-            "FUZZ_CALLER": json.dumps(credentials.facts),
+            "FUZZ_CALLER": json.dumps(credentials.described),
             "PYTHONPATH": str(ROOT),
         }
-        done = subprocess.run(  # noqa: S603 - our own command
+        done = subprocess.run(  # noqa: S603 - a fixed command
             command, capture_output=True, text=True, check=False, cwd=self.folder, env=environment
         )
         return "" if done.returncode == 0 else done.stdout + done.stderr

@@ -93,7 +93,7 @@ def test_a_chunked_document_whose_beginning_could_be_another_is_refused(refused:
 
 
 def nested(depth: int, kind: str) -> str:
-    """A body in which the value of `x` lies so deep."""
+    """Return a body in which the value of `x` is nested this deep."""
     opening, closing = {"array": ("[", "]"), "object": ('{"x":', "}")}[kind]
     return '{"x":' + opening * (depth - 1) + "1" + closing * (depth - 1) + "}"
 

@@ -14,7 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 TAG = re.compile(r'"([0-9a-f]{16})\.([0-9a-f]{16})"')
 
 
@@ -36,7 +37,7 @@ def thing(request: pytest.FixtureRequest, student: Make, course: Make) -> Thing:
 
 @pytest.fixture
 def tag(client: FlaskClient) -> Callable[[str], str]:
-    """The present ETag of an address."""
+    """Return the current ETag of an address."""
 
     def read(path: str) -> str:
         return client.get(path).headers["ETag"]

@@ -19,28 +19,20 @@ from sqlalchemy.engine import make_url
 from course_management import create_app
 from course_management.api import documents
 from course_management.database.types import MAX_ID
-from course_management.errors import Problem, catalog
+from course_management.errors import Problem, all_codes
 from course_management.http import assets
+from course_management.http.pages import Pages
 
 from ..contract import resolved
 from ..databases import migrate
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 # For people, and the document itself: the only addresses that are not in it.
-NOT_IN_THE_DOCUMENT = {
-    "/",
-    "/docs",
-    "/docs/",
-    "/docs/<path:path>",
-    "/openapi.json",
-    "/problems",
-    "/problems/<slug>",
-}
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """No test here needs data."""
+    """Return an app without data."""
     url = f"sqlite:///{tmp_path_factory.mktemp('documents') / 'empty.db'}"
     migrate(make_url(url))
     return create_app({"DATABASE_URL": url, "LOG_LEVEL": "error"})
@@ -61,7 +53,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def inline(found: Any, whole: dict[str, Any]) -> Any:
-    """The document with its shared parameters, headers, examples and responses where they are used."""
+    """Return the document with its shared parameters, headers, examples and responses where they are used."""
     if isinstance(found, list):
         return [inline(each, whole) for each in found]
     if not isinstance(found, dict):
@@ -72,7 +64,7 @@ def inline(found: Any, whole: dict[str, Any]) -> Any:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each operation, with a name for the messages of failing tests."""
+    """Return each operation, with a name for the messages of failing tests."""
     for path, item in document["paths"].items():
         for method in METHODS & item.keys():
             yield f"{method} {path}", item[method]
@@ -128,6 +120,12 @@ def test_a_client_sends_only_what_it_was_given(document: dict[str, Any]) -> None
     assert "description" not in schemas["CourseChange"]["properties"]["waitlist_capacity"]
 
 
+def test_every_schema_has_a_description(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert [name for name, each in schemas.items() if not each.get("description")] == []
+    assert schemas["Status"]["description"].startswith("The status of an enrollment. One of: enrolled,")
+
+
 def test_every_id_is_an_int64(document: dict[str, Any]) -> None:
     for schema, found in document["components"]["schemas"].items():
         for name, each in found.get("properties", {}).items():
@@ -143,16 +141,15 @@ def test_no_schema_is_an_anonymous_choice(document: dict[str, Any]) -> None:
     }
 
 
-def test_the_document_names_every_route_and_no_other(app: Flask, document: dict[str, Any]) -> None:
+def test_the_document_names_every_route_but_pages_and_no_other(app: Flask, document: dict[str, Any]) -> None:
     routes = {
         f"{method.lower()} {rule.rule.replace('<id:', '{').replace('>', '}')}"
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if rule.rule not in NOT_IN_THE_DOCUMENT
+        if not isinstance(app.blueprints[rule.endpoint.partition(".")[0]], Pages)
     }
 
     assert routes == {name for name, _ in operations(document)}
-    assert {rule.rule for rule in app.url_map.iter_rules()} >= NOT_IN_THE_DOCUMENT
 
 
 def test_every_operation_has_a_name_of_its_own_and_a_summary(document: dict[str, Any]) -> None:
@@ -289,8 +286,8 @@ def test_every_code_stands_in_the_document(document: dict[str, Any]) -> None:
     problems = set(schemas["ProblemDetails"]["properties"]["code"]["x-extensible-enum"])
     reasons = set(schemas["ReasonDetails"]["properties"]["code"]["x-extensible-enum"])
 
-    assert problems == {code for code, found in catalog().items() if issubclass(found, Problem)}
-    assert problems | reasons == set(catalog())
+    assert problems == {code for code, found in all_codes().items() if issubclass(found, Problem)}
+    assert problems | reasons == set(all_codes())
 
 
 def test_every_schema_of_the_document_is_used(document: dict[str, Any]) -> None:
@@ -325,7 +322,7 @@ def test_the_documentation_works_offline(client: FlaskClient) -> None:
 
 
 def bundle(client: FlaskClient) -> str:
-    """The address of the largest asset, as the page has it."""
+    """Return the address of the largest asset, as the page has it."""
     (found,) = re.findall(r'src="([^"]+bundle.js)"', client.get("/docs").text)
     return str(found)
 
@@ -369,7 +366,7 @@ def test_a_text_that_the_client_has_is_not_sent_again(client: FlaskClient, path:
     assert other.data == first.data
 
 
-def test_assets_are_cached_for_ever_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
+def test_assets_are_immutable_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
     path = bundle(client)
     _, _, version, name = path.split("/")
 
@@ -394,9 +391,9 @@ def test_what_is_not_part_of_the_documentation_is_a_problem(client: FlaskClient)
 # --- a page for each code ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", catalog())
+@pytest.mark.parametrize("code", all_codes())
 def test_every_code_has_a_page_that_explains_it(client: FlaskClient, code: str) -> None:
-    found = catalog()[code]
+    found = all_codes()[code]
 
     response = client.get(f"/problems/{code.replace('_', '-')}")
     assert client.get(f"/problems/{code}").data == response.data
@@ -413,7 +410,7 @@ def test_all_codes_are_listed_with_a_link_each(client: FlaskClient) -> None:
 
     links = re.findall('href="(/problems/[^"]+)"', page)
 
-    assert links == [f"/problems/{code.replace('_', '-')}" for code in catalog()]
+    assert links == [f"/problems/{code.replace('_', '-')}" for code in all_codes()]
     assert "`" not in page
 
 

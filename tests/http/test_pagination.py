@@ -12,9 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
 
+from ..fixture_types import Make
 from ..spies import watched
-
-Make = Callable[..., int]
 
 
 @dataclass
@@ -236,7 +235,7 @@ def test_a_cursor_that_was_tampered_with_is_refused(client: FlaskClient, student
 
 @pytest.fixture
 def left_open() -> Iterator[list[bool]]:
-    """For each statement from here on, whether it was part of a transaction that went on after it."""
+    """Record for each following statement whether its transaction went on after it."""
     found: list[bool] = []
 
     def note(cursor: Any, *_: Any) -> None:

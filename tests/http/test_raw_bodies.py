@@ -24,7 +24,7 @@ TABLE = b"a,b\r\n1,2\r\n"
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
-    """The app, with an endpoint that takes CSV and gives back what it was given."""
+    """Return the app, with an endpoint that takes CSV and gives back what it was given."""
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     migrate(make_url(url))
     app = create_app({"DATABASE_URL": url, "LOG_LEVEL": "error", "MAX_BODY_BYTES": "1024"})

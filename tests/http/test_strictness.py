@@ -38,7 +38,7 @@ def enroll(*headers: bytes, body: bytes = JSON, version: bytes = b"HTTP/1.1") ->
 
 
 def responses(server: Server, request: bytes) -> tuple[int, str, bool]:
-    """The status and code of the response to a request, and whether the next request got its own response."""
+    """Return the status and code of the response to a request, and whether the next request got its own response."""
     with server.connect() as connection:
         connection.socket.sendall(request + NEXT)
         status, body = connection.read()

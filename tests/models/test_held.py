@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from course_management.repositories import enrollments
 from course_management.verify import verify
 
+from ..fixture_types import Make
+
 KNOWN = "ck_student_courses_status_known"
-Make = Callable[..., int]
 Sql = Callable[..., list[Any]]
 Held = Callable[[int], dict[int, str]]
 
@@ -43,7 +44,7 @@ def withdraw(engine: Engine) -> Callable[[int, int], None]:
 
 @pytest.fixture
 def withdrawn(student: Make, course: Make, enroll: Any, withdraw: Callable[[int, int], None]) -> tuple[int, int]:
-    """A student and the only course of it, with that status."""
+    """Return a student and the only course of it, with that status."""
     ada, programming = student(), course(capacity=1, waitlist_capacity=5)
     enroll(ada, programming)
     withdraw(ada, programming)

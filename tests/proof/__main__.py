@@ -89,7 +89,7 @@ def main(
 
 
 def _prove(console: Console, parts: Sequence[str], backends: Sequence[str], size: str, seed: int) -> Iterator[Outcome]:
-    """Every part on every database it is for."""
+    """Run every part on its databases, and yield the outcomes."""
     for backend in backends:
         with tempfile.TemporaryDirectory() as folder, closing(Ground(Path(folder), backend)) as ground:
             for name in parts:
@@ -102,7 +102,7 @@ def _prove(console: Console, parts: Sequence[str], backends: Sequence[str], size
 
 
 def _mutate(console: Console, parts: Sequence[str], backends: Sequence[str], seed: int) -> Iterator[dict[str, str]]:
-    """Every mutant on every database it is for: whether the check that must notice did, and what else did."""
+    """Run every mutant on its databases. Yield whether the expected check noticed it, and which others did."""
     for name, mutant in MUTANTS.items():
         for backend in mutant.databases:
             if backend in backends and mutant.part in (parts or PARTS):
@@ -124,7 +124,7 @@ def _mutate(console: Console, parts: Sequence[str], backends: Sequence[str], see
 
 
 def _on_mutant(name: str, backend: str, seed: int) -> dict[str, Any]:
-    """In a process in which the package is the mutant: what its part finds."""
+    """Run the part of a mutant, in a process in which the package is the mutant, and return the outcome."""
     mutant = MUTANTS[name]
     tampering = mutant.statements.get(backend, ())
     with tempfile.TemporaryDirectory() as folder, closing(Ground(Path(folder), backend, tampering)) as ground:
@@ -140,9 +140,9 @@ def _machine() -> str:
 
 def _record(section: str, seed: int, table: str) -> None:
     """Replace one table of docs/proof.md and the line above it; all else there stays."""
-    told = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}"
+    heading = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}"
     begin, end = f"<!-- {section}, as `make proof` writes it -->", f"<!-- end of {section} -->"
-    fill_in(RESULTS, begin, end, f"\n{told}\n\n{table}\n")
+    fill_in(RESULTS, begin, end, f"\n{heading}\n\n{table}\n")
 
 
 if __name__ == "__main__":

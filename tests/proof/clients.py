@@ -1,7 +1,7 @@
-"""Those who use the service at the same time, and remember what they were told.
+"""Clients that use the service at the same time, and remember its responses.
 
-Each client has students of its own, so it knows what they hold after every response: whatever the service says later,
-and whatever is in the database at the end, must agree with it. A request whose response is lost, or is a 503, is
+Each client has its own students, so it knows their courses after every response: every later response of the service,
+and the final state of the database, must agree with it. A request whose response is lost, or is a 503, is
 repeated with the same request id until there is a response.
 """
 
@@ -69,7 +69,7 @@ class Caller:
         self._connection.close()
 
     def once(self, method: str, path: str, body: Any = None, request: str = "-") -> Response | None:
-        """The response to one request; None when it is lost."""
+        """Send one request, and return the response; None if it is lost."""
         started = time.monotonic()
         try:
             sent = None if body is None else json.dumps(body)
@@ -87,7 +87,7 @@ class Caller:
             self.longest_s = max(self.longest_s, time.monotonic() - started)
 
     def call(self, method: str, path: str, body: Any = None, request: str = "-") -> Response:
-        """The response to a request, repeated until there is one that is no 503. Raises `Unserved` without patience."""
+        """Send a request until the response is not 503, and return it. Raises `Unserved` when the patience is over."""
         deadline = time.monotonic() + PATIENCE_S
         repeated = False
         while time.monotonic() < deadline:
@@ -122,7 +122,7 @@ class Client:
         self.done = 0
 
     def step(self) -> None:
-        """One operation, by chance."""
+        """Do one random operation."""
         student = self.chance.choice(self.students)
         some = self.chance.sample(self.courses, self.chance.choice([1, 1, 1, 2, 3, 4]))
         waitlist = self.chance.random() < 0.7
@@ -237,10 +237,10 @@ class Client:
             self.contradictions.append(str(facts))
 
 
-def agrees(found: dict[int, str], told: dict[int, str]) -> bool:
-    """Whether an enrollment is as it was reported; a waitlisted student may have been promoted since."""
-    return found.keys() == told.keys() and all(
-        status == told[course] or told[course] == "waitlisted" for course, status in found.items()
+def agrees(found: dict[int, str], reported: dict[int, str]) -> bool:
+    """Return whether the enrollments are as reported; a waitlisted student may have been promoted since."""
+    return found.keys() == reported.keys() and all(
+        status == reported[course] or reported[course] == "waitlisted" for course, status in found.items()
     )
 
 
@@ -263,7 +263,7 @@ class Hand:
         self.changes = 0
 
     def step(self) -> None:
-        """One statement, which the database may refuse."""
+        """Run one statement, which the database may refuse."""
         student, course = self.chance.choice(self.students), self.chance.choice(self.courses)
         if (held := [(s, c) for s, courses in self.held.items() for c in courses]) and self.chance.random() < 0.5:
             student, course = self.chance.choice(held)

@@ -18,7 +18,7 @@ MANY = 500
 
 
 def prove(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], list[Check]]:
-    """A server behind a proxy; half of the cuts are single, of the others the service's own repetition is cut too."""
+    """Run a server behind a proxy. Half of the cuts are single; the others cut the service's repetition, too."""
     assert stage.postgresql
     chance = random.Random(seed)  # noqa: S311 - where to cut
     with closing(Proxy(str(Path(str(stage.url.query["host"])) / ".s.PGSQL.5432"))) as proxy:

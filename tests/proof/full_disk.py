@@ -42,7 +42,7 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
         for _ in range(200):
             client.step()
         checks = [
-            Check("writes without room", refused, [(503, "database_unavailable")] * 3),
+            Check("writes without free space", refused, [(503, "database_unavailable")] * 3),
             Check(
                 "reads that failed meanwhile", sum(not response or response.status != 200 for response in while_full)
             ),
@@ -56,7 +56,7 @@ def prove(ground: Ground, seed: int) -> tuple[dict[str, int], list[Check]]:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A small file system in memory. Raises `Skipped` where this user may not mount one."""
+    """Mount a small file system in memory. Raises `Skipped` where this user may not mount one."""
     folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: S603
@@ -69,7 +69,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _database_on(disk: Path, ground: Ground) -> Iterator[URL]:
-    """A migrated database there. PostgreSQL's write-ahead log stays where it is: without it, PostgreSQL ends."""
+    """Create a migrated database there. PostgreSQL's write-ahead log stays where it is: without it, PostgreSQL ends."""
     url = ground.databases.migrated()
     if not ground.postgresql:
         yield url.set(database=str(shutil.copy(str(url.database), disk)))

@@ -23,7 +23,7 @@ PAUSE_S = (0.05, 0.4)
 
 
 def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Check]]:
-    """So many kills of each kind; afterwards all that was acknowledged is there, once."""
+    """Kill processes of each kind; then check that every acknowledged change is there, once."""
     chance = random.Random(seed)  # noqa: S311 - when to kill
     kinds: dict[str, Callable[[], None]] = {
         "kills of a worker": lambda: kill_a_worker(stage),
@@ -62,7 +62,7 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
 
 
 def serving(stage: Stage) -> None:
-    """Until the server has both workers, and they have their database."""
+    """Wait until the server has both workers, and they have their database."""
     until(lambda: len(_workers(stage)) == int(stage.server.environment["WORKERS"]), "a new worker")
     until(lambda: is_ready(stage), "readiness")
 
@@ -74,7 +74,7 @@ def is_ready(stage: Stage) -> bool:
 
 
 def _workers(stage: Stage) -> list[psutil.Process]:
-    """The worker processes there are."""
+    """Return the worker processes."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(stage.server.process.pid).children()
         return [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
@@ -82,7 +82,7 @@ def _workers(stage: Stage) -> list[psutil.Process]:
 
 
 def kill_a_worker(stage: Stage) -> None:
-    """The oldest: granian gives up on a worker that dies twice in 5.5 s, and ends the server."""
+    """Kill the oldest worker, because granian ends the server if a worker dies twice in 5.5 s."""
     victim = min(_workers(stage), key=psutil.Process.create_time)
     victim.kill()
     until(lambda: victim not in _workers(stage), "its end")

@@ -15,7 +15,7 @@ SEATS = 100
 
 
 def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[str, int], list[Check]]:
-    """In each round, all clients ask for one of 100 seats of a new course: 100 get one, the others get the reason."""
+    """Let all clients request one of 100 seats of a new course, in rounds: 100 get one, the others get the reason."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     people = stage.people(connections)

@@ -45,7 +45,7 @@ class Load:
             client.caller.close()
 
     def run(self, operations: int, *, with_hand: bool = False) -> None:
-        """So many operations, spread over the clients; beside them, with a hand, statements as long as they last."""
+        """Divide the operations among the clients. With `with_hand`, SQL statements change the database meanwhile."""
         over = threading.Event()
 
         def work(client: Client) -> None:
@@ -87,21 +87,21 @@ class Load:
 
     @property
     def held(self) -> dict[int, dict[int, str]]:
-        """The enrollments that were reported to all clients."""
-        told = [client.held for client in self.clients]
-        return {student: held for each in (*told, self.hand.held) for student, held in each.items()}
+        """Return the enrollments that were reported to all clients."""
+        reported = [client.held for client in self.clients]
+        return {student: held for each in (*reported, self.hand.held) for student, held in each.items()}
 
     def union(self, name: str) -> set[Any]:
-        """What all clients have noted in one of their sets."""
+        """Return the union of one of the sets of all clients."""
         return set().union(*(getattr(client, name) for client in self.clients))
 
     def count(self, name: str) -> int:
-        """How often the clients have seen something."""
+        """Return how often the clients have seen something."""
         return sum(client.caller.seen[name] for client in self.clients)
 
     @property
     def operations(self) -> int:
-        """How many requests got a response."""
+        """Return the number of requests that got a response."""
         return sum(client.done for client in self.clients)
 
     @property
@@ -111,5 +111,5 @@ class Load:
 
     @property
     def capacities(self) -> Iterable[tuple[int, int]]:
-        """The capacity that each course was last told to have, where it was told any."""
+        """Return the capacity of each course by the last response that reported one."""
         return [pair for client in self.clients for pair in client.capacities.items()]

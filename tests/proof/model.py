@@ -1,7 +1,7 @@
-"""A Hypothesis state machine: the service beside a small model of the rules, one operation at a time.
+"""A Hypothesis state machine that compares the service with a small model of the rules, one operation at a time.
 
-The model is what a registrar would say the rules are: a set of enrolled students, and a waitlist. After
-each operation the response and every list the service shows must be what the model says.
+The model has the rules as a registrar would explain them: a set of enrolled students and a waitlist. After each
+operation, the response and every list of the service must be what the model predicts.
 """
 
 from __future__ import annotations
@@ -31,51 +31,51 @@ class Course:
 
     def __init__(self, capacity: int | None, places: int | None) -> None:
         self.capacity, self.places = capacity, places
-        self.seated: set[int] = set()
+        self.enrolled: set[int] = set()
         self.waitlist: list[int] = []
 
     def status(self, student: int) -> str | None:
-        """How a student stands to this course."""
-        return "enrolled" if student in self.seated else "waitlisted" if student in self.waitlist else None
+        """Return the status of a student in this course; None if neither enrolled nor waitlisted."""
+        return "enrolled" if student in self.enrolled else "waitlisted" if student in self.waitlist else None
 
     def has_seat(self) -> bool:
-        """Whether the next student gets a seat: while a student waits, no seat is free."""
-        return not self.waitlist and (self.capacity is None or len(self.seated) < self.capacity)
+        """Return whether the next student gets a seat. While a student waits, every free seat is reserved."""
+        return not self.waitlist and (self.capacity is None or len(self.enrolled) < self.capacity)
 
     def has_place(self) -> bool:
-        """Whether the waitlist has a free place."""
+        """Return whether the waitlist has a free place."""
         return self.places is None or len(self.waitlist) < self.places
 
     def reasons(self, waitlist: bool) -> list[str]:
-        """Why a new student is refused; empty if not."""
+        """Return the codes of the reasons to refuse a new student; empty if there are none."""
         if self.has_seat() or (waitlist and self.has_place()):
             return []
         return ["waitlist_full" if waitlist and self.places else "course_full"]
 
-    def join(self, student: int) -> str:
-        """Take a seat or, if there is none, a place."""
+    def enroll(self, student: int) -> str:
+        """Enroll a student or, without a free seat, add the student to the waitlist. Return the new status."""
         if self.has_seat():
-            self.seated.add(student)
+            self.enrolled.add(student)
             return "enrolled"
         self.waitlist.append(student)
         return "waitlisted"
 
     def unenroll(self, student: int) -> str:
-        """Give up a seat, to the head of the waitlist, or a place."""
+        """Unenroll a student or remove the student from the waitlist. Return the outcome."""
         outcome = {"enrolled": "unenrolled", "waitlisted": "left_waitlist", None: "not_enrolled"}[self.status(student)]
-        self.seated.discard(student)
+        self.enrolled.discard(student)
         if student in self.waitlist:
             self.waitlist.remove(student)
         return outcome
 
     def promote(self) -> None:
-        """Seats to those who wait, in order."""
-        while self.waitlist and (self.capacity is None or len(self.seated) < self.capacity):
-            self.seated.add(self.waitlist.pop(0))
+        """Enroll waitlisted students in the free seats, in order."""
+        while self.waitlist and (self.capacity is None or len(self.enrolled) < self.capacity):
+            self.enrolled.add(self.waitlist.pop(0))
 
 
 def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
-    """The state machine for an app; each example makes people and courses of its own."""
+    """Return the state machine for an app. Each example creates new students and courses."""
 
     class Registration(RuleBasedStateMachine):
         def __init__(self) -> None:
@@ -99,12 +99,12 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             assert response.status_code == 201, response.text
             return int(response.get_json()["id"])
 
-        def _ask(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
+        def _send(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
             response = self.client.open(path, method=method, json=body)
             return response.status_code, response.get_json()
 
         def _refusal(self, student: int, wanted: Sequence[int], waitlist: bool) -> list[tuple[int, str, list[str]]]:
-            """The decisions of a refusal; none when nothing refuses."""
+            """Return the decisions of a refusal; empty if the request is not refused."""
             decisions = []
             for number in wanted:
                 course = self.model[number]
@@ -128,12 +128,12 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             for number in wanted if not refusal else ():
                 course = self.model[number]
                 before = course.status(student)
-                outcome = f"already_{before}" if before else course.join(student)
+                outcome = f"already_{before}" if before else course.enroll(student)
                 place = {"position": course.waitlist.index(student) + 1} if student in course.waitlist else {}
                 expected.append({"course_id": self.courses[number], "outcome": outcome, **place})
             body = {"course_ids": [self.courses[number] for number in wanted], "waitlist": waitlist}
 
-            status, response = self._ask("POST", f"/students/{self.people[student]}/enroll", **body)
+            status, response = self._send("POST", f"/students/{self.people[student]}/enroll", **body)
 
             if refusal:
                 self._refused(status, response, refusal)
@@ -145,7 +145,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
         def unenroll(self, student: int, left: list[int]) -> None:
             outcomes = [self.model[number].unenroll(student) for number in left]
 
-            status, response = self._ask(
+            status, response = self._send(
                 "DELETE",
                 f"/students/{self.people[student]}/unenroll",
                 course_ids=[self.courses[number] for number in left],
@@ -171,10 +171,10 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
                     if number in before and number not in wanted:
                         course.unenroll(student)
                     elif number in wanted and number not in before:
-                        course.join(student)
+                        course.enroll(student)
                     course.promote()
 
-            status, response = self._ask(
+            status, response = self._send(
                 "PUT",
                 f"/students/{self.people[student]}/enroll?dry_run={str(dry_run).lower()}",
                 course_ids=[self.courses[number] for number in wanted],
@@ -190,11 +190,11 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
         def limit(self, number: int, capacity: int | None, places: int | None) -> None:
             course = self.model[number]
             too_low = {
-                "capacity_below_enrollment": capacity is not None and len(course.seated) > capacity,
+                "capacity_below_enrollment": capacity is not None and len(course.enrolled) > capacity,
                 "waitlist_capacity_below_waiting": places is not None and len(course.waitlist) > places,
             }
 
-            status, response = self._ask(
+            status, response = self._send(
                 "PATCH", f"/courses/{self.courses[number]}", capacity=capacity, waitlist_capacity=places
             )
 
@@ -206,7 +206,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             course.promote()
             assert (status, response["seats_taken"], response["waiting"]) == (
                 200,
-                len(course.seated),
+                len(course.enrolled),
                 len(course.waitlist),
             )
 
@@ -215,11 +215,11 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             path, course = f"/courses/{self.courses[number]}/students", self.model[number]
             held = {self.courses[n]: each.status(student) for n, each in enumerate(self.model) if each.status(student)}
 
-            _, roster = self._ask("GET", path)
-            _, entries = self._ask("GET", f"{path}?status=waitlisted")
-            _, found = self._ask("GET", f"/students/{self.people[student]}/courses?status=any")
+            _, roster = self._send("GET", path)
+            _, entries = self._send("GET", f"{path}?status=waitlisted")
+            _, found = self._send("GET", f"/students/{self.people[student]}/courses?status=any")
 
-            assert [each["student_id"] for each in roster["items"]] == sorted(self.people[n] for n in course.seated)
+            assert [each["student_id"] for each in roster["items"]] == sorted(self.people[n] for n in course.enrolled)
             assert [(each["position"], each["student_id"]) for each in entries["items"]] == [
                 (place, self.people[n]) for place, n in enumerate(course.waitlist, start=1)
             ]
@@ -236,7 +236,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             for number, course in enumerate(self.model):
                 here = [row for row in rows if row.course_id == self.courses[number]]
                 assert {row.student_id for row in here if row.queue_number is None} == {
-                    self.people[student] for student in course.seated
+                    self.people[student] for student in course.enrolled
                 }
                 assert [row.student_id for row in here if row.queue_number is not None] == [
                     self.people[student] for student in course.waitlist
@@ -248,7 +248,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
 def prove(
     stage: Stage, chance: int, examples: int, steps: int, *, shrink: bool = True
 ) -> tuple[dict[str, int], list[Check]]:
-    """So many examples of so many steps; what Hypothesis found, made as small as it can be if asked."""
+    """Run examples of the state machine, and check the database. With `shrink`, minimize an example that fails."""
     app = create_app({"DATABASE_URL": stage.url.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
     registration = machine(app, stage)
     chosen = settings(

@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 
 import course_management
+from course_management.database.base import migrations_folder
 
 from ..databases import ROOT
 from .parts import BACKENDS
@@ -152,21 +153,21 @@ MUTANTS = {
     "the commit that waits for the disk": Mutant(
         "kill",
         {"kills": 4},
-        "acknowledged changes that the ledger has not",
+        "acknowledged changes that are missing in the ledger",
         ((SESSIONS, '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
         databases=("postgresql",),
     ),
     "the transaction": Mutant(
         "kill",
         {"kills": 4},
-        "students who do not hold what they were told",
+        "students whose courses are not those of their last response",
         ((SQLITE, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
         databases=("sqlite",),
     ),
     "a full disk is an outage": Mutant(
         "full disk",
         {},
-        "writes without room",
+        "writes without free space",
         ((FAILURES, '"SQLITE_FULL",', ""), (FAILURES, "^(08|53|57|58)", "^(08|57|58)")),
     ),
     "a line of the ledger for every change": Mutant(
@@ -196,9 +197,10 @@ def run_without(name: str, backend: str, seed: int) -> Outcome:
 
 
 def mutate(mutant: Mutant, folder: Path) -> None:
-    """A copy of the package with the guard removed."""
+    """Return a copy of the package with the guard removed."""
     package = folder / "course_management"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for source, target in ((PACKAGE, package), (migrations_folder(), package / "migrations")):  # as a wheel has them
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     for file, text in edited(mutant).items():
         (package / file).write_text(text)
 

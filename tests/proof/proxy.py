@@ -38,11 +38,11 @@ class Proxy:
 
     @property
     def armed(self) -> int:
-        """How many cuts are still to come."""
+        """Return the number of cuts that are still to come."""
         return len(self._armed)
 
     def take(self) -> Moment | None:
-        """What happens to the next commit."""
+        """Return what happens to the next commit."""
         with self._lock:
             if not self._armed:
                 return None
@@ -90,7 +90,7 @@ class Passage:
         self._responded.set()
 
     def _forth(self) -> None:
-        """From the client: message by message, and at a commit as the proxy says."""
+        """Pass on the client's messages one by one; at a commit, do what the proxy decides."""
         stream = self._client.makefile("rb")
         self._server.sendall(_untyped(stream))
         statements: dict[bytes, bytes] = {}
@@ -122,7 +122,7 @@ class Passage:
             raise EOFError
 
     def _back(self) -> None:
-        """From the server: passed on unless it is held back; notes whether a transaction is open."""
+        """Pass on the server's messages unless they are held back; note whether a transaction is open."""
         stream = self._server.makefile("rb")
         while True:
             kind, payload, raw = _message(stream)
@@ -134,14 +134,14 @@ class Passage:
 
 
 def _message(stream: BufferedReader) -> tuple[bytes, bytes, bytes]:
-    """The next message: its type, its payload, and all of it."""
+    """Read the next message: its type, its payload, and all of it."""
     head = _read(stream, 5)
     payload = _read(stream, int.from_bytes(head[1:], "big") - 4)
     return head[:1], payload, head + payload
 
 
 def _untyped(stream: BufferedReader) -> bytes:
-    """The first message of a connection has no type."""
+    """Read the first message of a connection, which has no type."""
     length = _read(stream, 4)
     return length + _read(stream, int.from_bytes(length, "big") - 4)
 

@@ -163,7 +163,7 @@ def _busy(stage: Stage, lasts: float) -> None:
 
 
 def _silent(issuer: LocalIssuer, lasts: float) -> None:
-    """The issuer accepts connections and does not respond."""
+    """Let the issuer accept connections without a response."""
     issuer.responding.clear()
     try:
         time.sleep(lasts)
@@ -187,7 +187,7 @@ def _redis() -> Iterator[Redis]:
             yield Redis(port, None)
         return
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+    with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL) as process:  # noqa: S603 - a fixed command
         try:
             yield Redis(port, psutil.Process(process.pid))
         finally:
@@ -208,7 +208,7 @@ class LogReader:
 
     @property
     def is_gone(self) -> bool:
-        """Whether writing to the pipe fails by now."""
+        """Return whether writing to the pipe fails."""
         return self._is_gone.is_set()
 
     def stall(self, lasts: float) -> None:

@@ -46,7 +46,7 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
 
 
 def _run_verified(stage: Stage, load: Load, operations: int) -> list[Check]:
-    """So many operations, and beside them `verify`, again and again."""
+    """Run the operations with `verify` beside them, repeatedly."""
     found = []
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(load.run, operations)

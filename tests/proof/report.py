@@ -20,7 +20,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether it is so."""
+        """Return whether the check holds."""
         return bool(self.found == self.expected)
 
 
@@ -38,16 +38,16 @@ class Outcome:
 
     @property
     def broken(self) -> list[Check]:
-        """The checks that do not hold."""
+        """Return the checks that do not hold."""
         return [check for check in self.checks if not check.holds]
 
     @property
     def verdict(self) -> str:
-        """One word."""
+        """Return the verdict in one word."""
         return "skipped" if self.skipped else "BROKEN" if self.broken else "holds"
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Return everything, for JSON."""
         return {
             "part": self.part,
             "database": self.database,
@@ -64,13 +64,13 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Outcome:
-        """The outcome that `as_dict` wrote."""
+        """Return the outcome that `as_dict` wrote."""
         checks = [Check(each["name"], each["found"], each["expected"]) for each in found["checks"]]
         kept = {name: found[name] for name in ("part", "database", "seed", "figures", "skipped", "seconds")}
         return cls(checks=checks, **kept)
 
     def row(self) -> list[str]:
-        """A line of the table."""
+        """Return the row of the table."""
         figures = ", ".join(f"{name} {_number(value)}" for name, value in self.figures.items())
         checks = "; ".join(f"{each.name}: {each.found}, not {each.expected}" for each in self.broken)
         held = f"{len(self.checks)} checks hold" if self.checks else ""
@@ -86,7 +86,7 @@ def _number(value: Any) -> str:
 
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

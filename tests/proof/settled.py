@@ -15,7 +15,7 @@ from .report import Check
 
 
 def settled(load: Load) -> list[Check]:
-    """The checks of a load that is over."""
+    """Return the checks of a load that is over."""
     rows = load.stage.sql("SELECT student_id, course_id, status, queue_number FROM student_courses")
     lines = load.stage.sql("SELECT * FROM enrollment_events ORDER BY course_id, id")
     capacities = dict(map(tuple, load.stage.sql("SELECT id, capacity FROM courses")))
@@ -30,37 +30,37 @@ def settled(load: Load) -> list[Check]:
         pair = line.student_id, line.course_id
         if line.request_id and line.actor != "promotion":
             claim = Claim(line.request_id, *pair, line.to_status)
-            seated = claim._replace(status="enrolled")
-            # Who waited for a moment only, until a promotion came before the response, was told of the seat.
-            was_promoted = claim.status == "waitlisted" and following.get(pair) == "promotion" and seated in claims
-            by_request.append(seated if was_promoted else claim)
+            enrolled = claim._replace(status="enrolled")
+            # A student promoted before the response was sent got the response `enrolled`.
+            was_promoted = claim.status == "waitlisted" and following.get(pair) == "promotion" and enrolled in claims
+            by_request.append(enrolled if was_promoted else claim)
         following[pair] = line.actor
     repeated = Counter((line.request, line.student, line.course) for line in by_request)
     return [
         Check("responses that contradict an earlier one", load.contradictions[:5], []),
         Check(
-            "students who do not hold what they were told",
-            [student for student, told in load.held.items() if not agrees(held[student], told)],
+            "students whose courses are not those of their last response",
+            [student for student, reported in load.held.items() if not agrees(held[student], reported)],
             [],
         ),
         Check(
-            "courses without the capacity they were told",
+            "courses whose capacity is not that of the last response",
             [course for course, capacity in load.capacities if capacities[course] != capacity],
             [],
         ),
-        Check("acknowledged changes that the ledger has not", len(claims.difference(by_request))),
+        Check("acknowledged changes that are missing in the ledger", len(claims.difference(by_request))),
         Check(
             "changes that no response reported",
             sum(line not in claims and line.request not in unsure for line in by_request),
         ),
         Check("changes by a refused request", sum(line.request in refused for line in by_request)),
-        Check("changes done twice for one request", sum(count > 1 for count in repeated.values())),
+        Check("changes applied twice for one request", sum(count > 1 for count in repeated.values())),
         Check("positions on a waitlist out of order", waitlist_faults(lines, rows)[:5], []),
     ]
 
 
 def waitlist_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
-    """Where the ledger, by course and in order, shows a waitlist that was not promoted in order, or was overtaken.
+    """Return where the ledger shows a waitlist that was promoted out of order, or overtaken.
 
     In one course the lines follow each other as the changes did. Those of one promotion come by student, and only
     together they are the head of the waitlist. Writes beside the service may overtake, and never wait here.
@@ -70,10 +70,10 @@ def waitlist_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
     for (course, promotion, *_), group in groupby((line for line in lines if line.actor != "database"), _step):
         waitlist = waitlists[course]
         if promotion:
-            seated = {line.student_id for line in group}
-            if seated != {*waitlist[: len(seated)]}:
-                faults.append(f"in course {course}, {seated} got seats before {waitlist[:5]}")
-            waitlists[course] = [student for student in waitlist if student not in seated]
+            promoted = {line.student_id for line in group}
+            if promoted != {*waitlist[: len(promoted)]}:
+                faults.append(f"in course {course}, {promoted} got seats before {waitlist[:5]}")
+            waitlists[course] = [student for student in waitlist if student not in promoted]
             continue
         for line in group:
             if line.from_status == "waitlisted":
@@ -90,6 +90,6 @@ def waitlist_faults(lines: Sequence[Any], rows: Sequence[Any]) -> list[str]:
 
 
 def _step(line: Any) -> tuple[Any, ...]:
-    """Lines of one promotion have this in common; of other lines each stands for itself."""
+    """Return what the lines of one promotion have in common; any other line is a step alone."""
     promotion = line.actor == "promotion"
     return (line.course_id, promotion, *((line.at, line.request_id) if promotion else (line.id,)))

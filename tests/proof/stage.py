@@ -56,7 +56,7 @@ class Ground:
 
     @contextmanager
     def stage(self, url: URL | None = None, *, serving: bool = True) -> Iterator[Stage]:
-        """A migrated database with the server up on it, which is ended whatever happens."""
+        """Provide a migrated database with a running server, which is ended in any case."""
         stage = Stage(self.folder, url or self.databases.migrated(), self.postgresql)
         try:
             if serving:
@@ -135,7 +135,7 @@ class Stage:
             yield Check("PRAGMA integrity_check", found, "ok")
 
     def conflicts(self) -> Counter[str]:
-        """The transactions that the server ran again, by why; from its log."""
+        """Return how many transactions the server ran again, by cause, from its log."""
         found: Counter[str] = Counter()
         for line in self.log.read_text().splitlines():
             if '"database.retry"' in line:

@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from course_management.repositories import past_rosters
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 STATUSES = ("enrolled", "waitlisted")
 
 
@@ -25,7 +26,7 @@ def now() -> str:
 
 @pytest.fixture
 def roster(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
-    """The whole roster or waitlist of a course, page by page; of the past with `as_of`."""
+    """Return the whole roster or waitlist of a course, page by page; of the past with `as_of`."""
 
     def read(course_id: int, status: str = "enrolled", limit: int = 50, **query: str) -> list[dict[str, Any]]:
         path: str | None = f"/courses/{course_id}/students"
@@ -73,7 +74,7 @@ def test_before_the_first_change_the_past_roster_is_empty(
 
 @pytest.fixture
 def gone(client: FlaskClient, student: Make, course: Make, enroll: Any) -> tuple[int, int, str]:
-    """A student who has left a course, the course, and a time before that."""
+    """Return a student who has left a course, the course, and a time before that."""
     ada, wanted = student(), course()
     enroll(ada, wanted)
     then = now()

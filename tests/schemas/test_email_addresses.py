@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from course_management.schemas.characters import clean
@@ -58,22 +60,28 @@ def test_what_is_no_address_has_none(text: str) -> None:
         canonical_address(text)
 
 
-@given(st.text(max_size=10), st.text(max_size=10))
+LETTERS = st.characters(categories=["Ll", "Lu", "Nd"])
+IN_DOMAINS = st.characters(categories=["Ll", "Lu", "Nd"], max_codepoint=0x52F)
+"""Latin, Greek and Cyrillic: most other mixtures are no names of domains."""
+
+
+@given(st.text(LETTERS, min_size=1, max_size=10), st.text(IN_DOMAINS, min_size=1, max_size=10))
 def test_the_form_of_a_form_is_itself(local: str, label: str) -> None:
     try:
         canonical = canonical_address(f"{local}@{label}.example")
     except ValueError:
-        return
+        reject()  # Hypothesis fails if too few texts are addresses
     assert canonical_address(canonical) == canonical
 
 
-@pytest.mark.parametrize("code", range(0x80, 0x30000, 251))
-def test_every_character_of_a_mailbox_has_one_form(code: int) -> None:
-    try:
-        canonical = canonical_address(f"a{chr(code)}@example.edu")
-    except ValueError:
-        return
-    assert canonical_address(canonical) == canonical
+def test_every_character_of_a_mailbox_has_one_form() -> None:
+    accepted = []
+    for code in range(0x80, 0x30000, 251):
+        with suppress(ValueError):
+            accepted.append(canonical_address(f"a{chr(code)}@example.edu"))
+
+    assert len(accepted) > 100
+    assert [canonical_address(each) for each in accepted] == accepted
 
 
 @given(st.text(max_size=20), st.booleans())
@@ -81,5 +89,5 @@ def test_clean_text_is_clean(text: str, joiners: bool) -> None:
     try:
         cleaned = clean(text, joiners=joiners)
     except ValueError:
-        return
+        reject()
     assert clean(cleaned, joiners=joiners) == cleaned

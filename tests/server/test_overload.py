@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose clients have one second for the header, and one for progress with body or response."""
+    """Return a server whose clients have one second for the header, and one for progress with body or response."""
     with serving(tmp_path_factory.mktemp("impatient"), CLIENT_TIMEOUT_S="1") as server:
         yield server
 

@@ -136,7 +136,7 @@ def app() -> Iterator[App]:
 
 @pytest.fixture
 def service(app: App) -> Service:
-    """A service with two threads whose requests may wait for a long time."""
+    """Return a service with two threads whose requests may wait for a long time."""
     return Service(app, THREADS="2", MAX_WAIT_MS=PATIENT_MS)
 
 
@@ -298,7 +298,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def stuck(app: App, clock: Clock) -> Service:
-    """A service whose two threads serve requests that do not end; MAX_WAIT_MS is the default, three seconds."""
+    """Return a service whose two threads serve requests that do not end; MAX_WAIT_MS is the default, three seconds."""
     service = Service(app, clock, THREADS="2")
     for number in (1, 2):
         service.send(body=BODY)

@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
-    """A server that the test stops."""
+    """Return a server that the test stops."""
     with serving(tmp_path) as server:
         yield server
 
@@ -186,7 +186,7 @@ def test_a_request_in_progress_gets_its_response_before_the_server_ends(own_serv
 
 def fail_to_serve(folder: Path, port: int, **settings: str) -> list[str]:
     """Start a server with wrong settings. Return its error messages."""
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - a fixed command
         COMMAND,
         env=environment(sqlite(folder), port, **settings),
         cwd=folder,

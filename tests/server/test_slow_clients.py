@@ -37,7 +37,7 @@ def clients(listener: socket.socket) -> SlowClients:
 
 @pytest.fixture
 def pair(clients: SlowClients, listener: socket.socket) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A client socket and the server socket of its connection, which was checked at time 0."""
+    """Return a client socket and the server socket of its connection, which was checked at time 0."""
     with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
         server.setblocking(False)
         assert clients.end(0) == 0

@@ -19,8 +19,7 @@ from course_management.services.enrollment import enrolling, promotion, replacin
 from course_management.services.enrollment.decisions import Decision
 
 from ..conftest import wait_until_blocked
-
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def test_a_seat_that_becomes_free_while_a_refusal_is_explained_is_taken(
     assert enroll(student(), full).status_code == 201
 
 
-def test_a_replacement_decides_again_when_nothing_refuses_any_more(
+def test_a_replacement_decides_again_when_the_reason_to_refuse_is_gone(
     client: FlaskClient, student: Make, course: Make, monkeypatch: pytest.MonkeyPatch, sql: Any
 ) -> None:
     """The statement enrolled nobody, and by the time of the decision no course refuses."""
@@ -179,7 +178,7 @@ def test_a_promotion_whose_query_fails_does_not_change_the_response(
     assert response.get_json()["results"] == [{"course_id": programming, "outcome": "unenrolled"}]
 
 
-def test_one_request_does_not_promote_for_ever(
+def test_the_promotion_of_one_request_ends(
     app: Flask, student: Make, course: Make, enroll: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
@@ -243,7 +242,7 @@ def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(
     assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
 
 
-def test_a_counter_that_lies_does_not_promote_for_ever(app: Flask, course: Make, sql: Any) -> None:
+def test_a_wrong_counter_does_not_promote_endlessly(app: Flask, course: Make, sql: Any) -> None:
     full = course(capacity=1)
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
 

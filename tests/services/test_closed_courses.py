@@ -16,7 +16,8 @@ from course_management.context import RequestContext
 from course_management.models import courses
 from course_management.services import enrollment
 
-Make = Callable[..., int]
+from ..fixture_types import Make
+
 AT = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
 
@@ -35,7 +36,7 @@ def reasons(response: Any) -> dict[int, list[str]]:
     return {each["course_id"]: [why["code"] for why in each["reasons"]] for each in response.get_json()["decisions"]}
 
 
-def test_a_closed_course_takes_nobody_and_says_since_when(
+def test_a_closed_course_refuses_every_student_and_says_since_when(
     student: Make, course: Make, enroll: Any, held: Any, close: Any
 ) -> None:
     ada, closed, free = student(), course(waitlist_capacity=None), course()
@@ -76,7 +77,7 @@ def test_students_of_a_closed_course_stay_and_may_leave(
     assert reasons(refused) == {closed: ["course_closed"]}
 
 
-def test_nobody_is_promoted_in_a_closed_course_until_it_opens_again(
+def test_no_student_is_promoted_in_a_closed_course_until_it_opens_again(
     app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, close: Any
 ) -> None:
     ada, alan, contested = student(), student(), course(capacity=1, waitlist_capacity=1)
@@ -102,7 +103,7 @@ def test_nobody_is_promoted_in_a_closed_course_until_it_opens_again(
     assert held(alan) == {contested: "enrolled"}
 
 
-def test_a_course_of_a_term_takes_nobody_and_promotes_nobody_by_these_statements(
+def test_these_statements_enroll_and_promote_no_student_in_a_course_of_a_term(
     app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, sql: Any
 ) -> None:
     ada, alan, contested = student(), student(), course(capacity=1, waitlist_capacity=None)

@@ -64,10 +64,10 @@ def test_the_plan_is_the_seat_or_the_place_that_there_is(
     assert (found.outcome, found.planned, codes(found)) == expected
 
 
-def test_a_free_seat_beside_waiting_students_is_unclaimed() -> None:
-    assert decision(RESERVED).seat_unclaimed
-    assert not decision(FULL).seat_unclaimed
-    assert not decision(replace(RESERVED, passed_over=1)).seat_unclaimed
+def test_a_free_seat_beside_waiting_students_is_reserved() -> None:
+    assert decision(RESERVED).seat_reserved
+    assert not decision(FULL).seat_reserved
+    assert not decision(replace(RESERVED, passed_over=1)).seat_reserved
 
 
 def test_a_student_who_is_in_the_course_is_asked_no_rule() -> None:
@@ -81,10 +81,10 @@ def test_a_full_course_is_refused_beside_the_reasons_of_the_rules_and_not_instea
     course = replace(FULL, term=replace(TERM, windows=[]), permission_required=True)
 
     assert codes(decision(course, holds=[HOLD])) == [
-        "course_full",
         "hold",
         "registration_closed",
         "permission_required",
+        "course_full",
     ]
 
 

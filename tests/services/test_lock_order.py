@@ -16,8 +16,8 @@ from course_management.database import kind_of
 from course_management.services import enrollment
 
 from ..conftest import PATIENT, wait_until_blocked
+from ..fixture_types import Make
 
-Make = Callable[..., int]
 LOCK_COURSE = text("SELECT id FROM courses WHERE id = :course FOR NO KEY UPDATE")
 LOCK_STUDENT = text("SELECT id FROM students WHERE id = :student FOR NO KEY UPDATE")
 PROMOTE = text(
@@ -40,7 +40,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 @pytest.fixture
 def waiting(student: Make, course: Make, enroll: Any, sql: Any) -> dict[str, int]:
-    """A student on the waitlist of a course of a term, which then has a free seat."""
+    """Return a student on the waitlist of a course of a term, which then has a free seat."""
     ada, contested = student(), course(capacity=0, waitlist_capacity=1)
     enroll(ada, contested, waitlist=True)
     sql("INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('F26', 'Fall', '2026-09-01', '2026-12-18')")

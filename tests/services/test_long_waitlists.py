@@ -21,7 +21,7 @@ NUMBERS = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE
 
 @pytest.fixture
 def long_queue(course: Callable[..., int], sql: Any) -> int:
-    """A course without a seat, and 10,000 who wait for one, the last student first."""
+    """Create a course without a seat and with 10,000 waitlisted students, the last student first."""
     full = course(capacity=0, waitlist_capacity=None)
     sql(
         "INSERT INTO students (name, email, created_at)"

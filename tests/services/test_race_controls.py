@@ -5,7 +5,7 @@ Only the CHECK stands in its way; with that removed as well, the second buyer ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,8 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ..conftest import wait_until_blocked
-
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 FREE_SEATS = text(
     "SELECT capacity - (SELECT count(*) FROM student_courses WHERE course_id = courses.id)"

@@ -17,8 +17,8 @@ from course_management.context import RequestContext
 from course_management.services import enrollment
 
 from ..conftest import wait_until_blocked
+from ..fixture_types import Make
 
-Make = Callable[..., int]
 TOGETHER = 16
 
 
@@ -58,7 +58,7 @@ def statuses(responses: Sequence[Any]) -> list[int]:
 
 @pytest.fixture
 def assert_sound(sql: Any) -> Callable[[], None]:
-    """The database agrees with itself: counters, limits and the ledger."""
+    """Assert that counters, limits and the ledger of the database agree."""
 
     def check() -> None:
         assert not sql(

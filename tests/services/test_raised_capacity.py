@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from course_management.services import courses as service
 from course_management.services.enrollment import promotion
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 def fail(*_: Any, **__: Any) -> None:

@@ -8,18 +8,18 @@ from collections.abc import Callable
 import pytest
 from flask import Flask, has_request_context
 
-from course_management.context import RequestContext
+from course_management.context import NamedActor, RequestContext
 from course_management.database import Raced, retry
 from course_management.services import enrollment
 
-Make = Callable[..., int]
+from ..fixture_types import Make
 
 
 def test_a_script_enrolls_and_unenrolls(
     app: Flask, student: Make, course: Make, held: Callable[[int], dict[int, str]]
 ) -> None:
     ada, full, other = student(), course(capacity=0, waitlist_capacity=1), course()
-    script = RequestContext(actor="script")
+    script = RequestContext(caller=NamedActor("script"))
 
     with app.app_context():
         assert not has_request_context()

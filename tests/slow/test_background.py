@@ -33,7 +33,7 @@ Waitlist = Callable[[int], tuple[int, list[int]]]
 
 @pytest.fixture
 def shell(database: URL) -> Engine:
-    """The database, for programs other than the service."""
+    """Return an engine for the database, as other programs use it."""
     return create_engine(database, poolclass=NullPool)
 
 
@@ -96,7 +96,7 @@ def servers(tmp_path: Path, database: URL) -> Iterator[Callable[..., list[Server
 
 
 def events(*logs: Path) -> list[dict[str, Any]]:
-    """The lines of some logs, each log in order."""
+    """Return the lines of some logs, each log in order."""
     found = []
     for log in logs:
         for line in log.read_text().splitlines():
@@ -106,7 +106,7 @@ def events(*logs: Path) -> list[dict[str, Any]]:
 
 
 def leaders(*logs: Path) -> list[int]:
-    """The processes that said they lead, and that live."""
+    """Return the running processes that reported to be the leader."""
     return [each["pid"] for each in events(*logs) if each["event"] == "background.leader" and is_alive(each["pid"])]
 
 
@@ -117,7 +117,7 @@ def is_alive(pid: int) -> bool:
 
 
 def assert_promoted_once_and_in_order(ask: Any, course: int, waiting: list[int]) -> None:
-    """Every student got a seat, in batches that follow the order of the waitlist, each with one line of the ledger."""
+    """Assert that every student got a seat, in the order of the waitlist, with one line of the ledger each."""
     assert ask("SELECT seats_taken, waiting FROM courses WHERE id = :id", id=course) == [(len(waiting), 0)]
     lines = ask(
         "SELECT at, student_id, from_status, to_status FROM enrollment_events"
@@ -135,7 +135,7 @@ def assert_promoted_once_and_in_order(ask: Any, course: int, waiting: list[int])
 
 
 def assert_sound(database: URL) -> None:
-    """`verify` finds nothing."""
+    """Assert that `verify` finds nothing."""
     app = create_app({"DATABASE_URL": database.render_as_string(hide_password=False), "LOG_LEVEL": "error"})
     with app.app_context():
         assert {each.name: each.evidence for each in verify.verify() if each.evidence} == {}

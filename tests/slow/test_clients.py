@@ -29,7 +29,7 @@ GENERATORS = Path(sys.prefix) / "clients" / "bin"
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The address of a service on an empty database, and an API key."""
+    """Return the address of a service on an empty database, and an API key."""
     url = sqlite(tmp_path)
     migrate(url)
     with create_app({"DATABASE_URL": url.render_as_string(), "LOG_LEVEL": "error"}).app_context():

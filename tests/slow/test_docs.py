@@ -56,7 +56,7 @@ def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path,
 
 
 def programs_of(server: URL) -> str:
-    """The folder of the server's own programs: pg_dump must not be older than the server."""
+    """Return the folder of the server's own programs: pg_dump must not be older than the server."""
     engine = create_engine(server)
     with engine.connect() as connection:
         folder = connection.execute(text("SELECT setting FROM pg_config WHERE name = 'BINDIR'")).scalar_one()
@@ -66,7 +66,7 @@ def programs_of(server: URL) -> str:
 
 @contextlib.contextmanager
 def dropped(server: URL) -> Iterator[str]:
-    """The name of a database that is dropped afterwards."""
+    """Return the name of a database that is dropped afterwards."""
     name = f"restored_{uuid.uuid4().hex[:12]}"
     yield name
     engine = create_engine(server, isolation_level="AUTOCOMMIT")

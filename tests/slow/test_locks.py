@@ -24,7 +24,7 @@ def resolve(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
         return new(tmp_path_factory.mktemp("pip") / "venv", pip)
 
     def call(pip: str, lock: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own command
+        return subprocess.run(  # noqa: S603 - a fixed command
             [commands(pip) / "python", "-m", "pip", "install", "--dry-run", "--ignore-installed", "--require-hashes",
              "-r", lock, *options],
             env=clean(), capture_output=True, text=True, check=False,

@@ -21,7 +21,7 @@ STEPS = ["Creating the virtual environment", "Installing the dependencies", "Ins
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone, in which `make install` has run; what it printed is in the file `printed`."""
+    """Clone the repository and run `make install`; its output is in the file `printed`."""
     folder = copy_of_the_checkout(tmp_path_factory.mktemp("clone"))
     printed = run("make", f"PYTHON={sys.executable}", "install", ".env", cwd=folder)
     (folder / "printed").write_text(printed)
@@ -38,7 +38,7 @@ class Run:
         for left in checkout.glob("course_management.db*"):
             left.unlink()
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
+            self.process = subprocess.Popen(  # noqa: S603 - a fixed command
                 ["make", f"PYTHON={sys.executable}", "run"],  # noqa: S607 - as it is typed
                 cwd=checkout,
                 env=environment | {"PORT": str(self.port)},
@@ -56,7 +56,7 @@ class Run:
 
 @pytest.fixture
 def running(checkout: Path, tmp_path: Path) -> Iterator[Run]:
-    """`make run` while the package index is away."""
+    """Run `make run` without the package index."""
     server = Run(checkout, tmp_path, without_index())
     yield server
     end(server.process)
@@ -145,7 +145,7 @@ def test_make_says_which_python_is_missing(checkout: Path, tmp_path: Path) -> No
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy2(checkout / name, folder)
 
-    found = subprocess.run(  # noqa: S603 - our own command
+    found = subprocess.run(  # noqa: S603 - a fixed command
         ["make", f"PYTHON={old}", "install"],  # noqa: S607 - as it is typed
         cwd=folder,
         env=clean(),

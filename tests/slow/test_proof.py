@@ -24,7 +24,7 @@ SEED = 20261122
 
 @pytest.fixture(scope="session")
 def ground(backend: str) -> Iterator[Ground]:
-    """A folder and databases of one kind; PostgreSQL of its own, since it will be killed."""
+    """Provide a folder and databases of one kind, on a separate PostgreSQL, because it will be killed."""
     with tempfile.TemporaryDirectory(prefix="proof-") as folder, closing(Ground(Path(folder), backend)) as ground:
         yield ground
 

@@ -77,7 +77,7 @@ class Campus:
         return self.client.get(f"/students/{student}/courses")
 
     def settled(self) -> None:
-        """Everything works again, and what was acknowledged is there."""
+        """Check that everything works again, and that all acknowledged changes are there."""
         until(lambda: is_up(self.client), "readiness")
         until(lambda: self.enroll(40).status_code in {200, 201}, "an enrollment")
         roster = until(lambda: self.client.get("/courses/1/students?limit=100").get_json().get("items"), "a roster")
@@ -92,7 +92,7 @@ class Campus:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgreSQL]:
-    """A server that no other test needs."""
+    """Run a server for one test."""
     server = PostgreSQL(fsync="off")
     yield server
     server.end()
@@ -151,7 +151,7 @@ def at_once(*calls: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
 
 
 def responses(*calls: Callable[[], Any]) -> list[Any]:
-    """What each of these calls at once gets, in order."""
+    """Return the response of each of these concurrent calls, in order."""
     with at_once(*calls) as found:
         return [each.result(PATIENCE_S) for each in found]
 
@@ -210,7 +210,7 @@ def test_without_the_watchdog_a_request_would_wait_as_long_as_the_server_is_froz
 
 
 def waiting_for_standby(admin: Callable[[str], Any]) -> int:
-    """How many sessions wait for one."""
+    """Return the number of sessions that wait for a standby."""
     return int(admin("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").scalar())
 
 
@@ -326,7 +326,7 @@ def path(url: URL) -> Iterator[Path]:
 
 @pytest.fixture
 def far_away(path: Path) -> Iterator[Campus]:
-    """A campus whose database is reached by the path."""
+    """Provide a campus that reaches its database through the path."""
     campus = Campus(path.url)
     campus.populate()
     yield campus
@@ -384,7 +384,7 @@ def test_a_host_that_never_responds_does_not_hide_the_next_one(path: Path) -> No
 
 @pytest.fixture
 def engine(url: URL) -> Iterator[Engine]:
-    """The engine of an app, outside of any request."""
+    """Return the engine of an app, outside of any request."""
     campus = Campus(url)
     with campus.app.app_context():
         yield db.engine

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, inspect, text
 
 from course_management import cli
 from course_management.database import SCHEMA_REVISION, migrations
+from course_management.database.base import migrations_folder
 from course_management.server import serving
 
 from ..contract import ContractClient
@@ -150,7 +151,7 @@ def fill(url: URL, revision: str) -> None:
 
 @pytest.fixture
 def old(databases: Databases) -> Iterator[URL]:
-    """A filled database at the schema of the first migration."""
+    """Return a filled database at the schema of the first migration."""
     url = databases.empty()
     migrate(url, "0001")
     fill(url, "0001")
@@ -160,7 +161,7 @@ def old(databases: Databases) -> Iterator[URL]:
 
 @pytest.fixture
 def database(old: URL) -> URL:
-    """The database of `make_app`, `app` and `client`."""
+    """Return the database of `make_app`, `app` and `client`."""
     return old
 
 
@@ -264,7 +265,7 @@ def test_every_command_says_what_to_run_on_an_older_schema(
 
 
 @pytest.mark.parametrize("revision", OLDER)
-def test_a_server_on_an_older_schema_answers_503_and_recovers_by_a_migration(
+def test_a_server_on_an_older_schema_responds_503_until_the_migration(
     old: URL, revision: str, make_app: Callable[..., Flask]
 ) -> None:
     migrate(old, revision)
@@ -340,12 +341,12 @@ def test_a_database_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.Mon
 def test_a_wheel_has_its_migrations_inside_the_package_and_a_checkout_beside_it(tmp_path: Any) -> None:
     package = tmp_path / "src" / "course_management"
     package.mkdir(parents=True)
-    assert migrations.folder(package) == tmp_path / "migrations"
+    assert migrations_folder(package) == tmp_path / "migrations"
     (package / "migrations").mkdir()
-    assert migrations.folder(package) == package / "migrations"
-    assert (migrations.folder() / "env.py").exists()
+    assert migrations_folder(package) == package / "migrations"
+    assert (migrations_folder() / "env.py").exists()
 
 
 def test_a_server_does_not_load_alembic() -> None:
     check = "import sys, course_management.cli; sys.exit('alembic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0  # noqa: S603 - our own command
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0  # noqa: S603 - a fixed command

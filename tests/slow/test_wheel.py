@@ -40,7 +40,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
 @pytest.fixture
 def empty(databases: Databases) -> Iterator[URL]:
-    """A database without a table; on SQLite, without a file."""
+    """Return a database without a table; on SQLite, without a file."""
     url = databases.empty()
     yield url
     databases.drop(url)

@@ -77,7 +77,7 @@ def change(
         if key.revoked_at or (key.expires_at and key.expires_at <= utcnow()):
             raise KeyEnded
 
-    return resources.change(KEYS, key_id, values, check)
+    return resources.change(KEYS, key_id, values, check, context)
 
 
 @retried(repeatable=True)

@@ -50,17 +50,17 @@ def active() -> ColumnElement[bool]:
     return and_(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > utcnow()))
 
 
-def exist() -> bool:
+def any_exist() -> bool:
     """Return whether a key was ever created, active or not. The first key ends protected mode permanently."""
     return bool(autocommit(_ANY)[0].found)
 
 
-def any_live() -> bool:
+def any_active() -> bool:
     """Return whether an active key exists."""
     return bool(autocommit(select(keys.c.id).where(active()).limit(1)))
 
 
-def everything() -> Sequence[AnyRow]:
+def list_all() -> Sequence[AnyRow]:
     """Return all keys, active or not, oldest first."""
     return autocommit(select(keys).order_by(keys.c.id))
 
@@ -92,7 +92,7 @@ def write_use(prefix: str, at: datetime) -> None:
     autocommit(_USED, {"which": prefix, "now": at})
 
 
-def service(found: AnyRow) -> ServiceCaller:
+def caller_of(found: AnyRow) -> ServiceCaller:
     """Return the caller that a key belongs to."""
     return ServiceCaller(f"service:{found.name}", frozenset(found.scopes))
 

@@ -49,13 +49,13 @@ def find(issuer: str, subject: str) -> PersonCaller | None:
     roles = frozenset(found.keys() & ROLES)
     (student_id,) = found["student"]
     teaches = frozenset(filter(None, found.get("teaches", ())))
-    # A person who is no advisor any more keeps the list, without effect.
+    # A person who is no longer an advisor keeps the list, without effect.
     advises = frozenset(filter(None, found.get("advises", ()))) if ADVISOR in roles else frozenset[int]()
     return PersonCaller(_actor(rows[0].person_id, roles, student_id, teaches), roles, student_id, advises, teaches)
 
 
 def _actor(person_id: int | None, roles: frozenset[str], student_id: int | None, teaches: frozenset[int]) -> str:
-    """Name a caller for the ledger: by number and not by name or subject, because the ledger is kept permanently."""
+    """Name a caller for the ledger: by id and not by name or subject, because the ledger is kept permanently."""
     for role in (REGISTRAR, ADVISOR):
         if role in roles:
             return f"{role}:{person_id}"

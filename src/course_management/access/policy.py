@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from flask import Flask
 
 from ..errors import Forbidden, Problem, StudentNotFound, Unauthenticated
+from ..models import ADVISOR, REGISTRAR
 from .callers import CHALLENGE, Caller, PersonCaller, ServiceCaller
 
 Scope = Literal[
@@ -33,14 +34,14 @@ Scope = Literal[
 ADMIN: Scope = "admin"
 SCOPES: tuple[str, ...] = get_args(Scope)
 """The scopes of API keys; `admin` includes all of them."""
-REGISTRAR, ADVISOR = "registrar", "advisor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """An access row. A registrar may use every route, and a service the routes of its scopes.
 
-    `student` and `advisor` are relations to the student in the path of the route, `instructor` is one to the course.
+    `student` and `advisor` are relations to the student in the path of the route, `student_id` (`rows` checks its
+    name); `instructor` is one to the course.
     """
 
     scope: Scope | None
@@ -111,7 +112,7 @@ def limited_to(access: Access, caller: object, student_id: int) -> frozenset[int
 
 
 def permits(access: Access, caller: object) -> bool:
-    """Return whether a caller may use this route, too. None is any caller in protected mode."""
+    """Return whether a caller may use this route, too. In protected mode, every caller may."""
     try:
         if isinstance(caller, ServiceCaller | PersonCaller):
             check(access, caller)
@@ -123,7 +124,7 @@ def permits(access: Access, caller: object) -> bool:
 def check_grant(caller: object, scopes: Collection[str]) -> None:
     """Raise `Forbidden` unless a caller may give a key these scopes: it needs to have them itself.
 
-    A registrar has all but `admin`. None is any caller in protected mode, and the command line.
+    A registrar has all but `admin`. In protected mode and on the command line, every caller has all of them.
     """
     if isinstance(caller, ServiceCaller):
         own = set(SCOPES) if ADMIN in caller.scopes else caller.scopes
@@ -136,17 +137,26 @@ def check_grant(caller: object, scopes: Collection[str]) -> None:
 
 
 def rows(app: Flask) -> Iterator[tuple[str, str, Access]]:
-    """Yield the method, the route and the access row of each view. Raises `RuntimeError` for views without a row."""
+    """Yield the method, the route and the access row of each view.
+
+    Raises `RuntimeError` for views without a row, and for a row that names the student of a path which has none.
+    """
     without: list[str] = []
+    unrelated: list[str] = []
     for rule in app.url_map.iter_rules():
         access = getattr(app.view_functions[rule.endpoint], "access", None)
         if access is None:
             without.append(rule.endpoint)
         else:
+            # `authenticate` reads the student of a request from the value `student_id` of its path.
+            if (access.student or access.advisor) and "student_id" not in rule.arguments:
+                unrelated.append(rule.rule)
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 yield method, rule.rule, access
     if without:
         raise RuntimeError(f"these views have no access row: {', '.join(sorted(without))}")
+    if unrelated:
+        raise RuntimeError(f"these routes need <id:student_id> for their access row: {', '.join(sorted(unrelated))}")
 
 
 COLUMNS: Mapping[str, Caller | None] = {

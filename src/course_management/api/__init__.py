@@ -1,4 +1,4 @@
-"""The routes: one module per subject.
+"""The routes: one module per topic.
 
 A view calls services (to change something) or repositories (to read), and returns the response. Its decorators
 declare the rest: its access row (`access/policy.py`), what it accepts and returns (`http/`).
@@ -8,7 +8,7 @@ from flask import Flask
 
 from . import courses, documents, enrollment, groups, health, holds, keys, people, permissions, students, terms
 
-SUBJECTS = tuple(
+BLUEPRINTS = tuple(
     each.endpoints for each in (enrollment, students, courses, terms, groups, holds, permissions, people, keys, health)
 )
 """In the order of the OpenAPI document."""
@@ -16,5 +16,5 @@ SUBJECTS = tuple(
 
 def init_app(app: Flask) -> None:
     """Register every route."""
-    for blueprint in (*SUBJECTS, documents.document, documents.pages, documents.swagger_ui):
+    for blueprint in (*BLUEPRINTS, documents.document, documents.pages, documents.swagger_ui):
         app.register_blueprint(blueprint)

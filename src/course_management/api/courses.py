@@ -24,7 +24,7 @@ from ..schemas.pages import PageQuery
 from ..schemas.response_fields import MOMENT, ResponseId
 from ..schemas.terms import PERSON_IDS, RESTRICTIONS, RESTRICTIONS_EXAMPLE, Restriction
 from ..services import courses as service
-from .resources import Own, ResourceAccess, ResourceRoutes
+from .resources import CustomView, ResourceAccess, ResourceRoutes
 from .students import event_item
 from .whole_lists import WholeListRoutes
 
@@ -57,7 +57,7 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
     second. If students still wait beside free seats then, `promotion.pending` is true, and the rest is promoted in the
     background: read the course again to follow `waiting`.
     """
-    with routes.naming_existing(body, course_id):
+    with routes.adding_existing_id(body, context, course_id):
         course, promotion = service.change(course_id, body, routes.precondition(if_match), context)
     item = routes.write_item(course)
     extra = {"promotion": promotion._asdict()} if promotion else {}
@@ -65,8 +65,8 @@ def change_course(body: dict[str, Any], if_match: IfMatch | None, course_id: int
 
 
 routes.register(
-    create=Own(routes.create, Success(201, CourseSchema.response(), CourseSchema.example()), (CourseHasNoTerm,)),
-    change=Own(
+    create=CustomView(routes.create, Success(201, CourseSchema.response(), CourseSchema.example()), (CourseHasNoTerm,)),
+    change=CustomView(
         change_course, Success(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
     ),
 )

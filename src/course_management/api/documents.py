@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from .. import __version__
 from ..access.policy import PUBLIC
 from ..database.types import MAX_ID
-from ..errors import NotFound, Problem, catalog
+from ..errors import NotFound, Problem, all_codes
 from ..http import assets
 from ..http.assets import Asset
 from ..http.endpoints import Endpoints
@@ -43,7 +43,7 @@ swagger_ui = Pages(
 PERMANENT = "public, max-age=31536000, immutable"
 REVALIDATED = "public, no-cache"
 """Caches may store it and must revalidate it by its ETag each time."""
-CATALOG = {cls.slug(): cls for cls in catalog().values()}
+CATALOG = {cls.slug(): cls for cls in all_codes().values()}
 DESCRIPTION = (
     "Enroll students in courses. A course is never oversold, every enrollment call is safe to repeat, a refusal gives "
     "every reason, and every change has a line in a ledger.\n\n"
@@ -62,7 +62,7 @@ PAGE = {
 
 
 @functools.cache
-def _document(subjects: tuple[Endpoints, ...]) -> Asset:
+def _document(blueprints: tuple[Endpoints, ...]) -> Asset:
     """Make the document when it is first read: that takes ten times as long as the rest of the start."""
     found = Document(
         title="Course enrollment",
@@ -71,7 +71,7 @@ def _document(subjects: tuple[Endpoints, ...]) -> Asset:
         problem=ProblemDetails,
         example_path="/students/7",
     )
-    for each in subjects:
+    for each in blueprints:
         found.add(each.name, each.description, each.endpoints)
     return Asset(orjson.dumps(found.as_dict()), "application/json")
 
@@ -79,9 +79,9 @@ def _document(subjects: tuple[Endpoints, ...]) -> Asset:
 @document.page("/openapi.json", PUBLIC)
 def openapi_json() -> Response:
     """Return the OpenAPI document."""
-    subjects = tuple(each for each in current_app.blueprints.values() if isinstance(each, Endpoints))
+    blueprints = tuple(each for each in current_app.blueprints.values() if isinstance(each, Endpoints))
     with _lock:
-        return _document(subjects).response()
+        return _document(blueprints).response()
 
 
 @document.page("/", PUBLIC)

@@ -14,7 +14,7 @@ from ..http.endpoints import Endpoints
 from ..http.responses import IfMatch, empty, reply
 from ..schemas.keys import CreatedKey, KeySchema
 from .accounts import MANAGE
-from .resources import Own, ResourceAccess, ResourceRoutes
+from .resources import CustomView, ResourceAccess, ResourceRoutes
 
 endpoints = Endpoints("keys", __name__, description="The API keys of services.")
 routes = ResourceRoutes(
@@ -61,8 +61,11 @@ def delete_key(if_match: IfMatch | None, key_id: int) -> Response:
     return empty()
 
 
+EXAMPLE = KeySchema.example(key=f"cmk_u2XbzB8J{'x' * 46}")
 routes.register(
-    create=Own(create_key, Success(201, CreatedKey, KeySchema.example(key=f"cmk_u2XbzB8J{'x' * 46}")), (TooManyKeys,)),
-    change=Own(change_key, Success(200, KeySchema.response(), KeySchema.example()), (KeyEnded,)),
+    create=CustomView(
+        create_key, Success(201, CreatedKey, KeySchema.example(key=f"cmk_u2XbzB8J{'x' * 46}")), (TooManyKeys,)
+    ),
+    change=CustomView(change_key, Success(200, KeySchema.response(), KeySchema.example()), (KeyEnded,)),
     delete=delete_key,
 )

@@ -1,4 +1,4 @@
-"""The routes of a resource: create, list, read, change, delete. A subject registers its other routes itself.
+"""The routes of a resource: create, list, read, change, delete. Further routes of a resource are in its own module.
 
 Each resource has the same five, made from its model (`services/resources.py`), its schema and its access rows.
 """
@@ -14,7 +14,7 @@ from flask import Response
 
 from ..access import policy
 from ..access.policy import Access
-from ..context import current
+from ..context import RequestContext
 from ..errors import Conflict, MalformedPrecondition, PreconditionFailed, Problem
 from ..http.declarations import Body, Declaration, Endpoint, Success, View
 from ..http.endpoints import Endpoints
@@ -39,8 +39,8 @@ class ResourceAccess:
     write: Access
 
 
-class Own(NamedTuple):
-    """The view of a subject for one of the routes, what it returns, and its problems beside those of the resource."""
+class CustomView(NamedTuple):
+    """A view that replaces a common one, what it returns, and its problems beside those of the resource."""
 
     view: View
     success: Success
@@ -66,21 +66,23 @@ class ResourceRoutes:
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
-    def register(self, *, create: Own | None = None, change: Own | None = None, delete: View | None = None) -> None:
-        """Register all five. Where one does more than for others, a subject passes its own."""
+    def register(
+        self, *, create: CustomView | None = None, change: CustomView | None = None, delete: View | None = None
+    ) -> None:
+        """Register all five. A resource passes its own view where it does more than the common one."""
         shown = self.schema.response(), self.schema.example()
-        self._add_create(create or Own(self.create, Success(201, *shown)))
+        self._add_create(create or CustomView(self.create, Success(201, *shown)))
         self._add_list()
         self._add_read()
-        self._add_change(change or Own(self.change, Success(200, *shown)))
+        self._add_change(change or CustomView(self.change, Success(200, *shown)))
         self._add_delete(delete or self.delete)
 
     # --- the views ----------------------------------------------------------------------------------------
 
-    def create(self, body: dict[str, Any]) -> Response:
+    def create(self, body: dict[str, Any], context: RequestContext) -> Response:
         """Create a row."""
-        with self.naming_existing(body):
-            row = service.create(self.resource, body)
+        with self.adding_existing_id(body, context):
+            row = service.create(self.resource, body, context)
         return reply(self.write_item(row), 201, tag=self.tag(row), location=f"{self._all}/{row.id}")
 
     def list(self, query: dict[str, Any], page: Page) -> Response:
@@ -97,20 +99,20 @@ class ResourceRoutes:
             raise self.resource.not_found
         return reply(self.write_item(row), tag=self.tag(row))
 
-    def change(self, body: dict[str, Any], if_match: IfMatch | None, **path: int) -> Response:
+    def change(self, body: dict[str, Any], if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Change some values of one row."""
         (row_id,) = path.values()
-        with self.naming_existing(body, row_id):
-            row = service.change(self.resource, row_id, body, self.precondition(if_match))
+        with self.adding_existing_id(body, context, row_id):
+            row = service.change(self.resource, row_id, body, self.precondition(if_match), context)
         return reply(self.write_item(row), tag=self.tag(row))
 
-    def delete(self, if_match: IfMatch | None, **path: int) -> Response:
+    def delete(self, if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Delete one row."""
         (row_id,) = path.values()
-        service.remove(self.resource, row_id, self.precondition(if_match))
+        service.remove(self.resource, row_id, self.precondition(if_match), context)
         return empty()
 
-    # --- what they share, also with the views of a subject ------------------------------------------------
+    # --- what they share, also with the views that replace them -------------------------------------------
 
     def tag(self, row: Any) -> str:
         """Return the first part of the ETag: it changes with what a client may edit."""
@@ -121,7 +123,9 @@ class ResourceRoutes:
         return None if header is None else lambda row: header.check(self.tag(row))
 
     @contextmanager
-    def naming_existing(self, values: Mapping[str, Any], row_id: int | None = None) -> Iterator[None]:
+    def adding_existing_id(
+        self, values: Mapping[str, Any], context: RequestContext, row_id: int | None = None
+    ) -> Iterator[None]:
         """Add `existing_id` to the refusal of a value that another row has, for callers that may read the list.
 
         `row_id` is the id of the row that gets the values, which has others that are not among them.
@@ -129,9 +133,8 @@ class ResourceRoutes:
         try:
             yield
         except Conflict as refusal:
-            context = current.get()
             column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
-            if column and context and policy.permits(self.access.list, context.caller):
+            if column and policy.permits(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, self._unique(column, values, row_id))
                 refusal.members |= {"existing_id": existing} if existing else {}
             raise
@@ -146,7 +149,7 @@ class ResourceRoutes:
 
     # --- their declarations -------------------------------------------------------------------------------
 
-    def _add_create(self, own: Own) -> None:
+    def _add_create(self, own: CustomView) -> None:
         self._blueprint.add(
             Endpoint(
                 name=f"create_{self._singular}",
@@ -202,7 +205,7 @@ class ResourceRoutes:
             )
         )
 
-    def _add_change(self, own: Own) -> None:
+    def _add_change(self, own: CustomView) -> None:
         summary = f"Change a {self._singular}; fields that are not sent stay as they are."
         self._blueprint.add(
             Endpoint(

@@ -79,7 +79,7 @@ def create(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> N
 def list_keys() -> None:
     """List all keys. Only their prefixes are stored, so the keys themselves cannot be shown."""
     with service("warning"):
-        for key in api_keys.everything():
+        for key in api_keys.list_all():
             used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
             click.echo(f"{key.prefix}  {key.name:20}  {_state(key):22}  {used:21}  {' '.join(key.scopes)}")
 

@@ -15,7 +15,7 @@ The modules, in reading order:
     postgresql                  connections to PostgreSQL; opening them within a time limit
     session_settings            what every PostgreSQL session must have set
     watchdog, write_breaker     cutting off calls to PostgreSQL, and pausing writes afterwards
-    migrations, rebuilding      the state of the schema, migrating it, rebuilding SQLite tables
+    migrations, rebuilding      the state of the schema, migrating it, changing tables in migrations
     sequences                   generated ids that are already taken, and their repair
 """
 

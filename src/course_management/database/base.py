@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -9,8 +10,17 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase
 
-SCHEMA_REVISION = "0011"
-"""The migration this code is written for; `/readyz` and a test compare it with the database and with Alembic."""
+PACKAGE = Path(__file__).parent.parent
+
+
+def migrations_folder(package: Path = PACKAGE) -> Path:
+    """Return the folder of the migrations: inside the installed `package`, or in its checkout."""
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent.parent / "migrations"
+
+
+SCHEMA_REVISION = max(path.name[:4] for path in migrations_folder().glob("versions/[0-9]*.py"))
+"""The migration this code is written for, the newest one: `/readyz` compares it with the database."""
 
 
 class Base(DeclarativeBase):

@@ -43,9 +43,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     with app.app_context():
         engine = db.engine
     if engine.dialect.name == "sqlite":
-        sqlite.serve(engine, settings)
+        sqlite.install_listeners(engine, settings)
     else:
-        postgresql.serve(engine)
+        postgresql.install_listeners(engine)
 
 
 def migration_engine(url: URL, busy_timeout_ms: int) -> Engine:

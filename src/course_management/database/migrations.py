@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, column, select, table
 
-from .base import SCHEMA_REVISION
+from .base import SCHEMA_REVISION, migrations_folder
 from .execute import autocommit
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 NEWER = "The database is newer than this version"
 """Beginning of the sentence about a schema of a later version."""
-PACKAGE = Path(__file__).parent.parent
 ANNOUNCE = "announce"
 """The attribute of Alembic's configuration in which `migrations/env.py` finds the function to call per migration."""
 
@@ -77,18 +75,12 @@ class MigrationRefused(Exception):
     """The schema was not changed. The message is a sentence that says why."""
 
 
-def folder(package: Path = PACKAGE) -> Path:
-    """Return the folder of the migrations: inside the installed `package`, or in its checkout."""
-    installed = package / "migrations"
-    return installed if installed.is_dir() else package.parent.parent / "migrations"
-
-
 def config(announce: Callable[[str, str], None] | None = None) -> Config:
     """Return a configuration for Alembic that needs no `alembic.ini`; `announce` as in `upgrade`."""
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     configuration = Config()
-    configuration.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    configuration.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     configuration.attributes[ANNOUNCE] = announce
     return configuration
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: opened, lent and returned within the time of a request."""
+"""Connections to PostgreSQL: opened, checked out and returned within the time of a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ..context import current
 from . import session_settings, watchdog
 from .watchdog import WatchedConnection
-from .write_breaker import Use, WriteBreaker
+from .write_breaker import ConnectionUse, WriteBreaker
 
 GRACE_S = 0.5
 """Seconds after the deadline at which running work is cut off, so that the server's own time limits come first: after
@@ -28,13 +28,13 @@ Connect = Callable[[], WatchedConnection]
 log = structlog.get_logger(__name__)
 
 
-def serve(engine: Engine) -> None:
+def install_listeners(engine: Engine) -> None:
     """Give an engine connections that are opened and used within the time of a request, else cut off."""
     connector, breaker = Connector(), WriteBreaker()
 
     def watch(connection: WatchedConnection, info: dict[Any, Any], end: float) -> None:
         """Cut the connection off `GRACE_S` after `end`."""
-        guard = info["guard"] = Use(connection=connection, ends=end + GRACE_S, breaker=breaker)
+        guard = info["guard"] = ConnectionUse(connection=connection, ends=end + GRACE_S, breaker=breaker)
         watchdog.begin(guard)
 
     @event.listens_for(engine, "do_connect")
@@ -65,7 +65,7 @@ def serve(engine: Engine) -> None:
     @event.listens_for(engine, "checkin")
     def take_back(_: Any, entry: ConnectionPoolEntry) -> None:
         """Stop watching. A connection that was cut off leaves the pool, even if its last result came just before."""
-        guard: Use | None = entry.info.pop("guard", None)
+        guard: ConnectionUse | None = entry.info.pop("guard", None)
         if guard is not None:
             watchdog.end(guard)
             breaker.ended(guard)
@@ -76,7 +76,7 @@ def serve(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def keep_other_connections(context: Any) -> None:
         """Keep healthy connections: while writes wait for a standby, the server may accept no new ones."""
-        guard: Use | None = context.connection and context.connection.info.get("guard")
+        guard: ConnectionUse | None = context.connection and context.connection.info.get("guard")
         if context.is_disconnect and guard and guard.is_cut_off:
             context.invalidate_pool_on_disconnect = False
 

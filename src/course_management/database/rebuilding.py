@@ -1,4 +1,4 @@
-"""Rebuild SQLite tables in a migration, because SQLite cannot add a constraint or a default to a table.
+"""Change tables in a migration. SQLite tables are rebuilt, because SQLite cannot add a constraint to a table.
 
 The definition is changed as text, so that everything else in it is kept: WITHOUT ROWID, AUTOINCREMENT, names. Triggers,
 partial indexes and the last generated ids are kept, too.
@@ -6,12 +6,44 @@ partial indexes and the last generated ids are kept, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection
+from alembic import op
+from alembic.operations.schemaobj import SchemaObjects
+from sqlalchemy import Column, Connection, Constraint
+from sqlalchemy.schema import CreateColumn, CreateTable
 
 Change = Callable[[str], str]
 """Makes the new CREATE TABLE statement of a table from the present one."""
+
+
+def add_columns(table: str, *parts: Column[Any] | Constraint) -> None:
+    """Add columns and their constraints to a table, in a migration of either database.
+
+    The parts are those of `op.create_table`. SQLite rebuilds the table, because it can add neither a constraint nor a
+    default that is an expression, such as CURRENT_TIMESTAMP.
+    """
+    context = op.get_context()
+    made = SchemaObjects(context).table(table, *parts)
+    compiler = context.dialect.ddl_compiler(context.dialect, CreateTable(made))
+    columns = [compiler.process(CreateColumn(each)) for each in made.columns]
+    text = compiler.create_table_constraints(made)  # type: ignore[no-untyped-call] # SQLAlchemy has no type for it
+    constraints = [each for each in text.split(", \n\t") if each]
+    if context.dialect.name == "sqlite":
+        change = together(with_lines(*columns, before="CONSTRAINT"), with_lines(*constraints))
+        rebuild(op.get_bind(), {table: change})
+    else:
+        op.execute(f"ALTER TABLE {table} ADD {', ADD '.join([*columns, *constraints])}")
+
+
+def drop_columns(table: str, *columns: str, constraints: Sequence[str] = ()) -> None:
+    """Take back what `add_columns` added: these columns, and the constraints with these names."""
+    names = [*(f"CONSTRAINT {each}" for each in constraints), *columns]
+    if op.get_context().dialect.name == "sqlite":
+        rebuild(op.get_bind(), {table: without_lines(*(f"{each} " for each in names))})
+    else:
+        op.execute(f"ALTER TABLE {table} DROP {', DROP '.join(names)}")
 
 
 def rebuild(connection: Connection, changes: Mapping[str, Change]) -> None:
@@ -65,14 +97,15 @@ def _columns(connection: Connection, table: str) -> list[str]:
 
 
 def with_lines(*lines: str, before: str = "") -> Change:
-    """Return a change that adds lines to a definition: before the first line with the text `before`, or last."""
+    """Return a change that adds lines to a definition: before the first line with the text `before`, or last.
+
+    A line is a column or a constraint.
+    """
 
     def change(definition: str) -> str:
-        body, end, rest = definition.rpartition("\n)")
-        old = body.split(", \n")
+        head, old, tail = _split(definition)
         place = next((number for number, line in enumerate(old) if before and before in line), len(old))
-        old[place:place] = [f"\t{line}" for line in lines]
-        return ", \n".join(old) + end + rest
+        return _join(head, [*old[:place], *lines, *old[place:]], tail)
 
     return change
 
@@ -81,11 +114,30 @@ def without_lines(*beginnings: str) -> Change:
     """Return a change that removes the lines with these beginnings."""
 
     def change(definition: str) -> str:
-        body, end, rest = definition.rpartition("\n)")
-        kept = [line for line in body.split(", \n") if not line.strip().startswith(beginnings)]
-        return ", \n".join(kept) + end + rest
+        head, old, tail = _split(definition)
+        return _join(head, [line for line in old if not line.startswith(beginnings)], tail)
 
     return change
+
+
+def _split(definition: str) -> tuple[str, list[str], str]:
+    """Return a definition in three parts: what is before its columns and constraints, these, and what is after them."""
+    begin, end = definition.index("(") + 1, definition.rindex(")")
+    lines, depth, quote = [""], 0, ""
+    for character in definition[begin:end]:
+        if character == "," and not depth and not quote:
+            lines.append("")
+            continue
+        lines[-1] += character
+        if character in {"'", '"'} and quote in {"", character}:
+            quote = "" if quote else character
+        elif not quote:
+            depth += (character == "(") - (character == ")")
+    return definition[:begin], [line.strip() for line in lines], definition[end:]
+
+
+def _join(head: str, lines: Sequence[str], tail: str) -> str:
+    return head + "\n\t" + ", \n\t".join(lines) + "\n" + tail
 
 
 def replacing(old: str, new: str) -> Change:

@@ -27,7 +27,7 @@ Identity = tuple[int, int]
 """Device and inode of a file."""
 
 
-def serve(engine: Engine, settings: Settings) -> None:
+def install_listeners(engine: Engine, settings: Settings) -> None:
     """Give an engine connections to the one file that exists now, with a time limit for statements."""
     file = DatabaseFile(str(settings.database_url.database))
 

@@ -20,7 +20,7 @@ PAUSE_S = 1.0
 class Guard(Protocol):
     """What a connection calls before it changes data: `info["guard"]` of one that a request uses.
 
-    On PostgreSQL it is the `Use` of the request, on SQLite the connection itself.
+    On PostgreSQL it is the `ConnectionUse` of the request, on SQLite the connection itself.
     """
 
     has_written: bool
@@ -44,7 +44,7 @@ class WriteBreaker:
         """None while writes are possible."""
         self._is_probing = False
 
-    def admit(self, use: Use) -> None:
+    def admit(self, use: ConnectionUse) -> None:
         """Let a write begin, or raise `WritesStopped`."""
         if self._stopped_until is not None:
             with self._lock:
@@ -54,7 +54,7 @@ class WriteBreaker:
                     self._is_probing = use.is_probe = True
         use.writes = True
 
-    def ended(self, use: Use) -> None:
+    def ended(self, use: ConnectionUse) -> None:
         """Learn from a use that has ended. One that had nothing to write in the end proves nothing."""
         if not use.writes or not (use.is_probe or use.is_cut_off or self._stopped_until is not None):
             return
@@ -68,7 +68,7 @@ class WriteBreaker:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Use(Call):
+class ConnectionUse(Call):
     """A request's use of a connection, with what the breaker needs to know."""
 
     breaker: WriteBreaker

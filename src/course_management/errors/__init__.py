@@ -7,19 +7,19 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment, people, terms, holds, keys   refusals by subject
+students, courses, enrollment, people, terms, holds, keys   refusals by topic
 service     the service cannot carry it out
 """
 
 from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
-from .base import CodeTaken, Conflict, Explained, ExternalIdTaken, Problem, Reason, catalog
+from .base import CodeTaken, Conflict, ErrorCode, ExternalIdTaken, Problem, Reason, all_codes
 from .courses import (
     CapacityBelowEnrollment,
     CourseHasEnrollments,
     CourseNotFound,
     WaitlistCapacityBelowWaiting,
 )
-from .enrollment import CourseClosed, CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
+from .enrollment import CourseFull, EnrollmentRefused, UnenrollmentRefused, UnknownCourse, WaitlistFull
 from .holds import HoldNotFound, PermissionExists, PermissionNotFound
 from .keys import KeyEnded, KeyNotFound, TooManyKeys
 from .people import AccountNotFound, AccountTaken, PersonNotFound, StudentIdTaken
@@ -48,7 +48,6 @@ __all__ = [
     "CapacityBelowEnrollment",
     "CodeTaken",
     "Conflict",
-    "CourseClosed",
     "CourseFull",
     "CourseHasEnrollments",
     "CourseHasNoTerm",
@@ -56,7 +55,7 @@ __all__ = [
     "DatabaseUnavailable",
     "EmailTaken",
     "EnrollmentRefused",
-    "Explained",
+    "ErrorCode",
     "ExternalIdTaken",
     "Forbidden",
     "GroupInUse",
@@ -97,5 +96,5 @@ __all__ = [
     "ValidationFailed",
     "WaitlistCapacityBelowWaiting",
     "WaitlistFull",
-    "catalog",
+    "all_codes",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 
-class Explained:
+class ErrorCode:
     """The documentation of a code: its title, what it means, and what to do about it."""
 
     code: ClassVar[str]
@@ -22,7 +22,7 @@ class Explained:
         return cls.code.replace("_", "-")
 
 
-class Problem(Explained, Exception):
+class Problem(ErrorCode, Exception):
     """A request that is not carried out. Nothing of it was applied.
 
     `detail` is the sentence about this occurrence (default: the meaning of the code); `members` are
@@ -63,7 +63,7 @@ class ExternalIdTaken(Conflict):
     example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
-class Reason(Explained):
+class Reason(ErrorCode):
     """Why a student cannot enroll in one course. `facts` are the figures behind it, members of the reason."""
 
     def __init__(self, **facts: Any) -> None:
@@ -78,16 +78,16 @@ class Reason(Explained):
         return {"code": self.code, "detail": self.describe(), **self.facts}
 
 
-def catalog() -> dict[str, type[Explained]]:
+def all_codes() -> dict[str, type[ErrorCode]]:
     """Return every code with the class that explains it: problems, reasons, and the rules of registration."""
 
-    def leaves(cls: type[Explained]) -> Iterator[type[Explained]]:
+    def leaves(cls: type[ErrorCode]) -> Iterator[type[ErrorCode]]:
         if "code" in vars(cls):
             yield cls
         for child in cls.__subclasses__():
             yield from leaves(child)
 
-    found: dict[str, type[Explained]] = {}
-    for cls in leaves(Explained):
+    found: dict[str, type[ErrorCode]] = {}
+    for cls in leaves(ErrorCode):
         found.setdefault(cls.code, cls)
     return found

@@ -23,15 +23,6 @@ class CourseFull(Reason):
     example: ClassVar[Mapping[str, Any]] = {"capacity": 30, "waitlist_open": True}
 
 
-class CourseClosed(Reason):
-    """Facts: `closed_at` (since when)."""
-
-    code, title = "course_closed", "Course closed"
-    meaning = "The course was closed or canceled, and takes no students."
-    remedy = "Choose another course, or ask the registrar."
-    example: ClassVar[Mapping[str, Any]] = {"closed_at": "2026-09-01T08:00:00Z"}
-
-
 class WaitlistFull(Reason):
     """Facts: `capacity` (seats), `waitlist_capacity` (places on the waitlist)."""
 

@@ -1,4 +1,4 @@
-"""The HTTP toolkit: what every route shares, and nothing that belongs to one subject.
+"""The HTTP toolkit: what every route shares, and nothing that belongs to one resource.
 
 endpoints    declare a route: access, input, responses, problems
 parsing      read requests strictly: limits, JSON, queries, bodies, preconditions

@@ -21,7 +21,7 @@ Decorator = Callable[[View], View]
 
 
 class Endpoints(flask.Blueprint):
-    """A blueprint whose routes are declared. `description` explains the subject in the OpenAPI document."""
+    """A blueprint whose routes are declared. `description` is that of its tag in the OpenAPI document."""
 
     def __init__(self, name: str, import_name: str, *, description: str) -> None:
         super().__init__(name, import_name)
@@ -74,7 +74,10 @@ def body(schema: type[Schema] | Schema, example: Any, *, required: bool = True) 
 
 
 def raw_body(*media_types: str) -> Decorator:
-    """Pass the bytes of a body of one of these media types, complete, to the view as `body`."""
+    """Pass the bytes of a body of one of these media types, complete, to the view as `body`.
+
+    No endpoint takes one yet; imports of files will.
+    """
     found = Body(media_types=media_types)
     return _declaring(lambda declaration: setattr(declaration, "body", found))
 

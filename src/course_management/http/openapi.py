@@ -83,12 +83,13 @@ class Document:
 
     def __init__(self, *, title: str, version: str, description: str, problem: type[Schema], example_path: str) -> None:
         self._problem, self._example_path = problem, example_path
-        self._schemas = MarshmallowPlugin(schema_name_resolver=_component_name)
+        self._schemas: dict[str, type[Schema]] = {}
+        self._marshmallow = MarshmallowPlugin(schema_name_resolver=self._name_of)
         self._spec = APISpec(
             title,
             version,
             "3.1.0",
-            plugins=[self._schemas],
+            plugins=[self._marshmallow],
             info={"description": description, "license": {"name": "MIT", "identifier": "MIT"}},
             servers=[{"url": "/"}],
         )
@@ -102,7 +103,7 @@ class Document:
             components.parameter(name, "header", {"name": name, "description": explained, "schema": schema})
 
     def add(self, tag: str, description: str, endpoints: Iterable[Endpoint]) -> None:
-        """Add the endpoints of one subject; those of one route become one path."""
+        """Add the endpoints of one tag; those of one route become one path."""
         self._spec.tag({"name": tag, "description": description})
         by_rule: dict[str, list[Endpoint]] = {}
         for endpoint in endpoints:
@@ -117,11 +118,19 @@ class Document:
     def as_dict(self) -> dict[str, Any]:
         """Return the document."""
         found: dict[str, Any] = self._spec.to_dict()
+        for name, schema in self._schemas.items():
+            if name in found["components"]["schemas"] and schema.__doc__:
+                found["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__)
         _name_types(found["components"]["schemas"])
         bodies = _names_of_bodies(found)
         _open_responses(found, bodies)
         _describe_defaults(found, bodies)
         return found
+
+    def _name_of(self, schema: Any) -> str:
+        name = _component_name(schema)
+        self._schemas[name] = schema if isinstance(schema, type) else type(schema)
+        return name
 
     def _operation(self, tag: str, endpoint: Endpoint) -> dict[str, Any]:
         declared = endpoint.declared
@@ -172,7 +181,7 @@ class Document:
 
     def _schema(self, schema: type[Schema] | Schema | Field[Any]) -> Any:
         """Return what apispec resolves: a schema as it is, a field as the schema of its array."""
-        converter = self._schemas.converter
+        converter = self._marshmallow.converter
         return converter.field2property(schema) if converter and isinstance(schema, Field) else schema
 
     def _shared(self, group: Sequence[type[Problem]]) -> str:

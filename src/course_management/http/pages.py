@@ -1,4 +1,4 @@
-"""Pages for browsers: views that return HTML, with an access row and a Content-Security-Policy of their own."""
+"""Pages for browsers: views that return HTML, with an access row and their own Content-Security-Policy."""
 
 from __future__ import annotations
 

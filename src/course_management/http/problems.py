@@ -16,7 +16,7 @@ from ..database import SCHEMA_REVISION, Raced, Unavailable, is_missing, is_unava
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
-    Explained,
+    ErrorCode,
     InternalError,
     MethodNotAllowed,
     NotFound,
@@ -85,7 +85,7 @@ def problem_body(problem: type[Problem], detail: str, instance: str, request_id:
     }
 
 
-def problem_page(cls: type[Explained]) -> str:
+def problem_page(cls: type[ErrorCode]) -> str:
     """Return the address of the page that explains a code."""
     return f"/problems/{cls.slug()}"
 

@@ -50,7 +50,7 @@ def empty() -> Response:
 
 
 def unless_known(response: Response, if_none_match: str) -> Response:
-    """Make it 304 without a body if the client has this very body."""
+    """Make the response 304 without a body if the client already has this body."""
     if _names(if_none_match, response.headers.get("ETag", "")):
         response.status_code = 304
         response.set_data(b"")

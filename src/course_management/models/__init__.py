@@ -1,4 +1,4 @@
-"""The tables, one module per subject. The database decides last: every rule that it can enforce is a named constraint.
+"""The tables, one module per topic. The database decides last: every rule that it can enforce is a named constraint.
 
 Triggers (`triggers/`) write the counters of a course and the ledger, `enrollment_events`; the service only reads
 them. The models describe the present schema; a test compares them with the result of the migrations. The types of

@@ -37,7 +37,7 @@ class Course(Searchable, Base):
     them.
 
     The rules of registration hold in courses of a term. A course can be moved into a term, and never out of it.
-    `component` says which part of its subject a course is (`LEC`, `LAB`, or empty). A course with `closed_at` takes no
+    `component` is the section component of the course (`LEC`, `LAB`, or empty). A course with `closed_at` takes no
     students. `promotion_round_at` is the start of the last promotion that checked the rules for each waiting student.
     """
 

@@ -1,4 +1,4 @@
-"""Lists that are part of a row, though their values are in a table of their own: the roles of a person, and others.
+"""Lists that are part of a row, though their values are in another table: the roles of a person, and others.
 
 The model has the relationship (`parts`) and, for clients, the values as an `association_proxy` to it. They are loaded
 with the row, set like any other attribute, and a change to them dates the row.
@@ -33,7 +33,7 @@ def parts_of(model: type[Base]) -> tuple[str, ...]:
 
 
 @event.listens_for(Base, "before_update", propagate=True)
-def _date(_: Mapper[Any], __: Connection, target: Any) -> None:
+def _touch_updated_at(_: Mapper[Any], __: Connection, target: Any) -> None:
     attributes = inspect(target).attrs
     if any(attributes[name].history.has_changes() for name in parts_of(target.__class__)):
         target.updated_at = utcnow()

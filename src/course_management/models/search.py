@@ -50,7 +50,7 @@ def search_column(*searched: str) -> MappedColumn[str | None]:
 
 
 @event.listens_for(Searchable, "before_update", propagate=True)
-def _follow(_: Mapper[Any], __: Any, target: Searchable) -> None:
+def _update_search_text(_: Mapper[Any], __: Any, target: Searchable) -> None:
     attributes = inspect(target).attrs
     if any(attributes[name].history.has_changes() for name in target.searched):
         target.search_text = search_text_of(getattr(target, name) for name in target.searched)

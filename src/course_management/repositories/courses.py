@@ -40,7 +40,7 @@ _WAITLIST = (
 
 
 def _page(roster: FromClause, key: ColumnElement[int], *, by_name: bool = False) -> Select[Any]:
-    """Return a page of a roster, with its course beside it: no row at all means that there is no course."""
+    """Return a page of a roster, with the columns of its course: no row means that there is no course."""
     after = tuple_(_NAME, key) > tuple_(bindparam("after_name", type_=String), _AFTER) if by_name else key > _AFTER
     page = (
         select(

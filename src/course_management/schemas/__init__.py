@@ -1,4 +1,4 @@
-"""The shape of requests and responses, one module per subject. No query and no rule is here.
+"""The shape of requests and responses, one module per topic. No query and no rule is here.
 
 `resources` is the base of the schemas of resources, `fields` are the strict fields of requests, `response_fields` those
 of responses. Responses are written from rows directly (docs/decisions/0006-responses-are-written-from-rows.md has the

@@ -6,12 +6,12 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from ..models import ENROLLED, STATUSES, WAITLISTED
+from ..models import ENROLLED, WAITLISTED
 from .fields import ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
 from .ledger import LedgerLine
 from .pages import PageQuery, page_of
 from .resources import ResourceSchema
-from .response_fields import MOMENT, Moment, ResponseId, Whole, Word
+from .response_fields import MOMENT, Moment, ResponseId, Status, Whole, Word
 
 MAX_LIMIT = 2**31 - 1
 """The largest capacity; the largest integer of PostgreSQL."""
@@ -103,7 +103,7 @@ class RosterEntry(Schema):
 
     student_id = ResponseId()
     name = Word(allow_none=True)
-    status = Word(*STATUSES, type_name="Status")
+    status = Status()
     status_since = Moment()
     position = Whole(allow_none=True)
 

@@ -7,10 +7,10 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from ..database.types import MAX_ID
-from ..models import ENROLLED, STATUSES, WAITLISTED
+from ..models import ENROLLED, WAITLISTED
 from .fields import Id, QueryBoolean, QueryInteger, StrictBoolean
 from .lists import Distinct
-from .response_fields import IdsField, Moment, ResponseId, Whole, Word
+from .response_fields import IdsField, Moment, ResponseId, Status, Whole, Word
 
 MAX_COURSES = 100
 """Courses in one request."""
@@ -138,7 +138,7 @@ class StudentCourse(Schema):
     id = ResponseId()
     code = Word()
     title = Word()
-    status = Word(*STATUSES, type_name="Status")
+    status = Status()
     status_since = Moment()
     position = Whole(allow_none=True)
 

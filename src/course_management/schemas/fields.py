@@ -25,6 +25,7 @@ class StrictInteger(fields.Integer):
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         bounds = validate.Range(minimum, maximum, error=f"Must be from {minimum} to {maximum}.")
         super().__init__(strict=True, validate=bounds, **kwargs)
+        self.minimum, self.maximum = minimum, maximum
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if type(value) is not int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
-from ..errors import Problem, UnknownCourse, catalog
+from ..errors import CourseFull, ErrorCode, Problem, UnknownCourse, WaitlistFull, all_codes
+from ..services.enrollment.rules import RULES
 from .response_fields import ResponseId, Whole, Word
 
 OWNER = {"description": "With `account_taken`: whose account it is.", "format": "int64"}
@@ -17,17 +20,27 @@ class ValidationErrorDetails(Schema):
     detail = Word()
 
 
-class ReasonDetails(Schema):
+_REASONS: tuple[type[ErrorCode], ...] = (UnknownCourse, CourseFull, WaitlistFull, *map(type, RULES))
+REASONS = {each.code: each for each in _REASONS}
+"""What may stand against a course, by its code."""
+
+
+def _fact(name: str, example: Any) -> fields.Field[Any]:
+    """Return the field of a fact by an example of it. A fact may be null."""
+    if isinstance(example, list):
+        return fields.List(_fact(name, example[0]))
+    kind = fields.DateTime if name.endswith("_at") else Schema.TYPE_MAPPING[type(example)]
+    return kind(allow_none=True)
+
+
+FACTS = {name: _fact(name, value) for each in REASONS.values() for name, value in each.example.items()}
+
+
+class ReasonDetails(Schema.from_dict(FACTS)):  # type: ignore[misc]
     """Why a student cannot enroll in a course. Each code has its page, /problems/<code-with-dashes>, and facts."""
 
-    code = Word(
-        *dict.fromkeys([UnknownCourse.code, *(code for code, cls in catalog().items() if not issubclass(cls, Problem))])
-    )
+    code = Word(*REASONS)
     detail = Word()
-    capacity = fields.Integer(allow_none=True)
-    waitlist_capacity = fields.Integer(allow_none=True)
-    waitlist_open = fields.Boolean()
-    closed_at = fields.DateTime()
 
 
 class DecisionDetails(Schema):
@@ -46,7 +59,7 @@ class ProblemDetails(Schema):
     status = Whole()
     detail = Word()
     instance = Word()
-    code = Word(*(code for code, cls in catalog().items() if issubclass(cls, Problem)))
+    code = Word(*(code for code, cls in all_codes().items() if issubclass(cls, Problem)))
     request_id = Word()
     errors = fields.List(fields.Nested(ValidationErrorDetails))
     decisions = fields.List(fields.Nested(DecisionDetails))

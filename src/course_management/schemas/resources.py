@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
 
-from ..database.types import MAX_ID
-from .fields import Credits, Id, QueryInteger, Text
+from .fields import Credits, QueryBoolean, QueryInteger, StrictBoolean, StrictInteger, Text
 from .lists import SetField
 from .pages import PageQuery
 from .response_fields import MOMENT
@@ -88,6 +87,8 @@ class ResourceSchema(Schema):
         if partial:
             for field in body.fields.values():
                 field.load_default = missing  # a field that is not sent keeps its value, also in the OpenAPI document
+        for field in body.fields.values():
+            _leave_out_example(field)
         return body
 
     @classmethod
@@ -97,6 +98,7 @@ class ResourceSchema(Schema):
         found = {name: copy.deepcopy(cls.fields_of()[name]) for name in cls.shown()}
         for field in found.values():
             field.required, field.dump_only, field.load_default = True, False, missing
+            _leave_out_example(field)
         return type(cls.__name__.removesuffix("Schema"), (Schema,), {"__doc__": cls.__doc__, **found})
 
     @classmethod
@@ -110,8 +112,7 @@ class ResourceSchema(Schema):
             )
         for name, declared in cls.fields_of().items():
             if declared.metadata.get("filter"):
-                is_id = isinstance(declared, Id)
-                field = filters[name] = QueryInteger(1, MAX_ID) if is_id else copy.deepcopy(declared)
+                field = filters[name] = _in_query(declared)
                 field.required, field.allow_none, field.load_default = False, False, missing
                 text = declared.metadata.get("description", f"Only those with this {name}.")
                 # Not `example`: the documentation page would send it along.
@@ -133,6 +134,20 @@ class ResourceSchema(Schema):
         """Return an example of the body of PATCH."""
         last = [name for name in cls.settable() if not _is_fixed(cls.fields_of()[name])][-1]
         return {last: cls.fields_of()[last].metadata["example"]}
+
+
+def _in_query(field: fields.Field[Any]) -> fields.Field[Any]:
+    """Return the field of a body as one of a query, where numbers and booleans are texts."""
+    if isinstance(field, StrictInteger):
+        return QueryInteger(field.minimum, field.maximum, metadata=field.metadata)
+    if isinstance(field, StrictBoolean):
+        return QueryBoolean(metadata=field.metadata)
+    return copy.deepcopy(field)
+
+
+def _leave_out_example(field: fields.Field[Any]) -> None:
+    """Remove the example of one field, where the OpenAPI document has an example of the whole."""
+    field.metadata = {name: value for name, value in field.metadata.items() if name != "example"}
 
 
 def _is_fixed(field: fields.Field[Any]) -> bool:

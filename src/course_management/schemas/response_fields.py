@@ -9,6 +9,8 @@ from typing import Any
 
 from marshmallow import fields
 
+from ..models import STATUSES
+
 MOMENT = "2026-09-01T08:00:00.123456Z"
 
 
@@ -36,13 +38,23 @@ class IdsField(fields.List[int]):
 class Word(fields.String):
     """A text; `known` lists the values that it has at present."""
 
-    def __init__(self, *known: str, type_name: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *known: str, type_name: str | None = None, meaning: str = "", **kwargs: Any) -> None:
         metadata: dict[str, Any] = {}
         if known:
-            metadata = {"description": f"One of: {', '.join(known)}.", "x-extensible-enum": list(known)}
+            metadata = {
+                "description": f"{meaning} One of: {', '.join(known)}.".lstrip(),
+                "x-extensible-enum": list(known),
+            }
         if type_name:
             metadata["x-type"] = type_name
         super().__init__(required=True, metadata=metadata, **kwargs)
+
+
+class Status(Word):
+    """The status of an enrollment: a named type in the OpenAPI document."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(*STATUSES, type_name="Status", meaning="The status of an enrollment.", **kwargs)
 
 
 class Moment(fields.DateTime):

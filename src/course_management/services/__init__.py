@@ -1,4 +1,4 @@
-"""Writes. One function is one transaction and ends it on its last line.
+"""Writes. One function is one transaction; after its end, it only logs and returns.
 
 What belongs to one other part is written there: uses of keys in `access`, the lease in `background`, `demo`.
 

@@ -40,11 +40,11 @@ COURSES = Resource(
     taken={"code": CodeTaken, "external_id": ExternalIdTaken},
     within={"code": "term_id"},
     refusals={
-        "courses_term_is_fixed": TermIsFixed,
         "ck_courses_permission_required_in_term": CourseHasNoTerm,
         "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
         "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
     },
+    triggers={"courses_term_is_fixed": TermIsFixed},
     in_use={"student_courses_held_rows_stay": CourseHasEnrollments},
     changed=_changed,
 )
@@ -80,7 +80,7 @@ def change(
 
     Raises `CourseNotFound`, the refusals of `COURSES`, and `ValidationFailed` for a term that does not exist.
     """
-    course = resources.change(COURSES, course_id, values, precondition)
+    course = resources.change(COURSES, course_id, values, precondition, context)
     if not course.waiting:
         return Changed(course)
     promoted, pending = promote([course_id], context)

@@ -25,7 +25,7 @@ def place(student_id: int, values: Mapping[str, Any], context: RequestContext) -
     """Place a hold on a student, and return it. Raises `StudentNotFound`."""
     with writing() as session:
         lock_student(session, student_id)
-        hold = Hold(student_id=student_id, placed_by=context.actor, **values)
+        hold = Hold(student_id=student_id, placed_by=context.caller.actor, **values)
         session.add(hold)
         session.flush()
         _record(session, context, hold, "placed")
@@ -51,7 +51,7 @@ def _release(student_id: int, hold_id: int, context: RequestContext) -> list[int
         course_ids = reconsider_student(session, student_id)
         session.refresh(hold)  # another request may have released it before this one had the lock
         if hold.released_at is None:
-            hold.released_at, hold.released_by = utcnow(), context.actor
+            hold.released_at, hold.released_by = utcnow(), context.caller.actor
             _record(session, context, hold, "released")
         return course_ids
 

@@ -35,7 +35,7 @@ def link_student(issuer: str, subject: str, student_id: int) -> None:
         if person is None:
             session.add(Account(issuer=issuer, subject=subject, student_id=student_id))
         elif person.student_id is not None:
-            raise NotPossible(f"This subject is student {person.student_id} already.")
+            raise NotPossible(f"This subject is already student {person.student_id}.")
         else:
             person.student_id = student_id
 
@@ -53,7 +53,7 @@ def appoint(issuer: str, subject: str, role: str, name: str | None = None) -> No
             account = Account(issuer=issuer, subject=subject)
             session.add(Person(name=(name or subject)[:200], roles=[role], accounts=[account]))
         elif role in person.roles:
-            raise NotPossible(f"This subject is {role} already.")
+            raise NotPossible(f"This subject is already {role}.")
         else:
             person.roles.add(role)
 
@@ -67,7 +67,7 @@ def advise(issuer: str, subject: str, student_id: int) -> None:
     with writing() as session:
         person = _person(session, issuer, subject)
         if person is None or ADVISOR not in person.roles:
-            raise NotPossible("This subject is no advisor.")
+            raise NotPossible("This subject is not an advisor. Give it the role first: people staff --role advisor.")
         _lock_student(session, student_id)
         person.advises.add(student_id)
 

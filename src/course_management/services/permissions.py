@@ -45,7 +45,7 @@ def _grant(student_id: int, values: Mapping[str, Any], context: RequestContext) 
         if errors:
             raise ValidationFailed(errors=errors)
         _end_expired(session, context, student_id, values)
-        permission = Permission(student_id=student_id, granted_by=context.actor, **values)
+        permission = Permission(student_id=student_id, granted_by=context.caller.actor, **values)
         session.add(permission)
         session.flush()
         _record(session, context, permission, "granted")
@@ -98,7 +98,7 @@ def _is_among(permission: Permission, course_ids: Collection[int] | None) -> boo
 
 
 def _end(session: Session, context: RequestContext, permission: Permission, change: str) -> None:
-    permission.revoked_at, permission.revoked_by = utcnow(), context.actor
+    permission.revoked_at, permission.revoked_by = utcnow(), context.caller.actor
     _record(session, context, permission, change)
 
 

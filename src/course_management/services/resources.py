@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import structlog
 from sqlalchemy import Column, delete, select
 from sqlalchemy.orm import Session
 
+from ..context import RequestContext
 from ..database import Base, retried, writing
 from ..errors import Problem, ValidationFailed
 from ..models.parts import parts_of
@@ -20,10 +22,12 @@ from . import Precondition, refusing
 
 M = TypeVar("M", bound=Base)
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource(Generic[M]):
-    """A subject that clients create, read, list, change and delete."""
+    """What clients create, read, list, change and delete: a model and its refusals."""
 
     model: type[M]
     not_found: type[Problem]
@@ -33,6 +37,8 @@ class Resource(Generic[M]):
     """Where a column is unique among rows with the same value of another column, that one; null is such a value."""
     refusals: Mapping[str, type[Problem]] = field(default_factory=dict)
     """What the violation of other constraints means, by the name of the constraint."""
+    triggers: Mapping[str, type[Problem]] = field(default_factory=dict)
+    """The same, for triggers that refuse a change."""
     in_use: Mapping[str, type[Problem]] = field(default_factory=dict)
     """The same, when a row is deleted."""
     check: Callable[[M], Iterable[tuple[str, str]]] = lambda _: ()
@@ -40,17 +46,31 @@ class Resource(Generic[M]):
     changed: Callable[[Session, M], object] = lambda *_: None
     """What a change does to other rows, in its transaction."""
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if a refusal is for a constraint or unique index that the table does not have."""
+        table = self.model.metadata.tables[self.model.__tablename__]
+        names = {each.name for each in table.constraints} | {each.name for each in table.indexes}
+        unknown = self.refusals.keys() - names
+        unknown |= {self._unique(column)[0] for column in self.taken if names.isdisjoint(self._unique(column))}
+        if unknown:
+            raise ValueError(f"the table {table.name} does not have: {', '.join(sorted(unknown))}")
+
     @property
     def constraints(self) -> Mapping[str, type[Problem]]:
-        """The refusals of creating and changing, by the name of the constraint."""
-        unique = f"uq_{self.model.__tablename__}_"
-        found = {f"{unique}{column}": problem for column, problem in self.taken.items()}
-        found |= {f"{unique}{other}_{column}": self.taken[column] for column, other in self.within.items()}
-        return found | dict(self.refusals)
+        """The refusals of creating and changing, by the name of the constraint (`database.base` names them)."""
+        unique = {name: problem for column, problem in self.taken.items() for name in self._unique(column)}
+        return {**unique, **self.refusals, **self.triggers}
+
+    def _unique(self, column: str) -> list[str]:
+        """Return the names that a unique constraint of this column may have."""
+        return ["_".join(("uq", self.model.__tablename__, *names)) for names in self._unique_columns(column)]
+
+    def _unique_columns(self, column: str) -> list[tuple[str, ...]]:
+        return [(column,), *((other, column) for other in filter(None, [self.within.get(column)]))]
 
 
 @retried(repeatable=False)
-def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
+def create(resource: Resource[M], values: Mapping[str, Any], context: RequestContext) -> M:
     """Create a row with these values, and return it.
 
     Raises the resource's refusals, and `ValidationFailed` for ids of other rows that do not exist, or by its check.
@@ -63,11 +83,18 @@ def create(resource: Resource[M], values: Mapping[str, Any]) -> M:
         session.flush()
         if lists := parts_of(resource.model):
             session.refresh(found, lists)  # an empty one is not loaded otherwise
-        return found
+    _log("created", resource, found, context)
+    return found
 
 
 @retried(repeatable=False)
-def change(resource: Resource[M], row_id: int, values: Mapping[str, Any], precondition: Precondition | None) -> M:
+def change(
+    resource: Resource[M],
+    row_id: int,
+    values: Mapping[str, Any],
+    precondition: Precondition | None,
+    context: RequestContext,
+) -> M:
     """Set some values of the row with the id `row_id`, and return it as it is now.
 
     Raises `not_found`, what `create` raises, and what `precondition` raises.
@@ -80,15 +107,18 @@ def change(resource: Resource[M], row_id: int, values: Mapping[str, Any], precon
         _check(resource, found)
         session.flush()
         resource.changed(session, found)
-        return found
+    # The names of the fields only: their values may be personal.
+    _log("changed", resource, found, context, fields=sorted(values))
+    return found
 
 
 @retried(repeatable=False)
-def remove(resource: Resource[M], row_id: int, precondition: Precondition | None) -> None:
+def remove(resource: Resource[M], row_id: int, precondition: Precondition | None, context: RequestContext) -> None:
     """Delete the row with the id `row_id`. Raises `not_found`, `in_use`, and what `precondition` raises."""
     with refusing(resource.in_use), writing() as session:
-        locked(session, resource, row_id, precondition)
+        found = locked(session, resource, row_id, precondition)
         session.execute(delete(resource.model).filter_by(id=row_id))
+    _log("deleted", resource, found, context)
 
 
 def locked(session: Session, resource: Resource[M], row_id: int, precondition: Precondition | None = None) -> M:
@@ -99,6 +129,11 @@ def locked(session: Session, resource: Resource[M], row_id: int, precondition: P
     if precondition:
         precondition(found)
     return found
+
+
+def _log(action: str, resource: Resource[Any], row: Any, context: RequestContext, **more: object) -> None:
+    """Write which row was changed by which caller."""
+    log.info(f"resource.{action}", table=resource.model.__tablename__, id=row.id, actor=context.caller.actor, **more)
 
 
 def unknown(session: Session, column: Column[Any], ids: Mapping[str, int]) -> list[dict[str, str]]:

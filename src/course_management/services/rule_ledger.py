@@ -30,7 +30,7 @@ def record(
             subject_id=subject_id,
             change=change,
             facts=written,
-            actor=context.actor,
+            actor=context.caller.actor,
             request_id=context.request_id,
         )
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_management.errors import catalog
+from course_management.errors import all_codes
 from course_management.services.enrollment.rules import RULES, WAIVABLE, reasons
 from course_management.services.enrollment.situation import (
     Action,
@@ -51,7 +51,7 @@ def test_every_rule_has_a_page_and_a_code_of_its_own() -> None:
     codes = [rule.code for rule in RULES]
 
     assert len(set(codes)) == len(codes)
-    assert set(codes) <= set(catalog())
+    assert set(codes) <= set(all_codes())
 
 
 # --- holds ------------------------------------------------------------------------------------------------

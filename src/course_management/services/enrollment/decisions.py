@@ -24,7 +24,7 @@ class Decision:
     """The decision about one course.
 
     `outcome` is `refused`, `eligible`, `already_enrolled`, `already_waitlisted` or, about unenrolling, `not_enrolled`.
-    `planned` is the status that an eligible student gets. `seat_unclaimed`: a seat is free, and reserved for students
+    `planned` is the status that an eligible student gets. `seat_reserved`: a seat is free, and reserved for students
     on the waitlist.
     """
 
@@ -34,7 +34,7 @@ class Decision:
     position: int | None = None
     planned: str | None = None
     has_term: bool = False
-    seat_unclaimed: bool = False
+    seat_reserved: bool = False
 
     @property
     def is_unknown(self) -> bool:
@@ -65,21 +65,17 @@ def _decide(number: int, course: Course | None, situation: Situation, waitlist: 
         return Decision(number, REFUSED, (UnknownCourse(),))
     if course.status in ALREADY:
         return Decision(number, ALREADY[course.status], position=course.position, has_term=course.term is not None)
-    against: list[Reason] = []
-    if course.is_open:
-        planned = replace(course, planned="enroll")
-    else:
-        planned = replace(course, planned="waitlist" if waitlist else "enroll")
-        if not (waitlist and course.waitlist_has_room):
-            against.append(_full(course, waitlist))
-    against += reasons(planned, situation)
+    planned = replace(course, planned="waitlist" if waitlist and not course.is_open else "enroll")
+    full = None if course.is_open or (waitlist and course.waitlist_has_room) else _full(course, waitlist)
+    against = [*reasons(planned, situation), *filter(None, [full])]
     return Decision(
         number,
         REFUSED if against else ELIGIBLE,
         tuple(against),
         planned=ENROLLED if planned.planned == "enroll" else WAITLISTED,
         has_term=course.term is not None,
-        seat_unclaimed=course.has_free_seat and not course.is_open,
+        # Where something else refuses as well, promoting the students who wait would not help this one.
+        seat_reserved=against == [full] and course.has_free_seat,
     )
 
 

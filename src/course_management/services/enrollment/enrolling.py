@@ -79,8 +79,8 @@ def _apply(
 ) -> dict[int, str] | list[Decision]:
     """Return the status of each change, or the decisions if nothing had to change. Raises the refusals."""
     memory = memory_of(db.engine)
-    looks_first = memory.has_term(course_ids) or memory.refused(course_ids, waitlist=waitlist)
-    changed, clash = ({}, None) if looks_first else _enroll_without_rules(student_id, course_ids, waitlist, context)
+    explains_first = memory.explains_first(course_ids, waitlist=waitlist)
+    changed, clash = ({}, None) if explains_first else _enroll_without_rules(student_id, course_ids, waitlist, context)
     if changed:
         return changed
     situation = situation_of(autocommit, student_id, course_ids, context)
@@ -93,7 +93,7 @@ def _apply(
     if any(each.has_term for each in decisions):
         taken = _take(autocommit, situation, decisions, context)
         return taken or _decide_under_locks(student_id, course_ids, waitlist, context)
-    if looks_first:
+    if explains_first:
         changed, clash = _enroll_without_rules(student_id, course_ids, waitlist, context)
     if not changed:
         raise Raced from clash  # no course refused: the cause is gone, or the statement lost a race
@@ -155,7 +155,7 @@ def lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> None:
 
 def promote_ahead(decisions: Sequence[Decision], context: RequestContext) -> None:
     """Give free seats to the students who wait for them. Raises `Raced` if none is left waiting beside a free seat."""
-    unclaimed = [each.course_id for each in decisions if each.seat_unclaimed]
+    unclaimed = [each.course_id for each in decisions if each.seat_reserved]
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
     if unclaimed and not promote(unclaimed, context).pending:
         raise Raced

@@ -23,9 +23,9 @@ class CourseMemory:
         self._refused: set[tuple[int, bool]] = set()
         self._with_term: set[int] = set()
 
-    def refused(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
-        """Return whether one of these courses refused, with the same `waitlist`."""
-        return any((course_id, waitlist) in self._refused for course_id in course_ids)
+    def explains_first(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
+        """Return whether one of these courses has a term, or refused with the same `waitlist`."""
+        return self.has_term(course_ids) or any((course_id, waitlist) in self._refused for course_id in course_ids)
 
     def has_term(self, course_ids: Sequence[int]) -> bool:
         """Return whether one of these courses has a term. A course never leaves its term."""
@@ -46,6 +46,7 @@ class CourseMemory:
 
 
 _memories: WeakKeyDictionary[Engine, CourseMemory] = WeakKeyDictionary()
+"""By database. Threads that note the first refusals at the same moment may lose one of the guesses, and no more."""
 
 
 def memory_of(engine: Engine) -> CourseMemory:

@@ -23,7 +23,7 @@ from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
-from .statements import NOT_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
+from .statements import CLEAR_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
@@ -63,7 +63,7 @@ _PROMOTE = (
         actor=ACTOR,
         request_id=bindparam("request", type_=String),
         reason=null(),
-        **NOT_PASSED_OVER,
+        **CLEAR_PASSED_OVER,
     )
     .returning(enrollments.c.student_id)
 )
@@ -125,7 +125,8 @@ def due_courses() -> list[int]:
 def is_due(course: AnyRow) -> bool:
     """Return whether a seat of this course is free while students wait for it."""
     is_open = course.term_id is None and course.closed_at is None
-    return is_open and course.waiting > 0 and (course.capacity is None or course.seats_taken < course.capacity)
+    has_free_seat = course.capacity is None or course.seats_taken < course.capacity
+    return bool(is_open and course.waiting > 0 and has_free_seat)
 
 
 def promote_batch(course_id: int, context: RequestContext) -> int:

@@ -47,7 +47,7 @@ request_id = bindparam("by_request", type_=String)
 reason = bindparam("by_reason", type_=String)
 
 
-NOT_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
+CLEAR_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
 """What every change of a status sets, since the mark belongs to a waiting student."""
 
 
@@ -66,7 +66,7 @@ def parameters(
         "requested": len(course_list),
         "waitlist": waitlist,
         "now": datetime.now(UTC),
-        "by_actor": context.actor,
+        "by_actor": context.caller.actor,
         "by_request": context.request_id,
         "by_reason": reason,
     }
@@ -107,7 +107,7 @@ def _enroll(insert: Any) -> Executable:
     `queue_number` are decided on the locked row. The next query counts the claims; the insert needs all of them.
 
     `held` is as old as the statement: the student may have been unenrolled since. Such a claim has the status
-    `unenrolled` if there is no seat now. If the row is not held any more, the status becomes null, and NOT NULL
+    `unenrolled` if there is no seat now. If the row is no longer held, the status becomes null, and NOT NULL
     rolls the statement back, which is then tried again.
     """
     held = enrollments.alias("held")
@@ -166,7 +166,7 @@ def _enroll(insert: Any) -> Executable:
             "actor": new.actor,
             "request_id": new.request_id,
             "reason": new.reason,
-            **NOT_PASSED_OVER,
+            **CLEAR_PASSED_OVER,
         },
         where=not_(is_held(enrollments)),
     ).returning(enrollments.c.course_id, enrollments.c.status)
@@ -220,7 +220,7 @@ def _unenroll(backend: str) -> Executable:
             actor=actor,
             request_id=request_id,
             reason=reason,
-            **NOT_PASSED_OVER,
+            **CLEAR_PASSED_OVER,
         )
         .returning(enrollments.c.course_id, enrollments.c.previous_status, waiting.label("waiting"))
     )

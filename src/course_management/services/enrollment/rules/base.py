@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from ....errors import Explained, Reason
+from ....errors import ErrorCode, Reason
 from ..situation import Action, Course, Situation
 
 Facts = Mapping[str, Any]
 
 
-class Rule(Explained):
+class Rule(ErrorCode):
     """One rule: when it applies, and one function that says what stands against a course.
 
-    The code, title, meaning and remedy make its page, `/problems/<code-with-dashes>`. A rule looks at the situation
-    only: it reads no database and no clock, and counts no other students (a count that others change at the same time
-    must be a counter in the seat statement, as the seats are).
+    Its code, title, meaning, remedy and `example` (the facts of one reason) make its page,
+    `/problems/<code-with-dashes>`, and its part of the OpenAPI document. A rule looks at the situation only: it reads
+    no database and no clock, and counts no other students (a count that others change at the same time must be a
+    counter in the seat statement, as the seats are).
     """
 
     applies_to: ClassVar[frozenset[Action]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from ..situation import Action, Course, Situation
 from .base import Facts, Rule
@@ -14,8 +15,9 @@ class CourseClosedRule(Rule):
     """A course that is closed or canceled takes no more students; those who are enrolled stay."""
 
     code, title = "course_closed", "Course closed"
-    meaning = "The course is closed."
-    remedy = "Choose another course."
+    meaning = "The course was closed or canceled, and takes no students."
+    remedy = "Choose another course, or ask the registrar."
+    example: ClassVar[Facts] = {"closed_at": "2026-09-01T08:00:00Z"}
     applies_to = JOINING
     needs_term = False
 
@@ -34,6 +36,7 @@ class RestrictedRule(Rule):
     code, title = "restricted", "Restricted"
     meaning = "The course is restricted to students of other groups."
     remedy = "`admits` and `excludes` list the groups. If they are not up to date for the student, ask the registrar."
+    example: ClassVar[Facts] = {"kind": "program", "admits": ["CS", "MATH"], "excludes": ["EXCHANGE"]}
     applies_to = JOINING
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:

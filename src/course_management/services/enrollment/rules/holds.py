@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from ..situation import Action, Course, Situation
 from .base import Facts, Rule
@@ -18,6 +19,7 @@ class HoldRule(Rule):
     code, title = "hold", "Hold"
     meaning = "A hold blocks this for the student."
     remedy = "Contact the office that is named in `contact`; it can release the hold."
+    example: ClassVar[Facts] = {"kinds": ["library"], "contact": "library@example.edu"}
     applies_to = frozenset[Action]({"enroll", "waitlist", "promote", "unenroll"})
     is_waivable = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from ..situation import Action, Course, Situation
 from .base import Facts, Rule
@@ -19,6 +20,11 @@ class RegistrationClosedRule(Rule):
     remedy = (
         "Register between `opens_at` and `closes_at`, the student's next window. If there is none, ask the registrar."
     )
+    example: ClassVar[Facts] = {
+        "term": "2026FA",
+        "opens_at": "2026-08-17T13:00:00Z",
+        "closes_at": "2026-09-05T05:00:00Z",
+    }
     applies_to = frozenset[Action]({"enroll", "waitlist"})
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -45,6 +51,7 @@ class WaitlistClosedRule(Rule):
     code, title = "waitlist_closed", "Waitlist closed"
     meaning = "The waitlists of the term are closed."
     remedy = "Choose a course with free seats, or ask the registrar."
+    example: ClassVar[Facts] = {"closed_at": "2026-09-12T05:00:00Z"}
     applies_to = frozenset[Action]({"waitlist", "promote"})
     is_waivable = False
 

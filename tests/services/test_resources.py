@@ -1,0 +1,37 @@
+"""Resources: what their changes write to the log, and declarations that stop the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from structlog.testing import capture_logs
+
+from course_management.context import NamedActor, RequestContext
+from course_management.errors import EmailTaken, StudentNotFound
+from course_management.models import Student
+from course_management.services import resources
+from course_management.services.resources import Resource
+from course_management.services.students import STUDENTS
+
+
+def test_each_change_of_a_resource_names_its_actor_in_the_log_and_no_value(make_app: Callable[..., Flask]) -> None:
+    script = RequestContext(caller=NamedActor("script"))
+
+    with make_app(log_level="info").app_context(), capture_logs() as lines:
+        ada = resources.create(STUDENTS, {"name": "Ada Lovelace", "email": "ada@example.edu"}, script)
+        resources.change(STUDENTS, ada.id, {"name": "Ada King", "email": None}, None, script)
+        resources.remove(STUDENTS, ada.id, None, script)
+
+    row = {"table": "students", "id": ada.id, "actor": "script", "log_level": "info"}
+    assert lines == [
+        {"event": "resource.created", **row},
+        {"event": "resource.changed", **row, "fields": ["email", "name"]},
+        {"event": "resource.deleted", **row},
+    ]
+
+
+def test_a_refusal_without_its_constraint_stops_the_start() -> None:
+    with pytest.raises(ValueError, match="the table students does not have: uq_students_name"):
+        Resource(model=Student, not_found=StudentNotFound, taken={"name": EmailTaken})
