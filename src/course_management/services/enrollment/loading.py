@@ -1,7 +1,12 @@
 """Read the situation of a student by one statement, so that all of it is of one moment.
 
 The statement is made from one table of questions. Each is a query; its rows come as JSON in one column of the one row.
-So a rule that needs to know more brings one more question.
+
+A rule that needs to know more brings its own questions, and nothing here changes: `Rule.questions` names them, each a
+`select` with the parameters `student`, `course_ids` and `at` (the names at the top of `statements.py`, and `now` here),
+and the rule finds their rows in `situation.answers[name]`, values as JSON has them. The questions of all `RULES` are
+part of the one statement, and so of the one moment. An enrollment in a course without a term must not be an answer: it
+can change without raising the schedule revision, by which the seat statement notices what changed meanwhile.
 """
 
 from __future__ import annotations
@@ -37,6 +42,8 @@ from ...models import WAITLISTED, courses, enrollments, is_held, queue_position,
 from ...models.groups import course_restrictions, groups, student_groups
 from ...models.holds import holds, permissions
 from ...models.terms import registration_windows, terms
+from . import rules
+from .rules import Rule
 from .situation import Course, Hold, Restriction, Situation, Term, Window
 from .statements import course_ids, student_id
 
@@ -105,15 +112,25 @@ QUESTIONS: Mapping[str, Select[Any]] = {
     .join(groups, groups.c.id == course_restrictions.c.group_id)
     .where(among(course_restrictions.c.course_id, course_ids)),
 }
-"""What is read, by name. The parameters are `student`, `course_ids` and `at`, the present time."""
+"""What is read for the fields of `Situation`, by name. The parameters are `student`, `course_ids` and `at`."""
+
+
+def questions(asking: Iterable[Rule]) -> Mapping[str, Select[Any]]:
+    """Return `QUESTIONS` and those of the rules. Raises `ValueError` if two different ones have the same name."""
+    found = dict(QUESTIONS)
+    for rule in asking:
+        for name, question in rule.questions.items():
+            if found.setdefault(name, question) is not question:
+                raise ValueError(f"the question {name!r} of {type(rule).__name__} has the name of another question")
+    return found
 
 
 @functools.cache
-def statement(backend: str) -> Executable:
+def statement(backend: str, asking: tuple[Rule, ...]) -> Executable:
     """Return the loading statement: one row, with a column of JSON for each question."""
     rows, row = ("json_group_array", "json_array") if backend == "sqlite" else ("json_agg", "json_build_array")
     columns = []
-    for name, question in QUESTIONS.items():
+    for name, question in questions(asking).items():
         answer = question.subquery(name)
         listed = select(getattr(func, rows)(getattr(func, row)(*answer.c))).scalar_subquery()
         columns.append(cast(listed, String).label(name))
@@ -181,8 +198,9 @@ def look(execute: Execute, student: int, course_list: Sequence[int]) -> Situatio
 def load(execute: Execute, backend: str, student: int, course_list: Sequence[int], time_zone: tzinfo) -> Situation:
     """Return the whole situation of a student who asks for these courses. Raises `StudentNotFound`."""
     at = datetime.now(UTC)
-    (row,) = execute(statement(backend), {"student": student, "course_ids": course_list, "at": at})
-    answers = {name: orjson.loads(getattr(row, name) or b"[]") for name in QUESTIONS}
+    asked = statement(backend, rules.RULES)
+    (row,) = execute(asked, {"student": student, "course_ids": course_list, "at": at})
+    answers = {name: orjson.loads(text or b"[]") for name, text in zip(row._fields, row, strict=True)}
     if not answers["student"]:
         raise StudentNotFound
     ((schedule_revision,),) = answers["student"]
@@ -196,6 +214,7 @@ def load(execute: Execute, backend: str, student: int, course_list: Sequence[int
         holds=[Hold(kind=kind, contact=contact, blocks=blocks) for kind, contact, blocks in answers["holds"]],
         permissions=frozenset((course_id, rule) for course_id, rule in answers["permissions"]),
         courses={each[0]: _course(each, windows, restrictions, time_zone) for each in answers["courses"]},
+        answers=answers,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 Action = Literal["enroll", "waitlist", "promote", "unenroll"]
 """What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave."""
@@ -105,3 +105,5 @@ class Situation:
     permissions: frozenset[tuple[int, str]] = frozenset()
     """Live permissions: the id of the course, and the code of the rule that is waived."""
     courses: Mapping[int, Course] = field(default_factory=dict)
+    answers: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
+    """The rows of the questions that rules bring, by name; values as JSON has them."""

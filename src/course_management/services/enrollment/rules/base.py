@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from sqlalchemy import Select
+
 from ....errors import ErrorCode, Reason
 from ..situation import Action, Course, Situation
 
@@ -25,6 +27,10 @@ class Rule(ErrorCode):
     """Whether a permission for the student, the course and this code waives it."""
     needs_term: ClassVar[bool] = True
     """Whether it applies only to courses that have a term."""
+    questions: ClassVar[Mapping[str, Select[Any]]] = {}
+    """What else the rule needs to know: queries by name, whose rows are in `situation.answers`; see `loading.py`.
+
+    They are not asked for a request that is only about courses without a term."""
 
     def against(self, course: Course, situation: Situation) -> Iterable[Facts]:
         """Yield the facts of each reason against the course; nothing if the rule is satisfied."""

@@ -1,0 +1,41 @@
+"""Modules of the package with a guard removed, within this process; `tests/proof/mutants.py` mutates the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from course_management.models import triggers
+
+Edit = tuple[str, str]
+"""A piece of text, and the one in its place."""
+
+
+def mutant(module: ModuleType, *edits: Edit) -> Any:
+    """Return a copy of a module with these edits. Raises `LookupError` for a text that is not in it exactly once."""
+    source = edited(Path(str(module.__file__)).read_text(), edits)
+    copy = ModuleType(module.__name__)
+    copy.__package__, copy.__file__ = module.__package__, module.__file__
+    exec(compile(source, str(module.__file__), "exec"), vars(copy))  # noqa: S102 - our own source
+    return copy
+
+
+def edited(source: str, edits: Sequence[Edit]) -> str:
+    """Return a text with these edits."""
+    for guard, instead in edits:
+        if source.count(guard) != 1:
+            raise LookupError(f"{guard!r} is not there exactly once: write here what the guard looks like now")
+        source = source.replace(guard, instead)
+    return source
+
+
+def without_revision(backend: str) -> list[str]:
+    """Return the statements after which enrolling raises no schedule revision."""
+    name = {"postgresql": "FUNCTION record_new_enrollments", "sqlite": "TRIGGER student_courses_inserted"}[backend]
+    (created,) = (each for each in triggers.STATEMENTS[backend] if f"CREATE {name}" in each)
+    changed = edited(created, [("term_id IS NOT NULL", "false")])
+    if backend == "sqlite":
+        return [f"DROP {name}", changed]
+    return [changed.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")]
