@@ -27,7 +27,9 @@ from .keys import keys
 from .migrate import migrate
 from .people import people
 from .repair import repair
+from .rules import rules
 from .service import service
+from .terms import terms
 from .verify import verify
 
 EXIT_CODES = """
@@ -35,7 +37,8 @@ EXIT_CODES = """
 Exit codes:
   0    done
   1    the database cannot serve, a check found something, or the output cannot be written
-  2    a wrong option or setting
+  2    a wrong option or setting, or a name that does not exist
+  3    refused, in whole or in part; the output says what and why
   130  interrupted (Ctrl-C)
 """
 
@@ -54,6 +57,8 @@ cli.add_command(keys)
 cli.add_command(migrate)
 cli.add_command(people)
 cli.add_command(repair)
+cli.add_command(rules)
+cli.add_command(terms)
 cli.add_command(verify)
 
 

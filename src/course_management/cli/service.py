@@ -13,6 +13,8 @@ from ..database import db, sequences, why
 
 TIME_LIMITS = {"DATABASE_STATEMENT_TIMEOUT_MS": 600_000, "DATABASE_LOCK_TIMEOUT_MS": 10_000}
 """A command may read a large table and wait for a lock: no client waits for it."""
+REFUSED = 3
+"""The exit code of a command that works, and reports that a rule refuses something."""
 
 
 @contextmanager

@@ -1,0 +1,111 @@
+"""`course-management rules`: why a student can, or cannot, enroll in courses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+import click
+
+from ..config import Settings
+from ..context import RequestContext
+from ..database import AnyRow
+from ..errors import StudentNotFound
+from ..repositories.courses import student_name
+from ..services.enrollment.decisions import Decision
+from ..services.enrollment.explaining import explain_all
+from ..services.enrollment.rules import WAIVABLE
+from ..services.enrollment.situation import Course, Situation, Window
+from . import named
+from .service import REFUSED, service
+
+OUTCOMES = {"already_enrolled": "is enrolled already", "already_waitlisted": "is on the waitlist already"}
+PLANNED = {"enrolled": "would be enrolled", "waitlisted": "would join the waitlist"}
+
+
+@click.command()
+@click.argument("student", type=click.IntRange(1))
+@click.argument("courses", nargs=-1, required=True, metavar="COURSE...")
+@click.option("--term", help="The code of the term, where courses of several terms have the same code.")
+@click.option("--waitlist", is_flag=True, help="Decide about joining the waitlist of courses that are full.")
+def rules(student: int, courses: tuple[str, ...], term: str | None, *, waitlist: bool) -> None:
+    """Explain whether the student with the id STUDENT can enroll in courses (codes or ids). Changes nothing.
+
+    Prints for each course what would happen, each reason against it, whether a permission can waive it, and which
+    permissions and registration windows were considered. Exit code 3 if a course is refused.
+    """
+    time_zone = Settings.load().time_zone
+    context = RequestContext(time_zone=time_zone)
+    with service():
+        term_id = named.find_term(term) if term else None
+        found = named.find_courses(courses, lambda rows: [row for row in rows if term_id in {None, row.term_id}])
+        ids = list(dict.fromkeys(row.id for row in found))
+        try:
+            decisions, situation = explain_all(student, ids, waitlist=waitlist, context=context)
+        except StudentNotFound:
+            raise click.BadParameter(f"there is no student with the id {student}", param_hint="STUDENT") from None
+        name = student_name(student)
+    for line in _about_student(student, name, situation, time_zone):
+        click.echo(line)
+    rows = {row.id: row for row in found}
+    for decision in decisions:
+        click.echo()
+        for line in _about_course(rows[decision.course_id], decision, situation, time_zone):
+            click.echo(line)
+    if any(each.outcome == "refused" for each in decisions):
+        raise SystemExit(REFUSED)
+
+
+def _about_student(student: int, name: str | None, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
+    yield f"Student {student}, {name}, at {_shown(situation.now, time_zone)}"
+    holds = [f"{each.kind} (blocks: {each.blocks}; contact: {each.contact})" for each in situation.holds]
+    yield f"  holds: {', '.join(holds) or 'none'}"
+    yield f"  ids of groups: {', '.join(map(str, sorted(situation.group_ids))) or 'none'}"
+
+
+def _about_course(row: AnyRow, decision: Decision, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
+    yield f"{named.describe(row)}: {_outcome(decision)}"
+    for reason in decision.reasons:
+        waivable = "a permission can waive it" if reason.code in WAIVABLE else "a permission cannot waive it"
+        yield f"  {reason.code}: {reason.describe()} ({waivable})"
+        if reason.facts:
+            yield f"    {_facts(reason.facts, time_zone)}"
+    permissions = sorted(rule for course_id, rule in situation.permissions if course_id == row.id)
+    yield f"  permissions: {', '.join(permissions) or 'none'}"
+    course = situation.courses.get(row.id)
+    if course and course.term:
+        yield f"  windows of {course.term.code}: {'; '.join(_windows(course, situation, time_zone)) or 'none'}"
+
+
+def _outcome(decision: Decision) -> str:
+    if decision.outcome == "eligible":
+        return PLANNED[decision.planned or "enrolled"]
+    position = f", position {decision.position}" if decision.position else ""
+    return OUTCOMES.get(decision.outcome, decision.outcome) + position
+
+
+def _windows(course: Course, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
+    for each in sorted(course.term.windows if course.term else (), key=lambda window: window.opens_at):
+        times = f"{_shown(each.opens_at, time_zone)} to {_shown(each.closes_at, time_zone)}"
+        yield f"{times} ({', '.join(_about_window(each, situation))})"
+
+
+def _about_window(window: Window, situation: Situation) -> Iterator[str]:
+    if window.group_id is None:
+        yield "all students"
+    else:
+        yield f"group {window.group_id}" + ("" if window.group_id in situation.group_ids else ", not of this student")
+    yield "not open yet" if situation.now < window.opens_at else "over" if situation.now >= window.closes_at else "open"
+
+
+def _facts(facts: Mapping[str, Any], time_zone: tzinfo) -> str:
+    return ", ".join(f"{name}: {_shown(value, time_zone)}" for name, value in facts.items())
+
+
+def _shown(value: Any, time_zone: tzinfo) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(time_zone).strftime("%Y-%m-%d %H:%M %Z")
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return "none" if value is None else str(value)
+    return ", ".join(map(str, value)) or "none"

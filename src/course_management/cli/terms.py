@@ -1,0 +1,86 @@
+"""`course-management terms`: list the terms, and move existing courses into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from ..database import AnyRow
+from ..errors import Problem
+from ..repositories import names
+from ..services import adopting
+from . import named
+from .service import REFUSED, service
+
+
+@click.group()
+def terms() -> None:
+    """Terms, in which the rules of registration apply."""
+
+
+@terms.command("list")
+def list_terms() -> None:
+    """List the terms by their first day, with the number of their courses."""
+    with service():
+        for each in names.all_terms():
+            click.echo(f"{each.code:20}  {each.starts_on} to {each.ends_on}  {each.courses:6} courses  {each.title}")
+
+
+@terms.command()
+@click.argument("code")
+@click.option("--courses", "named_courses", multiple=True, metavar="COURSE...", help="Codes or ids of courses.")
+@click.argument("more", nargs=-1, metavar="")
+@click.option("--from", "file", type=click.File(encoding="utf-8"), help="A file with one name per line; - for stdin.")
+@click.option("--all", "all_courses", is_flag=True, help="All courses that have no term.")
+def adopt(
+    code: str, named_courses: tuple[str, ...], more: tuple[str, ...], file: TextIO | None, *, all_courses: bool
+) -> None:
+    """Move courses without a term into the term CODE, with all students who are enrolled or waitlisted.
+
+    From then on, the rules of the term apply to new enrollments; a term without registration windows is closed to all
+    students. A course never leaves its term. Safe while the service is in use.
+
+    A name that is the id of one course and the code of another is refused: write id=101 or code=101. If a name is
+    unknown, nothing is changed (exit code 2). Courses are moved in batches of 50, each all or nothing; run the command
+    again to continue after an interruption. A course that is in another term, or whose code the term has already,
+    stays as it is and is reported (exit code 3).
+    """
+    given = [*named_courses, *more, *_lines(file)]
+    if bool(given) == all_courses:
+        raise click.UsageError("Name the courses with --courses or --from, or use --all.")
+    with service("warning"):
+        term_id = named.find_term(code)
+        courses = {row.id: row for row in named.find_courses(given, lambda rows: _movable(rows, term_id))}
+        results = list(adopting.adopt(term_id, names.courses_without_term() if all_courses else list(courses)))
+        refused = {each.course_id: each.refusal for each in results if each.refusal}
+        if all_courses:
+            courses = {row.id: row for row in names.courses_of([], refused)}
+    came = [each.enrollments for each in results if each.enrollments is not None]
+    click.echo(f"Moved {len(came)} courses with {sum(came)} enrollments into {code}.")
+    if unchanged := len(results) - len(came) - len(refused):
+        click.echo(f"{unchanged} courses were in it already.")
+    for course_id, refusal in refused.items():
+        click.echo(_refusal(course_id, refusal, courses.get(course_id)), err=True)
+    if refused:
+        raise SystemExit(REFUSED)
+
+
+def _lines(file: TextIO | None) -> Sequence[str]:
+    """Return the names in a file. Raises `BadParameter`."""
+    try:
+        return [line.strip() for line in file or () if line.strip()]
+    except ValueError:
+        raise click.BadParameter("the file is not a text in UTF-8", param_hint="--from") from None
+
+
+def _movable(rows: list[AnyRow], term_id: int) -> Sequence[AnyRow]:
+    """Return the course that is meant by a code: the one without a term, or of this term, or one to report."""
+    return sorted(rows, key=lambda row: (row.term_id is not None, row.term_id != term_id))[:1]
+
+
+def _refusal(course_id: int, refusal: Problem, course: AnyRow | None) -> str:
+    name = named.describe(course) if course else f"id {course_id}"
+    existing = refusal.members.get("existing_id")
+    return f"{name}: {refusal.code}. {refusal.detail}" + (f" existing_id: {existing}." if existing else "")

@@ -1,0 +1,56 @@
+"""Find courses and terms by what people write on a command line: codes and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import bindparam, func, or_, select
+
+from ..database import AnyRow, autocommit, reading
+from ..database.types import Code, IdList, among
+from ..models import courses, terms
+
+AT_ONCE = 10_000
+"""Codes per statement; databases limit the number of its parameters."""
+
+_COURSES = select(courses.c.id, courses.c.code, courses.c.term_id, terms.c.code.label("term")).outerjoin(
+    terms, terms.c.id == courses.c.term_id
+)
+_TERM = select(terms.c.id).where(terms.c.code == bindparam("code", type_=Code))
+_WITHOUT_TERM = select(courses.c.id).where(courses.c.term_id.is_(None)).order_by(courses.c.id)
+_TERMS = (
+    select(terms.c.code, terms.c.title, terms.c.starts_on, terms.c.ends_on, func.count(courses.c.id).label("courses"))
+    .outerjoin(courses, courses.c.term_id == terms.c.id)
+    .group_by(terms.c.id, terms.c.code, terms.c.title, terms.c.starts_on, terms.c.ends_on)
+    .order_by(terms.c.starts_on, terms.c.code)
+)
+
+
+def courses_of(codes: Sequence[str], ids: Collection[int]) -> list[AnyRow]:
+    """Return the courses with one of these codes, in any term, or one of these ids: `id, code, term_id, term`, by id.
+
+    `term` is the code of the term; None without one.
+    """
+    found: dict[int, AnyRow] = {}
+    with reading() as session:
+        for start in range(0, max(len(codes), 1), AT_ONCE):
+            of_codes = courses.c.code.in_(codes[start : start + AT_ONCE])
+            of_ids = among(courses.c.id, bindparam("ids", type_=IdList))
+            rows = session.execute(_COURSES.where(or_(of_codes, of_ids)), {"ids": list(ids)})
+            found |= {row.id: row for row in rows}
+    return [found[each] for each in sorted(found)]
+
+
+def courses_without_term() -> list[int]:
+    """Return the ids of the courses without a term, ascending."""
+    return [row.id for row in autocommit(_WITHOUT_TERM)]
+
+
+def term_of(code: str) -> int | None:
+    """Return the id of the term with this code, or None."""
+    return next((row.id for row in autocommit(_TERM, {"code": code})), None)
+
+
+def all_terms() -> Sequence[AnyRow]:
+    """Return the terms by their first day: `code, title, starts_on, ends_on`, and the number of their `courses`."""
+    return autocommit(_TERMS)
