@@ -223,7 +223,7 @@ def term(client: FlaskClient) -> Callable[..., int]:
     def make(**values: Any) -> int:
         nonlocal made
         made += 1
-        dates = {"starts_on": "2026-09-01", "ends_on": "2026-12-18"}
+        dates = {"starts_on": "2026-09-01", "ends_on": "2999-12-18"}
         response = client.post("/terms", json={"code": f"2026-{made}", "title": "Fall 2026", **dates, **values})
         assert response.status_code == 201, response.text
         return int(response.get_json()["id"])

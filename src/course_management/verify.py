@@ -132,11 +132,12 @@ INVARIANTS = (
     ),
     Invariant(
         "no seat is free while a student waits",
-        # Closed courses do not promote. In a course of a term, the rules may have passed over all waitlisted students.
+        # Without a term, a closed course does not promote. In a term, the rules may have passed over all who wait.
         "SELECT count(*) FROM courses WHERE waiting > 0",
         "SELECT id AS course_id, capacity, seats_taken, waiting,"
-        " (SELECT min(queue_number) FROM student_courses WHERE course_id = courses.id) AS first_in_queue FROM courses"
-        " WHERE waiting > CASE WHEN term_id IS NULL THEN 0 ELSE passed_over_count END AND closed_at IS NULL"
+        " (SELECT min(queue_number) FROM student_courses WHERE course_id = courses.id AND passed_over_at IS NULL)"
+        " AS first_in_queue FROM courses"
+        " WHERE waiting > passed_over_count AND (closed_at IS NULL OR term_id IS NOT NULL)"
         " AND (capacity IS NULL OR seats_taken < capacity)",
         second_look=True,
     ),

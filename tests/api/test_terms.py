@@ -81,7 +81,7 @@ def test_credits_have_at_most_two_decimals(client: FlaskClient, given: float, sh
 def test_a_change_cannot_put_the_end_before_the_beginning(client: FlaskClient, term: Make) -> None:
     path = f"/terms/{term(drop_until='2026-09-15T22:00:00Z')}"
 
-    wrong = {"starts_on": "2027-01-01", "withdraw_until": "2026-09-15T21:59:59Z"}
+    wrong = {"starts_on": "2999-12-19", "withdraw_until": "2026-09-15T21:59:59Z"}
 
     assert pointers(client.patch(path, json=wrong)) == ["/ends_on", "/withdraw_until"]
     assert client.patch(path, json={"starts_on": "2026-12-18"}).status_code == 200

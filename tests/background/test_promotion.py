@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,7 +80,7 @@ def run(app: Flask) -> Callable[[PromotionJob], list[int]]:
 
     def steps(job: PromotionJob) -> list[int]:
         with app.app_context():
-            return [*job.steps()]
+            return [len(batch.promoted) for batch in job.steps()]
 
     return steps
 
@@ -137,7 +138,7 @@ def test_promotion_alternates_between_courses(
     ids = [full_course(6)[0] for _ in range(3)]
     sql("UPDATE courses SET capacity = NULL")
 
-    run(PromotionJob())
+    run(PromotionJob(UTC))
 
     lines = sql("SELECT course_id FROM enrollment_events WHERE actor = 'promotion' ORDER BY id")
     assert [line.course_id for line in lines] == [each for _ in range(3) for each in ids for _ in range(2)]
@@ -151,7 +152,7 @@ def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
     tries = 0
     batch = service._promote_batch  # noqa: SLF001
 
-    def fail(course_id: int, context: RequestContext) -> list[int]:
+    def fail(course_id: int, context: RequestContext) -> service.Batch:
         nonlocal tries
         if course_id != stuck:
             return batch(course_id, context)
@@ -160,7 +161,7 @@ def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
 
     now = 0.0
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
-    job = PromotionJob()
+    job = PromotionJob(UTC)
     with monkeypatch.context() as patch:
         patch.setattr(service, "_promote_batch", fail)
         run(job)
@@ -184,7 +185,7 @@ def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
 def test_a_course_with_a_wrong_counter_is_postponed(course: Make, sql: Any, run: Any, statements: list[str]) -> None:
     course(capacity=1)
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
-    job = PromotionJob()
+    job = PromotionJob(UTC)
     assert run(job) == [0]
     statements.clear()
 
@@ -197,7 +198,7 @@ def test_without_work_promotion_is_one_read(full_course: Any, run: Any, statemen
     full_course(3)
     statements.clear()
 
-    assert run(PromotionJob()) == []
+    assert run(PromotionJob(UTC)) == []
 
     assert len(statements) == 1
     assert statements[0].startswith("SELECT")
@@ -213,11 +214,11 @@ def test_several_leaders_at_the_same_time_promote_each_student_once(
 
     def lead(_: int) -> int:
         with app.app_context():
-            job, found = PromotionJob(), 0
+            job, found = PromotionJob(UTC), 0
             # A step that came too late for a seat promotes no student, and the course is postponed for a while.
             while service.due_courses():
                 job._postponed.clear()  # noqa: SLF001
-                found += sum(job.steps())
+                found += sum(len(batch.promoted) for batch in job.steps())
             return found
 
     with ThreadPoolExecutor(8) as pool:
@@ -243,10 +244,8 @@ def test_concurrent_promotions_choose_different_students_because_of_the_lock(
     if backend == "sqlite":
         pytest.skip("SQLite has one writer: its transactions begin with the lock")
     if not guarded:
-        unlocked = select(courses.c.capacity, courses.c.seats_taken, courses.c.last_event_at).where(
-            among(courses.c.id, course_ids)
-        )
-        monkeypatch.setattr(service, "_FREE", unlocked)
+        unlocked = select(*service._LOCK.selected_columns).where(among(courses.c.id, course_ids))  # noqa: SLF001
+        monkeypatch.setattr(service, "_LOCK", unlocked)
     monkeypatch.setattr(service, "BATCH", 2)
     full, waiting = full_course(6)
     sql("UPDATE courses SET capacity = 4")
@@ -254,9 +253,9 @@ def test_concurrent_promotions_choose_different_students_because_of_the_lock(
     with app.app_context():
         engine = db.engine
 
-    def promote() -> list[int]:
+    def promote() -> Sequence[int]:
         with app.app_context():
-            return service._promote_batch(full, RequestContext())  # noqa: SLF001
+            return service._promote_batch(full, RequestContext()).promoted  # noqa: SLF001
 
     with ThreadPoolExecutor(2) as pool, engine.connect() as rival:
         rival.execute(text("SELECT id FROM courses FOR NO KEY UPDATE"))

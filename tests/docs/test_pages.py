@@ -13,6 +13,7 @@ from course_management import cli, environment
 from course_management.config import Settings
 from course_management.errors import Problem, all_codes
 from course_management.http.pages import Pages
+from course_management.services.enrollment.rules import RULES
 
 from ..databases import ROOT
 from .pages import PAGES, RUN, anchors, blocks, links, name
@@ -197,3 +198,20 @@ def test_the_map_names_only_files_that_exist() -> None:
         for each in names.split(", "):
             places = [ROOT / each, ROOT / folder / each, ROOT / folder / "services" / each]
             assert any(place.exists() for place in places), each
+
+
+# --- rules of registration --------------------------------------------------------------------------------
+
+
+def test_the_page_of_the_rules_has_a_row_for_each_rule_in_their_order() -> None:
+    rows = re.findall(r"^\| \[`(\w+)`\]\S+ \| (.+?) \| (yes|no) \|", text("docs/rules.md"), re.MULTILINE)
+
+    assert [(code, waived == "yes") for code, _, waived in rows] == [(rule.code, rule.is_waivable) for rule in RULES]
+    for rule, (_, applies_to, _) in zip(RULES, rows, strict=True):
+        words = {
+            "enroll": "enrolling",
+            "waitlist": "joining a waitlist",
+            "promote": "promotion",
+            "unenroll": "unenrolling",
+        }
+        assert {action for action, word in words.items() if re.search(rf"\b{word}", applies_to)} == rule.applies_to

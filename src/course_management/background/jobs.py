@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..config import Settings
 from ..database import is_missing, is_unavailable, kind_of
 from ..logs import frames_of
 from .backoff import Backoff
@@ -33,9 +34,9 @@ class Job:
     every_s: float
 
 
-def all_jobs() -> list[Job]:
-    """Make the list of all jobs. Each list has its own state: which work is postponed, and until when."""
-    return [Job("promotion", PromotionJob().steps, every_s=1.0)]
+def all_jobs(settings: Settings) -> list[Job]:
+    """Make the list of all jobs of a service. Each list has its own state: which work is postponed, and until when."""
+    return [Job("promotion", PromotionJob(settings.time_zone).steps, every_s=1.0)]
 
 
 class JobRunner:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import tzinfo
 
 from ..context import RequestContext
-from ..services.enrollment import due_courses, promote_batch
+from ..services.enrollment import Batch, due_courses, promote_batch
 from .backoff import Backoff
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -20,21 +21,22 @@ class PromotionJob:
     postponed, so that it neither blocks the others nor fills the log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time_zone: tzinfo) -> None:
+        self._time_zone = time_zone
         self._postponed: dict[int, tuple[float, Backoff]] = {}
         """By course: until when, on the clock of `time.monotonic`, and the pauses."""
 
-    def steps(self) -> Iterator[int]:
-        """Do one run; yield the number of promoted students after each transaction. Raises SQLAlchemy's errors."""
+    def steps(self) -> Iterator[Batch]:
+        """Do one run; yield what each transaction did. Raises SQLAlchemy's errors."""
         while courses := self._due():
             for course_id in courses:
-                promoted = promote_batch(course_id, RequestContext())
-                if promoted:
+                batch = promote_batch(course_id, RequestContext(time_zone=self._time_zone))
+                if batch:
                     self._postponed.pop(course_id, None)
                 else:
                     self._postpone(course_id)
-                yield promoted
-                if not promoted:
+                yield batch
+                if not batch:
                     break  # query again: if the database is unavailable, that raises its error to the worker
 
     def _due(self) -> list[int]:

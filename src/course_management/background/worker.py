@@ -36,7 +36,7 @@ class Worker:
 
     def __init__(self, settings: Settings, jobs: Sequence[Job] | None = None, lease: Lease | None = None) -> None:
         self._app = database.app_with_one_connection(settings)
-        self._jobs = [JobRunner(job) for job in (all_jobs() if jobs is None else jobs)]
+        self._jobs = [JobRunner(job) for job in (all_jobs(settings) if jobs is None else jobs)]
         self._lease = lease or lease_of(settings.database_url)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="background", daemon=True)

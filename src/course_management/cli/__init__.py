@@ -124,7 +124,7 @@ def make_demo(if_new: bool, remove: bool) -> None:
 def promote() -> None:
     """Promote waitlisted students to free seats, where a crash has prevented it."""
     with service():
-        promoted, left = enrollment.promote_all(RequestContext())
+        promoted, left = enrollment.promote_all(RequestContext(time_zone=Settings.load().time_zone))
         click.echo(f"Promoted {promoted} students from waitlists.")
         if left:
             click.echo(f"{left} courses still have free seats and a waitlist. Run the command again.", err=True)

@@ -23,14 +23,14 @@ from ..errors import (
 )
 from ..models import Course, course_instructors, course_restrictions
 from . import Precondition, resources
-from .enrollment import Promotion, is_due, promote
+from .enrollment import Promotion, promote
 from .reconsidering import reconsider_courses
 from .resources import Resource
 from .whole_lists import Row, WholeList
 
 
 def _changed(session: Session, course: Course) -> None:
-    if course.passed_over_count:
+    if course.waiting:
         reconsider_courses(session, [course.id])
 
 
@@ -83,9 +83,9 @@ def change(
     course = resources.change(COURSES, course_id, values, precondition, context)
     if not course.waiting:
         return Changed(course)
-    promoted, pending = promote([course_id], context)
-    if promoted:
+    promotion = promote([course_id], context)
+    if promotion.promoted:
         # The change is committed. If reading fails, the counters are those of that moment.
         with suppress(SQLAlchemyError), reading() as session:
             course = session.get(Course, course_id) or course
-    return Changed(course, Promotion(promoted, pending and is_due(course)))
+    return Changed(course, promotion)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.orm import Session
 
-from ..database.types import utcnow
+from ..database.types import UtcDateTime, utcnow
 from ..errors import StudentNotFound
 from ..models import WAITLISTED, courses, enrollments, students
-from .enrollment.statements import LOCK_COURSES
+from .enrollment.statements import CLEAR_MARKS, LOCK_COURSES
 
 
 def lock_student(session: Session, student_id: int) -> None:
@@ -56,27 +56,26 @@ def reconsider_student(session: Session, student_id: int) -> list[int]:
     lock_student(session, student_id)
     if not course_ids:
         return []
-    cleared = (
-        update(enrollments)
-        .where(
-            enrollments.c.student_id == student_id,
-            enrollments.c.course_id.in_(course_ids),
-            enrollments.c.passed_over_at.is_not(None),
-        )
-        .values(passed_over_at=None, passed_over_for=None)
-        .returning(enrollments.c.course_id)
-    )
-    return sorted(session.scalars(cleared).all())
+    return sorted(session.scalars(CLEAR_MARKS, {"student": student_id, "course_ids": course_ids}))
 
 
 def reconsider_courses(session: Session, course_ids: Sequence[int]) -> None:
-    """Begin a new round of promotion in courses, which looks again at every student it has passed over."""
+    """Begin a new round of promotion in courses of a term, which looks again at every student it has passed over.
+
+    It begins no earlier than the last mark, which another server may have made by a clock that is ahead.
+    """
     if not course_ids:
         return
     session.execute(LOCK_COURSES, {"course_ids": course_ids})
+    last_mark = (
+        select(func.max(enrollments.c.passed_over_at))
+        .where(enrollments.c.course_id == courses.c.id, enrollments.c.status == WAITLISTED)
+        .scalar_subquery()
+    )
+    now = literal(utcnow(), UtcDateTime)
     session.execute(
         update(courses)
-        .where(courses.c.id.in_(course_ids), courses.c.passed_over_count > 0)
-        .values(promotion_round_at=utcnow(), updated_at=courses.c.updated_at)
+        .where(courses.c.id.in_(course_ids), courses.c.term_id.is_not(None), courses.c.waiting > 0)
+        .values(promotion_round_at=case((last_mark > now, last_mark), else_=now), updated_at=courses.c.updated_at)
         .execution_options(synchronize_session=False)
     )

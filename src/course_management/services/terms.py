@@ -22,7 +22,7 @@ def _check(term: Term) -> Iterator[tuple[str, str]]:
 
 
 def _changed(session: Session, term: Term) -> None:
-    of_term = select(courses.c.id).where(courses.c.term_id == term.id, courses.c.passed_over_count > 0)
+    of_term = select(courses.c.id).where(courses.c.term_id == term.id, courses.c.waiting > 0)
     reconsider_courses(session, session.scalars(of_term).all())
 
 

@@ -7,17 +7,17 @@
 """
 
 from .enrolling import Outcome, enroll
-from .promotion import Promotion, due_courses, is_due, promote, promote_all, promote_batch
+from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, replace
 from .unenrolling import unenroll
 
 __all__ = [
+    "Batch",
     "Outcome",
     "Promotion",
     "Replacement",
     "due_courses",
     "enroll",
-    "is_due",
     "promote",
     "promote_all",
     "promote_batch",

@@ -44,7 +44,7 @@ from ...models.holds import holds, permissions
 from ...models.terms import registration_windows, terms
 from . import rules
 from .rules import Rule
-from .situation import Course, Hold, Restriction, Situation, Term, Window
+from .situation import Course, Enrollment, Hold, Restriction, Situation, Term, Window
 from .statements import course_ids, student_id
 
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
@@ -68,6 +68,13 @@ QUESTIONS: Mapping[str, Select[Any]] = {
         among(permissions.c.course_id, course_ids),
         _is_live(permissions.c.expires_at, permissions.c.revoked_at),
     ),
+    "enrollments": select(
+        enrollments.c.course_id,
+        enrollments.c.status,
+        enrollments.c.passed_over_at,
+    )
+    .join(courses, courses.c.id == enrollments.c.course_id)
+    .where(enrollments.c.student_id == student_id, is_held(enrollments), courses.c.term_id.is_not(None)),
     "courses": select(
         courses.c.id,
         courses.c.capacity,
@@ -213,6 +220,10 @@ def load(execute: Execute, backend: str, student: int, course_list: Sequence[int
         group_ids=frozenset(group_id for (group_id,) in answers["groups"]),
         holds=[Hold(kind=kind, contact=contact, blocks=blocks) for kind, contact, blocks in answers["holds"]],
         permissions=frozenset((course_id, rule) for course_id, rule in answers["permissions"]),
+        enrollments=[
+            Enrollment(course_id=course_id, status=status, is_passed_over=passed_over_at is not None)
+            for course_id, status, passed_over_at in answers["enrollments"]
+        ],
         courses={each[0]: _course(each, windows, restrictions, time_zone) for each in answers["courses"]},
         answers=answers,
     )

@@ -5,6 +5,9 @@ A request promotes after its commit, for a bounded time; the background job (`ba
 that lock. So any number of processes may promote at the same time: no student is promoted twice, no course is oversold,
 and the order is kept. A promotion is a transaction of its own: its failure never changes a response that was already
 decided, and after a crash, the state of the database says what is left to promote.
+
+Without a term, up to `BATCH` students are promoted in one transaction. In a course of a term, the rules of registration
+decide about one student per transaction (`passing_over.py`).
 """
 
 from __future__ import annotations
@@ -15,14 +18,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Integer, String, bindparam, null, select, update
+from sqlalchemy import ColumnElement, Executable, Integer, String, bindparam, null, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...context import RequestContext
-from ...database import AnyRow, autocommit, kind_of, retry, run, transaction
+from ...database import autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
+from .passing_over import is_due_by_rules, next_student, pass_over, round_parameters
 from .statements import CLEAR_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
 
 ACTOR = "promotion"
@@ -30,73 +34,97 @@ BATCH = 100
 """Most students promoted in one transaction, which bounds how long one lock is held."""
 TIME_LIMIT_S = 0.25
 """How long one request continues to promote; it promotes at least one batch. The rest is background work."""
+MOST_ASKED = 5
+"""For how many students of waitlists one request asks the rules of registration. The rest is background work."""
 
 log = structlog.get_logger(__name__)
 
 _ALL_DUE = (
     select(courses.c.id)
-    .where(courses.c.waiting > 0, seat_free(courses), open_without_rules(courses))
+    .where(courses.c.waiting > 0, seat_free(courses), or_(open_without_rules(courses), is_due_by_rules()))
     .order_by(courses.c.id)
 )
 _DUE = _ALL_DUE.where(among(courses.c.id, course_ids))
-_FREE = lock_courses(courses.c.capacity, courses.c.seats_taken, courses.c.last_event_at).where(
-    open_without_rules(courses)
-)
+_LOCK = lock_courses(
+    courses.c.id,
+    courses.c.capacity,
+    courses.c.seats_taken,
+    courses.c.last_event_at,
+    courses.c.term_id,
+    courses.c.promotion_round_at,
+).where(seat_free(courses), or_(open_without_rules(courses), courses.c.term_id.is_not(None)))
 _HEAD = (
     select(enrollments.c.student_id)
     .where(enrollments.c.course_id == bindparam("course", type_=Id), enrollments.c.queue_number.is_not(None))
     .order_by(enrollments.c.queue_number)
     .limit(bindparam("seats", type_=Integer))
 )
-_PROMOTE = (
-    update(enrollments)
-    .where(
-        enrollments.c.course_id == bindparam("course", type_=Id),
-        enrollments.c.student_id.in_(_HEAD),
+
+
+def _promote_those(condition: ColumnElement[bool]) -> Executable:
+    return (
+        update(enrollments)
+        .where(enrollments.c.course_id == bindparam("course", type_=Id), condition)
+        .values(
+            status=ENROLLED,
+            previous_status=WAITLISTED,
+            status_since=bindparam("at", type_=UtcDateTime),
+            queue_number=None,
+            revision=enrollments.c.revision + 1,
+            actor=ACTOR,
+            request_id=bindparam("request", type_=String),
+            reason=null(),
+            **CLEAR_PASSED_OVER,
+        )
+        .returning(enrollments.c.student_id)
     )
-    .values(
-        status=ENROLLED,
-        previous_status=WAITLISTED,
-        status_since=bindparam("at", type_=UtcDateTime),
-        queue_number=None,
-        revision=enrollments.c.revision + 1,
-        actor=ACTOR,
-        request_id=bindparam("request", type_=String),
-        reason=null(),
-        **CLEAR_PASSED_OVER,
-    )
-    .returning(enrollments.c.student_id)
-)
+
+
+_PROMOTE_HEAD = _promote_those(enrollments.c.student_id.in_(_HEAD))
+_PROMOTE_ONE = _promote_those(enrollments.c.student_id == bindparam("student", type_=Id))
 
 
 class Promotion(NamedTuple):
     """The result of a bounded promotion.
 
-    `pending`: students may still wait beside a free seat, because the time limit was reached or the database failed.
+    `pending`: students may still wait beside a free seat, because a limit was reached or the database failed.
     """
 
     promoted: int
     pending: bool
 
 
+class Batch(NamedTuple):
+    """What one transaction did: the students promoted, and those whom a rule stopped, with its codes."""
+
+    promoted: Sequence[int] = ()
+    passed_over: Sequence[tuple[int, Sequence[str]]] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether it got further along the waitlist."""
+        return bool(self.promoted or self.passed_over)
+
+
 def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
-    """Promote from the waitlists of `course_list` into free seats, for a bounded time. Never raises."""
+    """Promote from the waitlists of `course_list` into free seats, within the limits of a request. Never raises."""
     if not course_list:
         return Promotion(0, pending=False)
     stop = time.monotonic() + TIME_LIMIT_S
-    promoted = 0
-    progress = True
+    promoted = passed_over = 0
+    continues = True
     try:
-        while due := autocommit(_DUE, {"course_ids": course_list}):
-            if not progress:
+        while due := _due(course_list):
+            if not continues:
                 return Promotion(promoted, pending=True)
-            progress = False
-            for row in due:
-                batch = promote_batch(row.id, context)
-                promoted += batch
-                progress = progress or batch > 0
-                if time.monotonic() > stop:
-                    return Promotion(promoted, pending=True)
+            continues = False
+            for course_id in due:
+                batch = promote_batch(course_id, context)
+                promoted += len(batch.promoted)
+                passed_over += len(batch.passed_over)
+                continues = continues or bool(batch)
+                if time.monotonic() > stop or passed_over >= MOST_ASKED:
+                    continues = False
+                    break
     except SQLAlchemyError as error:
         _postponed(course_list, error)
         return Promotion(promoted, pending=True)
@@ -104,63 +132,70 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
 
 
 def promote_all(context: RequestContext) -> tuple[int, int]:
-    """Promote in every course with a free seat and waiting students.
+    """Promote in every course with a free seat and waiting students whom the rules let in.
 
     Returns how many were promoted, and how many courses still have both (because their promotion failed).
     """
     promoted = 0
     while due := due_courses():
-        batch = sum(promote([course_id], context).promoted for course_id in due)
-        if not batch:
+        batches = [promote_batch(course_id, context) for course_id in due]
+        promoted += sum(len(batch.promoted) for batch in batches)
+        if not any(batches):
             break
-        promoted += batch
     return promoted, len(due)
 
 
 def due_courses() -> list[int]:
-    """Find the courses with a free seat while students wait for it; their ids, ascending."""
-    return [row.id for row in autocommit(_ALL_DUE)]
+    """Find the courses with a free seat and students on the waitlist to look at; their ids, ascending."""
+    return [row.id for row in autocommit(_ALL_DUE, round_parameters())]
 
 
-def is_due(course: AnyRow) -> bool:
-    """Return whether a seat of this course is free while students wait for it."""
-    is_open = course.term_id is None and course.closed_at is None
-    has_free_seat = course.capacity is None or course.seats_taken < course.capacity
-    return bool(is_open and course.waiting > 0 and has_free_seat)
+def _due(course_list: Sequence[int]) -> list[int]:
+    return [row.id for row in autocommit(_DUE, {"course_ids": course_list, **round_parameters()})]
 
 
-def promote_batch(course_id: int, context: RequestContext) -> int:
-    """Promote at most `BATCH` students of one course in one transaction, and log each of them.
+def promote_batch(course_id: int, context: RequestContext) -> Batch:
+    """Promote at most `BATCH` students of one course in one transaction, or ask the rules about one; log each of them.
 
-    Returns how many. A database error is logged and counts as none, so that one course does not stop the others.
+    A database error is logged and counts as no progress, so that one course does not stop the others.
     """
     started = time.perf_counter()
     try:
         batch = retry(functools.partial(_promote_batch, course_id, context), repeatable=True)
     except SQLAlchemyError as error:
         _postponed([course_id], error)
-        return 0
+        return Batch()
     duration_ms = milliseconds_since(started)
-    for student_id in batch:
-        log.info(
-            "enrollment.promoted", student_id=student_id, course_ids=[course_id], codes=[], duration_ms=duration_ms
-        )
-    return len(batch)
+    events: list[tuple[str, int, Sequence[str]]] = [("promoted", student_id, []) for student_id in batch.promoted]
+    events += [("passed_over", student_id, codes) for student_id, codes in batch.passed_over]
+    for event, student_id, codes in events:
+        facts = {"student_id": student_id, "course_ids": [course_id], "codes": codes, "duration_ms": duration_ms}
+        log.info(f"enrollment.{event}", **facts)
+    return batch
 
 
 def _postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
     log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
 
 
-def _promote_batch(course_id: int, context: RequestContext) -> list[int]:
+def _promote_batch(course_id: int, context: RequestContext) -> Batch:
     with transaction() as connection:
-        found = run(connection, _FREE, {"course_ids": [course_id]})
+        found = run(connection, _LOCK, {"course_ids": [course_id]})
         if not found:
-            return []
+            return Batch()
         (course,) = found
-        free = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
         now = utcnow()
         at = max(now, course.last_event_at or now)  # as `no_earlier_than_the_ledger`
-        values = {"course": course_id, "seats": free, "at": at, "request": context.request_id}
-        promoted = run(connection, _PROMOTE, values)
-        return [row.student_id for row in promoted]
+        values = {"course": course_id, "at": at, "request": context.request_id}
+        if course.term_id is None:
+            seats = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
+            rows = run(connection, _PROMOTE_HEAD, values | {"seats": seats})
+            return Batch(promoted=[row.student_id for row in rows])
+        student = next_student(connection, course, context)
+        if student is None:
+            return Batch()
+        if student.codes:
+            pass_over(connection, course, student)
+            return Batch(passed_over=[(student.student_id, student.codes)])
+        run(connection, _PROMOTE_ONE, values | {"student": student.student_id})
+        return Batch(promoted=[student.student_id])

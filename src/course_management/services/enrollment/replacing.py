@@ -16,7 +16,7 @@ from .decisions import REFUSED, Decision, decide, decide_leaving, refuse
 from .enrolling import promote_ahead, situation_of
 from .loading import Execute
 from .promotion import promote
-from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
+from .statements import CLEAR_MARKS, ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def replace(
 
     done = retry(work, repeatable=precondition is None)
     if not dry_run:
-        promote([*done.unenrolled, *done.waitlisted], context)
+        promote([*done.unenrolled, *done.waitlisted, *done.kept], context)
     return done
 
 
@@ -83,6 +83,8 @@ def _replace(
                 leaving = decide_leaving(situation_of(execute, student_id, removed, context), removed)
             values = parameters(student_id, removed, context) | {"by_rules": by_rules}
             execute(UNENROLL[connection.dialect.name], values)
+            if by_rules:  # what stopped the student's promotions may have been one of these courses
+                execute(CLEAR_MARKS, {"student": student_id, "course_ids": sorted(before)})
         # From here on, the transaction sees the student without the removed courses.
         added, decisions = _add(execute, student_id, new, context, waitlist=waitlist, by_rules=by_rules)
         if decisions or any(each.outcome == REFUSED for each in leaving):

@@ -93,6 +93,16 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """A course of a term in which the student is enrolled or waitlisted."""
+
+    course_id: int
+    status: str
+    is_passed_over: bool = False
+    """Whether the student waits, and a rule stopped the promotion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """The student, and the courses of a request that exist, at one moment."""
 
@@ -104,6 +114,9 @@ class Situation:
     holds: Sequence[Hold] = ()
     permissions: frozenset[tuple[int, str]] = frozenset()
     """Live permissions: the id of the course, and the code of the rule that is waived."""
+    enrollments: Sequence[Enrollment] = ()
+    """In courses of terms. Those without a term have no rules, and their changes do not raise the revision."""
     courses: Mapping[int, Course] = field(default_factory=dict)
+    """Those of the request."""
     answers: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
     """The rows of the questions that rules bring, by name; values as JSON has them."""

@@ -231,6 +231,19 @@ UNENROLL = {backend: _unenroll(backend) for backend in ENROLL}
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
 
+CLEAR_MARKS = (
+    update(enrollments)
+    .where(
+        enrollments.c.student_id == student_id,
+        among(enrollments.c.course_id, course_ids),
+        enrollments.c.status == literal(WAITLISTED, String),
+        enrollments.c.passed_over_at.is_not(None),
+    )
+    .values(**CLEAR_PASSED_OVER)
+    .returning(enrollments.c.course_id)
+)
+"""Let promotion look again at a student who was passed over. The courses and the student must be locked."""
+
 HELD_ENROLLMENTS = (
     select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision)
     .where(enrollments.c.student_id == student_id, is_held(enrollments))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from ...context import RequestContext
-from ...database import AnyRow, Raced, autocommit, db, retried
+from ...database import AnyRow, Raced, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, UnenrollmentRefused
 from ...models import ENROLLED, WAITLISTED
 from .decisions import NOT_ENROLLED, decide_leaving, refuse
-from .enrolling import Outcome, situation_of
+from .enrolling import Outcome, lock, situation_of
+from .loading import Execute
 from .memory import memory_of
 from .promotion import promote
-from .statements import UNENROLL, parameters
+from .statements import CLEAR_MARKS, UNENROLL, parameters
 
 OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 
@@ -23,9 +25,10 @@ def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestCont
     Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises
     `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
-    changed = _apply(student_id, course_ids, context)
+    changed, reconsidered = _apply(student_id, course_ids, context)
     # Also in courses that did not change: this may repeat a call whose promotion failed.
-    promote([course_id for course_id in course_ids if course_id not in changed or changed[course_id].waiting], context)
+    freed = [course_id for course_id in course_ids if course_id not in changed or changed[course_id].waiting]
+    promote([*freed, *reconsidered], context)
     return [
         Outcome(course_id, OUTCOMES[changed[course_id].previous_status] if course_id in changed else "not_enrolled")
         for course_id in course_ids
@@ -33,11 +36,14 @@ def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestCont
 
 
 @retried(repeatable=True)
-def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, AnyRow]:
-    """Return the row of each change, by course id. Raises the refusals."""
+def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) -> tuple[dict[int, AnyRow], list[int]]:
+    """Return the row of each change, by course id, and the courses that may promote the student now.
+
+    Raises the refusals.
+    """
     with_term = memory_of(db.engine).has_term(course_ids)
-    if not with_term and (rows := _run(student_id, course_ids, context, by_rules=False)):
-        return rows
+    if not with_term and (rows := _unenroll(autocommit, student_id, course_ids, context, by_rules=False)):
+        return rows, []
     situation = situation_of(autocommit, student_id, course_ids, context)
     decisions = decide_leaving(situation, course_ids)
     memory_of(db.engine).note(decisions, waitlist=False)
@@ -45,13 +51,32 @@ def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) 
         raise CourseNotFound(decisions=[each.as_dict() for each in decisions if each.is_unknown])
     refuse(decisions, UnenrollmentRefused)
     if all(each.outcome == NOT_ENROLLED for each in decisions):
-        return {}
-    rows = _run(student_id, course_ids, context, by_rules=True)
+        return {}, []
+    passed_over = [each.course_id for each in situation.enrollments if each.is_passed_over]
+    reconsidered: list[int] = []
+    if passed_over:
+        rows, reconsidered = _unenroll_and_reconsider(student_id, course_ids, passed_over, context)
+    else:
+        rows = _unenroll(autocommit, student_id, course_ids, context, by_rules=True)
     if not rows:
         raise Raced  # another request has unenrolled the student, or a course was deleted
-    return rows
+    return rows, reconsidered
 
 
-def _run(student_id: int, course_ids: Sequence[int], context: RequestContext, *, by_rules: bool) -> dict[int, AnyRow]:
+def _unenroll(
+    execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext, *, by_rules: bool
+) -> dict[int, AnyRow]:
     values = parameters(student_id, course_ids, context) | {"by_rules": by_rules}
-    return {row.course_id: row for row in autocommit(UNENROLL[db.engine.dialect.name], values)}
+    return {row.course_id: row for row in execute(UNENROLL[db.engine.dialect.name], values)}
+
+
+def _unenroll_and_reconsider(
+    student_id: int, course_ids: Sequence[int], passed_over: Sequence[int], context: RequestContext
+) -> tuple[dict[int, AnyRow], list[int]]:
+    """Unenroll, and let promotion look again at the student: what stopped it may have been one of these courses."""
+    with transaction() as connection:
+        execute: Execute = functools.partial(run, connection)
+        lock(execute, student_id, [*{*course_ids, *passed_over}])
+        rows = _unenroll(execute, student_id, course_ids, context, by_rules=True)
+        cleared = execute(CLEAR_MARKS, {"student": student_id, "course_ids": passed_over})
+        return rows, [row.course_id for row in cleared]
