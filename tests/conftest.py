@@ -232,6 +232,19 @@ def term(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
+def open_term(client: FlaskClient, term: Callable[..., int]) -> Callable[..., int]:
+    """Makes a term in which all students can register now, and its waitlists are open; its id."""
+
+    def make(**values: Any) -> int:
+        found = term(starts_on="2000-01-01", ends_on="2999-12-31", **values)
+        window = {"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2999-12-31T00:00:00Z"}
+        assert client.put(f"/terms/{found}/windows", json=[window]).status_code == 200
+        return found
+
+    return make
+
+
+@pytest.fixture
 def group(client: FlaskClient) -> Callable[..., int]:
     """Makes a group of students; its id."""
     made = 0

@@ -83,6 +83,18 @@ def test_with_waitlist_a_replacement_joins_the_waitlist_of_a_full_course(
     assert held(ada) == {full: "waitlisted", free: "enrolled"}
 
 
+def test_a_course_of_a_term_is_replaced_by_one_without_and_back(
+    student: Make, course: Make, open_term: Make, enroll: Any, replace: Any, held: Any
+) -> None:
+    ada, plain, termed = student(), course(), course(term_id=open_term())
+    enroll(ada, termed)
+
+    for old, new in ((termed, plain), (plain, termed)):
+        response = replace(ada, new)
+        assert (response.status_code, held(ada)) == (200, {new: "enrolled"}), response.text
+        assert response.get_json()["unenrolled"] == [old]
+
+
 def test_seats_that_become_free_go_to_waiting_students(
     student: Make, course: Make, enroll: Any, replace: Any, held: Any
 ) -> None:

@@ -60,6 +60,31 @@ def test_a_closed_course_that_is_full_has_both_reasons(student: Make, course: Ma
     assert reasons(enroll(student(), full)) == {full: ["course_closed", "course_full"]}
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_permission_waives_that_a_course_is_closed_with_and_without_a_term(
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    open_term: Make,
+    held: Any,
+    close: Any,
+    method: str,
+) -> None:
+    ada, alan, closed, termed, free = student(), student(), course(), course(term_id=open_term()), course()
+    for each in (closed, termed):
+        close(each)
+        waiver = {"course_id": each, "rule": "course_closed", "reason": "Her last term"}
+        assert client.post(f"/students/{ada}/permissions", json=waiver).status_code == 201
+
+    def taken(student_id: int, *course_ids: int) -> int:
+        return client.open(f"/students/{student_id}/enroll", method=method, json={"course_ids": course_ids}).status_code
+
+    for courses_asked in ([closed], [closed, free], [closed, free, termed]):
+        assert taken(alan, *courses_asked) == 409, "the permission is not this student's"
+        assert taken(ada, *courses_asked) < 300
+    assert (set(held(ada)), held(alan)) == ({closed, free, termed}, {})
+
+
 def test_students_of_a_closed_course_stay_and_may_leave(
     client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, close: Any
 ) -> None:

@@ -27,7 +27,7 @@ from ..schemas import enrollment as schemas
 from ..schemas.enrollment import MAX_COURSES
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
-from ..services.enrollment import Outcome, Replacement
+from ..services.enrollment import Outcome, Replacement, ReplaceOptions
 
 endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")
 log = structlog.get_logger(__name__)
@@ -102,8 +102,10 @@ def replace_enrollments(
             course_ids,
             waitlist=body["waitlist"],
             context=context,
-            precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
-            dry_run=dry_run,
+            options=ReplaceOptions(
+                precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
+                dry_run=dry_run,
+            ),
         )
         if not dry_run:
             _log_replacement(student_id, course_ids, done)

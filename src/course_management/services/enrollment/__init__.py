@@ -8,13 +8,14 @@
 
 from .enrolling import Outcome, enroll
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
-from .replacing import Replacement, replace
+from .replacing import Replacement, ReplaceOptions, replace
 from .unenrolling import unenroll
 
 __all__ = [
     "Batch",
     "Outcome",
     "Promotion",
+    "ReplaceOptions",
     "Replacement",
     "due_courses",
     "enroll",

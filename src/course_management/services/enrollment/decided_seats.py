@@ -34,11 +34,13 @@ from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is
 from .decisions import Decision
 from .situation import Situation
 from .statements import (
+    CLEAR_PASSED_OVER,
     actor,
     course_ids,
     no_earlier_than_the_ledger,
     parameters,
     place_free,
+    reason,
     request_id,
     requested,
     seat_free,
@@ -51,10 +53,12 @@ without_term = bindparam("without_term", type_=IdList)
 seen = bindparam("seen", type_=Integer)
 
 
-def decided_parameters(situation: Situation, decisions: Sequence[Decision], context: RequestContext) -> dict[str, Any]:
+def decided_parameters(
+    situation: Situation, decisions: Sequence[Decision], context: RequestContext, *, reason: str | None = None
+) -> dict[str, Any]:
     """Return the parameters of the statement for decisions that refuse no course."""
     return {
-        **parameters(situation.student_id, [each.course_id for each in decisions], context),
+        **parameters(situation.student_id, [each.course_id for each in decisions], context, reason=reason),
         "seats": [each.course_id for each in decisions if each.planned == ENROLLED],
         "places": [each.course_id for each in decisions if each.planned == WAITLISTED],
         "without_term": [each.course_id for each in decisions if not each.has_term],
@@ -121,6 +125,7 @@ def _take(insert: Any) -> Executable:
         "revision": literal(1, Integer),
         "actor": actor,
         "request_id": request_id,
+        "reason": reason,
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.
     source = select(*rows.values()).select_from(student.join(claims, true())).where(true())
@@ -136,8 +141,8 @@ def _take(insert: Any) -> Executable:
             "revision": enrollments.c.revision + 1,
             "actor": new.actor,
             "request_id": new.request_id,
-            "passed_over_at": null(),
-            "passed_over_for": null(),
+            "reason": new.reason,
+            **CLEAR_PASSED_OVER,
         },
         where=not_(is_held(enrollments)),
     ).returning(enrollments.c.course_id, enrollments.c.status)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import CourseFull, CourseNotFound, EnrollmentRefused, Problem, Reason, UnknownCourse, WaitlistFull
 from ...models import ENROLLED, WAITLISTED
-from .rules import reasons
+from .rules import WAIVABLE, reasons
 from .situation import Course, Situation
 
 ALREADY = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
@@ -42,6 +42,11 @@ class Decision:
         return UnknownCourse in map(type, self.reasons)
 
     @property
+    def waivable(self) -> list[str]:
+        """The codes of the rules that refuse the course and that a permission can waive, each once."""
+        return list(dict.fromkeys(reason.code for reason in self.reasons if reason.code in WAIVABLE))
+
+    @property
     def is_already(self) -> bool:
         """Whether the student is enrolled or waitlisted already."""
         return self.outcome in ALREADY.values()
@@ -53,6 +58,12 @@ class Decision:
             "outcome": self.outcome,
             "reasons": [reason.as_dict() for reason in self.reasons],
         }
+
+
+def waived(situation: Situation) -> Situation:
+    """Return the situation in which permissions waive, for each course, every rule that can be waived."""
+    every = {(course_id, code) for course_id in situation.courses for code in WAIVABLE}
+    return replace(situation, permissions=situation.permissions | every)
 
 
 def decide(situation: Situation, course_list: Sequence[int], *, waitlist: bool) -> list[Decision]:

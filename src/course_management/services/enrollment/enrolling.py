@@ -8,9 +8,10 @@ under the locks of the courses and the student, where nothing can change.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -19,12 +20,15 @@ from ...database import Raced, autocommit, db, retried, run, sequences, transact
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .decided_seats import TAKE_DECIDED, decided_parameters
-from .decisions import ALREADY, Decision, decide, refuse
+from .decisions import ALREADY, REFUSED, Decision, decide, refuse, waived
 from .loading import Execute, load, look
 from .memory import memory_of
 from .promotion import promote
 from .situation import Situation
 from .statements import ENROLL, LOCK_COURSES, LOCK_STUDENT, parameters
+
+Grant = Callable[[int, str], object]
+"""Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,45 @@ class Outcome:
     position: int | None = None
 
 
-def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> list[Outcome]:
+class EnrollRequest(NamedTuple):
+    """A request to enroll one student in `course_ids`, which are distinct. The ledger keeps `reason`."""
+
+    student_id: int
+    course_ids: Sequence[int]
+    waitlist: bool
+    reason: str | None
+    context: RequestContext
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the statements."""
+        return parameters(self.student_id, self.course_ids, self.context, waitlist=self.waitlist, reason=self.reason)
+
+
+Applied = dict[int, str] | list[Decision]
+"""The status of each change or, if nothing was changed, the decisions."""
+
+
+def enroll(
+    student_id: int,
+    course_ids: Sequence[int],
+    *,
+    waitlist: bool,
+    context: RequestContext,
+    reason: str | None = None,
+) -> list[Outcome]:
     """Enroll the student in all of `course_ids` (distinct), as the rules of their terms allow.
 
-    With `waitlist`, the student joins the waitlist of each course that is full. Returns an outcome for each course, in
-    the order of `course_ids`. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`; then nothing has
-    changed.
+    With `waitlist`, the student joins the waitlist of each course that is full. The ledger keeps `reason`. Returns an
+    outcome for each course, in the order of `course_ids`. Raises `StudentNotFound`, `CourseNotFound` or
+    `EnrollmentRefused`; then nothing has changed.
     """
-    changed = _apply(student_id, course_ids, waitlist, context)
+    request = EnrollRequest(student_id, course_ids, waitlist, reason, context)
+    return outcomes(request, _apply(request))
+
+
+def outcomes(request: EnrollRequest, changed: Applied) -> list[Outcome]:
+    """Return the outcomes of a request that was applied, after promoting where the student joined a waitlist."""
+    student_id, course_ids, waitlist, _, context = request
     if isinstance(changed, list):
         return [Outcome(each.course_id, each.outcome, each.position) for each in changed]
     if len(changed) == len(course_ids) and WAITLISTED not in changed.values():
@@ -61,9 +96,15 @@ def enroll(student_id: int, course_ids: Sequence[int], *, waitlist: bool, contex
     return [_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids]
 
 
-def explain(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> list[Decision]:
-    """Decide about enrolling in each course, and change nothing. Raises `StudentNotFound`."""
-    return decide(situation_of(autocommit, student_id, course_ids, context), course_ids, waitlist=waitlist)
+def explain(
+    student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext, permit: bool = False
+) -> list[Decision]:
+    """Decide about enrolling in each course; lock and change nothing. Raises `StudentNotFound`.
+
+    With `permit`, decide as if a permission waived each rule that can be waived.
+    """
+    situation = situation_of(autocommit, student_id, course_ids, context)
+    return decide(waived(situation) if permit else situation, course_ids, waitlist=waitlist)
 
 
 def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext) -> Situation:
@@ -74,13 +115,12 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
 
 
 @retried(repeatable=True)
-def _apply(
-    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
-) -> dict[int, str] | list[Decision]:
-    """Return the status of each change, or the decisions if nothing had to change. Raises the refusals."""
+def _apply(request: EnrollRequest) -> Applied:
+    """Apply the request, unless nothing has to change. Raises the refusals."""
+    student_id, course_ids, waitlist, _, context = request
     memory = memory_of(db.engine)
     explains_first = memory.explains_first(course_ids, waitlist=waitlist)
-    changed, clash = ({}, None) if explains_first else _enroll_without_rules(student_id, course_ids, waitlist, context)
+    changed, clash = ({}, None) if explains_first else _enroll_without_rules(request)
     if changed:
         return changed
     situation = situation_of(autocommit, student_id, course_ids, context)
@@ -90,23 +130,19 @@ def _apply(
     refuse(decisions)
     if all(each.is_already for each in decisions):
         return decisions
-    if any(each.has_term for each in decisions):
-        taken = _take(autocommit, situation, decisions, context)
-        return taken or _decide_under_locks(student_id, course_ids, waitlist, context)
+    if situation.has_rules:
+        return _take(autocommit, request, situation, decisions) or _decide_under_locks(request)
     if explains_first:
-        changed, clash = _enroll_without_rules(student_id, course_ids, waitlist, context)
+        changed, clash = _enroll_without_rules(request)
     if not changed:
         raise Raced from clash  # no course refused: the cause is gone, or the statement lost a race
     return changed
 
 
-def _enroll_without_rules(
-    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
-) -> tuple[dict[int, str], IntegrityError | None]:
+def _enroll_without_rules(request: EnrollRequest) -> tuple[dict[int, str], IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
-    values = parameters(student_id, course_ids, context, waitlist=waitlist)
     try:
-        rows = autocommit(ENROLL[db.engine.dialect.name], values)
+        rows = autocommit(ENROLL[db.engine.dialect.name], request.parameters())
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
@@ -116,33 +152,50 @@ def _enroll_without_rules(
 
 
 def _take(
-    execute: Execute, situation: Situation, decisions: Sequence[Decision], context: RequestContext
+    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     """Take what was decided, if it is still true. Return the status of each change; empty if nothing changed."""
-    rows = execute(TAKE_DECIDED[db.engine.dialect.name], decided_parameters(situation, decisions, context))
-    return {row.course_id: row.status for row in rows}
+    values = decided_parameters(situation, decisions, request.context, reason=request.reason)
+    return {row.course_id: row.status for row in execute(TAKE_DECIDED[db.engine.dialect.name], values)}
 
 
-def _decide_under_locks(
-    student_id: int, course_ids: Sequence[int], waitlist: bool, context: RequestContext
-) -> dict[int, str] | list[Decision]:
+def _decide_under_locks(request: EnrollRequest) -> Applied:
     """Lock the courses and the student, then load, ask and take: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
     """
     with transaction() as connection:
-        execute: Execute = functools.partial(run, connection)
-        lock(execute, student_id, course_ids)
-        situation = situation_of(execute, student_id, course_ids, context)
-        decisions = decide(situation, course_ids, waitlist=waitlist)
-        if not any(each.outcome == "refused" for each in decisions):
-            if all(each.is_already for each in decisions):
-                return decisions
-            if taken := _take(execute, situation, decisions, context):
-                return taken
-            raise Raced  # a course without a term got one
-    promote_ahead(decisions, context)
-    refuse(decisions)
+        found = take_under_locks(functools.partial(run, connection), request)
+    return settled(found, request.context)
+
+
+def take_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
+    """Lock, load, ask and take in the transaction of `execute`. `settled` ends the attempt after the commit.
+
+    With `grant`, rules that can be waived do not refuse: unless something else does, it is called for each of them
+    before the seats are taken. Raises `StudentNotFound`, and `Raced` if a course without a term got one.
+    """
+    student_id, course_ids, waitlist, _, context = request
+    lock(execute, student_id, course_ids)
+    situation = load(execute, db.engine.dialect.name, student_id, course_ids, context.time_zone)
+    decisions = decide(waived(situation) if grant else situation, course_ids, waitlist=waitlist)
+    if any(each.outcome == REFUSED for each in decisions) or all(each.is_already for each in decisions):
+        return decisions
+    if grant:
+        for each in decide(situation, course_ids, waitlist=waitlist):
+            for code in each.waivable:
+                grant(each.course_id, code)
+    if taken := _take(execute, request, situation, decisions):
+        return taken
+    raise Raced
+
+
+def settled(found: Applied, context: RequestContext) -> Applied:
+    """Return what `take_under_locks` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
+    if isinstance(found, dict) or all(each.is_already for each in found):
+        return found
+    promote_ahead(found, context)
+    refuse(found)
     raise Raced
 
 

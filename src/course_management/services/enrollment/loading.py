@@ -172,15 +172,15 @@ _STATES = (
 
 
 def look(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
-    """Return the situation of a student in courses without a term, to which few rules apply: a cheaper query.
+    """Return the situation of a student in courses of which only the seats decide: a cheaper query.
 
-    Returns None if one of the courses has a term; then `load` it. Raises `StudentNotFound`.
+    Returns None if rules decide about one of the courses; then `load` it. Raises `StudentNotFound`.
     """
     rows = execute(_STATES, {"student": student, "course_ids": course_list})
     if not rows:
         raise StudentNotFound
     found = [row for row in rows if row.id is not None]
-    if any(row.term_id is not None for row in found):
+    if any(row.term_id is not None or row.closed_at is not None for row in found):
         return None
     return Situation(
         now=datetime.now(UTC),
@@ -193,7 +193,6 @@ def look(execute: Execute, student: int, course_list: Sequence[int]) -> Situatio
                 seats_taken=row.seats_taken,
                 waiting=row.waiting,
                 passed_over=row.passed_over_count,
-                closed_at=row.closed_at,
                 status=row.status,
                 position=row.position,
             )

@@ -68,6 +68,11 @@ class Course:
     position: int | None = None
 
     @property
+    def has_rules(self) -> bool:
+        """Whether rules decide about it, and not only its seats: it has a term, or is closed."""
+        return self.term is not None or self.closed_at is not None
+
+    @property
     def has_free_seat(self) -> bool:
         """Whether a seat is not taken, by whomever it may be reserved."""
         return self.capacity is None or self.seats_taken < self.capacity
@@ -120,3 +125,8 @@ class Situation:
     """Those of the request."""
     answers: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
     """The rows of the questions that rules bring, by name; values as JSON has them."""
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether rules decide about one of the courses."""
+        return any(course.has_rules for course in self.courses.values())

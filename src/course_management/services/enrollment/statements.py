@@ -228,7 +228,7 @@ def _unenroll(backend: str) -> Executable:
 
 UNENROLL = {backend: _unenroll(backend) for backend in ENROLL}
 
-LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id)
+LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
 
 CLEAR_MARKS = (

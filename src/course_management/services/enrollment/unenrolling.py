@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retried, run, transaction
@@ -19,13 +20,15 @@ from .statements import CLEAR_MARKS, UNENROLL, parameters
 OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 
 
-def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestContext) -> list[Outcome]:
+def unenroll(
+    student_id: int, course_ids: Sequence[int], *, context: RequestContext, reason: str | None = None
+) -> list[Outcome]:
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
-    Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises
-    `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
+    The ledger keeps `reason`. Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order
+    asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
-    changed, reconsidered = _apply(student_id, course_ids, context)
+    changed, reconsidered = _apply(student_id, course_ids, reason, context)
     # Also in courses that did not change: this may repeat a call whose promotion failed.
     freed = [course_id for course_id in course_ids if course_id not in changed or changed[course_id].waiting]
     promote([*freed, *reconsidered], context)
@@ -36,13 +39,16 @@ def unenroll(student_id: int, course_ids: Sequence[int], *, context: RequestCont
 
 
 @retried(repeatable=True)
-def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) -> tuple[dict[int, AnyRow], list[int]]:
+def _apply(
+    student_id: int, course_ids: Sequence[int], reason: str | None, context: RequestContext
+) -> tuple[dict[int, AnyRow], list[int]]:
     """Return the row of each change, by course id, and the courses that may promote the student now.
 
     Raises the refusals.
     """
+    values = parameters(student_id, course_ids, context, reason=reason)
     with_term = memory_of(db.engine).has_term(course_ids)
-    if not with_term and (rows := _unenroll(autocommit, student_id, course_ids, context, by_rules=False)):
+    if not with_term and (rows := _unenroll(autocommit, values, by_rules=False)):
         return rows, []
     situation = situation_of(autocommit, student_id, course_ids, context)
     decisions = decide_leaving(situation, course_ids)
@@ -55,28 +61,27 @@ def _apply(student_id: int, course_ids: Sequence[int], context: RequestContext) 
     passed_over = [each.course_id for each in situation.enrollments if each.is_passed_over]
     reconsidered: list[int] = []
     if passed_over:
-        rows, reconsidered = _unenroll_and_reconsider(student_id, course_ids, passed_over, context)
+        rows, reconsidered = _unenroll_and_reconsider(values, passed_over)
     else:
-        rows = _unenroll(autocommit, student_id, course_ids, context, by_rules=True)
+        rows = _unenroll(autocommit, values, by_rules=True)
     if not rows:
         raise Raced  # another request has unenrolled the student, or a course was deleted
     return rows, reconsidered
 
 
-def _unenroll(
-    execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext, *, by_rules: bool
-) -> dict[int, AnyRow]:
-    values = parameters(student_id, course_ids, context) | {"by_rules": by_rules}
-    return {row.course_id: row for row in execute(UNENROLL[db.engine.dialect.name], values)}
+def _unenroll(execute: Execute, values: Mapping[str, Any], *, by_rules: bool) -> dict[int, AnyRow]:
+    rows = execute(UNENROLL[db.engine.dialect.name], {**values, "by_rules": by_rules})
+    return {row.course_id: row for row in rows}
 
 
 def _unenroll_and_reconsider(
-    student_id: int, course_ids: Sequence[int], passed_over: Sequence[int], context: RequestContext
+    values: Mapping[str, Any], passed_over: Sequence[int]
 ) -> tuple[dict[int, AnyRow], list[int]]:
     """Unenroll, and let promotion look again at the student: what stopped it may have been one of these courses."""
     with transaction() as connection:
         execute: Execute = functools.partial(run, connection)
-        lock(execute, student_id, [*{*course_ids, *passed_over}])
-        rows = _unenroll(execute, student_id, course_ids, context, by_rules=True)
+        student_id = values["student"]
+        lock(execute, student_id, [*{*values["course_ids"], *passed_over}])
+        rows = _unenroll(execute, values, by_rules=True)
         cleared = execute(CLEAR_MARKS, {"student": student_id, "course_ids": passed_over})
         return rows, [row.course_id for row in cleared]
