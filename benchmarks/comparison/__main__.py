@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL, make_url
 from tests.databases import ROOT, PostgreSQL, migrate
 from tests.proof.report import fill_in, markdown
 
-from . import growth
+from . import by_rules, growth
 from .conformance import check
 from .data import LARGE, SMALL, engine, fill, fill_reference
 from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
@@ -33,6 +33,8 @@ from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, KEYED, POSTGRESQL, SQLITE, R
 from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, ThisService
 
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
+PARTS = ("rules", "comparison", "growth")
+"""What the rules of registration cost, other systems, and 100 times the data."""
 WARM_UP_S = 1
 PAUSE_S = 0.2
 # All data fits into memory, and no checkpoint starts during the turn of one system.
@@ -43,10 +45,22 @@ SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": 
 # Many short turns, because the speed of a shared machine changes within seconds.
 @click.option("--rounds", default=8, show_default=True, help="Turns of each load on each system.")
 @click.option("--seconds", default=1, show_default=True, help="Seconds per turn.")
-@click.option("--growth/--no-growth", "with_growth", default=True, help="Whether to fill 100 times the data as well.")
+@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, default=PARTS, help="Only this; repeatable.")
+@click.option(
+    "--earlier",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A checkout of an earlier version; its enrolls are compared with those without a term.",
+)
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
 @click.option("--record", is_flag=True, help="Write what was measured into docs/performance.md and its picture.")
-def main(rounds: int, seconds: int, with_growth: bool, out: Path | None, record: bool) -> None:
+def main(
+    rounds: int,
+    seconds: int,
+    parts: Sequence[str],
+    earlier: Path | None,
+    out: Path | None,
+    record: bool,
+) -> None:
     """Measure this service, its statement alone, and typical implementations. Exit 1 if a goal is missed."""
     wrk_program()
     console = Console()
@@ -56,8 +70,11 @@ def main(rounds: int, seconds: int, with_growth: bool, out: Path | None, record:
         stack.callback(postgresql.end)
         bench = Bench(console, Path(name), postgresql, rounds, seconds)
         results: Results = {"date": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
-        results |= bench.compare()
-        if with_growth:
+        if "rules" in parts:
+            results |= bench.compare_rules(earlier)
+        if "comparison" in parts:
+            results |= bench.compare()
+        if "growth" in parts:
             results |= bench.grow()
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
     if out:
@@ -110,6 +127,19 @@ class Bench:
             loads = self._loads(systems, with_key, floor, hellos)
             hot = self._hot(systems)
         return {"loads": loads, "hot": hot}
+
+    def compare_rules(self, earlier: Path | None) -> Results:
+        """Measure what the rules of registration cost, on both databases."""
+        found: Results = {}
+        for backend, url in (("PostgreSQL", self._database("rules")), ("SQLite", self._file("rules"))):
+            migrate(url)
+            by_rules.fill(url)
+            with self._says(f"by rules on {backend}"), ExitStack() as stack:
+                systems = by_rules.systems(self.folder, url, earlier, lambda each: stack.enter_context(closing(each)))
+                processes = self.postgresql.processes if backend == "PostgreSQL" else list
+                turns = by_rules.compare(systems, self.rounds, self.seconds, processes)
+            found[backend] = {load: [asdict(turn) for turn in each] for load, each in turns.items()}
+        return {"rules": found}
 
     def _loads(
         self, systems: Sequence[Enrollment], with_key: Enrollment, floor: URL, hellos: Sequence[Hello]
@@ -214,7 +244,8 @@ def write(results: Results) -> None:
     said = f"{results['date'][:10]}, {results['machine']}, {results['minutes']} minutes"
     for name, (headings, rows) in tables(results).items():
         fill_in(PAGE, f"<!-- {name} -->", f"<!-- end of {name} -->", f"{said}\n\n{markdown(headings, rows)}")
-    PICTURE.write_text(chart(results))
+    if "loads" in results:
+        PICTURE.write_text(chart(results))
 
 
 main()

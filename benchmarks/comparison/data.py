@@ -60,7 +60,7 @@ REFERENCE = (
 
 def fill(url: URL, size: Size) -> None:
     """Fill a migrated database of the service."""
-    with connected(url) as connection, _counted_at_once(connection):
+    with connected(url) as connection, counted_at_once(connection):
         connection.execute(
             text(
                 f"{COUNT} INSERT INTO students (name, email, created_at)"
@@ -119,7 +119,7 @@ def engine(url: URL) -> Engine:
 
 
 @contextmanager
-def _counted_at_once(connection: Connection) -> Iterator[None]:
+def counted_at_once(connection: Connection) -> Iterator[None]:
     """Disable triggers and foreign keys for a block, then write the ledger and counters of all enrollments at once."""
     name = "student_courses_inserted"
     if connection.dialect.name == "postgresql":

@@ -1,5 +1,5 @@
 -- The loads of `make bench`, chosen by the first argument behind `--`:
---   enroll STUDENTS COURSES    one random student in one random course
+--   enroll STUDENTS COURSES [FIRST]    one random student in one random course, of those from the id FIRST on
 --   list STUDENTS              the courses of one random student
 --   cycle STUDENTS COURSES     enroll a pair, and a while later take it out again
 --   hot COURSE STUDENTS        each student once, all in one course, then stop
@@ -31,9 +31,10 @@ end
 
 local loads = {}
 
-function loads.enroll(students, courses)
+function loads.enroll(students, courses, first)
+  local before = (first or 1) - 1
   return function()
-    return change("POST", "enroll", math.random(students), math.random(courses))
+    return change("POST", "enroll", math.random(students), before + math.random(courses))
   end
 end
 
@@ -89,7 +90,7 @@ end
 
 function init(arguments)
   math.randomseed(os.time() * 10 + number)
-  request = loads[arguments[1]](tonumber(arguments[2]), tonumber(arguments[3]))
+  request = loads[arguments[1]](tonumber(arguments[2]), tonumber(arguments[3]), tonumber(arguments[4]))
 end
 
 function done(summary, latency)

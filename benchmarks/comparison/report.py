@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import html
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from . import by_rules
 
 POSTGRESQL, SQLITE = "this service, PostgreSQL", "this service, SQLite"
 KEYED = "this service, PostgreSQL, with a key"
 FLOOR = "pgbench, the statement alone"
 HELLO_FLASK, HELLO_WSGI = "Flask, hello", "WSGI, hello"
 REFERENCES = FASTAPI, FLASK, EXPRESS = "FastAPI, asyncpg", "Flask, ORM, gunicorn", "Express, pg"
+GOAL_HEADINGS = ["what", "measured", "goal", ""]
 Results = dict[str, Any]
 
 
@@ -41,6 +44,20 @@ def spread(values: Sequence[float], form: str = ",.0f") -> str:
 
 def goals(results: Results) -> list[Goal]:
     """Return the goals for which the run has both measurements."""
+    comparison = _goals_of_loads(results) if "loads" in results else ()
+    return [*goals_of_rules(results), *comparison, *_goals_of_growth(results)]
+
+
+def goals_of_rules(results: Results) -> Iterator[Goal]:
+    """Yield the goals of enrolling by rules."""
+    for backend, turns in results.get("rules", {}).items():
+        for (load, other), figure in by_rules.FIGURES.items():
+            if other in turns:
+                name = f"{load} / {other}, {backend}, by CPU time"
+                yield Goal(name, cpu_ratio(turns[load], turns[other]), figure)
+
+
+def _goals_of_loads(results: Results) -> list[Goal]:
     found: list[Goal] = []
 
     def middle(load: str, system: str) -> float:
@@ -64,6 +81,11 @@ def goals(results: Results) -> list[Goal]:
     others = [hot[name] for name in REFERENCES if name in hot]
     if others and POSTGRESQL in hot:
         found.append(Goal("hot course: fastest reference's time / this service's", min(others) / hot[POSTGRESQL], 4))
+    return found
+
+
+def _goals_of_growth(results: Results) -> list[Goal]:
+    found: list[Goal] = []
     for backend, measured in results.get("growth", {}).items():
         for load in ("enroll", "list"):
             small, large = (
@@ -86,9 +108,32 @@ def goals(results: Results) -> list[Goal]:
     return found
 
 
+def cpu_ratio(turns: Sequence[Results], others: Sequence[Results]) -> float:
+    """Return the rate that the processors allow, as a ratio to that of `others`: the median of the rounds."""
+
+    def cpu_ms(turn: Results) -> float:
+        return float(turn["service_ms"] + turn["database_ms"])
+
+    return statistics.median(cpu_ms(other) / cpu_ms(turn) for turn, other in zip(turns, others, strict=True))
+
+
+def _by_rules(results: Results) -> list[list[str]]:
+    return [
+        [
+            f"{load}, {backend}",
+            spread([each["rate"] for each in turns]),
+            spread([each["service_ms"] for each in turns], ".2f"),
+            spread([each["database_ms"] for each in turns], ".2f") if backend == "PostgreSQL" else "",
+        ]
+        for backend, loads in results.get("rules", {}).items()
+        for load, turns in loads.items()
+    ]
+
+
 def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Return the headings and rows of each table, by its name."""
-    loads = results["loads"]
+    by_rules_goals = list(goals_of_rules(results))
+    loads = results.get("loads", {})
     systems = list(dict.fromkeys(name for load in loads.values() for name in load))
     speed = []
     for name in systems:
@@ -105,7 +150,11 @@ def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
                 ("exactly 100 sold" if right else "NOT RIGHT") if hot else "",
             ]
         )
-    return {
+    found = {
+        "by rules": (
+            ["median (from-to)", "requests per second", "service, CPU ms", "PostgreSQL, CPU ms"],
+            _by_rules(results),
+        ),
         "speed": (
             [
                 "requests per second: median (from-to)",
@@ -117,8 +166,10 @@ def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
             ],
             speed,
         ),
-        "goals": (["what", "measured", "goal", ""], [each.row() for each in goals(results)]),
+        "goals by rules": (GOAL_HEADINGS, [each.row() for each in by_rules_goals]),
+        "goals": (GOAL_HEADINGS, [each.row() for each in goals(results)[len(by_rules_goals) :]]),
     }
+    return {name: table for name, table in found.items() if table[1]}
 
 
 # --- the picture ------------------------------------------------------------------------------------------

@@ -125,7 +125,17 @@ class ThisService(Enrollment):
         "INSERT INTO courses (code, title, capacity, created_at) VALUES (:code, 'Hot', :seats, CURRENT_TIMESTAMP)"
     )
 
-    def __init__(self, name: str, folder: Path, url: URL, workers: int = PROCESSES, *, with_key: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        url: URL,
+        workers: int = PROCESSES,
+        *,
+        with_key: bool = False,
+        source: Path | None = None,
+    ) -> None:
+        """Start it; with `source`, the package of that folder instead of the installed one."""
         database = url.render_as_string(hide_password=False)
         if with_key:
             with create_app({"DATABASE_URL": database}).app_context():
@@ -135,6 +145,7 @@ class ThisService(Enrollment):
             "WORKERS": str(workers),
             "LOG_FORMAT": "json",
             "PYTHON_DOTENV_DISABLED": "1",
+            **({"PYTHONPATH": str(source)} if source else {}),
         }
         super().__init__(name, folder, url, [PRODUCTION_BIN / "course-management", "serve"], environment)
 
