@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 
 from course_management.config import Settings
 from course_management.context import RequestContext
-from course_management.database.execute import prepare
+from course_management.database.execute import compile_statement
 from course_management.database.session_settings import service_arguments
 from course_management.repositories.enrollments import HELD
 from course_management.services.enrollment.statements import ENROLL, parameters
@@ -145,7 +145,7 @@ def _pgbench(name: str) -> str:
     else:
         statement, values = HELD, {"id": 1}
     variables = {"student": ":student", "id": ":student", "course_ids": "ARRAY[:course]"}
-    prepared = prepare(statement, PGDialect_psycopg(), tuple(values))  # type: ignore[no-untyped-call]
+    prepared = compile_statement(statement, PGDialect_psycopg(), tuple(values))  # type: ignore[no-untyped-call]
     given = [variables.get(each) or f"'{values[each]}'" for each in prepared.names]
     text = re.sub(r"\$(\d+)", lambda match: given[int(match[1]) - 1], prepared.text)
     return " ".join(text.split())

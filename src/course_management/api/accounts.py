@@ -13,7 +13,7 @@ from ..http.endpoints import Endpoints
 from ..http.pagination import Page
 from ..http.responses import empty, reply
 from ..repositories import accounts as repository
-from ..schemas.pages import PageQuery
+from ..schemas.pagination import PageQuery
 from ..schemas.people import ACCOUNT, ACCOUNT_BODY, AccountBody, AccountResponse, Accounts
 from ..services import accounts as service
 from ..services.accounts import Owner

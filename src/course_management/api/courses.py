@@ -20,7 +20,7 @@ from ..repositories import enrollments
 from ..repositories.past_rosters import past_roster, past_roster_by_name
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.ledger import EXAMPLE
-from ..schemas.pages import PageQuery
+from ..schemas.pagination import PageQuery
 from ..schemas.response_fields import MOMENT, ResponseId
 from ..schemas.terms import PERSON_IDS, RESTRICTIONS, RESTRICTIONS_EXAMPLE, Restriction
 from ..services import courses as service

@@ -18,7 +18,7 @@ from ..models import holds, students
 from ..repositories import belonging
 from ..repositories.belonging import Belonging
 from ..schemas.holds import HOLD, HOLD_BODY, Hold, HoldBody, Holds
-from ..schemas.pages import PageQuery
+from ..schemas.pagination import PageQuery
 from ..services import holds as service
 
 endpoints = Endpoints("holds", __name__, description="Blocks that stop a student from registering or unenrolling.")

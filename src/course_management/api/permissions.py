@@ -17,7 +17,7 @@ from ..models import permissions, students
 from ..repositories import belonging
 from ..repositories.belonging import Belonging
 from ..schemas.holds import PERMISSION, PERMISSION_BODY, Permission, PermissionBody, Permissions
-from ..schemas.pages import PageQuery
+from ..schemas.pagination import PageQuery
 from ..services import permissions as service
 
 endpoints = Endpoints("permissions", __name__, description="Rules that are waived for a student in a course.")

@@ -21,7 +21,7 @@ from ..http.endpoints import Endpoints
 from ..http.pagination import Page
 from ..http.responses import IfMatch, empty, fingerprint, reply
 from ..repositories import resources as repository
-from ..schemas.pages import page_of
+from ..schemas.pagination import page_of
 from ..schemas.resources import ResourceSchema
 from ..services import Precondition
 from ..services import resources as service

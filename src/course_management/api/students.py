@@ -14,7 +14,7 @@ from ..http.endpoints import Endpoints, query, responds
 from ..http.pagination import Page
 from ..repositories import enrollments
 from ..schemas.ledger import EXAMPLE
-from ..schemas.pages import PageQuery
+from ..schemas.pagination import PageQuery
 from ..schemas.response_fields import ResponseId
 from ..schemas.students import StudentHistory, StudentSchema
 from ..schemas.terms import GROUP_IDS

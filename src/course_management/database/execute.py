@@ -132,23 +132,23 @@ def autocommit(
     It is tried again as `retry` does, after a lost connection only if `repeatable`. Raises SQLAlchemy's errors.
     """
     engine = db.engine
-    prepared = prepare(statement, engine.dialect, tuple(parameters or ()))
-    values = prepared.values(parameters or {})
+    compiled = compile_statement(statement, engine.dialect, tuple(parameters or ()))
+    values = compiled.values(parameters or {})
 
     def work() -> Sequence[AnyRow]:
         connection = None
         refuse_late_work()
         try:
             connection = engine.raw_connection()
-            guard: Guard | None = connection.info.get("guard") if prepared.writes else None
+            guard: Guard | None = connection.info.get("guard") if compiled.writes else None
             if guard:
                 guard.begin_to_write()
-            rows = _send(connection, prepared, values)
+            rows = _send(connection, compiled, values)
             if guard and rows:
                 guard.has_written = True
             return rows  # noqa: TRY300 - an `else` would be further away
         except engine.dialect.loaded_dbapi.Error as error:
-            raise _translated(error, engine, connection, prepared.text) from error
+            raise _translated(error, engine, connection, compiled.text) from error
         finally:
             if connection is not None:
                 connection.close()
@@ -158,14 +158,14 @@ def autocommit(
 
 def run(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[AnyRow]:
     """Execute one constant statement in the transaction of `connection`, and return all its rows."""
-    prepared = prepare(statement, connection.dialect, tuple(parameters))
+    compiled = compile_statement(statement, connection.dialect, tuple(parameters))
     try:
-        return _send(connection.connection, prepared, prepared.values(parameters))
+        return _send(connection.connection, compiled, compiled.values(parameters))
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(error, connection.engine, connection.connection, prepared.text) from error
+        raise _translated(error, connection.engine, connection.connection, compiled.text) from error
 
 
-class Prepared(NamedTuple):
+class Compiled(NamedTuple):
     """A statement as the driver takes it, with the conversions of its parameters and columns."""
 
     text: str
@@ -193,7 +193,7 @@ class _LiteralConstants(SQLCompiler):
 
 
 @functools.lru_cache(maxsize=256)
-def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> Prepared:
+def compile_statement(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> Compiled:
     """Compile a statement whose parameters have these names."""
     if dialect.name == "postgresql":
         dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -221,15 +221,15 @@ def prepare(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> 
         return plain(values)
 
     writes = any(isinstance(each, UpdateBase) for each in iterate(cast("ClauseElement", statement)))
-    return Prepared(str(compiled), order, inward, converted if outward else plain, writes)
+    return Compiled(str(compiled), order, inward, converted if outward else plain, writes)
 
 
-def _send(connection: PoolProxiedConnection, prepared: Prepared, values: Sequence[Any]) -> Sequence[AnyRow]:
+def _send(connection: PoolProxiedConnection, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
     if isinstance(connection.driver_connection, psycopg.Connection):
-        return execute_prepared(connection, prepared.text, values, prepared.make_row)
+        return execute_prepared(connection, compiled.text, values, compiled.make_row)
     with closing(connection.cursor()) as cursor:
-        cursor.execute(prepared.text, values)
-        return [prepared.make_row(each) for each in cursor.fetchall()]
+        cursor.execute(compiled.text, values)
+        return [compiled.make_row(each) for each in cursor.fetchall()]
 
 
 def execute_prepared(

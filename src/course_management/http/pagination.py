@@ -23,7 +23,7 @@ class Page:
     """One request for a page of a list. Raises `ValidationFailed` for a cursor of another list.
 
     `path` and `arguments` are those of the request, `query` is what
-    `schemas.pages.PageQuery` made of them.
+    `schemas.pagination.PageQuery` made of them.
     """
 
     def __init__(self, path: str, arguments: Mapping[str, str], query: Mapping[str, Any]) -> None:

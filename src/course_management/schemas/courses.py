@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, validate
 from ..models import ENROLLED, WAITLISTED
 from .fields import ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
 from .ledger import LedgerLine
-from .pages import PageQuery, page_of
+from .pagination import PageQuery, page_of
 from .resources import ResourceSchema
 from .response_fields import MOMENT, Moment, ResponseId, Status, Whole, Word
 

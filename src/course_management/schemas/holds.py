@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from ..models import BLOCKS
 from .fields import Future, Id, Text
 from .lists import Choice
-from .pages import page_of
+from .pagination import page_of
 from .response_fields import MOMENT, Moment, ResponseId, Word
 
 LATER = "2027-01-31T23:00:00Z"

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields
 from ..models import ROLES
 from .fields import Email, ExternalId, Id, Text
 from .lists import Choice, SetField
-from .pages import page_of
+from .pagination import page_of
 from .resources import ResourceSchema
 from .response_fields import MOMENT, Moment, ResponseId, Word
 

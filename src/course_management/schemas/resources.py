@@ -18,7 +18,7 @@ from marshmallow import Schema, fields, missing
 
 from .fields import Credits, QueryBoolean, QueryInteger, StrictBoolean, StrictInteger, Text
 from .lists import SetField
-from .pages import PageQuery
+from .pagination import PageQuery
 from .response_fields import MOMENT
 
 

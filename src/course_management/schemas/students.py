@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .fields import Email, ExternalId, Text
 from .ledger import LedgerLine
-from .pages import page_of
+from .pagination import page_of
 from .resources import ResourceSchema
 from .response_fields import ResponseId
 
