@@ -66,13 +66,19 @@ _ROWS = """
     ) AS found ON found.course_id = courses.id
 """
 # One maximum gives the last line of each pair and its status: looking a million of them up takes three times as long.
-_NUMBER = "CASE {} WHEN 'unenrolled' THEN 0 WHEN 'waitlisted' THEN 1 WHEN 'enrolled' THEN 2 ELSE 3 END"
-_WORD = "CASE {} WHEN 0 THEN 'unenrolled' WHEN 1 THEN 'waitlisted' WHEN 2 THEN 'enrolled' WHEN 3 THEN 'unknown' END"
+_NUMBER = (
+    "CASE {} WHEN 'unenrolled' THEN 0 WHEN 'waitlisted' THEN 1 WHEN 'enrolled' THEN 2 WHEN 'withdrawn' THEN 3"
+    " ELSE 4 END"
+)
+_WORD = (
+    "CASE {} WHEN 0 THEN 'unenrolled' WHEN 1 THEN 'waitlisted' WHEN 2 THEN 'enrolled' WHEN 3 THEN 'withdrawn'"
+    " WHEN 4 THEN 'unknown' END"
+)
 _PAIRS = f"""
-    SELECT student_id, course_id, max(present) AS present, max(line) % 4 AS ledger FROM (
+    SELECT student_id, course_id, max(present) AS present, max(line) % 5 AS ledger FROM (
         SELECT student_id, course_id, {_NUMBER.format("status")} AS present, NULL AS line FROM student_courses
         UNION ALL
-        SELECT student_id, course_id, NULL, 4 * id + {_NUMBER.format("to_status")} FROM enrollment_events
+        SELECT student_id, course_id, NULL, 5 * id + {_NUMBER.format("to_status")} FROM enrollment_events
     ) AS both_sides GROUP BY student_id, course_id
 """
 
@@ -145,17 +151,18 @@ INVARIANTS = (
         "each line of the ledger starts from the status of the previous line",
         "SELECT count(*) FROM enrollment_events",
         "SELECT id AS line, student_id, course_id, before, from_status, to_status FROM ("
-        "SELECT *, lag(to_status) OVER (PARTITION BY student_id, course_id ORDER BY id) AS before"
-        " FROM enrollment_events) AS lines"
-        " WHERE coalesce(before, '') <> coalesce(from_status, '') OR coalesce(from_status, '') = to_status",
+        "SELECT *, lag(to_status) OVER pair AS before, lag(credits) OVER pair AS credits_before FROM enrollment_events"
+        " WINDOW pair AS (PARTITION BY student_id, course_id ORDER BY id)) AS lines"
+        " WHERE coalesce(before, '') <> coalesce(from_status, '') OR (coalesce(from_status, '') = to_status"
+        " AND coalesce(credits_before, -1) = coalesce(credits, -1))",  # a line of the same status is one of credits
     ),
     Invariant(
         "the ledger alone rebuilds the present",
         "SELECT count(*) FROM student_courses",
         f"SELECT student_id, course_id, {_WORD.format('present')} AS status, {_WORD.format('ledger')} AS ledger"
-        # The lines of a row deleted with its student or course remain; by the last one, it was not held.
+        # The lines of a row deleted with its student or course remain; by the last one, the student was unenrolled.
         f" FROM ({_PAIRS}) AS pairs"
-        " WHERE CASE WHEN present IS NULL THEN ledger IN (1, 2) ELSE coalesce(ledger, -1) <> present END",
+        " WHERE CASE WHEN present IS NULL THEN ledger IN (1, 2, 3) ELSE coalesce(ledger, -1) <> present END",
     ),
     Invariant(
         "no enrollment is an orphan",

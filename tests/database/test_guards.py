@@ -171,7 +171,7 @@ LINE = "(id, at, student_id, course_id, to_status, actor) VALUES (1, '2026-01-01
         "UPDATE OR REPLACE enrollment_events SET id = 1 WHERE id = 2",
         (
             "REPLACE INTO enrollment_events SELECT id, at, 9, course_id, from_status, to_status, actor, request_id,"
-            " reason FROM enrollment_events"
+            " reason, credits FROM enrollment_events"
         ),
     ],
 )

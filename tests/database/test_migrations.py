@@ -158,7 +158,7 @@ def only(columns: Set[str], found: list[dict[str, Any]]) -> list[dict[str, Any]]
     return [{name: row[name] for name in columns} for row in found]
 
 
-@pytest.fixture(params=["0001", "0002", "0003", "0004", "0009"])
+@pytest.fixture(params=["0001", "0002", "0003", "0004", "0009", "0011"])
 def filled(request: pytest.FixtureRequest, empty: URL) -> URL:
     """Return a database of an older schema: students enrolled, waitlisted and unenrolled; the last one deleted."""
     migrate(empty, request.param)
@@ -501,3 +501,48 @@ def test_two_courses_of_one_code_stop_the_way_back(empty: URL, capsys: pytest.Ca
     assert (
         "several courses have these. Change or delete courses, then migrate again: CS101\n" in capsys.readouterr().err
     )
+
+
+# --- catalog, credits, withdrawing --------------------------------------------------------------------------------
+
+
+def test_students_who_have_withdrawn_are_unenrolled_when_the_migration_is_taken_back(
+    empty: URL, databases: Databases
+) -> None:
+    migrate(empty)
+    run(
+        empty,
+        *FILL,
+        *IN_TERMS,
+        "INSERT INTO catalog_entries (code, title, credits) VALUES ('CS 1', 'Programming', 300)",
+        "UPDATE courses SET credits = 300, catalog_id = 1",
+        "UPDATE student_courses SET credits = 300, status = 'withdrawn' WHERE status = 'enrolled'",
+    )
+
+    downgrade(empty, "0011")
+
+    assert [row["status"] for row in rows(empty, "student_courses")] == ["unenrolled", "unenrolled", "waitlisted"]
+    assert [row["to_status"] for row in rows(empty, "enrollment_events")][-2:] == ["withdrawn", "unenrolled"]
+    old = databases.empty()
+    migrate(old, "0011")
+    assert anatomy(empty) == anatomy(old)
+    databases.drop(old)
+    migrate(empty)  # and there again
+
+
+def test_a_key_whose_scopes_are_too_long_for_the_older_schema_stops_the_way_back(
+    empty: URL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate(empty)
+    run(
+        empty,
+        f"INSERT INTO api_keys (name, prefix, digest, scopes) VALUES ('a', 'p', 'd', '{'x' * 200}')",
+        f"INSERT INTO api_keys (name, prefix, digest, scopes) VALUES ('b', 'q', 'd', '{'x' * 201}')",
+    )
+    before = anatomy(empty)
+
+    with pytest.raises(SystemExit):
+        downgrade(empty, "0011")
+
+    assert anatomy(empty) == before
+    assert "Delete the rows from api_keys, then migrate again: 2\n" in capsys.readouterr().err

@@ -14,6 +14,11 @@ from ..fixture_types import Make
 
 TERM = "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('{}', 'Fall 2026', '2026-09-01', '2026-12-18')"
 GROUP = "INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Undergraduate')"
+ENTRIES = "INSERT INTO catalog_entries (code, title, credits) VALUES ('CS 1', 'One', 300), ('CS 2', 'Two', 300)"
+COMPLETION = (
+    "INSERT INTO completions (student_id, catalog_id, term_code, grade, passed, credits)"
+    " VALUES (1, 1, 'F25', 'A', true, 300)"
+)
 INSERT = "INSERT INTO student_courses (student_id, course_id, status{}) VALUES {}"
 
 
@@ -118,6 +123,87 @@ def test_being_passed_over_is_no_change_of_the_schedule(student: Make, in_term: 
         sql("SELECT count(*) FROM enrollment_events"),
         sql("SELECT last_event_at FROM courses"),
     )
+
+
+# --- credits ----------------------------------------------------------------------------------------------------
+
+LINES = "SELECT student_id, from_status, to_status, credits, actor FROM enrollment_events ORDER BY id"
+
+
+def test_a_change_of_credits_is_a_line_of_the_ledger_and_raises_the_schedule_revision(
+    student: Make, in_term: Make, sql: Any, revisions: Any
+) -> None:
+    ada, ben, programming = student(), student(), in_term()
+    old = "'2026-01-01 08:00:00.000000'"
+    sql(INSERT.format(", credits, status_since", f"({ada}, {programming}, 'enrolled', 300, {old})"))
+    sql(INSERT.format(", credits, status_since", f"({ben}, {programming}, 'enrolled', 300, {old})"))
+    before = revisions()
+
+    sql("UPDATE student_courses SET credits = 400 WHERE student_id = :ada", ada=ada)
+    sql(
+        "UPDATE student_courses SET credits = 200, revision = revision + 1, actor = 'me' WHERE student_id = :ada", ada=1
+    )
+    sql("UPDATE student_courses SET credits = credits")
+
+    assert [tuple(line) for line in sql(LINES)][2:] == [
+        (ada, "enrolled", "enrolled", 400, "database"),
+        (ada, "enrolled", "enrolled", 200, "me"),
+    ]
+    assert [now - then for now, then in zip(revisions(), before, strict=True)] == [2, 0]
+    # In order of time, although `status_since` is that of the enrollment.
+    times = [line.at for line in sql("SELECT at FROM enrollment_events ORDER BY id")]
+    assert times == sorted(times)
+    assert times[2] > times[1]
+
+
+def test_credits_in_a_course_without_a_term_raise_no_schedule_revision(
+    student: Make, course: Make, sql: Any, revisions: Any
+) -> None:
+    sql(INSERT.format(", credits", f"({student()}, {course()}, 'enrolled', 300)"))
+    sql("UPDATE student_courses SET credits = 400")
+
+    assert revisions() == [0]
+    assert sql("SELECT count(*) FROM enrollment_events") == [(2,)]
+
+
+def test_a_course_that_moves_into_a_term_gives_its_credits_to_the_students_who_are_enrolled(
+    student: Make, course: Make, term: Any, sql: Any
+) -> None:
+    moved = course(capacity=2, waitlist_capacity=1)
+    enrolled, left, waiting = student(), student(), student()
+    sql(INSERT.format("", f"({enrolled}, {moved}, 'enrolled'), ({left}, {moved}, 'enrolled')"))
+    sql("UPDATE student_courses SET status = 'unenrolled' WHERE student_id = :left", left=left)
+    sql(INSERT.format(", queue_number", f"({waiting}, {moved}, 'waitlisted', 1)"))
+
+    sql("UPDATE courses SET term_id = :term, credits = 300", term=term())
+
+    assert sql("SELECT credits FROM student_courses ORDER BY student_id") == [(300,), (None,), (None,)]
+    assert tuple(sql(LINES)[-1]) == (enrolled, "enrolled", "enrolled", 300, "database")
+
+
+def test_a_course_that_moves_into_a_term_without_credits_writes_no_line(
+    student: Make, course: Make, term: Any, sql: Any
+) -> None:
+    sql(INSERT.format("", f"({student()}, {course()}, 'enrolled')"))
+
+    sql("UPDATE courses SET term_id = :term", term=term())
+
+    assert sql("SELECT count(*) FROM enrollment_events") == [(1,)]
+
+
+# --- withdrawn --------------------------------------------------------------------------------------------------
+
+
+def test_a_student_who_has_withdrawn_has_no_seat_and_keeps_the_row(
+    student: Make, in_term: Make, sql: Any, refused: Any
+) -> None:
+    sql(INSERT.format("", f"({student()}, {in_term(capacity=1)}, 'enrolled')"))
+
+    sql("UPDATE student_courses SET status = 'withdrawn'")
+
+    assert sql("SELECT seats_taken, waiting FROM courses") == [(0, 0)]
+    for table in ("student_courses", "students", "courses"):
+        assert refused(f"DELETE FROM {table}") == "student_courses_held_rows_stay"
 
 
 # --- terms of courses -------------------------------------------------------------------------------------------
@@ -262,9 +348,44 @@ def test_a_group_in_use_is_not_deleted(
     assert refused("DELETE FROM groups") == constraint
 
 
+@pytest.mark.parametrize(
+    ("statement", "deletion", "constraint"),
+    [
+        ("UPDATE courses SET catalog_id = 1", "catalog_entries", "fk_courses_catalog_id"),
+        (
+            "INSERT INTO prerequisites (catalog_id, group_number, required_id) VALUES (2, 1, 1)",
+            "catalog_entries WHERE id = 1",
+            "fk_prerequisites_required_id",
+        ),
+        (
+            "INSERT INTO prerequisites (catalog_id, group_number, required_group_id) VALUES (2, 1, 1)",
+            "groups",
+            "fk_prerequisites_required_group_id",
+        ),
+        (COMPLETION, "catalog_entries", "fk_completions_catalog_id"),
+        (COMPLETION, "students", "fk_completions_student_id"),
+        (
+            "INSERT INTO course_links (course_id, group_number, linked_id) VALUES (2, 1, 1)",
+            "courses WHERE id = 1",
+            "fk_course_links_linked_id",
+        ),
+    ],
+)
+def test_what_the_catalog_and_its_courses_refer_to_is_not_deleted(
+    student: Make, in_term: Make, sql: Any, refused: Any, statement: str, deletion: str, constraint: str
+) -> None:
+    student()
+    assert [in_term(), in_term()] == [1, 2]
+    sql(GROUP)
+    sql(ENTRIES)
+    sql(statement)
+
+    assert refused(f"DELETE FROM {deletion}") == constraint
+
+
 def test_what_belongs_to_a_student_or_a_course_goes_with_it(student: Make, in_term: Make, sql: Any) -> None:
-    ada, programming = student(), in_term()
-    values = {"ada": ada, "course": programming}
+    ada, programming, lab = student(), in_term(), in_term()
+    values = {"ada": ada, "course": programming, "lab": lab}
     sql(GROUP)
     sql("INSERT INTO people (id, name) VALUES (1, 'Grace')")
     sql("INSERT INTO student_groups (student_id, group_id) VALUES (:ada, 1)", ada=ada)
@@ -272,14 +393,19 @@ def test_what_belongs_to_a_student_or_a_course_goes_with_it(student: Make, in_te
     sql("INSERT INTO permissions (student_id, course_id, rule, reason) VALUES (:ada, :course, 'r', 'x')", **values)
     sql("INSERT INTO course_restrictions (course_id, group_id) VALUES (:course, 1)", course=programming)
     sql("INSERT INTO course_instructors (course_id, person_id) VALUES (:course, 1)", course=programming)
+    sql(MEETING.format(1, 540, 600, "2026-09-01", "2026-12-18"))
+    sql("INSERT INTO course_links (course_id, group_number, linked_id) VALUES (:course, 1, :lab)", **values)
+    sql("INSERT INTO student_terms (student_id, term_id, credit_limit) VALUES (:ada, 1, 2100)", ada=ada)
     sql("INSERT INTO rule_events (student_id, subject, subject_id, change) VALUES (:ada, 'hold', 1, 'placed')", ada=ada)
 
     sql("DELETE FROM students")
-    assert [sql(f"SELECT count(*) FROM {table}") for table in ("student_groups", "holds", "permissions")] == [
-        [(0,)]
-    ] * 3
-    sql("DELETE FROM courses")
-    assert [sql(f"SELECT count(*) FROM course_{table}") for table in ("restrictions", "instructors")] == [[(0,)]] * 2
+    assert [
+        sql(f"SELECT count(*) FROM {table}") for table in ("student_groups", "holds", "permissions", "student_terms")
+    ] == [[(0,)]] * 4
+    sql("DELETE FROM courses WHERE id = :course", course=programming)
+    assert [
+        sql(f"SELECT count(*) FROM course_{table}") for table in ("restrictions", "instructors", "meetings", "links")
+    ] == [[(0,)]] * 4
     assert sql("SELECT count(*) FROM rule_events") == [(1,)]  # the ledger stays
 
 
@@ -287,6 +413,11 @@ def test_what_belongs_to_a_student_or_a_course_goes_with_it(student: Make, in_te
 
 WINDOW = "INSERT INTO registration_windows (term_id, opens_at, closes_at) VALUES (1, '{}', '{}')"
 HOLD = "INSERT INTO holds (student_id, kind, contact, blocks) VALUES (1, 'library', 'Room 1', '{}')"
+MEETING = (
+    "INSERT INTO course_meetings (course_id, weekday, starts_minute, ends_minute, starts_on, ends_on)"
+    " VALUES (1, {}, {}, {}, '{}', '{}')"
+)
+PREREQUISITE = "INSERT INTO prerequisites (catalog_id, group_number, {}) VALUES (1, 1, {})"
 EVENT = "INSERT INTO rule_events (student_id, subject, subject_id, change) VALUES (1, '{}', 1, 'placed')"
 
 
@@ -304,6 +435,29 @@ EVENT = "INSERT INTO rule_events (student_id, subject, subject_id, change) VALUE
         (HOLD.format("everything"), "ck_holds_blocks_known"),
         (EVENT.format("weather"), "ck_rule_events_subject_known"),
         ("INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Again')", "uq_groups_kind_code"),
+        (MEETING.format(0, 540, 600, "2026-09-01", "2026-12-18"), "ck_course_meetings_weekday_known"),
+        (MEETING.format(1, 600, 600, "2026-09-01", "2026-12-18"), "ck_course_meetings_minutes_in_order"),
+        (MEETING.format(1, 540, 1441, "2026-09-01", "2026-12-18"), "ck_course_meetings_minutes_in_order"),
+        (MEETING.format(1, 540, 600, "2026-12-18", "2026-09-01"), "ck_course_meetings_dates_in_order"),
+        (
+            "INSERT INTO course_links (course_id, group_number, linked_id) VALUES (1, 1, 1)",
+            "ck_course_links_not_itself",
+        ),
+        (PREREQUISITE.format("required_id", "1"), "ck_prerequisites_not_itself"),
+        (PREREQUISITE.format("required_id, required_group_id", "2, 1"), "ck_prerequisites_entry_or_group"),
+        (PREREQUISITE.format("minimum_points", "200"), "ck_prerequisites_entry_or_group"),
+        (PREREQUISITE.format("required_id, minimum_grade", "2, 'C'"), "ck_prerequisites_grade_has_points"),
+        (
+            "INSERT INTO student_terms (student_id, term_id, credit_limit) VALUES (1, 1, -1)",
+            "ck_student_terms_credit_limit_not_negative",
+        ),
+        ("UPDATE courses SET credits = -1", "ck_courses_credits_not_negative"),
+        ("UPDATE courses SET credits = 400, credits_max = 300", "ck_courses_credits_in_order"),
+        ("UPDATE courses SET credits_max = 300", "ck_courses_credits_in_order"),
+        ("INSERT INTO courses (code, title, credits) VALUES ('X', 'X', 300)", "ck_courses_credits_in_term"),
+        ("INSERT INTO catalog_entries (code, title, credits) VALUES ('CS 1', 'X', 3)", "uq_catalog_entries_code"),
+        ("UPDATE catalog_entries SET credits_max = 200", "ck_catalog_entries_credits_in_order"),
+        ("UPDATE catalog_entries SET courses_per_term = 0", "ck_catalog_entries_courses_per_term_positive"),
         (
             "INSERT INTO permissions (student_id, course_id, rule, reason) VALUES (1, 1, 'restricted', 'again')",
             "uq_permissions_student_id_course_id_rule",
@@ -316,6 +470,7 @@ def test_the_database_refuses_what_makes_no_sense(
     student()
     in_term()
     sql(GROUP)
+    sql(ENTRIES)
     sql("INSERT INTO permissions (student_id, course_id, rule, reason) VALUES (1, 1, 'restricted', 'once')")
 
     assert refused(statement) == constraint

@@ -46,15 +46,24 @@ INSERTS = {
     "rule_events": (
         "INSERT INTO rule_events (id, student_id, subject, subject_id, change) VALUES ({}, 1, 'hold', {}, 'placed')"
     ),
+    "catalog_entries": "INSERT INTO catalog_entries (id, code, title, credits) VALUES ({}, 'CS {}', 'One', 300)",
+    "prerequisites": (
+        "INSERT INTO prerequisites (id, catalog_id, group_number, required_id)"
+        " SELECT {}, max(id), {}, min(id) FROM catalog_entries"
+    ),
+    "course_meetings": (
+        "INSERT INTO course_meetings (id, course_id, weekday, starts_minute, ends_minute, starts_on, ends_on)"
+        " SELECT {}, min(id), 1, 540, 600, '2026-09-01', '2026-12-18' FROM courses"
+    ),
 }
 _STUDENT = "INSERT INTO students (name) SELECT 'Ada' WHERE NOT EXISTS (SELECT 1 FROM students)"
+_COURSE = "INSERT INTO courses (code, title) SELECT 'CS1', 'Programming' WHERE NOT EXISTS (SELECT 1 FROM courses)"
 PARENTS = {
+    "prerequisites": ["INSERT INTO catalog_entries (code, title, credits) VALUES ('A', 'A', 300), ('B', 'B', 300)"],
+    "course_meetings": [_COURSE],
     "accounts": [_STUDENT],
     "holds": [_STUDENT],
-    "permissions": [
-        _STUDENT,
-        "INSERT INTO courses (code, title) SELECT 'CS1', 'Programming' WHERE NOT EXISTS (SELECT 1 FROM courses)",
-    ],
+    "permissions": [_STUDENT, _COURSE],
     "registration_windows": [
         (
             "INSERT INTO terms (code, title, starts_on, ends_on)"

@@ -173,6 +173,21 @@ def test_changes_of_one_student_are_placed_by_their_time(student: Make, course: 
     assert there == [1, 3, 4]
 
 
+def test_a_change_of_credits_is_no_change_of_the_past_roster(
+    student: Make, course: Make, sql: Any, roster: Any
+) -> None:
+    ada, ben, wanted = student(), student(), course(capacity=1, waitlist_capacity=None)
+    sql(TAKE, student=ada, course=wanted, status="enrolled", at="2026-09-03 08:00:00.000000", place=None)
+    sql(TAKE, student=ben, course=wanted, status="waitlisted", at="2026-09-04 08:00:00.000000", place=1)
+    before = [roster(wanted, status, as_of=now()) for status in STATUSES]
+
+    sql("UPDATE student_courses SET credits = 300")
+
+    assert len(sql("SELECT id FROM enrollment_events")) == 4
+    assert [len(each) for each in before] == [1, 1]
+    assert [roster(wanted, status, as_of=now()) for status in STATUSES] == before
+
+
 @pytest.mark.parametrize("at", ["2026-09-01 08:00:00", "2026-09-01T08:00:00", "2026-09-01T10:00:00.5+02:00"])
 def test_a_date_in_another_form_is_the_same_time(student: Make, course: Make, sql: Any, roster: Any, at: str) -> None:
     ada, wanted = student(), course()

@@ -108,6 +108,20 @@ ROWS: dict[str, list[str]] = {
         ),
         "INSERT INTO rule_events (student_id, subject, subject_id, change) VALUES (3, 'hold', 1, 'placed')",
     ],
+    "0013": [
+        "INSERT INTO catalog_entries (code, title, credits) VALUES ('CS 1', 'One', 300), ('CS 2', 'Two', 400)",
+        "INSERT INTO prerequisites (catalog_id, group_number, required_id) VALUES (2, 1, 1)",
+        (
+            "INSERT INTO completions (student_id, catalog_id, term_code, grade, passed, credits) VALUES"
+            " (1, 1, 'F25', 'B+', true, 300)"
+        ),
+        "INSERT INTO student_terms (student_id, term_id, credit_limit) VALUES (1, 1, 2100)",
+        (
+            "INSERT INTO course_meetings (course_id, weekday, starts_minute, ends_minute, starts_on, ends_on) VALUES"
+            f" ({FULL}, 1, 540, 600, '2026-09-01', '2026-12-18')"
+        ),
+        f"INSERT INTO course_links (course_id, group_number, linked_id) VALUES ({FULL}, 1, {WAITING})",
+    ],
 }
 """Statements for a database at the schema of that revision."""
 

@@ -68,12 +68,33 @@ class Credits(TypeDecorator[Decimal]):
             return None
         hundredths = Decimal(value) * 100
         if hundredths != int(hundredths):
-            raise ValueError("credits have at most two decimals")
+            raise ValueError("credits and points have at most two decimals")
         return int(hundredths)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
         """Convert from hundredths."""
         return None if value is None else Decimal(value).scaleb(-2)
+
+
+class Points(Credits):
+    """Grade points, stored in the same way."""
+
+    cache_ok = True
+
+
+class TimeOfDay(TypeDecorator[str]):
+    """A time of the school's clock: minutes after midnight in the database; text from `00:00` to `24:00` here."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Convert to minutes."""
+        return None if value is None else 60 * int(value[:2]) + int(value[3:])
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Convert from minutes."""
+        return None if value is None else f"{value // 60:02}:{value % 60:02}"
 
 
 class IdList(TypeDecorator[Sequence[int]]):

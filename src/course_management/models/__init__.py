@@ -10,6 +10,7 @@ from sqlalchemy import event
 from ..database import Base
 from . import triggers
 from .access import ApiKey, keys
+from .catalog import CatalogEntry, Completion, Prerequisite, catalog_entries, completions, prerequisites
 from .courses import Course, courses
 from .enrollments import (
     ENROLLED,
@@ -17,6 +18,7 @@ from .enrollments import (
     STATUSES,
     UNENROLLED,
     WAITLISTED,
+    WITHDRAWN,
     StudentCourses,
     enrollments,
     is_held,
@@ -42,7 +44,8 @@ from .people import (
     person_roles,
 )
 from .students import Student, students
-from .terms import RegistrationWindow, Term, registration_windows, terms
+from .terms import RegistrationWindow, StudentTerm, Term, registration_windows, student_terms, terms
+from .timetable import CourseLink, CourseMeeting, course_links, course_meetings
 
 __all__ = [
     "ADVISOR",
@@ -54,11 +57,16 @@ __all__ = [
     "STATUSES",
     "UNENROLLED",
     "WAITLISTED",
+    "WITHDRAWN",
     "Account",
     "Advisee",
     "ApiKey",
+    "CatalogEntry",
+    "Completion",
     "Course",
     "CourseInstructor",
+    "CourseLink",
+    "CourseMeeting",
     "CourseRestriction",
     "EnrollmentEvent",
     "Group",
@@ -67,16 +75,22 @@ __all__ = [
     "Permission",
     "Person",
     "PersonRole",
+    "Prerequisite",
     "RegistrationWindow",
     "RuleEvent",
     "SchemaCompatibility",
     "Student",
     "StudentCourses",
     "StudentGroup",
+    "StudentTerm",
     "Term",
     "accounts",
     "advisees",
+    "catalog_entries",
+    "completions",
     "course_instructors",
+    "course_links",
+    "course_meetings",
     "course_restrictions",
     "courses",
     "enrollments",
@@ -89,10 +103,12 @@ __all__ = [
     "people",
     "permissions",
     "person_roles",
+    "prerequisites",
     "queue_position",
     "registration_windows",
     "rule_events",
     "student_groups",
+    "student_terms",
     "students",
     "terms",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import (
@@ -22,7 +23,19 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, Code, ExternalId, Id, UtcDateTime, boolean, in_range, utcnow, when_created, where
+from ..database.types import (
+    NOW,
+    Code,
+    Credits,
+    ExternalId,
+    Id,
+    UtcDateTime,
+    boolean,
+    in_range,
+    utcnow,
+    when_created,
+    where,
+)
 from .search import Searchable, search_column
 
 if TYPE_CHECKING:
@@ -37,8 +50,10 @@ class Course(Searchable, Base):
     them.
 
     The rules of registration hold in courses of a term. A course can be moved into a term, and never out of it.
-    `component` is the section component of the course (`LEC`, `LAB`, or empty). A course with `closed_at` takes no
-    students. `promotion_round_at` is the start of the last promotion that checked the rules for each waiting student.
+    `catalog_id` is the catalog entry that it offers, and `component` its section component (`LEC`, `LAB`, or empty). A
+    student takes it for `credits` (null: 0) or, with `credits_max`, for any number from the one to the other. A course
+    with `closed_at` takes no students. `promotion_round_at` is the start of the last promotion that checked the rules
+    for each waiting student.
     """
 
     __tablename__ = "courses"
@@ -53,6 +68,9 @@ class Course(Searchable, Base):
     component: Mapped[str] = mapped_column(String(20), server_default=text("''"))
     permission_required: Mapped[bool] = mapped_column(boolean("permission_required"), server_default=false())
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    catalog_id: Mapped[int | None] = mapped_column(Id, ForeignKey("catalog_entries.id"))
+    credits: Mapped[Decimal | None] = mapped_column(Credits)
+    credits_max: Mapped[Decimal | None] = mapped_column(Credits)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
     seats_taken: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     waiting: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
@@ -88,11 +106,17 @@ class Course(Searchable, Base):
         ),
         CheckConstraint("passed_over_count BETWEEN 0 AND waiting", name="passed_over_within_waiting"),
         CheckConstraint("term_id IS NOT NULL OR NOT permission_required", name="permission_required_in_term"),
-        *map(in_range, ("id", "term_id")),
+        CheckConstraint("term_id IS NOT NULL OR credits IS NULL", name="credits_in_term"),
+        CheckConstraint("credits >= 0", name="credits_not_negative"),
+        CheckConstraint(
+            "credits_max IS NULL OR (credits IS NOT NULL AND credits <= credits_max)", name="credits_in_order"
+        ),
+        *map(in_range, ("id", "term_id", "catalog_id")),
         # PostgreSQL 13 has no NULLS NOT DISTINCT, so codes of courses with and without a term have an index each.
         Index("uq_courses_code", "code", unique=True, **where("term_id IS NULL")),
         Index("uq_courses_term_id_code", "term_id", "code", unique=True, **where("term_id IS NOT NULL")),
         Index("ix_courses_code", "code"),  # to find a code in any term
+        Index("ix_courses_catalog_id", "catalog_id"),
         {"sqlite_autoincrement": True},
     )
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - the counters come with the UPDATE, by RETURNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import (
@@ -24,14 +25,14 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
-from ..database.types import NOW, Id, UtcDateTime, in_range
+from ..database.types import NOW, Credits, Id, UtcDateTime, in_range
 
 if TYPE_CHECKING:
     from .courses import Course
     from .students import Student
 
-ENROLLED, WAITLISTED, UNENROLLED = "enrolled", "waitlisted", "unenrolled"
-STATUSES = (ENROLLED, WAITLISTED, UNENROLLED)
+ENROLLED, WAITLISTED, UNENROLLED, WITHDRAWN = "enrolled", "waitlisted", "unenrolled", "withdrawn"
+STATUSES = (ENROLLED, WAITLISTED, UNENROLLED, WITHDRAWN)
 HELD = (ENROLLED, WAITLISTED)
 """The statuses of a student who has a seat or a place on the waitlist; see `is_held`."""
 
@@ -43,13 +44,16 @@ def _listed(*statuses: str) -> str:
 class StudentCourses(Base):
     """An enrollment: one student, one course, and the status of the student in that course.
 
-    A pair has one row permanently: unenrolling sets its status to `unenrolled`, and enrolling again updates the same
-    row. `queue_number` orders the waitlist; `revision` rises with every change by the service, so that the ledger can
-    tell the service's changes from changes by hand. Written by hand, a row needs only the pair and the status.
+    A pair has one row permanently: unenrolling sets its status to `unenrolled`, or to `withdrawn` after the term's end
+    of dropping, and enrolling again updates the same row. A withdrawn student has no seat, and the row keeps both the
+    student and the course from being deleted. `queue_number` orders the waitlist; `revision` rises with every change by
+    the service, so that the ledger can tell the service's changes from changes by hand. Written by hand, a row needs
+    only the pair and the status.
 
     `reason` is what staff gave for the last change. A waiting student whom the rules stopped when a seat was free keeps
     the place: `passed_over_at` says when, `passed_over_for` the codes, separated by spaces. No constraint ties the two
-    to the status, so that a change by hand need not set them.
+    to the status, so that a change by hand need not set them. `credits` are what the enrollment counts toward the
+    limit of its term (null: 0).
     """
 
     __tablename__ = "student_courses"
@@ -70,6 +74,7 @@ class StudentCourses(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     passed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     passed_over_for: Mapped[str | None] = mapped_column(String(500))
+    credits: Mapped[Decimal | None] = mapped_column(Credits)
 
     student: Mapped[Student] = relationship(back_populates="enrollments")
     course: Mapped[Course] = relationship(back_populates="enrollments")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import JSON, CheckConstraint, Identity, Index, String, Table, text
@@ -10,13 +11,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
-from ..database.types import NOW, Id, UtcDateTime, in_range, utcnow, where
+from ..database.types import NOW, Credits, Id, UtcDateTime, in_range, utcnow, where
 
 
 class EnrollmentEvent(Base):
-    """One line of the ledger: an enrollment changed its status. Append only, written by triggers.
+    """One line of the ledger: an enrollment changed its status or its credits. Append only, written by triggers.
 
-    No foreign keys: the ledger outlives students and courses.
+    `credits` are those of the enrollment after the change; where they alone changed, `from_status` is `to_status`. No
+    foreign keys: the ledger outlives students and courses.
     """
 
     __tablename__ = "enrollment_events"
@@ -30,6 +32,7 @@ class EnrollmentEvent(Base):
     actor: Mapped[str] = mapped_column(String(200))
     request_id: Mapped[str | None] = mapped_column(String(128))
     reason: Mapped[str | None] = mapped_column(String(500))
+    credits: Mapped[Decimal | None] = mapped_column(Credits)
 
     __table_args__ = (
         Index("ix_enrollment_events_student_id_id", "student_id", "id"),

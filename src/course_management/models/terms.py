@@ -1,4 +1,4 @@
-"""Terms, and the windows in which students register for their courses."""
+"""Terms, the windows in which students register for their courses, and the credit limits of students."""
 
 from __future__ import annotations
 
@@ -74,5 +74,29 @@ class RegistrationWindow(Base):
     )
 
 
+class StudentTerm(Base):
+    """A student has a credit limit of its own in a term, in the place of the term's."""
+
+    __tablename__ = "student_terms"
+
+    student_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("students.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    term_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("terms.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    credit_limit: Mapped[Decimal] = mapped_column(Credits)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=when_created, onupdate=utcnow, server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("credit_limit >= 0", name="credit_limit_not_negative"),
+        *map(in_range, ("student_id", "term_id")),
+        Index("ix_student_terms_term_id", "term_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+
 terms = cast("Table", Term.__table__)
 registration_windows = cast("Table", RegistrationWindow.__table__)
+student_terms = cast("Table", StudentTerm.__table__)

@@ -1,9 +1,9 @@
 """The past roster and waitlist of a course, read from the ledger.
 
 A student's status in a course at a time is that of the last line of the pair with this time or an earlier one, ordered
-by time, then id. A page goes from student to student (for the waitlist, from one joining to the next), and looks up the
-last line of each in an index. So its cost does not depend on the size of the ledger
-(docs/decisions/0022-past-rosters-are-in-order-of-time.md has the figures).
+by time, then id; a line that changed the credits only does not count. A page goes from student to student (for the
+waitlist, from one joining to the next), and looks up the last line of each in an index. So its cost does not depend on
+the size of the ledger (docs/decisions/0022-past-rosters-are-in-order-of-time.md has the figures).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     String,
@@ -107,11 +108,17 @@ def _last_line(student: ColumnElement[int], *, enrolled: bool = False) -> Column
     line = case((mine.c.to_status == literal(ENROLLED, String), mine.c.id)) if enrolled else mine.c.id
     return (
         select(line)
-        .where(mine.c.course_id == _COURSE, mine.c.student_id == student, mine.c.at <= _AS_OF)
+        .where(
+            mine.c.course_id == _COURSE, mine.c.student_id == student, mine.c.at <= _AS_OF, _changes_the_status(mine)
+        )
         .order_by(mine.c.at.desc(), mine.c.id.desc())
         .limit(literal(1, Integer))
         .scalar_subquery()
     )
+
+
+def _changes_the_status(line: FromClause) -> ColumnElement[bool]:
+    return line.c.from_status.is_distinct_from(line.c.to_status)
 
 
 def _next_student(after: ColumnElement[int]) -> ColumnElement[int]:
@@ -189,6 +196,7 @@ def _waitlisted(backend: str) -> Select[Any]:
                 line.c.course_id == _COURSE,
                 line.c.to_status == literal(WAITLISTED, String),
                 line.c.at <= _AS_OF,
+                _changes_the_status(line),
                 tuple_(line.c.at, line.c.id) > tuple_(func.coalesce(place, _BEFORE_ALL), _AFTER),
             )
             .order_by(line.c.at, line.c.id)

@@ -10,8 +10,10 @@ One gap: on SQLite, INSERT OR REPLACE over an enrolled or waitlisted row fires n
 set `recursive_triggers` (the service's connections have). The ledger refuses REPLACE everywhere. The statements are
 those of the present schema; each migration has its own frozen copy, and a test compares the two.
 
-The schedule revision of a student rises with each change of status in a course of a term, and when a course in which
-the student is enrolled or waitlisted is moved into a term. A transaction that moves several courses must lock all of
+The schedule revision of a student rises with each change of status or credits in a course of a term, and when a course
+in which the student is enrolled or waitlisted is moved into a term; the enrolled students then get the credits of the
+course. A change of credits alone writes a line of the ledger with the same status before and after, at the time of the
+database's clock. A transaction that moves several courses must lock all of
 them and then all of their students, ascending by id, because the trigger raises the students of one course at a time.
 
 PostgreSQL has statement-level triggers that loop over the transition tables: one update per course, so that a bulk load

@@ -42,11 +42,12 @@ POSTGRESQL = (
                 UPDATE students SET schedule_revision = schedule_revision + 1 WHERE id = change.student_id;
             END LOOP;
         END IF;
-        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id, reason)
+        INSERT INTO enrollment_events
+            (at, student_id, course_id, from_status, to_status, actor, request_id, reason, credits)
         SELECT CASE WHEN status_since = transaction_timestamp()
                     THEN (SELECT greatest(last_event_at, status_since) FROM courses WHERE id = new_rows.course_id)
                     ELSE status_since END,
-               student_id, course_id, NULL, status, actor, request_id, reason
+               student_id, course_id, NULL, status, actor, request_id, reason, credits
         FROM new_rows ORDER BY course_id, queue_number, student_id;
         RETURN NULL;
     END $$
@@ -69,12 +70,13 @@ POSTGRESQL = (
                    count(n.passed_over_at) FILTER (WHERE n.status = 'waitlisted')
                        - count(o.passed_over_at) FILTER (WHERE o.status = 'waitlisted') AS passed_over,
                    max(n.queue_number) AS queue_number,
-                   max(CASE WHEN n.revision = o.revision THEN moment
+                   max(CASE WHEN n.revision = o.revision OR n.status = o.status THEN moment
                             WHEN n.status_since <= moment + interval '5 minutes' THEN n.status_since END)
-                       FILTER (WHERE o.status <> n.status) AS at
+                       FILTER (WHERE o.status <> n.status OR o.credits IS DISTINCT FROM n.credits) AS at
             FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
             WHERE o.status <> n.status OR o.queue_number IS DISTINCT FROM n.queue_number
                 OR (o.passed_over_at IS NULL) <> (n.passed_over_at IS NULL)
+                OR o.credits IS DISTINCT FROM n.credits
             GROUP BY n.course_id ORDER BY n.course_id
         LOOP
             UPDATE courses
@@ -89,20 +91,22 @@ POSTGRESQL = (
             FOR change IN
                 SELECT DISTINCT n.student_id
                 FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
-                WHERE o.status <> n.status ORDER BY n.student_id
+                WHERE o.status <> n.status OR o.credits IS DISTINCT FROM n.credits ORDER BY n.student_id
             LOOP
                 UPDATE students SET schedule_revision = schedule_revision + 1 WHERE id = change.student_id;
             END LOOP;
         END IF;
-        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id, reason)
-        SELECT CASE WHEN n.revision = o.revision
+        INSERT INTO enrollment_events
+            (at, student_id, course_id, from_status, to_status, actor, request_id, reason, credits)
+        SELECT CASE WHEN n.revision = o.revision OR n.status = o.status
                     THEN (SELECT last_event_at FROM courses WHERE id = n.course_id) ELSE n.status_since END,
                n.student_id, n.course_id, o.status, n.status,
                CASE WHEN n.revision = o.revision THEN 'database' ELSE n.actor END,
                CASE WHEN n.revision = o.revision THEN NULL ELSE n.request_id END,
-               CASE WHEN n.revision = o.revision THEN NULL ELSE n.reason END
+               CASE WHEN n.revision = o.revision THEN NULL ELSE n.reason END,
+               n.credits
         FROM old_rows o JOIN new_rows n ON n.student_id = o.student_id AND n.course_id = o.course_id
-        WHERE o.status <> n.status ORDER BY n.course_id, n.student_id;
+        WHERE o.status <> n.status OR o.credits IS DISTINCT FROM n.credits ORDER BY n.course_id, n.student_id;
         RETURN NULL;
     END $$
     """,
@@ -118,7 +122,7 @@ POSTGRESQL = (
     """,
     """
     CREATE TRIGGER student_courses_held_rows_stay BEFORE DELETE ON student_courses
-    FOR EACH ROW WHEN (OLD.status IN ('enrolled', 'waitlisted'))
+    FOR EACH ROW WHEN (OLD.status IN ('enrolled', 'waitlisted', 'withdrawn'))
     EXECUTE FUNCTION refuse_change('student_courses_held_rows_stay', 'unenroll before deleting')
     """,
     """
@@ -149,6 +153,8 @@ POSTGRESQL = (
         LOOP
             UPDATE students SET schedule_revision = schedule_revision + 1 WHERE id = change.student_id;
         END LOOP;
+        UPDATE student_courses SET credits = NEW.credits
+        WHERE course_id = NEW.id AND status = 'enrolled' AND credits IS DISTINCT FROM NEW.credits;
         RETURN NULL;
     END $$
     """,

@@ -7,6 +7,12 @@ REFERENCES = (
     ("groups", "registration_windows", "group_id"),
     ("groups", "student_groups", "group_id"),
     ("groups", "course_restrictions", "group_id"),
+    ("groups", "prerequisites", "required_group_id"),
+    ("catalog_entries", "courses", "catalog_id"),
+    ("catalog_entries", "prerequisites", "required_id"),
+    ("catalog_entries", "completions", "catalog_id"),
+    ("students", "completions", "student_id"),
+    ("courses", "course_links", "linked_id"),
 )
 """A table, and the column of another that refers to it and stops a row from being deleted."""
 
@@ -36,19 +42,21 @@ SQLITE: tuple[str, ...] = (
         UPDATE students SET schedule_revision = schedule_revision + 1
         WHERE id = NEW.student_id
             AND EXISTS (SELECT 1 FROM courses WHERE id = NEW.course_id AND term_id IS NOT NULL);
-        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id, reason)
+        INSERT INTO enrollment_events
+            (at, student_id, course_id, from_status, to_status, actor, request_id, reason, credits)
         SELECT CASE
                    WHEN NEW.status_since = datetime('now')
                    THEN (SELECT last_event_at FROM courses WHERE id = NEW.course_id)
                    WHEN NEW.status_since GLOB '????-??-?? ??:??:??.??????' THEN NEW.status_since
                    ELSE coalesce(strftime('%Y-%m-%d %H:%M:%f000', NEW.status_since), NEW.status_since) END,
-               NEW.student_id, NEW.course_id, NULL, NEW.status, NEW.actor, NEW.request_id, NEW.reason;
+               NEW.student_id, NEW.course_id, NULL, NEW.status, NEW.actor, NEW.request_id, NEW.reason,
+               NEW.credits;
     END
     """,
     """
     CREATE TRIGGER student_courses_updated AFTER UPDATE ON student_courses
     WHEN OLD.status <> NEW.status OR OLD.queue_number IS NOT NEW.queue_number
-        OR (OLD.passed_over_at IS NULL) <> (NEW.passed_over_at IS NULL) BEGIN
+        OR (OLD.passed_over_at IS NULL) <> (NEW.passed_over_at IS NULL) OR OLD.credits IS NOT NEW.credits BEGIN
         UPDATE courses
         SET seats_taken = seats_taken + (NEW.status = 'enrolled') - (OLD.status = 'enrolled'),
             waiting = waiting + (NEW.status = 'waitlisted') - (OLD.status = 'waitlisted'),
@@ -57,8 +65,8 @@ SQLITE: tuple[str, ...] = (
                 - (OLD.status = 'waitlisted' AND OLD.passed_over_at IS NOT NULL),
             last_queue_number = max(last_queue_number, coalesce(NEW.queue_number, 0)),
             last_event_at = CASE
-                WHEN NEW.status = OLD.status THEN last_event_at
-                WHEN NEW.revision = OLD.revision
+                WHEN NEW.status = OLD.status AND NEW.credits IS OLD.credits THEN last_event_at
+                WHEN NEW.revision = OLD.revision OR NEW.status = OLD.status
                 THEN max(coalesce(last_event_at, ''), strftime('%Y-%m-%d %H:%M:%f000', 'now'))
                 WHEN NEW.status_since > coalesce(last_event_at, '')
                      AND NEW.status_since GLOB '????-??-?? ??:??:??.??????'
@@ -66,24 +74,26 @@ SQLITE: tuple[str, ...] = (
                 THEN NEW.status_since ELSE last_event_at END
         WHERE id = NEW.course_id;
         UPDATE students SET schedule_revision = schedule_revision + 1
-        WHERE id = NEW.student_id AND OLD.status <> NEW.status
+        WHERE id = NEW.student_id AND (OLD.status <> NEW.status OR OLD.credits IS NOT NEW.credits)
             AND EXISTS (SELECT 1 FROM courses WHERE id = NEW.course_id AND term_id IS NOT NULL);
-        INSERT INTO enrollment_events (at, student_id, course_id, from_status, to_status, actor, request_id, reason)
+        INSERT INTO enrollment_events
+            (at, student_id, course_id, from_status, to_status, actor, request_id, reason, credits)
         SELECT CASE
-                   WHEN NEW.revision = OLD.revision
+                   WHEN NEW.revision = OLD.revision OR NEW.status = OLD.status
                    THEN (SELECT last_event_at FROM courses WHERE id = NEW.course_id)
                    WHEN NEW.status_since GLOB '????-??-?? ??:??:??.??????' THEN NEW.status_since
                    ELSE coalesce(strftime('%Y-%m-%d %H:%M:%f000', NEW.status_since), NEW.status_since) END,
                NEW.student_id, NEW.course_id, OLD.status, NEW.status,
                iif(NEW.revision = OLD.revision, 'database', NEW.actor),
                iif(NEW.revision = OLD.revision, NULL, NEW.request_id),
-               iif(NEW.revision = OLD.revision, NULL, NEW.reason)
-        WHERE OLD.status <> NEW.status;
+               iif(NEW.revision = OLD.revision, NULL, NEW.reason),
+               NEW.credits
+        WHERE OLD.status <> NEW.status OR OLD.credits IS NOT NEW.credits;
     END
     """,
     """
     CREATE TRIGGER student_courses_held_rows_stay BEFORE DELETE ON student_courses
-    WHEN OLD.status IN ('enrolled', 'waitlisted') BEGIN
+    WHEN OLD.status IN ('enrolled', 'waitlisted', 'withdrawn') BEGIN
         SELECT RAISE(ABORT, 'student_courses_held_rows_stay: unenroll before deleting');
     END
     """,
@@ -115,6 +125,8 @@ SQLITE: tuple[str, ...] = (
         UPDATE students SET schedule_revision = schedule_revision + 1 WHERE id IN (
             SELECT student_id FROM student_courses WHERE course_id = NEW.id AND status IN ('enrolled', 'waitlisted')
         );
+        UPDATE student_courses SET credits = NEW.credits
+        WHERE course_id = NEW.id AND status = 'enrolled' AND credits IS NOT NEW.credits;
     END
     """,
     """
