@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from course_management.database import Raced, autocommit, execute
 from course_management.database.failures import TRY_AGAIN
-from course_management.services.enrollment import decided_seats, enrolling, loading, rules, statements
+from course_management.services.enrollment import decided_seats, enrolling, loading, rules, statements, unenrolling
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
@@ -86,7 +86,8 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
                 sql(statement)
         else:
             module, name, edits = GUARDS[guard]
-            monkeypatch.setattr(enrolling, name, getattr(mutant(module, *edits), name))
+            user = unenrolling if name == "UNENROLL" else enrolling
+            monkeypatch.setattr(user, name, getattr(mutant(module, *edits), name))
 
     return remove
 
@@ -112,13 +113,18 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
             )
         ],
     ),
+    "the courses of an unenrolling, locked once": (
+        statements,
+        "UNENROLL",
+        [('.cte("counted")', '.subquery("counted")'), ('.prefix_with("MATERIALIZED", dialect="postgresql")', "")],
+    ),
     "the statement for courses without a term": (
         statements,
         "ENROLL",
         [("and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))", "course.c.closed_at.is_(None)")],
     ),
 }
-"""A module, a statement of it that `enrolling` uses, and the edits that remove the guard."""
+"""A module, a statement of it, and the edits that remove the guard."""
 
 
 def codes(response: Any) -> list[list[str]]:
@@ -396,6 +402,52 @@ def test_the_second_attempt_locks_the_student_after_the_courses(
 
     assert (is_deadlock or status == 503) is not guarded
     assert not guarded or status == 201
+
+
+@pytest.mark.parametrize("removed", [None, "the courses of an unenrolling, locked once"])
+def test_unenrolling_from_several_courses_locks_each_of_them_once(
+    removed: str | None,
+    backend: str,
+    client: FlaskClient,
+    engine: Engine,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    unguarded: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One request changes the first course, while a permission for it is granted; another waits for it.
+
+    The permission refers to the course and so shares its key. With a reader of the old version, PostgreSQL lets a
+    statement that locks this version again wait for the one in the queue, which waits for that statement.
+    """
+    if backend == "sqlite":
+        pytest.skip("SQLite has one writer")
+    monkeypatch.setattr(execute, "TRY_AGAIN", TRY_AGAIN - {"40P01"})  # else the deadlock would not be seen
+    ada, other, first, second = student(), student(), course(), course()
+    enroll(ada, first, second)
+    if removed:
+        unguarded(removed)
+    with (
+        engine.connect() as permission,
+        engine.connect() as change,
+        engine.connect() as change_of_second,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        permission.execute(text(f"SELECT 1 FROM courses WHERE id = {first} FOR KEY SHARE"))
+        change.execute(text(f"UPDATE courses SET title = title WHERE id = {first}"))
+        change_of_second.execute(text(f"SELECT 1 FROM courses WHERE id = {second} FOR NO KEY UPDATE"))
+        first_request = pool.submit(client.delete, f"/students/{ada}/unenroll", json={"course_ids": [first, second]})
+        wait_until_blocked(engine)
+        waiting = pool.submit(enroll, other, first)
+        wait_until_blocked(engine, 2)
+        change.commit()
+        wait_until_blocked(engine, 2, by="transactionid")  # one waits for the second course, the other for that one
+        change_of_second.commit()
+        statuses = first_request.result().status_code, waiting.result().status_code
+        permission.commit()
+
+    assert (statuses == (200, 201)) is (removed is None)
 
 
 # --- questions of rules -------------------------------------------------------------------------------------------

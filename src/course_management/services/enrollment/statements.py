@@ -198,7 +198,13 @@ def _unenroll(backend: str) -> Executable:
         .where(or_(courses.c.term_id.is_(None), by_rules))
         .subquery("locked")
     )
-    counted = select(locked, func.count().over().label("known")).subquery("counted")
+    # Evaluated once: a join that locked the courses again for each enrollment could wait for a request that waits for
+    # this one, because PostgreSQL would lock the version of the row that was there when the statement began.
+    counted = (
+        select(locked, func.count().over().label("known"))
+        .cte("counted")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
     # On PostgreSQL the locked row is exact; a query in RETURNING would see the statement's old snapshot. SQLite's
     # RETURNING cannot name other tables, and a query there is exact, because SQLite has one writer.
     now_waiting = select(courses.c.waiting).where(courses.c.id == enrollments.c.course_id).scalar_subquery()
