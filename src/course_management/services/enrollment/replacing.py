@@ -13,7 +13,7 @@ from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retry, run, transaction
 from ...database.types import Id
 from ...errors import StudentNotFound, TermNotFound, ValidationFailed
-from ...models import ENROLLED, WAITLISTED
+from ...models import ENROLLED, WAITLISTED, enrollments
 from ...models.terms import terms
 from .. import Precondition
 from .decided_seats import TAKE_DECIDED, decided_parameters
@@ -23,6 +23,7 @@ from .loading import Execute
 from .promotion import promote
 from .statements import CLEAR_MARKS, ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
 
+_EVER = select(enrollments.c.course_id).where(enrollments.c.student_id == bindparam("student", type_=Id))
 _TERM = select(terms.c.id).where(terms.c.id == bindparam("term", type_=Id))
 
 
@@ -58,6 +59,8 @@ class _Request(NamedTuple):
     waitlist: bool
     context: RequestContext
     options: ReplaceOptions
+    met: set[int]
+    """Courses to lock, although the student may not be in them now, because an earlier attempt had locked too few."""
 
     def parameters(self, course_ids: Sequence[int], *, waitlist: bool = False) -> dict[str, Any]:
         """Return the parameters of a statement about some of the courses."""
@@ -77,12 +80,14 @@ def replace(
     Raises what `enroll` raises, `TermNotFound`, and `ValidationFailed` for a course that is not of the term.
     """
     options = options or ReplaceOptions()
-    request = _Request(student_id, course_ids, waitlist, context, options)
+    request = _Request(student_id, course_ids, waitlist, context, options, set())
 
     def work() -> Replacement:
         if options.term_id is not None and not autocommit(_TERM, {"term": options.term_id}):
             raise TermNotFound
-        found = _replace(request)
+        found = None
+        while found is None:  # each attempt locks at least one more course than the one before
+            found = _replace(request)
         if isinstance(found, Replacement):
             return found
         if not options.dry_run:
@@ -96,12 +101,15 @@ def replace(
     return done
 
 
-def _replace(request: _Request) -> Replacement | list[Decision]:
-    """Try once. If a course refuses, roll back and return the decisions."""
-    student_id, course_ids, waitlist, context, options = request
+def _replace(request: _Request) -> Replacement | list[Decision] | None:
+    """Try once. If a course refuses, roll back and return the decisions. Returns None if `_lock` does."""
+    student_id, course_ids, waitlist, context, options, _ = request
     with transaction() as connection:
         execute: Execute = functools.partial(run, connection)
-        held, locked = _lock(execute, student_id, course_ids)
+        complete = _lock(execute, request)
+        if complete is None:
+            return None
+        held, locked = complete
         if options.precondition:
             options.precondition(held)
         before = {row.course_id for row in held}
@@ -137,20 +145,24 @@ def _replace(request: _Request) -> Replacement | list[Decision]:
     )
 
 
-def _lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> tuple[Sequence[AnyRow], dict[int, AnyRow]]:
+def _lock(execute: Execute, request: _Request) -> tuple[Sequence[AnyRow], dict[int, AnyRow]] | None:
     """Lock the old and the new courses, ascending by id, then the student, so that nobody changes the enrollments.
 
-    Returns the enrollments, and the locked courses by id. Raises `StudentNotFound`.
+    Returns the enrollments, and the locked courses by id; None if the student was enrolled in another course meanwhile,
+    which the next attempt must lock too. Raises `StudentNotFound`.
     """
-    seen = execute(HELD_ENROLLMENTS, {"student": student_id})
-    locking = {*course_ids, *(row.course_id for row in seen)}
+    student = {"student": request.student_id}
+    locking = {*request.course_ids, *(row.course_id for row in execute(HELD_ENROLLMENTS, student)), *request.met}
     locked = execute(LOCK_COURSES, {"course_ids": sorted(locking)})
     # Replacements of one student wait for each other here. Otherwise two could both apply to the old courses.
-    if not execute(LOCK_STUDENT, {"student": student_id}):
+    if not execute(LOCK_STUDENT, student):
         raise StudentNotFound
-    held = execute(HELD_ENROLLMENTS, {"student": student_id})
+    held = execute(HELD_ENROLLMENTS, student)
     if not locking.issuperset(row.course_id for row in held):
-        raise Raced  # the student was enrolled in another course meanwhile; locking it now would break the order
+        # Locking that course now would break the order. While other requests of the student go on, the next one is
+        # mostly one that the student has left before.
+        request.met.update(row.course_id for row in execute(_EVER, student))
+        return None
     return held, {row.id: row for row in locked}
 
 

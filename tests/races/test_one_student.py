@@ -1,0 +1,100 @@
+"""Many requests of one student at the same time: none of them is 503."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from course_management.database import Raced
+from course_management.services.enrollment import replacing, rules, statements
+
+from ..fixture_types import Make
+from .limits import LIMITED, AtMost
+from .test_lock_steps import ALWAYS
+
+CLIENTS, REQUESTS = 16, 10
+INTO = "INSERT INTO student_courses (student_id, course_id, status)"
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app(threads=CLIENTS)
+
+
+@pytest.mark.parametrize("with_replacements", [False, True])
+def test_no_request_of_one_student_from_sixteen_clients_is_503(
+    app: Flask,
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    term: Make,
+    held: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    with_replacements: bool,
+) -> None:
+    fall = term()
+    client.put(f"/terms/{fall}/windows", json=[ALWAYS])
+    monkeypatch.setattr(rules, "RULES", (*rules.RULES, AtMost(3)))
+    ada, courses = student(), [course(code=f"{LIMITED}{n}", term_id=fall) for n in range(12)]
+
+    def work(number: int) -> set[int]:
+        chance, mine = random.Random(number), app.test_client()  # noqa: S311 - a repeatable choice
+        statuses = set()
+        for _ in range(REQUESTS):
+            some = chance.sample(courses, chance.choice([1, 1, 3]))
+            calls = [
+                lambda some=some: mine.post(f"/students/{ada}/enroll", json={"course_ids": some[:1]}),
+                lambda some=some: mine.delete(f"/students/{ada}/unenroll", json={"course_ids": some}),
+            ]
+            if with_replacements:
+                calls.append(lambda some=some: mine.put(f"/students/{ada}/enroll", json={"course_ids": some[:1]}))
+            statuses.add(chance.choice(calls)().status_code)
+        return statuses
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        statuses = set().union(*pool.map(work, range(CLIENTS)))
+
+    assert statuses <= {200, 201, 409}
+    assert len(held(ada)) <= 3
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_replacement_succeeds_although_the_student_is_enrolled_elsewhere_again_and_again(
+    *,
+    guarded: bool,
+    backend: str,
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    sql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each attempt finds one more course than it has locked. The control counts attempts as other races do."""
+    if backend == "sqlite":
+        pytest.skip("SQLite has one writer: nothing changes during a replacement")
+    ada, wanted, others = student(), course(), [course() for _ in range(8)]
+    lock = replacing._lock  # noqa: SLF001
+
+    def lock_late(execute: Any, request: Any) -> Any:
+        def run(statement: Any, values: Any) -> Any:
+            rows = execute(statement, values)
+            if statement is statements.LOCK_COURSES and others:
+                sql(f"{INTO} VALUES ({ada}, {others.pop()}, 'enrolled')")
+            return rows
+
+        found = lock(run, request)
+        if found is None and not guarded:
+            raise Raced
+        return found
+
+    monkeypatch.setattr(replacing, "_lock", lock_late)
+
+    response = client.put(f"/students/{ada}/enroll", json={"course_ids": [wanted]})
+
+    assert response.status_code == (200 if guarded else 503)
