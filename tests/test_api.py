@@ -197,6 +197,7 @@ def test_a_student_replaces_courses(
         "enrolled": [new],
         "waitlisted": [],
         "unenrolled": [old],
+        "withdrawn": [],
         "kept": [kept],
     }
     assert held(ada) == {kept: "enrolled", new: "enrolled"}
@@ -312,6 +313,7 @@ def test_the_history_has_a_line_for_each_change_newest_first(
         "to": "enrolled",
         "actor": "promotion",
         "request_id": "ada-unenrolls",
+        "reason": None,
     }
     assert (joined["from"], joined["to"], joined["actor"]) == (None, "waitlisted", "anonymous")
     assert joined["at"] <= promoted["at"]

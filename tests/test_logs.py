@@ -49,6 +49,19 @@ def actions(lines: list[dict[str, Any]]) -> list[tuple[str, list[int], list[str]
     ]
 
 
+def test_a_dry_run_is_logged_as_such_with_what_stands_against_it(school: Any, lines: tuple[Any, Lines]) -> None:
+    school.post("/students/1/enroll", json={"course_ids": [1]})
+    lines[1]()
+
+    for wanted in ([1, 3], [3]):
+        school.post("/students/2/enroll?dry_run=true", json={"course_ids": wanted})
+
+    assert actions(lines[1]()) == [
+        ("enrollment.dry_run", [1, 3], ["course_full"]),
+        ("enrollment.dry_run", [3], ["eligible"]),
+    ]
+
+
 def test_a_request_is_one_line(lines: tuple[Any, Lines]) -> None:
     client, read = lines
 

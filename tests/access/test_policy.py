@@ -23,7 +23,7 @@ Headers = Callable[..., dict[str, str]]
 TABLE = """
 | request                              | scope             | nobody | itself | student | its advisor | advisor | its instructor | instructor               | registrar |
 | ------------------------------------ | ----------------- | ------ | ------ | ------- | ----------- | ------- | -------------- | ------------------------ | --------- |
-| POST /students/{s}/enroll            | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| POST /students/{s}/enroll            | enrollments:write | 401    | yes    | 404     | yes         | 404     | 403            | 403                      | yes       |
 | PUT /students/{s}/enroll             | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
 | DELETE /students/{s}/unenroll        | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
 | GET /students/{s}/courses            | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
@@ -92,7 +92,8 @@ TABLE = """
 """A request for each route, and its status for each caller. `-`: as `student`.
 
 `{s}` is a student, `{c}` a course, `{h}` a hold and `{x}` a permission of the student (for the course), `{a}` an
-account of the person or student; `MADE` has the others. `its instructor` teaches the course.
+account of the person or student; `MADE` has the others. `its instructor` teaches the course. Instructors enroll with a
+permit only (`test_permits.py`).
 
 Written by hand: the code derives the same from the access rows.
 """

@@ -243,7 +243,14 @@ def test_the_history_has_each_change_newest_first(
     lines = client.get(f"/students/{ada}/history").get_json()["items"]
 
     assert [{key: value for key, value in line.items() if key != "at"} for line in lines] == [
-        {"course_id": full, "from": was, "to": now, "actor": "anonymous", "request_id": f"request-{number}"}
+        {
+            "course_id": full,
+            "from": was,
+            "to": now,
+            "actor": "anonymous",
+            "request_id": f"request-{number}",
+            "reason": None,
+        }
         for number, was, now in [
             (2, "unenrolled", "waitlisted"),
             (1, "waitlisted", "unenrolled"),

@@ -52,7 +52,7 @@ const enrolled = await data(
   client.POST(enroll, { params: { path: { student_id: ben } }, body: { course_ids: both, waitlist: true } }),
 );
 assert.deepEqual(
-  enrolled.results.map((each) => [each.outcome, each.position]),
+  enrolled.results?.map((each) => [each.outcome, each.position]),
   [
     ["waitlisted", 1],
     ["enrolled", undefined],

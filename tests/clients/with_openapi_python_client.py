@@ -76,7 +76,10 @@ assert [each.outcome for each in refused.decisions] == ["refused", "eligible"]
 assert (reason.code, reason.capacity, reason.waitlist_open) == ("course_full", 1, True)
 enrolled = enroll_student.sync(ben, client=client, body=EnrollBody(course_ids=both, waitlist=True))
 assert isinstance(enrolled, EnrollResponse)
-assert [(each.outcome, each.position or None) for each in enrolled.results] == [("waitlisted", 1), ("enrolled", None)]
+assert [(each.outcome, each.position or None) for each in enrolled.results or []] == [
+    ("waitlisted", 1),
+    ("enrolled", None),
+]
 held = list_student_courses.sync(ben, client=client, status=ListStudentCoursesStatus.ANY)
 assert isinstance(held, StudentCoursesResponse)
 assert [(each.code, each.status, each.position) for each in held.courses] == [

@@ -160,7 +160,8 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
         def replace(self, student: int, wanted: list[int], waitlist: bool, dry_run: bool) -> None:
             refusal = self._refusal(student, wanted, waitlist)
             before = {n: course.status(student) for n, course in enumerate(self.model) if course.status(student)}
-            expected: dict[str, list[int]] = {"enrolled": [], "waitlisted": [], "unenrolled": [], "kept": []}
+            names = ("enrolled", "waitlisted", "unenrolled", "withdrawn", "kept")
+            expected: dict[str, list[int]] = {name: [] for name in names}
             for number in wanted:
                 course = self.model[number]
                 outcome = "kept" if number in before else "enrolled" if course.has_seat() else "waitlisted"

@@ -111,11 +111,11 @@ def limited_to(access: Access, caller: object, student_id: int) -> frozenset[int
     return None
 
 
-def permits(access: Access, caller: object) -> bool:
-    """Return whether a caller may use this route, too. In protected mode, every caller may."""
+def permits(access: Access, caller: object, student_id: int | None = None) -> bool:
+    """Return whether a caller may use this route, too, for a student. In protected mode, every caller may."""
     try:
         if isinstance(caller, ServiceCaller | PersonCaller):
-            check(access, caller)
+            check(access, caller, student_id)
     except Problem:
         return False
     return True

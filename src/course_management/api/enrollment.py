@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import structlog
 from flask import Response
 
+from ..access import policy
 from ..access.policy import Access
 from ..context import RequestContext
 from ..errors import (
     CourseNotFound,
     EnrollmentRefused,
+    Forbidden,
     MalformedPrecondition,
     PreconditionFailed,
-    Problem,
     StudentNotFound,
+    TermNotFound,
+    UnenrollmentRefused,
 )
 from ..http.endpoints import Endpoints, body, if_match, if_none_match, query, responds
 from ..http.responses import IfMatch, fingerprint, reply
@@ -27,18 +29,26 @@ from ..schemas import enrollment as schemas
 from ..schemas.enrollment import MAX_COURSES
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
-from ..services.enrollment import Outcome, Replacement, ReplaceOptions
+from ..services.enrollment import Outcome, ReplaceOptions
+from ..services.enrollment.enrolling import explain
+from ..services.permitting import enroll_with_permit
+from .enrollment_log import log_decisions, log_outcomes, log_replacement, logged
+from .permissions import GRANT
 
 endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")
-log = structlog.get_logger(__name__)
 
 READ = Access(scope="enrollments:read", student=True, advisor=True)
 WRITE = Access(scope="enrollments:write", student=True, advisor=True)
+ENROLL = replace(WRITE, instructor=True)
+"""Of enrolling: an instructor enrolls students with a permit, in the courses that the instructor teaches."""
+STAFF = replace(ENROLL, student=False)
+"""Who may give a reason for the ledger."""
 
 
 @endpoints.declare(
-    "POST", "/students/<id:student_id>/enroll", WRITE, StudentNotFound, CourseNotFound, EnrollmentRefused
+    "POST", "/students/<id:student_id>/enroll", ENROLL, StudentNotFound, CourseNotFound, EnrollmentRefused
 )
+@query(schemas.EnrollQuery)
 @body(schemas.EnrollBody, {"course_ids": [1, 2], "waitlist": True})
 @responds(
     201,
@@ -56,17 +66,52 @@ WRITE = Access(scope="enrollments:write", student=True, advisor=True)
     schemas.EnrollResponse,
     {"student_id": 7, "results": [{"course_id": 1, "outcome": "already_enrolled"}]},
 )
-def enroll_student(body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
+def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
     """Enroll a student in one or several courses, all or nothing; safe to repeat.
 
-    201 if something changed, 200 if nothing did. A refusal gives all reasons for each course.
+    201 if something changed, 200 if nothing did. A refusal gives all reasons for each course. `dry_run=true` responds
+    200 with the decision about each course; it locks and changes nothing.
     """
-    course_ids = body["course_ids"]
-    with _logged(student_id, course_ids):
-        results = service.enroll(student_id, course_ids, waitlist=body["waitlist"], context=context)
-        _log_outcomes(student_id, results)
+    course_ids, waitlist, permit = body["course_ids"], body["waitlist"], body.get("permit")
+    _authorize(body, student_id, course_ids, context.caller)
+    with logged(student_id, course_ids):
+        if query["dry_run"]:
+            decisions = explain(student_id, course_ids, waitlist=waitlist, permit=permit is not None, context=context)
+            log_decisions(student_id, decisions)
+            return reply({"student_id": student_id, "decisions": [each.as_dict() for each in decisions]})
+        options = {"waitlist": waitlist, "context": context, "reason": body.get("reason")}
+        if permit is None:
+            results = service.enroll(student_id, course_ids, **options)
+        else:
+            results = enroll_with_permit(student_id, course_ids, permit=permit["reason"], **options)
+        log_outcomes(student_id, results)
     changed = any(not each.outcome.startswith("already_") for each in results)
     return _results(student_id, results, 201 if changed else 200)
+
+
+def _authorize(body: Mapping[str, Any], student_id: int, course_ids: Sequence[int], caller: object) -> None:
+    """Raise `Forbidden` unless the caller may send the members `permit` and `reason`, where they are in the body.
+
+    An instructor must send a `permit`, for courses that the instructor teaches: the access row does not know these.
+    """
+    if "permit" in body:
+        if not policy.permits(GRANT, caller, student_id):
+            raise Forbidden(
+                'Only callers who may grant permissions for the student can send "permit"; a service needs the scope '
+                f"{GRANT.scope}."
+            )
+        taught = policy.limited_to(GRANT, caller, student_id)
+        if taught is not None and not taught.issuperset(course_ids):
+            raise Forbidden("You can grant permissions for the courses that you teach only.")
+    elif policy.limited_to(ENROLL, caller, student_id) is not None:
+        raise Forbidden('As an instructor, send "permit" to enroll a student in a course that you teach.')
+    if "reason" in body:
+        _authorize_reason(student_id, caller)
+
+
+def _authorize_reason(student_id: int, caller: object) -> None:
+    if not policy.permits(STAFF, caller, student_id):
+        raise Forbidden('Only staff can give a "reason" for the ledger.')
 
 
 @endpoints.declare(
@@ -75,6 +120,7 @@ def enroll_student(body: dict[str, Any], student_id: int, context: RequestContex
     WRITE,
     StudentNotFound,
     CourseNotFound,
+    TermNotFound,
     EnrollmentRefused,
     PreconditionFailed,
     MalformedPrecondition,
@@ -85,42 +131,50 @@ def enroll_student(body: dict[str, Any], student_id: int, context: RequestContex
 @responds(
     200,
     schemas.ReplaceResponse,
-    {"student_id": 7, "enrolled": [3], "waitlisted": [], "unenrolled": [2], "kept": [1]},
+    {"student_id": 7, "enrolled": [3], "waitlisted": [], "unenrolled": [2], "withdrawn": [], "kept": [1]},
 )
 def replace_enrollments(
     query: dict[str, Any], body: dict[str, Any], if_match: IfMatch | None, student_id: int, context: RequestContext
 ) -> Response:
     """Replace the courses of a student by these, all or nothing; safe to repeat.
 
-    `dry_run=true` responds the same and changes nothing. If-Match takes the ETag of the student's courses.
+    With `term_id`, courses of other terms, and without a term, stay. `dry_run=true` responds the same and changes
+    nothing. If-Match takes the ETag of the student's courses, all of them.
     """
     course_ids, dry_run = body["course_ids"], query["dry_run"]
+    if "reason" in body:
+        _authorize_reason(student_id, context.caller)
     _check_number(student_id, course_ids)
-    with _logged(student_id, course_ids):
+    with logged(student_id, course_ids):
         done = service.replace(
             student_id,
             course_ids,
             waitlist=body["waitlist"],
             context=context,
             options=ReplaceOptions(
+                term_id=query.get("term_id"),
+                reason=body.get("reason"),
                 precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
                 dry_run=dry_run,
             ),
         )
         if not dry_run:
-            _log_replacement(student_id, course_ids, done)
+            log_replacement(student_id, course_ids, done)
     return reply(
         {
             "student_id": student_id,
             "enrolled": done.enrolled,
             "waitlisted": done.waitlisted,
             "unenrolled": done.unenrolled,
+            "withdrawn": done.withdrawn,
             "kept": done.kept,
         }
     )
 
 
-@endpoints.declare("DELETE", "/students/<id:student_id>/unenroll", WRITE, StudentNotFound, CourseNotFound)
+@endpoints.declare(
+    "DELETE", "/students/<id:student_id>/unenroll", WRITE, StudentNotFound, CourseNotFound, UnenrollmentRefused
+)
 @body(schemas.UnenrollBody, {"course_ids": [1, 2]}, required=False)
 @query(schemas.UnenrollQuery)
 @responds(
@@ -143,10 +197,12 @@ def unenroll_student(
     """
     if (body is None) == (not query):
         raise validation_failed("Give the courses either in the body or in the query.")
-    course_ids = (body or query)["course_ids"]
-    with _logged(student_id, course_ids):
-        results = service.unenroll(student_id, course_ids, context=context)
-        _log_outcomes(student_id, results)
+    course_ids, reason = (body or query)["course_ids"], (body or {}).get("reason")
+    if reason is not None:
+        _authorize_reason(student_id, context.caller)
+    with logged(student_id, course_ids):
+        results = service.unenroll(student_id, course_ids, context=context, reason=reason)
+        log_outcomes(student_id, results)
     return _results(student_id, results, 200)
 
 
@@ -210,49 +266,3 @@ def _results(student_id: int, outcomes: Sequence[Outcome], status: int) -> Respo
         for each in outcomes
     ]
     return reply({"student_id": student_id, "results": results}, status)
-
-
-# --- one log line per enrollment action --------------------------------------------------------------------
-
-ACTIONS = {
-    "enrolled": "enrolled",
-    "waitlisted": "waitlisted",
-    "unenrolled": "unenrolled",
-    "left_waitlist": "unenrolled",
-    "already_enrolled": "unchanged",
-    "already_waitlisted": "unchanged",
-    "not_enrolled": "unchanged",
-}
-
-
-@contextmanager
-def _logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
-    try:
-        yield
-    except Problem as problem:
-        reasons = {reason["code"] for each in problem.members.get("decisions", ()) for reason in each["reasons"]}
-        _log("refused", student_id, course_ids, sorted({problem.code, *reasons}))
-        raise
-    except Exception as error:
-        _log("failed", student_id, course_ids, [type(error).__name__])
-        raise
-
-
-def _log_outcomes(student_id: int, outcomes: Sequence[Outcome]) -> None:
-    by_action: dict[str, list[Outcome]] = {}
-    for each in outcomes:
-        by_action.setdefault(ACTIONS[each.outcome], []).append(each)
-    for action, group in by_action.items():
-        _log(action, student_id, [each.course_id for each in group], sorted({each.outcome for each in group}))
-
-
-def _log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
-    for action in ("enrolled", "waitlisted", "unenrolled"):
-        if course_ids := getattr(done, action):
-            _log(action, student_id, course_ids, [action])
-    if not (done.enrolled or done.waitlisted or done.unenrolled):
-        _log("unchanged", student_id, requested, ["kept"])
-
-
-def _log(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:
-    log.info(f"enrollment.{action}", student_id=student_id, course_ids=course_ids, codes=codes)

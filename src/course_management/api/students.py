@@ -80,4 +80,5 @@ def event_item(event: AnyRow) -> dict[str, Any]:
         "to": event.to_status,
         "actor": event.actor,
         "request_id": event.request_id,
+        "reason": event.reason,
     }

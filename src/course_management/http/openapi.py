@@ -234,14 +234,23 @@ def _describe_defaults(document: dict[str, Any], bodies: set[str]) -> None:
 
 
 def _names_of_bodies(document: dict[str, Any]) -> set[str]:
-    """Return the names of the schemas that bodies of requests have."""
+    """Return the names of the schemas that bodies of requests have, with those inside of them."""
     bodies = [
         operation.get("requestBody")
         for path in document["paths"].values()
         for operation in path.values()
         if isinstance(operation, dict)
     ]
-    return set(re.findall("#/components/schemas/(\\w+)", str(bodies)))
+    names: set[str] = set()
+    found = _referred(bodies)
+    while found:
+        names |= found
+        found = _referred([document["components"]["schemas"][name] for name in found]) - names
+    return names
+
+
+def _referred(part: Any) -> set[str]:
+    return set(re.findall("#/components/schemas/(\\w+)", str(part)))
 
 
 def _component_name(schema: Any) -> str:

@@ -8,8 +8,9 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from ..database.types import MAX_ID
 from ..models import ENROLLED, WAITLISTED
-from .fields import Id, QueryBoolean, QueryInteger, StrictBoolean
+from .fields import Id, QueryBoolean, QueryInteger, StrictBoolean, Text
 from .lists import Distinct
+from .problems import DecisionDetails
 from .response_fields import IdsField, Moment, ResponseId, Status, Whole, Word
 
 MAX_COURSES = 100
@@ -41,14 +42,41 @@ class CoursesBody(Schema):
         return data
 
 
+class ReasonText(Text):
+    """A text that says why; it has the length of a reason in the ledgers."""
+
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        super().__init__(500, joiners=True, metadata={"description": description}, **kwargs)
+
+
+class LedgerReason(ReasonText):
+    """Why the enrollment changes."""
+
+    def __init__(self) -> None:
+        super().__init__("Why, for the ledger; staff only.")
+
+
+class Permit(Schema):
+    """Permissions for what can be waived."""
+
+    reason = ReasonText("Why, for the permissions.", required=True)
+
+
 class EnrollBody(CoursesBody):
     """The courses to enroll in; with `waitlist`, the student joins the waitlist of a course that is full."""
 
     waitlist = StrictBoolean(load_default=False)
+    permit = fields.Nested(
+        Permit,
+        metadata={"description": "For callers who may grant permissions for all of the courses."},
+    )
+    reason = LedgerReason()
 
 
 class UnenrollBody(CoursesBody):
     """The courses to unenroll from."""
+
+    reason = LedgerReason()
 
 
 class ReplaceBody(Schema):
@@ -61,6 +89,23 @@ class ReplaceBody(Schema):
         metadata={"description": f"At most {MAX_COURSES}, or as many as the student has at present if those are more."},
     )
     waitlist = StrictBoolean(load_default=False)
+    reason = LedgerReason()
+
+
+class TermId(QueryInteger):
+    """The id of a term in a query."""
+
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        super().__init__(1, MAX_ID, metadata={"format": "int64", "description": description, "examples": [1]}, **kwargs)
+
+
+class EnrollQuery(Schema):
+    """The option of enrolling."""
+
+    dry_run = QueryBoolean(
+        load_default=False,
+        metadata={"description": "Whether to decide only.", "examples": [True]},
+    )
 
 
 class ReplaceQuery(Schema):
@@ -70,6 +115,7 @@ class ReplaceQuery(Schema):
         load_default=False,
         metadata={"description": "Whether to decide and respond only, and change nothing.", "examples": [True]},
     )
+    term_id = TermId("Only the courses of this term.")
 
 
 class UnenrollQuery(Schema):
@@ -102,10 +148,11 @@ class EnrollResult(Schema):
 
 
 class EnrollResponse(Schema):
-    """The outcome for each course, in the order of the request."""
+    """The outcome for each course, in the order of the request; decisions instead if it is a dry run."""
 
     student_id = ResponseId()
-    results = fields.List(fields.Nested(EnrollResult), required=True)
+    results = fields.List(fields.Nested(EnrollResult))
+    decisions = fields.List(fields.Nested(DecisionDetails))
 
 
 class UnenrollResult(Schema):
@@ -129,6 +176,7 @@ class ReplaceResponse(Schema):
     enrolled = IdsField()
     waitlisted = IdsField()
     unenrolled = IdsField()
+    withdrawn = IdsField()
     kept = IdsField()
 
 

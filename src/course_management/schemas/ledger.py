@@ -6,14 +6,15 @@ from marshmallow import Schema
 
 from .response_fields import MOMENT, Moment, Status, Word
 
-EXAMPLE = {"at": MOMENT, "from": None, "to": "enrolled", "actor": "anonymous", "request_id": "5f0c5b1e"}
+EXAMPLE = {"at": MOMENT, "from": None, "to": "enrolled", "actor": "anonymous", "request_id": "5f0c5b1e", "reason": None}
 
 
 class LedgerLine(Schema):
-    """A line of the ledger. `from` is null the first time."""
+    """A line of the ledger. `from` is null the first time; `reason` is what the staff gave as the reason, or null."""
 
     at = Moment()
     from_ = Status(data_key="from", allow_none=True)
     to = Status()
     actor = Word()
     request_id = Word(allow_none=True)
+    reason = Word(allow_none=True)

@@ -44,12 +44,20 @@ def _grant(student_id: int, values: Mapping[str, Any], context: RequestContext) 
         course_ids = reconsider_student(session, student_id)
         if errors:
             raise ValidationFailed(errors=errors)
-        _end_expired(session, context, student_id, values)
-        permission = Permission(student_id=student_id, granted_by=context.caller.actor, **values)
-        session.add(permission)
-        session.flush()
-        _record(session, context, permission, "granted")
-        return permission, course_ids
+        return add(session, student_id, values, context), course_ids
+
+
+def add(session: Session, student_id: int, values: Mapping[str, Any], context: RequestContext) -> Permission:
+    """Add a permission and its line in the ledger, in a transaction that has locked the student.
+
+    An expired one that is not revoked gives way. Raises `PermissionExists`.
+    """
+    _end_expired(session, context, student_id, values)
+    permission = Permission(student_id=student_id, granted_by=context.caller.actor, **values)
+    session.add(permission)
+    session.flush()
+    _record(session, context, permission, "granted")
+    return permission
 
 
 def _end_expired(session: Session, context: RequestContext, student_id: int, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,66 @@
+"""One line of the log for each enrollment action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from ..errors import Problem
+from ..services.enrollment import Outcome, Replacement
+from ..services.enrollment.decisions import Decision
+
+log = structlog.get_logger(__name__)
+
+ACTIONS = {
+    "enrolled": "enrolled",
+    "waitlisted": "waitlisted",
+    "unenrolled": "unenrolled",
+    "left_waitlist": "unenrolled",
+    "already_enrolled": "unchanged",
+    "already_waitlisted": "unchanged",
+    "not_enrolled": "unchanged",
+}
+
+
+@contextmanager
+def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
+    """Log the refusal or the failure of the action in the block."""
+    try:
+        yield
+    except Problem as problem:
+        reasons = {reason["code"] for each in problem.members.get("decisions", ()) for reason in each["reasons"]}
+        _log("refused", student_id, course_ids, sorted({problem.code, *reasons}))
+        raise
+    except Exception as error:
+        _log("failed", student_id, course_ids, [type(error).__name__])
+        raise
+
+
+def log_outcomes(student_id: int, outcomes: Sequence[Outcome]) -> None:
+    """Log an enroll or unenroll: a line for each kind of change."""
+    by_action: dict[str, list[Outcome]] = {}
+    for each in outcomes:
+        by_action.setdefault(ACTIONS[each.outcome], []).append(each)
+    for action, group in by_action.items():
+        _log(action, student_id, [each.course_id for each in group], sorted({each.outcome for each in group}))
+
+
+def log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
+    """Log a replacement: a line for each kind of change."""
+    for action in ("enrolled", "waitlisted", "unenrolled"):
+        if course_ids := getattr(done, action):
+            _log(action, student_id, course_ids, [action])
+    if not (done.enrolled or done.waitlisted or done.unenrolled):
+        _log("unchanged", student_id, requested, ["kept"])
+
+
+def log_decisions(student_id: int, decisions: Sequence[Decision]) -> None:
+    """Log a dry run: nothing was refused, whatever the decisions."""
+    codes = {reason.code for each in decisions for reason in each.reasons} or {each.outcome for each in decisions}
+    _log("dry_run", student_id, [each.course_id for each in decisions], sorted(codes))
+
+
+def _log(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:
+    log.info(f"enrollment.{action}", student_id=student_id, course_ids=course_ids, codes=codes)
