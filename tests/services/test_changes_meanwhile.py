@@ -280,6 +280,37 @@ def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
     assert held(ada) == {wanted: "enrolled"}
 
 
+def test_an_enrollment_by_rules_that_meets_a_change_of_another_course_is_decided_again(
+    client: FlaskClient,
+    backend: str,
+    engine: Engine,
+    student: Make,
+    course: Make,
+    term: Make,
+    enroll: Any,
+    held: Any,
+) -> None:
+    """A course without a term does not raise the revision that the decision is compared with."""
+    if backend == "sqlite":
+        pytest.skip("SQLite has one writer: nothing changes during a statement")
+    ada, fall, without_term = student(), term(), course()
+    client.put(
+        f"/terms/{fall}/windows", json=[{"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}]
+    )
+    of_term = course(term_id=fall)
+    enroll(student(), of_term)  # from now on, the service knows that its rules must be asked first
+    enroll(ada, without_term)
+    with ThreadPoolExecutor(1) as pool, engine.connect() as rival:
+        rival.execute(text("UPDATE student_courses SET status = 'unenrolled' WHERE student_id = 1"))
+        waiting = pool.submit(enroll, ada, of_term, without_term)
+        wait_until_blocked(engine)
+        rival.commit()
+        response = waiting.result()
+
+    assert response.status_code == 201
+    assert held(ada) == {of_term: "enrolled", without_term: "enrolled"}
+
+
 def test_an_unknown_course_is_no_race(app: Flask, student: Make) -> None:
     with app.app_context(), pytest.raises(CourseNotFound):
         enrollment.unenroll(student(), [999], context=RequestContext())

@@ -131,7 +131,7 @@ def _apply(request: EnrollRequest) -> Applied:
     if all(each.is_already for each in decisions):
         return decisions
     if situation.has_rules:
-        return _take(autocommit, request, situation, decisions) or _decide_under_locks(request)
+        return _take_without_locks(request, situation, decisions) or _decide_under_locks(request)
     if explains_first:
         changed, clash = _enroll_without_rules(request)
     if not changed:
@@ -149,6 +149,15 @@ def _enroll_without_rules(request: EnrollRequest) -> tuple[dict[int, str], Integ
         # The student or a course does not exist, or a constraint decided a race: read the present state.
         return {}, error
     return {row.course_id: row.status for row in rows}, None
+
+
+def _take_without_locks(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> dict[int, str]:
+    try:
+        return _take(autocommit, request, situation, decisions)
+    except IntegrityError as error:
+        if sequences.without_ids(error):
+            raise
+        return {}  # the student has left a course without a term meanwhile, or something was deleted
 
 
 def _take(
