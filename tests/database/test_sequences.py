@@ -223,6 +223,33 @@ def test_a_new_student_or_course_does_not_inherit_the_ledger_of_a_deleted_one(
     assert client.post(f"/{table}", json=new[table]).get_json()["id"] == 8
 
 
+@pytest.mark.parametrize(
+    ("table", "subject"),
+    [
+        ("holds", "hold"),
+        ("permissions", "permission"),
+        ("groups", "group"),
+        ("terms", "limit"),
+        ("catalog_entries", "completion"),
+        ("students", "hold"),
+    ],
+)
+def test_a_new_row_does_not_inherit_lines_of_the_ledger_of_rules(
+    app: Flask, run: Run, sql: Any, imported: Callable[[str, int], None], table: str, subject: str
+) -> None:
+    imported(table, 2)
+    student_id, subject_id = (7, 1) if table == "students" else (1, 7)
+    sql(
+        "INSERT INTO rule_events (student_id, subject, subject_id, change)"
+        f" VALUES ({student_id}, '{subject}', {subject_id}, 'placed')"
+    )
+
+    (found,) = [each for each in behind(app) if each["table"] == table]
+    assert found["largest_id"] == 7
+    assert f"{table}: the next id is 8; it was " in run("repair", "sequences").output
+    assert behind(app) == []
+
+
 @pytest.mark.parametrize("table", ["students", "courses"])
 def test_a_row_with_the_largest_id_is_named_and_not_repaired(
     app: Flask, backend: str, client: FlaskClient, run: Run, sql: Any, table: str

@@ -2,8 +2,8 @@
 
 Rows inserted with explicit ids (an import, a restore of the data alone) do not advance the sequence of PostgreSQL, so
 each insert fails until the sequence has passed them. SQLite compares with the largest row, but without its own record
-(`sqlite_sequence`) it generates the id of a deleted row again. Ids of students and courses that only the ledger knows
-count as taken: a new student must not inherit the ledger lines of another.
+(`sqlite_sequence`) it generates the id of a deleted row again. Ids that only the ledgers know count as taken: a new
+student must not inherit the ledger lines of another, nor a new hold those of a deleted one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ from .base import Base, db
 from .failures import broken_constraint, kind_of
 from .types import MAX_ID
 
-_LEDGER_COLUMNS = {"students": "student_id", "courses": "course_id"}
-"""The column of the ledger with the ids of a table."""
+_SUBJECT = "SELECT max(subject_id) FROM rule_events WHERE subject = '{}'"
+_IN_LEDGERS = {
+    "students": ("SELECT max(student_id) FROM enrollment_events", "SELECT max(student_id) FROM rule_events"),
+    "courses": ("SELECT max(course_id) FROM enrollment_events",),
+    "holds": (_SUBJECT.format("hold"),),
+    "permissions": (_SUBJECT.format("permission"),),
+    "groups": (_SUBJECT.format("group"),),
+    "terms": (_SUBJECT.format("limit"),),
+    "catalog_entries": (_SUBJECT.format("completion"),),
+}
+"""Queries for the largest id of a table that a ledger knows."""
 _LIMIT_REACHED = "2200H"
 
 
@@ -97,9 +106,7 @@ def sentence(table: str) -> str:
 
 
 def _behind(connection: Connection, table: str) -> Iterator[Behind]:
-    parts = [f"SELECT max(id) AS id FROM {table}"]
-    if table in _LEDGER_COLUMNS:
-        parts.append(f"SELECT max({_LEDGER_COLUMNS[table]}) FROM enrollment_events")
+    parts = [f"SELECT max(id) AS id FROM {table}", *_IN_LEDGERS.get(table, ())]
     largest = connection.execute(text(f"SELECT max(id) FROM ({' UNION ALL '.join(parts)}) AS ids")).scalar() or 0
     position = _postgresql if connection.dialect.name == "postgresql" else _sqlite
     sequence, next_id, fix = position(connection, table, largest)
