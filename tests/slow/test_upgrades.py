@@ -99,6 +99,7 @@ ROWS: dict[str, list[str]] = {
             " (1, 1, '2026-08-01 08:00:00.000000', '2026-09-15 08:00:00.000000')"
         ),
         "INSERT INTO student_groups (student_id, group_id) VALUES (1, 1)",
+        f"UPDATE courses SET term_id = 1 WHERE id = {FULL}",
         f"INSERT INTO course_restrictions (course_id, group_id) VALUES ({FULL}, 1)",
         f"INSERT INTO course_instructors (course_id, person_id) VALUES ({FULL}, 2)",
         "INSERT INTO holds (student_id, kind, contact, blocks) VALUES (3, 'library', 'Room 1', 'both')",
@@ -210,6 +211,41 @@ def test_a_filled_database_has_the_schema_of_a_new_one_after_an_upgrade(old: URL
     migrate(old)
 
     assert anatomy(old) == anatomy(databases.template)
+
+
+@pytest.mark.parametrize("revision", OLDER)
+def test_a_filled_database_of_every_older_schema_is_upgraded_and_moves_its_courses_into_a_term(
+    old: URL, revision: str, databases: Databases, run: Callable[..., Result]
+) -> None:
+    for each in REVISIONS[1 : REVISIONS.index(revision) + 1]:
+        migrate(old, each)
+        fill(old, each)
+    with connect(old).connect() as connection:
+        known = columns(connection)
+        before = contents(connection, known)
+
+    assert run("migrate").exit_code == 0
+
+    with connect(old).begin() as connection:
+        assert contents(connection, known) == before
+        if connection.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        revisions = connection.execute(text("SELECT sum(schedule_revision) FROM students")).scalar_one()
+        connection.execute(
+            text("INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('S27', 'S', '2027-01-11', '2027-05-07')")
+        )
+    assert anatomy(old) == anatomy(databases.template)
+    adopted = run("terms", "adopt", "S27", "--courses", f"id={WAITING}", f"id={UNLIMITED}")
+    assert adopted.output == "Moved 2 courses with 4 enrollments into S27.\n"
+    with connect(old).connect() as connection:
+        raised = connection.execute(text("SELECT sum(schedule_revision) FROM students")).scalar_one()
+        assert raised - revisions == 4
+        assert contents(connection, {"enrollment_events": known["enrollment_events"]}) == {
+            "enrollment_events": before["enrollment_events"]
+        }
+    verified, repaired = run("verify"), run("repair", "sequences")
+    assert (verified.exit_code, "BROKEN" in verified.output) == (0, False), verified.output
+    assert repaired.output == "All sequences are above the existing ids.\n"
 
 
 @pytest.mark.parametrize("by", ["one command", "single steps"])

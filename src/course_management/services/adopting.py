@@ -5,7 +5,8 @@ ascending by id, then all of their students: the trigger that raises schedule re
 after those of another, which alone would not be an order. An enrollment that was decided without a term, and does not
 have the lock of its course by then, is decided again by the rules of the term.
 
-Courses have no credits yet. Once they have, `_adopt` writes them into the enrollments that come with a course.
+A course without a term has no credits, so none are written into the enrollments. PATCH of a course can set both, and
+the trigger writes them.
 """
 
 from __future__ import annotations
