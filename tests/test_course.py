@@ -312,6 +312,7 @@ def test_the_history_has_each_change_newest_first(
         "to": "unenrolled",
         "actor": "anonymous",
         "request_id": "ada-unenrolls",
+        "reason": None,
     }
     assert (oldest["from"], oldest["to"]) == (None, "enrolled")
     assert oldest["at"] <= newest["at"]
