@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.database import Raced
-from course_management.services.enrollment import replacing, rules, statements
+from course_management.database import Raced, autocommit
+from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
 from ..fixture_types import Make
 from .limits import LIMITED, AtMost
@@ -98,3 +98,37 @@ def test_a_replacement_succeeds_although_the_student_is_enrolled_elsewhere_again
     response = client.put(f"/students/{ada}/enroll", json={"course_ids": [wanted]})
 
     assert response.status_code == (200 if guarded else 503)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_an_unenrolling_whose_statement_finds_nothing_each_time_is_decided_under_the_locks(
+    *,
+    guarded: bool,
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    term: Make,
+    enroll: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As if the student had left, each time, the course that the statement saw, and joined the other."""
+    fall, ada = term(), student()
+    client.put(f"/terms/{fall}/windows", json=[ALWAYS])
+    one, other = course(term_id=fall), course(term_id=fall)
+    enroll(ada, one)
+    unenroll = unenrolling._unenroll  # noqa: SLF001
+
+    def too_late(execute: Any, *args: Any, **kwargs: Any) -> Any:
+        return {} if execute is autocommit else unenroll(execute, *args, **kwargs)
+
+    def again(*_: Any) -> Any:
+        raise Raced
+
+    monkeypatch.setattr(unenrolling, "_unenroll", too_late)
+    if not guarded:
+        monkeypatch.setattr(unenrolling, "_unenroll_under_locks", again)
+
+    response = client.delete(f"/students/{ada}/unenroll", json={"course_ids": [one, other]})
+
+    assert response.status_code == (200 if guarded else 503)
+    assert not guarded or [each["outcome"] for each in response.get_json()["results"]] == ["unenrolled", "not_enrolled"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...context import RequestContext
-from ...database import AnyRow, Raced, autocommit, db, retried, run, transaction
+from ...database import AnyRow, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, UnenrollmentRefused
 from ...models import ENROLLED, WAITLISTED
 from .decisions import NOT_ENROLLED, decide_leaving, refuse
@@ -15,6 +15,7 @@ from .enrolling import Outcome, lock, situation_of
 from .loading import Execute
 from .memory import memory_of
 from .promotion import promote
+from .situation import Situation
 from .statements import CLEAR_MARKS, UNENROLL, parameters
 
 OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
@@ -50,23 +51,26 @@ def _apply(
     with_term = memory_of(db.engine).has_term(course_ids)
     if not with_term and (rows := _unenroll(autocommit, values, by_rules=False)):
         return rows, []
-    situation = situation_of(autocommit, student_id, course_ids, context)
+    situation, is_enrolled = _decide(autocommit, student_id, course_ids, context)
+    if not is_enrolled:
+        return {}, []
+    passed_over = [each.course_id for each in situation.enrollments if each.is_passed_over]
+    if not passed_over and (rows := _unenroll(autocommit, values, by_rules=True)):
+        return rows, []
+    return _unenroll_under_locks(values, passed_over, context)
+
+
+def _decide(
+    execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext
+) -> tuple[Situation, bool]:
+    """Return the situation, and whether the student is in one of the courses. Raises the refusals."""
+    situation = situation_of(execute, student_id, course_ids, context)
     decisions = decide_leaving(situation, course_ids)
     memory_of(db.engine).note(decisions, waitlist=False)
     if any(each.is_unknown for each in decisions):
         raise CourseNotFound(decisions=[each.as_dict() for each in decisions if each.is_unknown])
     refuse(decisions, UnenrollmentRefused)
-    if all(each.outcome == NOT_ENROLLED for each in decisions):
-        return {}, []
-    passed_over = [each.course_id for each in situation.enrollments if each.is_passed_over]
-    reconsidered: list[int] = []
-    if passed_over:
-        rows, reconsidered = _unenroll_and_reconsider(values, passed_over)
-    else:
-        rows = _unenroll(autocommit, values, by_rules=True)
-    if not rows:
-        raise Raced  # another request has unenrolled the student, or a course was deleted
-    return rows, reconsidered
+    return situation, any(each.outcome != NOT_ENROLLED for each in decisions)
 
 
 def _unenroll(execute: Execute, values: Mapping[str, Any], *, by_rules: bool) -> dict[int, AnyRow]:
@@ -74,14 +78,19 @@ def _unenroll(execute: Execute, values: Mapping[str, Any], *, by_rules: bool) ->
     return {row.course_id: row for row in rows}
 
 
-def _unenroll_and_reconsider(
-    values: Mapping[str, Any], passed_over: Sequence[int]
+def _unenroll_under_locks(
+    values: Mapping[str, Any], passed_over: Sequence[int], context: RequestContext
 ) -> tuple[dict[int, AnyRow], list[int]]:
-    """Unenroll, and let promotion look again at the student: what stopped it may have been one of these courses."""
+    """Unenroll under the locks, and let promotion look again at the student: one of the courses may have stopped it.
+
+    It is also the second attempt: while the statement waited for its courses, other requests may have taken the student
+    out of those that it had seen, and into others of them.
+    """
+    student_id, course_ids = values["student"], values["course_ids"]
     with transaction() as connection:
         execute: Execute = functools.partial(run, connection)
-        student_id = values["student"]
-        lock(execute, student_id, [*{*values["course_ids"], *passed_over}])
-        rows = _unenroll(execute, values, by_rules=True)
-        cleared = execute(CLEAR_MARKS, {"student": student_id, "course_ids": passed_over})
+        lock(execute, student_id, [*{*course_ids, *passed_over}])
+        _, is_enrolled = _decide(execute, student_id, course_ids, context)
+        rows = _unenroll(execute, values, by_rules=True) if is_enrolled else {}
+        cleared = execute(CLEAR_MARKS, {"student": student_id, "course_ids": passed_over}) if rows else ()
         return rows, [row.course_id for row in cleared]
