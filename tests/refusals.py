@@ -34,8 +34,17 @@ HAPPY: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/courses"): {"code": "NEW", "title": "New"},
     ("PATCH", "/students/1"): {},
     ("PATCH", "/courses/1"): {},
+    ("POST", "/terms"): {"code": "S27", "title": "Spring", "starts_on": "2027-01-11", "ends_on": "2027-05-07"},
+    ("PATCH", "/terms/1"): {},
+    ("POST", "/groups"): {"kind": "level", "code": "UG", "title": "Undergraduate"},
+    ("PATCH", "/groups/1"): {},
+    ("POST", "/students/1/holds"): {"kind": "library", "contact": "Room 1", "blocks": "both"},
+    ("POST", "/students/1/permissions"): {"course_id": 2, "rule": "restricted", "reason": "Asked for"},
 }
-LISTS = ["/students", "/courses", "/courses/1/students", "/students/1/history", "/courses/1/history"]
+LISTS = [
+    *("/students", "/courses", "/courses/1/students", "/students/1/history", "/courses/1/history"),
+    *("/terms", "/groups", "/students/1/holds", "/students/1/permissions"),
+]
 MIB = 1024 * 1024
 
 with_enrollment = pytest.mark.parametrize(("method", "path"), ENROLLMENT)
@@ -56,6 +65,12 @@ def app(databases: Databases) -> Iterator[Flask]:
     for student_id in (1, 2):
         client.post(f"/students/{student_id}/enroll", json={"course_ids": [1, 2]})
         client.delete(f"/students/{student_id}/unenroll?course_id=2")
+    for number in (1, 2):
+        dates = {"starts_on": "2026-09-01", "ends_on": "2026-12-18"}
+        client.post("/terms", json={"code": f"T{number}", "title": "Term", **dates})
+        client.post("/groups", json={"kind": "program", "code": f"P{number}", "title": "Program"})
+        client.post("/students/1/holds", json={"kind": "library", "contact": "Room 1", "blocks": "both"})
+        client.post("/students/1/permissions", json={"course_id": number, "rule": "course_closed", "reason": "Late"})
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -67,7 +82,10 @@ def refused(client: FlaskClient, sql: Callable[..., list[Any]]) -> Refused:
     """Return a function that sends a request and checks its refusal: status, code, pointers, no effect, no echo."""
 
     def rows() -> list[list[Any]]:
-        tables = ("students", "courses", "student_courses", "enrollment_events")
+        tables = (
+            *("students", "courses", "student_courses", "enrollment_events"),
+            *("terms", "groups", "holds", "permissions", "rule_events"),
+        )
         return [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
 
     def send(expected: tuple[int, str], method: str, path: str, *pointers: str, **request: Any) -> Any:

@@ -274,6 +274,21 @@ def test_rules_show_times_in_the_time_zone_of_the_school(
     assert "term: F26, opens_at: 2099-08-01 01:00 CDT, closes_at: 2099-09-01 01:00 CDT" in output
 
 
+@pytest.mark.parametrize("zone", ["America/Chicago", "Pacific/Kiritimati"])
+def test_rules_show_times_at_the_ends_of_the_calendar(
+    run: Run, client: FlaskClient, fall: int, course: Make, student: Make, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = {"opens_at": "0001-01-01T00:00:00Z", "closes_at": "9999-12-31T23:59:59Z"}
+    client.put(f"/terms/{fall}/windows", json=[ends])
+    course(code="LOG", term_id=fall)
+    monkeypatch.setenv("TIME_ZONE", zone)
+
+    result = run("rules", student(), "LOG")
+
+    assert result.exit_code == DONE
+    assert "(all students, open)" in result.output
+
+
 def test_a_code_of_several_terms_needs_its_term(run: Run, fall: int, term: Make, course: Make, student: Make) -> None:
     spring, ada = term(code="S27"), student()
     first, second = course(code="LOG", term_id=fall), course(code="LOG", term_id=spring)

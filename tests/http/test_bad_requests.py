@@ -106,6 +106,14 @@ WRONG_QUERIES = """
     GET /students/1/courses?status=                     /status
     GET /students/1/courses?status=enrolled%00          /status
     GET /courses/1/students?status=any                  /status
+    GET /terms?kind=program                             /kind
+    GET /terms?code=T1&code=T2                          /code
+    GET /groups?kind=a%00                               /kind
+    GET /groups?q=tattletale                            /q
+    GET /students/1/holds?kind=library                  /kind
+    GET /students/1/permissions?rule=restricted         /rule
+    GET /students/1/groups?limit=1                      /limit
+    GET /terms/1/windows?limit=1                        /limit
     GET /healthz?x=tattletale                           /x
     GET /readyz?x&x                                     /x
     POST /students?x=tattletale                         /x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -105,7 +106,10 @@ def _facts(facts: Mapping[str, Any], time_zone: tzinfo) -> str:
 
 def _shown(value: Any, time_zone: tzinfo) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(time_zone).strftime("%Y-%m-%d %H:%M %Z")
+        moment = value
+        with suppress(OverflowError):  # at the ends of the calendar, the zone would leave it
+            moment = value.astimezone(time_zone)
+        return moment.strftime("%Y-%m-%d %H:%M %Z")
     if isinstance(value, str) or not isinstance(value, Sequence):
         return "none" if value is None else str(value)
     return ", ".join(map(str, value)) or "none"
