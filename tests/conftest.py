@@ -260,6 +260,21 @@ def group(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
+def entry(client: FlaskClient) -> Callable[..., int]:
+    """Makes a catalog entry; its id."""
+    made = 0
+
+    def make(**values: Any) -> int:
+        nonlocal made
+        made += 1
+        response = client.post("/catalog", json={"code": f"CS {made}", "title": "Programming", "credits": 3, **values})
+        assert response.status_code == 201, response.text
+        return int(response.get_json()["id"])
+
+    return make
+
+
+@pytest.fixture
 def enroll(client: FlaskClient) -> Callable[..., Any]:
     """Return a function that enrolls a student in courses and returns the response."""
 

@@ -21,73 +21,90 @@ from .conftest import as_if_absent
 Headers = Callable[..., dict[str, str]]
 
 TABLE = """
-| request                              | scope             | nobody | itself | student | its advisor | advisor | its instructor | instructor               | registrar |
-| ------------------------------------ | ----------------- | ------ | ------ | ------- | ----------- | ------- | -------------- | ------------------------ | --------- |
-| POST /students/{s}/enroll            | enrollments:write | 401    | yes    | 404     | yes         | 404     | 403            | 403                      | yes       |
-| PUT /students/{s}/enroll             | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
-| DELETE /students/{s}/unenroll        | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
-| GET /students/{s}/courses            | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
-| GET /students/{s}/history            | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
-| GET /students/{s}                    | students:read     | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
-| PATCH /students/{s}                  | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| DELETE /students/{s}                 | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| GET /students                        | students:read     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| POST /students                       | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /courses                         | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /courses/{c}                     | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| POST /courses                        | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| PATCH /courses/{c}                   | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| DELETE /courses/{c}                  | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /courses/{c}/students            | enrollments:read  | 401    | -      | 403     | -           | 403     | yes            | 403                      | yes       |
-| GET /courses/{c}/history             | enrollments:read  | 401    | -      | 403     | -           | 403     | yes            | 403                      | yes       |
-| GET /courses/{c}/restrictions        | courses:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| PUT /courses/{c}/restrictions        | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /courses/{c}/instructors         | courses:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| PUT /courses/{c}/instructors         | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /terms                           | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| POST /terms                          | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /terms/{t}                       | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| PATCH /terms/{t}                     | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| DELETE /terms/{t}                    | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /terms/{t}/windows               | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| PUT /terms/{t}/windows               | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /groups                          | students:read     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| POST /groups                         | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /groups/{g}                      | students:read     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| PATCH /groups/{g}                    | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| DELETE /groups/{g}                   | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /students/{s}/groups             | students:read     | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| PUT /students/{s}/groups             | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| GET /students/{s}/holds              | holds:read        | 401    | yes    | 404     | 403         | 404     | -              | -                        | yes       |
-| POST /students/{s}/holds             | holds:write       | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| DELETE /students/{s}/holds/{h}       | holds:write       | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| GET /students/{s}/permissions        | permissions:read  | 401    | yes    | 404     | yes         | 404     | yes            | yes                      | yes       |
-| POST /students/{s}/permissions       | permissions:write | 401    | 403    | 404     | yes         | 404     | yes            | 403                      | yes       |
-| DELETE /students/{s}/permissions/{x} | permissions:write | 401    | 403    | 404     | yes         | 404     | yes            | 404 permission_not_found | yes       |
-| GET /people                          | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| POST /people                         | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /people/{p}                      | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| PATCH /people/{p}                    | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| DELETE /people/{p}                   | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /people/{p}/accounts             | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| POST /people/{p}/accounts            | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| DELETE /people/{p}/accounts/{a}      | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /students/{s}/accounts           | admin             | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| POST /students/{s}/accounts          | admin             | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| DELETE /students/{s}/accounts/{a}    | admin             | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
-| GET /keys                            | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| POST /keys                           | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /keys/{k}                        | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| PATCH /keys/{k}                      | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| DELETE /keys/{k}                     | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
-| GET /healthz                         | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /readyz                          | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /                                | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /docs                            | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /docs/swagger-ui.css             | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /problems                        | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /problems/course-full            | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
-| GET /openapi.json                    | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| request                                | scope             | nobody | itself | student | its advisor | advisor | its instructor | instructor               | registrar |
+| -------------------------------------- | ----------------- | ------ | ------ | ------- | ----------- | ------- | -------------- | ------------------------ | --------- |
+| POST /students/{s}/enroll              | enrollments:write | 401    | yes    | 404     | yes         | 404     | 403            | 403                      | yes       |
+| PUT /students/{s}/enroll               | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| DELETE /students/{s}/unenroll          | enrollments:write | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| GET /students/{s}/courses              | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| GET /students/{s}/history              | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| GET /students/{s}                      | students:read     | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| PATCH /students/{s}                    | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| DELETE /students/{s}                   | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| GET /students                          | students:read     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| POST /students                         | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /courses                           | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /courses/{c}                       | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| POST /courses                          | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| PATCH /courses/{c}                     | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /courses/{c}                    | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /courses/{c}/students              | enrollments:read  | 401    | -      | 403     | -           | 403     | yes            | 403                      | yes       |
+| GET /courses/{c}/history               | enrollments:read  | 401    | -      | 403     | -           | 403     | yes            | 403                      | yes       |
+| GET /courses/{c}/restrictions          | courses:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| PUT /courses/{c}/restrictions          | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /courses/{c}/instructors           | courses:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| PUT /courses/{c}/instructors           | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /courses/{c}/meetings              | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| PUT /courses/{c}/meetings              | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /courses/{c}/links                 | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| PUT /courses/{c}/links                 | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /catalog                           | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| POST /catalog                          | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /catalog/{e}                       | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| PATCH /catalog/{e}                     | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /catalog/{e}                    | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /catalog/{e}/prerequisites         | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| PUT /catalog/{e}/prerequisites         | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /terms                             | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| POST /terms                            | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /terms/{t}                         | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| PATCH /terms/{t}                       | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /terms/{t}                      | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /terms/{t}/windows                 | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| PUT /terms/{t}/windows                 | courses:write     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /groups                            | students:read     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| POST /groups                           | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /groups/{g}                        | students:read     | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| PATCH /groups/{g}                      | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /groups/{g}                     | students:write    | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /students/{s}/groups               | students:read     | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| PUT /students/{s}/groups               | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| GET /students/{s}/completions          | completions:read  | 401    | yes    | 404     | 403         | 404     | -              | -                        | yes       |
+| PUT /students/{s}/completions/{e}/F    | completions:write | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| DELETE /students/{s}/completions/{e}/F | completions:write | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| GET /students/{s}/terms/{t}            | students:read     | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| PUT /students/{s}/terms/{t}            | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| DELETE /students/{s}/terms/{t}         | students:write    | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| GET /students/{s}/holds                | holds:read        | 401    | yes    | 404     | 403         | 404     | -              | -                        | yes       |
+| POST /students/{s}/holds               | holds:write       | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| DELETE /students/{s}/holds/{h}         | holds:write       | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| GET /students/{s}/permissions          | permissions:read  | 401    | yes    | 404     | yes         | 404     | yes            | yes                      | yes       |
+| POST /students/{s}/permissions         | permissions:write | 401    | 403    | 404     | yes         | 404     | yes            | 403                      | yes       |
+| DELETE /students/{s}/permissions/{x}   | permissions:write | 401    | 403    | 404     | yes         | 404     | yes            | 404 permission_not_found | yes       |
+| GET /people                            | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| POST /people                           | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /people/{p}                        | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| PATCH /people/{p}                      | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /people/{p}                     | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /people/{p}/accounts               | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| POST /people/{p}/accounts              | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /people/{p}/accounts/{a}        | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /students/{s}/accounts             | admin             | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| POST /students/{s}/accounts            | admin             | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| DELETE /students/{s}/accounts/{a}      | admin             | 401    | 403    | 404     | 403         | 404     | -              | -                        | yes       |
+| GET /keys                              | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| POST /keys                             | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /keys/{k}                          | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| PATCH /keys/{k}                        | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| DELETE /keys/{k}                       | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /healthz                           | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /readyz                            | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /                                  | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /docs                              | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /docs/swagger-ui.css               | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /problems                          | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /problems/course-full              | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /openapi.json                      | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
 """  # noqa: E501 - a table
 """A request for each route, and its status for each caller. `-`: as `student`.
 
@@ -112,6 +129,13 @@ BODIES: dict[str, Any] = {
     "POST /terms": {"code": "2027", "title": "2027", "starts_on": "2027-01-01", "ends_on": "2027-12-31"},
     "PATCH /terms/{t}": {"title": "Autumn"},
     "PUT /terms/{t}/windows": [],
+    "PUT /courses/{c}/meetings": [],
+    "PUT /courses/{c}/links": {"groups": []},
+    "POST /catalog": {"code": "CS 9", "title": "Compilers", "credits": 3},
+    "PATCH /catalog/{e}": {"title": "Compilers"},
+    "PUT /catalog/{e}/prerequisites": {"groups": []},
+    "PUT /students/{s}/completions/{e}/F": {"grade": "A", "passed": True, "credits": 3},
+    "PUT /students/{s}/terms/{t}": {"credit_limit": 21},
     "POST /groups": {"kind": "level", "code": "graduate", "title": "Graduate"},
     "PATCH /groups/{g}": {"title": "Mathematics"},
     "PUT /students/{s}/groups": [],
@@ -128,6 +152,7 @@ MADE: dict[str, tuple[str, Callable[[int], Any]]] = {
         lambda number: {"code": f"T{number}", "title": "Fall", "starts_on": "2026-09-01", "ends_on": "2026-12-20"},
     ),
     "g": ("/groups", lambda number: {"kind": "program", "code": f"G{number}", "title": "Computer Science"}),
+    "e": ("/catalog", lambda number: {"code": f"CS {number}", "title": "Programming", "credits": 3}),
     "p": ("/people", lambda _: {"name": "Emmy Noether"}),
     "k": ("/keys", lambda number: {"name": f"key-{number}", "scopes": ["courses:read"]}),
 }

@@ -41,7 +41,7 @@ OTHER_VALUES: tuple[tuple[type[fields.Field[Any]], Callable[[Any], Any]], ...] =
     (fields.String, lambda value: f"{value}-2"),
 )
 """How a value becomes another valid one, by the type of its field; the first type that fits counts."""
-STARTING_POINTS: dict[str, dict[str, Any]] = {"term_id": {"term_id": None}}
+STARTING_POINTS: dict[str, dict[str, Any]] = {"term_id": {"term_id": None, "credits": None, "credits_max": None}}
 """Values of the row in which a field is changed, where it cannot be changed from the example: only from null."""
 
 
@@ -59,8 +59,8 @@ class Row:
 
 
 @pytest.fixture
-def made(app: Flask, client: FlaskClient, student: Make, term: Make) -> Callable[..., Row]:
-    """Make a row of a resource from the example of its schema, and the students or terms that it names."""
+def made(app: Flask, client: FlaskClient, student: Make, term: Make, entry: Make) -> Callable[..., Row]:
+    """Make a row of a resource from the example of its schema, and what it names: students, terms, catalog entries."""
 
     def make(name: str, **values: Any) -> Row:
         if name == "people":
@@ -70,6 +70,7 @@ def made(app: Flask, client: FlaskClient, student: Make, term: Make) -> Callable
                 client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"
         if name == "courses":
             assert [term() for _ in range(2)] == [1, 2]
+            assert [entry() for _ in range(2)] == [1, 2]
         response = client.post(f"/{name}", json=RESOURCES[name].schema.body_example() | values)
         assert response.status_code == 201, response.text
         body = response.get_json()
@@ -93,8 +94,8 @@ def another_value(field: fields.Field[Any], value: Any) -> Any:
     return next(change(value) for kind, change in OTHER_VALUES if isinstance(field, kind))
 
 
-def test_students_courses_terms_groups_people_and_keys_are_resources() -> None:
-    assert {"students", "courses", "terms", "groups", "people", "keys"} <= RESOURCES.keys()
+def test_these_are_resources() -> None:
+    assert {"students", "courses", "catalog", "terms", "groups", "people", "keys"} <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)

@@ -143,7 +143,7 @@ def test_the_unit_for_systemd_starts_the_service_and_gives_up_on_wrong_settings(
 
 def test_the_api_guide_names_every_route_but_pages_and_no_other(app: Flask) -> None:
     named = {
-        (method, path.replace("{code}", "{id}"))
+        (method, re.sub("{code}|{term_code}", "{id}", path))
         for method, path in re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^\s`?]*)", text("docs/api.md"))
     }
     routes = {

@@ -29,6 +29,8 @@ Scope = Literal[
     "holds:write",
     "permissions:read",
     "permissions:write",
+    "completions:read",
+    "completions:write",
     "admin",
 ]
 ADMIN: Scope = "admin"

@@ -6,10 +6,38 @@ declare the rest: its access row (`access/policy.py`), what it accepts and retur
 
 from flask import Flask
 
-from . import courses, documents, enrollment, groups, health, holds, keys, people, permissions, students, terms
+from . import (
+    catalog,
+    completions,
+    courses,
+    documents,
+    enrollment,
+    groups,
+    health,
+    holds,
+    keys,
+    people,
+    permissions,
+    students,
+    terms,
+)
 
 BLUEPRINTS = tuple(
-    each.endpoints for each in (enrollment, students, courses, terms, groups, holds, permissions, people, keys, health)
+    each.endpoints
+    for each in (
+        enrollment,
+        students,
+        courses,
+        catalog,
+        terms,
+        groups,
+        holds,
+        permissions,
+        completions,
+        people,
+        keys,
+        health,
+    )
 )
 """In the order of the OpenAPI document."""
 

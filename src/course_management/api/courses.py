@@ -18,15 +18,26 @@ from ..http.responses import IfMatch, reply
 from ..repositories import courses as repository
 from ..repositories import enrollments
 from ..repositories.past_rosters import past_roster, past_roster_by_name
+from ..repositories.timetables import clashing_students
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.ledger import EXAMPLE
 from ..schemas.pagination import PageQuery
 from ..schemas.response_fields import MOMENT, ResponseId
 from ..schemas.terms import PERSON_IDS, RESTRICTIONS, RESTRICTIONS_EXAMPLE, Restriction
+from ..schemas.timetables import (
+    LINKS_EXAMPLE,
+    MEETINGS,
+    MEETINGS_EXAMPLE,
+    ChangedMeetings,
+    Links,
+    LinksBody,
+    Meeting,
+)
 from ..services import courses as service
+from ..services import timetables
 from .resources import CustomView, ResourceAccess, ResourceRoutes
 from .students import event_item
-from .whole_lists import WholeListRoutes
+from .whole_lists import Report, WholeListRoutes
 
 endpoints = Endpoints("courses", __name__, description="What students enroll in.")
 routes = ResourceRoutes(
@@ -81,6 +92,39 @@ WholeListRoutes(
     write_access=Access(scope="courses:write"),
     problems=[CourseHasNoTerm],
     more="Students who are enrolled already stay. A course without a term can have no restrictions.",
+).register(endpoints)
+WholeListRoutes(
+    whole=timetables.MEETINGS,
+    name="meetings",
+    title="weekly meetings of a course",
+    body=MEETINGS,
+    item=Meeting,
+    example=MEETINGS_EXAMPLE,
+    read_access=Access(scope="courses:read", every_person=True),
+    write_access=Access(scope="courses:write"),
+    report=Report(
+        ChangedMeetings, {"now_clashing": [7]}, lambda course_id: {"now_clashing": clashing_students(course_id)}
+    ),
+    more=(
+        "Times are those of the clock of the school, without a time zone. Meetings lie within the term of the course, "
+        "if it has one, and may overlap one another. Enrollments stay: `now_clashing` lists the students of the course "
+        "who now have another course of a term at the same time."
+    ),
+).register(endpoints)
+WholeListRoutes(
+    whole=timetables.LINKS,
+    name="links",
+    title="courses that a student takes together with a course",
+    body=LinksBody(),
+    item=Links,
+    example=LINKS_EXAMPLE,
+    read_access=Access(scope="courses:read", every_person=True),
+    write_access=Access(scope="courses:write"),
+    problems=[CourseHasNoTerm],
+    more=(
+        "With a lecture, for example, a student takes one of its labs: of each group, one course of the same term. "
+        "Students who are enrolled already stay."
+    ),
 ).register(endpoints)
 WholeListRoutes(
     whole=service.INSTRUCTORS,

@@ -64,6 +64,7 @@ class ResourceRoutes:
         self._editable_values = schema.editable_values()
         self._names = [name for name in schema.stored() if hasattr(resource.model, name)]
         self._blueprint, self._singular, self.plural = blueprint, singular, blueprint.name
+        self._title = singular.replace("_", " ")
         self._all, self._one = f"/{self.plural}", f"/{self.plural}/<id:{singular}_id>"
 
     def register(
@@ -153,7 +154,7 @@ class ResourceRoutes:
         self._blueprint.add(
             Endpoint(
                 name=f"create_{self._singular}",
-                documentation=_documentation(f"Create a {self._singular}.", own.view),
+                documentation=_documentation(f"Create a {self._title}.", own.view),
                 method="POST",
                 rule=self._all,
                 view=own.view,
@@ -189,7 +190,7 @@ class ResourceRoutes:
         self._blueprint.add(
             Endpoint(
                 name=f"get_{self._singular}",
-                documentation=f"Read a {self._singular}.",
+                documentation=f"Read a {self._title}.",
                 method="GET",
                 rule=self._one,
                 view=self.read,
@@ -206,7 +207,7 @@ class ResourceRoutes:
         )
 
     def _add_change(self, own: CustomView) -> None:
-        summary = f"Change a {self._singular}; fields that are not sent stay as they are."
+        summary = f"Change a {self._title}; fields that are not sent stay as they are."
         self._blueprint.add(
             Endpoint(
                 name=f"change_{self._singular}",
@@ -228,7 +229,7 @@ class ResourceRoutes:
         self._blueprint.add(
             Endpoint(
                 name=f"delete_{self._singular}",
-                documentation=_documentation(f"Delete a {self._singular}.", view),
+                documentation=_documentation(f"Delete a {self._title}.", view),
                 method="DELETE",
                 rule=self._one,
                 view=view,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from flask import Response
 from marshmallow import Schema, fields
@@ -27,6 +27,17 @@ from .resources import CONDITIONAL
 Replace = Callable[[int, Sequence[Any], Precondition | None, RequestContext], Sequence[Row]]
 
 
+class Report(NamedTuple):
+    """What follows from a list that was replaced, for the client to see; nothing was refused for it."""
+
+    schema: type[Schema]
+    """Of the whole response to PUT."""
+    example: dict[str, Any]
+    """Of what the report adds."""
+    members: Callable[[int], dict[str, Any]]
+    """Return it, by the id of the owner."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WholeListRoutes:
     """The routes at `/<owners>/{<owner>_id}/<name>`; the plural of the owner is the name of the blueprint."""
@@ -35,11 +46,11 @@ class WholeListRoutes:
     name: str
     title: str
     """What the list is, in the documentation."""
-    body: Distinct
-    """Loads the list."""
+    body: Distinct | Schema
+    """Loads the list, or the object of its groups."""
     item: type[Schema] | fields.Field[Any]
-    """What a response lists: the schema of an object, or the field of a value."""
-    example: Sequence[Any]
+    """What a response lists: the schema of an object, or the field of a value; of groups, the schema of the whole."""
+    example: Any
     read_access: Access
     write_access: Access
     problems: Sequence[type[Problem]] = ()
@@ -47,17 +58,20 @@ class WholeListRoutes:
     """More about replacing it, in the documentation."""
     service: Replace | None = None
     """What replaces the list, where that is more than `whole_lists.replace`."""
+    report: Report | None = None
+    """What the response to PUT says besides. That of a plain list is then an object, with the list as its `name`."""
 
     def register(self, blueprint: Endpoints) -> None:
         """Register both."""
         whole, name, title, item = self.whole, self.name, self.title, self.item
         owner = whole.column.removesuffix("_id")
-        success = Success(
-            200,
-            fields.List(fields.Nested(item) if isinstance(item, type) else item),
-            self.example,
-            ("ETag",),
-        )
+        content: Any = item
+        if not whole.group:
+            content = fields.List(fields.Nested(item) if isinstance(item, type) else item)
+        success = Success(200, content, self.example, ("ETag",))
+        changed = success
+        if report := self.report:
+            changed = Success(200, report.schema, self._with_report(self.example, report.example), ("ETag",))
         not_found = whole.owner.not_found
         for endpoint in (
             Endpoint(
@@ -79,7 +93,7 @@ class WholeListRoutes:
                 rule=f"/{blueprint.name}/<id:{whole.column}>/{name}",
                 view=self.replace,
                 access=self.write_access,
-                declared=Declaration(body=Body(self.body, self.example), responses=[success], conditional=["If-Match"]),
+                declared=Declaration(body=Body(self.body, self.example), responses=[changed], conditional=["If-Match"]),
                 problems=(not_found, *self.problems, *CONDITIONAL),
             ),
         ):
@@ -90,21 +104,28 @@ class WholeListRoutes:
         (owner_id,) = path.values()
         whole = self.whole
         owner = cast("Table", whole.owner.model.__table__)
-        rows = belonging.everything(Belonging(owner, whole.table, whole.column), whole.names, owner_id)
+        rows = belonging.everything(Belonging(owner, whole.table, whole.column), whole.columns, owner_id)
         if rows is None:
             raise whole.owner.not_found
-        return self._reply(whole.sorted(rows))
+        rows = whole.sorted(rows)
+        return reply(whole.content(rows), tag=self._tag(rows))
 
-    def replace(self, body: Sequence[Any], if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
+    def replace(self, body: Any, if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Replace the list."""
         (owner_id,) = path.values()
         precondition: Precondition | None = None if if_match is None else lambda rows: if_match.check(self._tag(rows))
         if self.service:
-            return self._reply(self.service(owner_id, body, precondition, context))
-        return self._reply(service.replace(self.whole, owner_id, body, precondition))
+            rows = self.service(owner_id, body, precondition, context)
+        else:
+            rows = service.replace(self.whole, owner_id, body, precondition)
+        content = self.whole.content(rows)
+        if self.report is None:
+            return reply(content, tag=self._tag(rows))
+        more = self.report.members(owner_id)
+        return reply(self._with_report(content, more), tag=self._tag(rows), tag_body=content)
 
-    def _reply(self, rows: Sequence[Row]) -> Response:
-        return reply([self.whole.item(row) for row in rows], tag=self._tag(rows))
+    def _with_report(self, content: Any, more: dict[str, Any]) -> dict[str, Any]:
+        return (content if self.whole.group else {self.name: content}) | more
 
     @staticmethod
     def _tag(rows: Sequence[Row]) -> str:

@@ -76,6 +76,11 @@ class Credits(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value).scaleb(-2)
 
 
+def as_number(value: Decimal) -> int | float:
+    """Return credits or points as JSON has them: 4 and 2.5, not 4.0."""
+    return int(value) if value == int(value) else float(value)
+
+
 class Points(Credits):
     """Grade points, stored in the same way."""
 

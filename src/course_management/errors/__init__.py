@@ -7,12 +7,13 @@ course. Each code has a page, `/problems/<code-with-dashes>`, made from its clas
 base        what every code has
 requests    the request cannot be understood
 access      the caller is not known, or not permitted
-students, courses, enrollment, people, terms, holds, keys   refusals by topic
+students, courses, enrollment, people, terms, catalog, holds, keys   refusals by topic
 service     the service cannot carry it out
 """
 
 from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
 from .base import CodeTaken, Conflict, ErrorCode, ExternalIdTaken, Problem, Reason, all_codes
+from .catalog import CatalogEntryInUse, CatalogEntryNotFound, CourseIsLinked, StudentHasCompletions
 from .courses import (
     CapacityBelowEnrollment,
     CourseHasEnrollments,
@@ -46,11 +47,14 @@ __all__ = [
     "AccountTaken",
     "BadRequest",
     "CapacityBelowEnrollment",
+    "CatalogEntryInUse",
+    "CatalogEntryNotFound",
     "CodeTaken",
     "Conflict",
     "CourseFull",
     "CourseHasEnrollments",
     "CourseHasNoTerm",
+    "CourseIsLinked",
     "CourseNotFound",
     "DatabaseUnavailable",
     "EmailTaken",
@@ -80,6 +84,7 @@ __all__ = [
     "Problem",
     "ProtectedMode",
     "Reason",
+    "StudentHasCompletions",
     "StudentHasEnrollments",
     "StudentIdTaken",
     "StudentNotFound",

@@ -13,8 +13,8 @@ class CourseNotFound(Problem):
 
 class CourseHasEnrollments(Conflict):
     code, title = "course_has_enrollments", "Course has enrollments"
-    meaning = "Students are enrolled or waitlisted in this course, so it cannot be deleted."
-    remedy = "Unenroll every student of the roster and of the waitlist first."
+    meaning = "Students are enrolled or waitlisted in this course, or have withdrawn from it, so it cannot be deleted."
+    remedy = "Unenroll every student of the roster and of the waitlist first. After a withdrawal, close the course."
 
 
 class CapacityBelowEnrollment(Conflict):

@@ -23,5 +23,5 @@ class EmailTaken(Conflict):
 
 class StudentHasEnrollments(Conflict):
     code, title = "student_has_enrollments", "Student has enrollments"
-    meaning = "The student is enrolled or waitlisted in a course and cannot be deleted."
-    remedy = "Unenroll the student from every course first, with DELETE /students/{id}/unenroll."
+    meaning = "The student is enrolled or waitlisted in a course, or has withdrawn from one, and cannot be deleted."
+    remedy = "Unenroll the student from every course first. A student who has withdrawn from a course is kept."

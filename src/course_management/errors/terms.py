@@ -37,5 +37,5 @@ class GroupNotFound(Problem):
 
 class GroupInUse(Conflict):
     code, title = "group_in_use", "Group in use"
-    meaning = "Students, registration windows or restrictions of courses refer to this group, so it cannot be deleted."
-    remedy = "Take it from the students, windows and restrictions first."
+    meaning = "Students, registration windows, restrictions or prerequisites refer to this group."
+    remedy = "Take it from the students, windows, restrictions and prerequisites first."

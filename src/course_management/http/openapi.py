@@ -112,7 +112,7 @@ class Document:
             self._spec.path(
                 re.sub(r"<\w+:(\w+)>", r"{\1}", rule),
                 operations={each.method.lower(): self._operation(tag, each) for each in group},
-                parameters=[_path_parameter(name) for name in re.findall(r"<\w+:(\w+)>", rule)],
+                parameters=[_path_parameter(*found) for found in re.findall(r"<(\w+):(\w+)>", rule)],
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -262,14 +262,17 @@ def _component_name(schema: Any) -> str:
     return f"{name}Change" if schema.partial else f"New{name}"
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
+def _path_parameter(kind: str, name: str) -> dict[str, Any]:
+    """Return the parameter of a path whose converter is `kind`: an id, or another text."""
+    what = name.removesuffix("_id").replace("_", " ")
+    is_id = kind == "id"
     return {
         "in": "path",
         "name": name,
         "required": True,
-        "description": f"The id of the {name.removesuffix('_id').replace('_', ' ')}.",
-        "schema": ID,
-        "example": 1,
+        "description": f"The id of the {what}." if is_id else f"The {what}.",
+        "schema": ID if is_id else {"type": "string"},
+        "example": 1 if is_id else "2026-spring",
     }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 from flask import Response
 
+from ..database.types import as_number
 from ..errors import MalformedPrecondition, PreconditionFailed
 from .declarations import JSON
 
@@ -32,12 +34,12 @@ def reply(
     second with anything in the body, so that an enrollment does not make an edit fail. `tag_body` is the body
     that a GET would have, where this one says more: the ETag is that of the resource.
     """
-    data = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    data = orjson.dumps(body, _more, orjson.OPT_UTC_Z)
     response = Response(data, status, content_type=content_type)
     if location:
         response.headers["Location"] = location
     if tag is not None:
-        whole = data if tag_body is None else orjson.dumps(tag_body, option=orjson.OPT_UTC_Z)
+        whole = data if tag_body is None else orjson.dumps(tag_body, _more, orjson.OPT_UTC_Z)
         response.headers["ETag"] = f'"{tag}.{digest(whole)}"'
     return response
 
@@ -65,7 +67,14 @@ def digest(data: bytes) -> str:
 
 def fingerprint(values: Iterable[Any]) -> str:
     """Return the first part of an ETag, from the values that a client may edit."""
-    return digest(orjson.dumps(list(values)))
+    return digest(orjson.dumps(list(values), _more))
+
+
+def _more(value: Any) -> int | float:
+    """Write what orjson does not know: credits and points."""
+    if isinstance(value, Decimal):
+        return as_number(value)
+    raise TypeError
 
 
 # --- preconditions ----------------------------------------------------------------------------------------

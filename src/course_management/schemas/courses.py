@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from ..models import ENROLLED, WAITLISTED
-from .fields import ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
+from .fields import Credits, ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
 from .ledger import LedgerLine
 from .pagination import PageQuery, page_of
 from .resources import ResourceSchema
@@ -42,6 +42,25 @@ class CourseSchema(ResourceSchema):
     )
     component = Label(
         20, metadata={"example": "LEC", "description": "Which part of its subject: LEC, LAB, DIS, or empty."}
+    )
+    catalog_id = Id(
+        allow_none=True,
+        load_default=None,
+        metadata={"example": 1, "filter": True, "description": "The catalog entry that the course offers."},
+    )
+    credits = Credits(
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "example": 3,
+            "description": "What the course counts, only in a course of a term. Null: 0. Students who are enrolled "
+            "already keep theirs.",
+        },
+    )
+    credits_max = Credits(
+        allow_none=True,
+        load_default=None,
+        metadata={"example": 4, "description": "The most credits, where a student chooses. Null: always `credits`."},
     )
     permission_required = StrictBoolean(
         load_default=False,

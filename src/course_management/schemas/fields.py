@@ -14,7 +14,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from ..database.types import MAX_ID
+from ..database.types import MAX_ID, as_number
 from .characters import clean
 from .email_addresses import canonical_address
 
@@ -112,7 +112,7 @@ class Day(fields.Date):
 
 
 class Credits(fields.Float):
-    """A number of credits with at most two decimals; a `Decimal` here."""
+    """A number of credits, or of grade points, with at most two decimals; a `Decimal` here."""
 
     LARGEST = 999
 
@@ -133,8 +133,22 @@ class Credits(fields.Float):
 
     @staticmethod
     def written(value: Decimal | None) -> int | float | None:
-        """Return the credits of a row as a response has them: 4 and 2.5, not 4.0."""
-        return None if value is None else int(value) if value == int(value) else float(value)
+        """Return the credits of a row as a response has them."""
+        return None if value is None else as_number(value)
+
+
+class ClockTime(fields.String):
+    """A time of the school's clock as `09:00`; `24:00` is the end of the day."""
+
+    FORM = "([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": f"^({self.FORM})$"} | kwargs.pop("metadata", {}), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not (isinstance(value, str) and re.fullmatch(self.FORM, value)):
+            raise ValidationError("Must be a time from 00:00 to 24:00, as 09:00.")
+        return value
 
 
 class Text(fields.String):

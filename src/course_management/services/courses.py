@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from ..errors import (
     CodeTaken,
     CourseHasEnrollments,
     CourseHasNoTerm,
+    CourseIsLinked,
     CourseNotFound,
     ExternalIdTaken,
     TermIsFixed,
@@ -26,7 +27,12 @@ from . import Precondition, resources
 from .enrollment import Promotion, promote
 from .reconsidering import reconsider_courses
 from .resources import Resource
-from .whole_lists import Row, WholeList
+from .whole_lists import WholeList
+
+
+def _check(course: Course) -> Iterator[tuple[str, str]]:
+    if course.credits_max is not None and (course.credits is None or course.credits_max < course.credits):
+        yield "credits_max", "Must not be less than credits, which it needs."
 
 
 def _changed(session: Session, course: Course) -> None:
@@ -41,17 +47,22 @@ COURSES = Resource(
     within={"code": "term_id"},
     refusals={
         "ck_courses_permission_required_in_term": CourseHasNoTerm,
+        "ck_courses_credits_in_term": CourseHasNoTerm,
         "ck_courses_seats_within_capacity": CapacityBelowEnrollment,
         "ck_courses_waiting_within_waitlist": WaitlistCapacityBelowWaiting,
     },
     triggers={"courses_term_is_fixed": TermIsFixed},
-    in_use={"student_courses_held_rows_stay": CourseHasEnrollments},
+    in_use={
+        "student_courses_held_rows_stay": CourseHasEnrollments,
+        "fk_course_links_linked_id": CourseIsLinked,
+    },
+    check=_check,
     changed=_changed,
 )
 
 
-def _needs_term(course: Course, rows: Sequence[Row]) -> None:
-    if rows and course.term_id is None:
+def _needs_term(_: Session, course: Course, items: Sequence[tuple[str, Any]]) -> None:
+    if items and course.term_id is None:
         raise CourseHasNoTerm
 
 

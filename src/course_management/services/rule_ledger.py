@@ -1,14 +1,16 @@
-"""The ledger of what the rules of registration ask about a student: changes of holds, permissions and groups."""
+"""The ledger of what the rules of registration ask about a student: its holds, permissions, completions and others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from ..context import RequestContext
+from ..database.types import as_number
 from ..models import RuleEvent
 
 
@@ -37,4 +39,6 @@ def record(
 
 
 def _written(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return as_number(value)
     return value.isoformat() if isinstance(value, date | datetime) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import EmailTaken, ExternalIdTaken, StudentHasEnrollments, StudentNotFound
+from ..errors import EmailTaken, ExternalIdTaken, StudentHasCompletions, StudentHasEnrollments, StudentNotFound
 from ..models import Student
 from .resources import Resource
 
@@ -10,5 +10,8 @@ STUDENTS = Resource(
     model=Student,
     not_found=StudentNotFound,
     taken={"email": EmailTaken, "external_id": ExternalIdTaken},
-    in_use={"student_courses_held_rows_stay": StudentHasEnrollments},
+    in_use={
+        "student_courses_held_rows_stay": StudentHasEnrollments,
+        "fk_completions_student_id": StudentHasCompletions,
+    },
 )

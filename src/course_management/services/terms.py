@@ -48,5 +48,6 @@ GROUPS = Resource(
     in_use={
         f"fk_{table}_group_id": GroupInUse
         for table in ("student_groups", "registration_windows", "course_restrictions")
-    },
+    }
+    | {"fk_prerequisites_required_group_id": GroupInUse},
 )

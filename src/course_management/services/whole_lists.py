@@ -1,13 +1,15 @@
 """Lists that are replaced as a whole: the windows of a term, the groups of a student, parts of a course.
 
 A client reads the list, changes it, and puts it back. Its rows have no ids of their own, and no order but that of their
-values. The ETag is that of the content, so that If-Match refuses to undo a change that was made meanwhile.
+values. The ETag is that of the content, so that If-Match refuses to undo a change that was made meanwhile. A list of
+groups, of each of which one row is enough, is put as `{"groups": [[…], …]}`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Table, delete, insert, select
@@ -31,8 +33,12 @@ class WholeList:
     """The column with the id of the owner."""
     names: tuple[str, ...]
     """The columns of a row, in the order by which the list is sorted; a list of one column is one of plain values."""
-    check: Callable[[Any, Sequence[Row]], None] = lambda *_: None
-    """Raises if the owner cannot have these rows."""
+    json_names: Mapping[str, str] = field(default_factory=dict)
+    """What JSON calls a column, where that is not its name."""
+    group: str = ""
+    """The column that numbers the groups, for a list of groups."""
+    check: Callable[[Session, Any, Sequence[tuple[str, Any]]], None] = lambda *_: None
+    """Raises if the owner cannot have these items, each of which comes with its JSON pointer."""
     changed: Callable[[Session, int], object] = lambda *_: None
     """What a change does to other rows, in its transaction."""
 
@@ -41,17 +47,56 @@ class WholeList:
         """Whether the list is one of values, not of objects."""
         return len(self.names) == 1
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a stored row: the number of its group, if there are groups, and `names`."""
+        return (self.group, *self.names) if self.group else self.names
+
+    def json_name(self, column: str) -> str:
+        """Return what JSON calls a column."""
+        return self.json_names.get(column, column)
+
     def sorted(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows in the order of the list, null first, which databases do not agree about."""
-        return sorted(rows, key=lambda row: [(value is not None, value) for value in row])
+        return sorted(rows, key=_order)
 
-    def rows_of(self, items: Sequence[Any]) -> list[Row]:
-        """Return what a body lists, as sorted rows."""
-        return self.sorted([(each,) if self.is_plain else tuple(each[name] for name in self.names) for each in items])
+    def items(self, body: Any) -> list[tuple[str, Any]]:
+        """Return the items of a body, each with its JSON pointer."""
+        if not self.group:
+            return [(f"/{index}", item) for index, item in enumerate(body)]
+        return [
+            (f"/groups/{number}/{index}", item)
+            for number, group in enumerate(body["groups"])
+            for index, item in enumerate(group)
+        ]
 
-    def item(self, row: Row) -> Any:
-        """Return a row as a response lists it."""
-        return row[0] if self.is_plain else dict(zip(self.names, row, strict=True))
+    def rows_of(self, body: Any) -> list[Row]:
+        """Return what a body lists, as sorted rows. Groups with the same items are one group."""
+        if not self.group:
+            return self.sorted([self._row(item) for item in body])
+        groups = {tuple(self.sorted([self._row(item) for item in group])) for group in body["groups"]}
+        in_order = sorted(groups, key=lambda group: [_order(row) for row in group])
+        return [(number, *row) for number, group in enumerate(in_order, 1) for row in group]
+
+    def content(self, rows: Sequence[Row]) -> Any:
+        """Return sorted rows as a response has them."""
+        if not self.group:
+            return [self._item(row) for row in rows]
+        return {
+            "groups": [
+                [self._item(row[1:]) for row in group] for _, group in itertools.groupby(rows, lambda row: row[0])
+            ]
+        }
+
+    def _row(self, item: Any) -> Row:
+        return (item,) if self.is_plain else tuple(item[self.json_name(name)] for name in self.names)
+
+    def _item(self, row: Row) -> Any:
+        return row[0] if self.is_plain else dict(zip(map(self.json_name, self.names), row, strict=True))
+
+
+def _order(row: Row) -> list[tuple[bool, Any]]:
+    return [(value is not None, value) for value in row]
 
 
 class Change(NamedTuple):
@@ -63,33 +108,31 @@ class Change(NamedTuple):
 
 
 @retried(repeatable=False)
-def replace(whole: WholeList, owner_id: int, items: Sequence[Any], precondition: Precondition | None) -> Sequence[Row]:
-    """Put `items` in the place of the list of the owner with the id `owner_id`, and return its rows.
+def replace(whole: WholeList, owner_id: int, body: Any, precondition: Precondition | None) -> Sequence[Row]:
+    """Put `body` in the place of the list of the owner with the id `owner_id`, and return its rows.
 
     Raises the owner's `not_found`, `ValidationFailed` for ids that do not exist, and what `precondition` raises.
     """
     with writing() as session:
         owner = locked(session, whole.owner, owner_id)
-        whole.check(owner, whole.rows_of(items))
-        change = put(session, whole, owner_id, items, precondition)
+        whole.check(session, owner, whole.items(body))
+        change = put(session, whole, owner_id, body, precondition)
         if change.added or change.removed:
             whole.changed(session, owner_id)
         return change.rows
 
 
-def put(
-    session: Session, whole: WholeList, owner_id: int, items: Sequence[Any], precondition: Precondition | None
-) -> Change:
+def put(session: Session, whole: WholeList, owner_id: int, body: Any, precondition: Precondition | None) -> Change:
     """Do the same in a transaction that has locked the owner, so that of two changes the second sees the first."""
     present = rows(session, whole, owner_id)
     if precondition:
         precondition(present)
-    refuse_unknown(session, whole, items)
-    wanted = whole.rows_of(items)
+    refuse_unknown(session, whole, body)
+    wanted = whole.rows_of(body)
     added, removed = [row for row in wanted if row not in present], [row for row in present if row not in wanted]
     if added or removed:
         session.execute(delete(whole.table).where(whole.table.c[whole.column] == owner_id))
-        values = [{whole.column: owner_id, **dict(zip(whole.names, row, strict=True))} for row in wanted]
+        values = [{whole.column: owner_id, **dict(zip(whole.columns, row, strict=True))} for row in wanted]
         if values:
             session.execute(insert(whole.table), values)
     return Change(wanted, added, removed)
@@ -97,19 +140,20 @@ def put(
 
 def rows(session: Session, whole: WholeList, owner_id: int) -> list[Row]:
     """Return the sorted rows of a list."""
-    columns = [whole.table.c[name] for name in whole.names]
+    columns = [whole.table.c[name] for name in whole.columns]
     found = session.execute(select(*columns).where(whole.table.c[whole.column] == owner_id))
     return whole.sorted([tuple(row) for row in found])
 
 
-def refuse_unknown(session: Session, whole: WholeList, items: Sequence[Any]) -> None:
+def refuse_unknown(session: Session, whole: WholeList, body: Any) -> None:
     """Raise `ValidationFailed` with a pointer to each id of a row that does not exist; lock the others."""
     errors: list[Mapping[str, str]] = []
     for name in whole.names:
         if (column := _referenced(whole.table.c[name])) is not None:
+            json_name = whole.json_name(name)
             ids = {
-                f"/{index}" if whole.is_plain else f"/{index}/{name}": each if whole.is_plain else each[name]
-                for index, each in enumerate(items)
+                pointer if whole.is_plain else f"{pointer}/{json_name}": each if whole.is_plain else each[json_name]
+                for pointer, each in whole.items(body)
             }
             errors += unknown(session, column, {pointer: value for pointer, value in ids.items() if value is not None})
     if errors:

@@ -1,0 +1,61 @@
+"""The catalog: subjects and their prerequisites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..access.policy import Access
+from ..http.endpoints import Endpoints
+from ..repositories.prerequisites import graph_below
+from ..schemas.catalog import (
+    PREREQUISITES_EXAMPLE,
+    WARNINGS_EXAMPLE,
+    CatalogEntrySchema,
+    ChangedPrerequisites,
+    Prerequisites,
+    PrerequisitesBody,
+)
+from ..services import prerequisite_graph
+from ..services.catalog import CATALOG, PREREQUISITES
+from .resources import ResourceAccess, ResourceRoutes
+from .whole_lists import Report, WholeListRoutes
+
+READ, WRITE = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
+CYCLE = (
+    "These entries require each other. A student can take them only together, where all of it may be concurrent, or "
+    "by another alternative."
+)
+UNREACHABLE = "No student can satisfy the prerequisites of these entries, in whatever order."
+endpoints = Endpoints("catalog", __name__, description="The subjects that courses offer, and their prerequisites.")
+routes = ResourceRoutes(
+    endpoints, "catalog_entry", CATALOG, CatalogEntrySchema, ResourceAccess(list=READ, read=READ, write=WRITE)
+)
+routes.register()
+
+
+def warnings_about(catalog_id: int) -> dict[str, Any]:
+    """Return the warnings about the prerequisites of an entry: cycles, and that no student can satisfy them."""
+    graph = graph_below(catalog_id)
+    found = [("prerequisite_cycle", CYCLE, cycle) for cycle in prerequisite_graph.cycles(graph) if catalog_id in cycle]
+    unreachable = prerequisite_graph.unreachable(graph)
+    if catalog_id in unreachable:
+        found.append(("entry_unreachable", UNREACHABLE, sorted(unreachable)))
+    return {"warnings": [{"code": code, "detail": detail, "catalog_ids": ids} for code, detail, ids in found]}
+
+
+WholeListRoutes(
+    whole=PREREQUISITES,
+    name="prerequisites",
+    title="prerequisites of a catalog entry",
+    body=PrerequisitesBody(),
+    item=Prerequisites,
+    example=PREREQUISITES_EXAMPLE,
+    read_access=READ,
+    write_access=WRITE,
+    report=Report(ChangedPrerequisites, WARNINGS_EXAMPLE, warnings_about),
+    more=(
+        "A student needs one alternative of each group: a completed entry, with `minimum_points` if given, or a group "
+        "of students. `warnings` name cycles that the entry is part of, and entries that no student can reach; they "
+        "refuse nothing."
+    ),
+).register(endpoints)

@@ -1,0 +1,43 @@
+"""Read the prerequisites of a catalog entry, and of what it requires."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy import bindparam, select
+
+from ..database import autocommit
+from ..database.types import Id
+from ..models import prerequisites
+
+_first = select(bindparam("entry", type_=Id).label("id")).cte("needed", recursive=True)
+_NEEDED = _first.union(
+    select(prerequisites.c.required_id)
+    .join(_first, prerequisites.c.catalog_id == _first.c.id)
+    .where(prerequisites.c.required_id.is_not(None))
+)
+_ALL_NEEDED = select(
+    prerequisites.c.catalog_id,
+    prerequisites.c.group_number,
+    prerequisites.c.required_id,
+    prerequisites.c.concurrent_allowed,
+).join(_NEEDED, prerequisites.c.catalog_id == _NEEDED.c.id)
+
+
+def graph_below(catalog_id: int) -> dict[int, list[list[tuple[int, bool]]]]:
+    """Return the prerequisites of an entry and of all that it requires, directly or not.
+
+    For each entry with prerequisites, its groups of alternatives: a required entry, and whether taking it in the same
+    term is enough. Groups that a group of students satisfies are left out.
+    """
+    groups: defaultdict[int, defaultdict[int, list[tuple[int | None, bool]]]] = defaultdict(lambda: defaultdict(list))
+    for row in autocommit(_ALL_NEEDED, {"entry": catalog_id}):
+        groups[row.catalog_id][row.group_number].append((row.required_id, bool(row.concurrent_allowed)))
+    return {
+        entry: [
+            [(required, is_concurrent) for required, is_concurrent in group if required is not None]
+            for group in found.values()
+            if all(required is not None for required, _ in group)
+        ]
+        for entry, found in groups.items()
+    }

@@ -1,0 +1,70 @@
+"""The meetings of a course, and its links to others, such as of a lecture with its labs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..errors import CourseHasNoTerm, ValidationFailed
+from ..models import Course, Term, course_links, course_meetings, courses
+from .courses import COURSES
+from .reconsidering import reconsider_courses
+from .whole_lists import WholeList
+
+
+def _within_the_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> None:
+    term = course.term_id and session.get_one(Term, course.term_id)
+    if not term:
+        return
+    errors = [
+        {"pointer": f"{pointer}/{name}", "detail": f"Must be within the term: {term.starts_on} to {term.ends_on}."}
+        for pointer, item in items
+        for name in ("starts_on", "ends_on")
+        if not term.starts_on <= item[name] <= term.ends_on
+    ]
+    if errors:
+        raise ValidationFailed(errors=errors)
+
+
+MEETINGS = WholeList(
+    owner=COURSES,
+    table=course_meetings,
+    column="course_id",
+    names=("weekday", "starts_minute", "ends_minute", "starts_on", "ends_on", "place"),
+    json_names={"starts_minute": "starts", "ends_minute": "ends"},
+    check=_within_the_term,
+    changed=lambda session, course_id: reconsider_courses(session, [course_id]),
+)
+
+
+def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> None:
+    if not items:
+        return
+    if course.term_id is None:
+        raise CourseHasNoTerm
+    found = session.execute(
+        select(courses.c.id, courses.c.term_id).where(courses.c.id.in_({linked for _, linked in items}))
+    )
+    terms = {row.id: row.term_id for row in found}
+    errors = []
+    for pointer, linked in items:
+        if linked == course.id:
+            errors.append({"pointer": pointer, "detail": "A course cannot be linked to itself."})
+        elif terms.get(linked, course.term_id) != course.term_id:
+            errors.append({"pointer": pointer, "detail": "Must be a course of the same term."})
+    if errors:
+        raise ValidationFailed(errors=errors)
+
+
+LINKS = WholeList(
+    owner=COURSES,
+    table=course_links,
+    column="course_id",
+    group="group_number",
+    names=("linked_id",),
+    check=_same_term,
+    changed=lambda session, course_id: reconsider_courses(session, [course_id]),
+)
