@@ -311,6 +311,7 @@ def test_the_history_has_a_line_for_each_change_newest_first(
         "course_id": wanted,
         "from": "waitlisted",
         "to": "enrolled",
+        "credits": None,
         "actor": "promotion",
         "request_id": "ada-unenrolls",
         "reason": None,

@@ -310,6 +310,7 @@ def test_the_history_has_each_change_newest_first(
         "student_id": ada,
         "from": "enrolled",
         "to": "unenrolled",
+        "credits": None,
         "actor": "anonymous",
         "request_id": "ada-unenrolls",
         "reason": None,

@@ -2,7 +2,7 @@
 
 student     a person who takes courses
 course      what students enroll in
-enrollment  one student, one course and a status: enrolled, waitlisted or unenrolled
+enrollment  one student, one course and a status: enrolled, waitlisted, unenrolled or withdrawn
 seat        a place in a course; a course has `capacity` seats
 waitlist    the queue for the seats of a full course; each student on it has a position, from 1
 ledger      the list of all changes of enrollments: what, when, by which caller, in which request

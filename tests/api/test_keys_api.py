@@ -62,6 +62,13 @@ def test_a_key_is_shown_once_and_works(app: Flask, client: FlaskClient) -> None:
         assert "digest" not in response.text
 
 
+def test_a_key_may_have_every_scope(app: Flask, client: FlaskClient) -> None:
+    created = client.post("/keys", json=PORTAL | {"scopes": list(policy.SCOPES)}).get_json()
+
+    assert created["scopes"] == sorted(policy.SCOPES)
+    assert use(app, created["key"]) == 200
+
+
 def test_a_revoked_key_stays_in_the_list_and_is_revoked_again_without_a_change(app: Flask, client: FlaskClient) -> None:
     created = client.post("/keys", json=PORTAL).get_json()
     path = f"/keys/{created['id']}"

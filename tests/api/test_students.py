@@ -247,6 +247,7 @@ def test_the_history_has_each_change_newest_first(
             "course_id": full,
             "from": was,
             "to": now,
+            "credits": None,
             "actor": "anonymous",
             "request_id": f"request-{number}",
             "reason": None,

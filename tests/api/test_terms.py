@@ -67,7 +67,7 @@ def test_a_value_that_is_not_valid_is_named(client: FlaskClient, field: str, val
 
 @pytest.mark.parametrize("body", ["null", "[]", '"x"', "1"])
 def test_a_body_that_is_no_object_is_refused(client: FlaskClient, body: str) -> None:
-    for path in ("/terms", "/groups"):
+    for path in ("/terms", "/groups", "/catalog"):
         assert refusal(client.post(path, data=body, content_type="application/json")) == (422, "validation_failed")
 
 

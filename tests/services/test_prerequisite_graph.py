@@ -91,6 +91,16 @@ def can_be_reached(graph: Groups) -> set[int]:
         reached |= together
 
 
+def needed_by(graph: Groups, entry: int) -> set[int]:
+    """Return all that an entry requires, directly or not."""
+    found: set[int] = set()
+    new = {entry}
+    while new:
+        new = {required for each in new for group in graph.get(each, []) for required, _ in group} - found
+        found |= new
+    return found
+
+
 @pytest.mark.parametrize("seed", range(200))
 def test_random_catalogs_agree_with_trying_term_by_term(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
@@ -103,3 +113,6 @@ def test_random_catalogs_agree_with_trying_term_by_term(seed: int) -> None:
     }
 
     assert unreachable(graph) == set(graph) - can_be_reached(graph)
+    needs = {entry: needed_by(graph, entry) for entry in graph}
+    in_cycles = {tuple(sorted(other for other in needs[entry] if entry in needs.get(other, ()))) for entry in graph}
+    assert sorted(cycles(graph)) == sorted(list(each) for each in in_cycles if len(each) > 1)

@@ -78,6 +78,7 @@ def event_item(event: AnyRow) -> dict[str, Any]:
         "at": event.at,
         "from": event.from_status,
         "to": event.to_status,
+        "credits": event.credits,
         "actor": event.actor,
         "request_id": event.request_id,
         "reason": event.reason,
