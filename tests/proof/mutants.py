@@ -20,13 +20,16 @@ import course_management
 from course_management.database.base import migrations_folder
 
 from ..databases import ROOT
+from ..races.mutants import without_revision
 from .parts import BACKENDS
 from .report import Outcome
+from .rules import OVER_LIMIT
 
 PACKAGE = Path(course_management.__file__).parent
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
 STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
+DECIDED, ENROLLING = "services/enrollment/decided_seats.py", "services/enrollment/enrolling.py"
 RETRYING, FAILURES, SESSIONS = "database/execute.py", "database/failures.py", "database/session_settings.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
@@ -60,6 +63,8 @@ OVERSOLD = "verify: no course is oversold"
 MODEL = {"examples": 30, "steps": 30, "shrink": False}
 DISAGREE = "steps where the service and the model disagree"
 CONFLICTS = "deadlocks and stale snapshots"
+RACE = {"seconds": 20}
+"""Of the part "rules". Guards whose absence shows too seldom are removed in lock-step, by tests/races."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,39 @@ MUTANTS = {
         {"operations": 3000},
         CONFLICTS,
         ((STATEMENTS, ".order_by(courses.c.id)", ".order_by(func.random())"),),
+        databases=("postgresql",),
+    ),
+    "the comparison of the schedule revision": Mutant(
+        "rules", RACE, OVER_LIMIT, ((DECIDED, "            students.c.schedule_revision == seen,\n", ""),)
+    ),
+    "the trigger that raises the schedule revision": Mutant(
+        "rules", RACE, OVER_LIMIT, statements={backend: without_revision(backend) for backend in BACKENDS}
+    ),
+    "the planned outcome": Mutant(
+        "rules",
+        RACE,
+        OVER_LIMIT,
+        (
+            (DECIDED, "(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
+            (
+                DECIDED,
+                "(is_place, literal(WAITLISTED, String)),",
+                "(or_(is_seat, is_place), literal(WAITLISTED, String)),",
+            ),
+            (DECIDED, "and_(is_seat, is_open),", "and_(or_(is_seat, is_place), or_(is_open, place_free(courses))),"),
+        ),
+    ),
+    "the student locked after the courses": Mutant(
+        "rules",
+        RACE,
+        CONFLICTS,
+        (
+            (
+                ENROLLING,
+                '    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})\n',
+                '    execute(LOCK_STUDENT, {"student": student_id}), execute(LOCK_COURSES, {"course_ids": course_ids})\n',  # noqa: E501
+            ),
+        ),
         databases=("postgresql",),
     ),
     "BEGIN IMMEDIATE": Mutant(

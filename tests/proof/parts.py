@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations
+from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations, rules
 from .report import Check, Outcome
 from .stage import Ground, Skipped
 
@@ -39,6 +39,7 @@ PARTS = {
     ),
     "random operations": Part(_staged(random_operations.prove), {"operations": 50_000}, {"operations": 500}),
     "model": Part(_staged(model.prove, serving=False), {"examples": 500, "steps": 40}, {"examples": 6, "steps": 15}),
+    "rules": Part(_staged(rules.prove, serving=False), {"seconds": 60}, {"seconds": 10}),
     "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 2}),
     "cut": Part(_staged(cuts.prove, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
     "full disk": Part(full_disk.prove, {}, {}),

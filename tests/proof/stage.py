@@ -91,9 +91,9 @@ class Stage:
             server.end()
 
     def people(self, count: int) -> list[int]:
-        """Students, by the hand of an import; their ids."""
+        """Insert students as an import does, without a call of the service; return their ids."""
         made = utcnow()
-        rows = [{"name": f"Student {n}", "email": f"{n}@example.edu", "created_at": made} for n in range(count)]
+        rows = [{"name": f"Student {n}", "created_at": made} for n in range(count)]
         return self._insert(students, Student.id, rows)
 
     def courses(self, limits: Sequence[dict[str, Any]], prefix: str = "C") -> list[int]:

@@ -32,10 +32,11 @@ def edited(source: str, edits: Sequence[Edit]) -> str:
 
 
 def without_revision(backend: str) -> list[str]:
-    """Return the statements after which enrolling raises no schedule revision."""
-    name = {"postgresql": "FUNCTION record_new_enrollments", "sqlite": "TRIGGER student_courses_inserted"}[backend]
-    (created,) = (each for each in triggers.STATEMENTS[backend] if f"CREATE {name}" in each)
-    changed = edited(created, [("term_id IS NOT NULL", "false")])
-    if backend == "sqlite":
-        return [f"DROP {name}", changed]
-    return [changed.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")]
+    """Return the statements after which no change of an enrollment raises the schedule revision."""
+    guard = ("term_id IS NOT NULL", "false")
+    if backend == "postgresql":
+        functions = [each for each in triggers.POSTGRESQL if guard[0] in each and "FUNCTION record_" in each]
+        return [edited(each, [guard]).replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION") for each in functions]
+    names = ("student_courses_inserted", "student_courses_updated")
+    created = [each for name in names for each in triggers.SQLITE if f"CREATE TRIGGER {name}" in each]
+    return [*(f"DROP TRIGGER {name}" for name in names), *(edited(each, [guard]) for each in created)]

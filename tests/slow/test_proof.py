@@ -14,12 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from ..proof import __main__ as command
-from ..proof.mutants import MUTANTS, OVERSOLD, run_without
+from ..proof.mutants import CONFLICTS, MUTANTS, OVERSOLD, run_without
 from ..proof.parts import PARTS, run
+from ..proof.rules import OVER_LIMIT
 from ..proof.settled import waitlist_faults
 from ..proof.stage import Ground
 
 SEED = 20261122
+TWO_GUARDS = "the capacity constraint and the condition of a seat"
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +44,19 @@ def test_the_proof_holds(ground: Ground, part: str) -> None:
     assert outcome.checks
 
 
-def test_a_missing_guard_is_noticed() -> None:
-    name = "the capacity constraint and the condition of a seat"
+@pytest.mark.parametrize(
+    ("name", "on", "checks"),
+    [
+        (TWO_GUARDS, "sqlite", {MUTANTS[TWO_GUARDS].check, OVERSOLD}),
+        ("the comparison of the schedule revision", "sqlite", {OVER_LIMIT}),
+        ("the comparison of the schedule revision", "postgresql", {OVER_LIMIT}),
+        ("the student locked after the courses", "postgresql", {CONFLICTS}),
+    ],
+)
+def test_a_missing_guard_is_noticed(name: str, on: str, checks: set[str]) -> None:
+    outcome = run_without(name, on, SEED)
 
-    outcome = run_without(name, "sqlite", SEED)
-
-    assert {MUTANTS[name].check, OVERSOLD} <= {check.name for check in outcome.broken}
+    assert checks <= {check.name for check in outcome.broken}
 
 
 def test_the_command_prints_the_seed_and_writes_the_results(tmp_path: Path) -> None:
