@@ -95,6 +95,8 @@ def resolved(found: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
 def _unknown(schema: dict[str, Any], body: Any, whole: dict[str, Any]) -> set[str]:
     """Return the members of the body, at any depth, that the schema does not name."""
     schema = resolved(schema, whole)
+    if {"type": "null"} in schema.get("anyOf", ()):  # an object or null
+        schema = resolved(next(each for each in schema["anyOf"] if each != {"type": "null"}), whole)
     if isinstance(body, list):
         return {name for each in body for name in _unknown(schema.get("items", {}), each, whole)}
     if isinstance(body, dict):

@@ -127,3 +127,25 @@ def test_a_student_reads_holds_without_their_notes(
     assert "note" not in seen
     assert seen == {name: value for name, value in known.items() if name != "note"}
     assert known["note"] == read(bearer("holds:read"))["note"] == "Invoice 4711"
+
+
+def test_the_holds_of_a_registration_have_a_note_only_for_callers_who_read_holds(
+    client: FlaskClient,
+    stranger: FlaskClient,
+    student: Make,
+    term: Make,
+    person: Headers,
+    bearer: Headers,
+) -> None:
+    ada, fall = student(), term()
+    client.post(f"/students/{ada}/holds", json=HOLD)
+
+    def has_note(headers: dict[str, str]) -> bool:
+        response = stranger.get(f"/students/{ada}/registration?term_id={fall}", headers=headers)
+        assert response.status_code == 200
+        return [each.get("note") for each in response.get_json()["holds"]] == ["Invoice 4711"]
+
+    for headers in (person("student", ada), person("advisor", ada), bearer("students:read")):
+        assert not has_note(headers)
+    for headers in (person("registrar"), bearer("students:read", "holds:read")):
+        assert has_note(headers)

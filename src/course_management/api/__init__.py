@@ -18,6 +18,7 @@ from . import (
     keys,
     people,
     permissions,
+    registration,
     students,
     terms,
 )
@@ -27,6 +28,7 @@ BLUEPRINTS = tuple(
     for each in (
         enrollment,
         students,
+        registration,
         courses,
         catalog,
         terms,

@@ -20,6 +20,8 @@ from ..repositories import enrollments
 from ..repositories.past_rosters import past_roster, past_roster_by_name
 from ..repositories.timetables import clashing_students
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
+from ..schemas.enrollment import PassedOver
+from ..schemas.fields import credits_of
 from ..schemas.ledger import EXAMPLE
 from ..schemas.pagination import PageQuery
 from ..schemas.response_fields import MOMENT, ResponseId
@@ -58,6 +60,8 @@ ON_ROSTER = {
     "status": "enrolled",
     "status_since": MOMENT,
     "position": None,
+    "credits": 4,
+    "passed_over": None,
 }
 
 
@@ -182,6 +186,8 @@ def roster_item(entry: AnyRow) -> dict[str, Any]:
         "status": entry.status,
         "status_since": entry.status_since,
         "position": entry.position,
+        "credits": credits_of(entry.credits),
+        "passed_over": entry.passed_over_at and PassedOver.written(entry),
     }
 
 

@@ -26,7 +26,8 @@ from ..http.responses import IfMatch, fingerprint, reply
 from ..http.validation_errors import validation_failed
 from ..repositories import enrollments
 from ..schemas import enrollment as schemas
-from ..schemas.enrollment import MAX_COURSES
+from ..schemas.enrollment import MAX_COURSES, PassedOver
+from ..schemas.fields import credits_of
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
 from ..services.enrollment import Outcome, ReplaceOptions
@@ -222,6 +223,9 @@ def unenroll_student(
                 "status": "enrolled",
                 "status_since": MOMENT,
                 "position": None,
+                "term_id": 1,
+                "credits": 4,
+                "passed_over": None,
             }
         ],
     },
@@ -229,7 +233,11 @@ def unenroll_student(
 )
 @responds(304, headers=("ETag",))
 def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
-    """List the courses in which a student is enrolled or waitlisted, by course code."""
+    """List the courses in which a student is enrolled or waitlisted, by course code.
+
+    The first part of the ETag stands for all of them, whatever `status` and `term_id` select.
+    """
+    status, term_id = query["status"], query["term_id"]
     held = enrollments.of_student(student_id)
     courses = [
         {
@@ -239,16 +247,19 @@ def list_student_courses(query: dict[str, Any], student_id: int) -> Response:
             "status": row.status,
             "status_since": row.status_since,
             "position": row.position,
+            "term_id": row.term_id,
+            "credits": row.credits and credits_of(row.credits),
+            "passed_over": row.passed_over_at and PassedOver.written(row),
         }
         for row in held
-        if query["status"] in ("any", row.status)
+        if status in ("any", row.status) and (term_id is None or term_id == row.term_id)
     ]
     return reply({"student_id": student_id, "courses": courses}, tag=_tag(held))
 
 
 def _tag(held: Sequence[Any]) -> str:
     """Return the first part of the ETag: it changes with each change of an enrollment, even back to the same set."""
-    return fingerprint(sorted([(row.course_id, row.status, row.revision) for row in held]))
+    return fingerprint(sorted([(row.course_id, row.status, row.revision, row.credits) for row in held]))
 
 
 def _check_number(student_id: int, course_ids: Sequence[int]) -> None:

@@ -37,7 +37,7 @@ def list_holds(page: Page, student_id: int, context: RequestContext) -> Response
     rows = belonging.page(HOLDS, student_id, after=page.after(), limit=page.limit + 1)
     if rows is None:
         raise StudentNotFound
-    left_out = frozenset() if policy.permits(READ_ALL, context.caller) else frozenset(["note"])
+    left_out = left_out_for(context.caller)
     return page.reply(rows, lambda row: int(row.id), lambda row: item(row, left_out))
 
 
@@ -59,6 +59,11 @@ def release_hold(student_id: int, hold_id: int, context: RequestContext) -> Resp
     """Release a hold. It stays in the list, and releasing it again changes nothing."""
     service.release(student_id, hold_id, context)
     return empty()
+
+
+def left_out_for(caller: object) -> Collection[str]:
+    """Return the members of a hold that a caller may not read."""
+    return () if policy.permits(READ_ALL, caller) else ("note",)
 
 
 def item(hold: Any, left_out: Collection[str] = ()) -> dict[str, Any]:

@@ -112,8 +112,15 @@ class Document:
             self._spec.path(
                 re.sub(r"<\w+:(\w+)>", r"{\1}", rule),
                 operations={each.method.lower(): self._operation(tag, each) for each in group},
-                parameters=[_path_parameter(*found) for found in re.findall(r"<(\w+):(\w+)>", rule)],
+                parameters=[self._path_parameter(*found) for found in re.findall(r"<(\w+):(\w+)>", rule)],
             )
+
+    def _path_parameter(self, converter: str, name: str) -> Any:
+        """Return the name of the component for this part of a path, which apispec turns into a reference."""
+        components = self._spec.components
+        if name not in components.parameters:
+            components.parameter(name, "path", _path_parameter(converter, name))
+        return name
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document."""

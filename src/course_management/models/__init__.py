@@ -15,6 +15,7 @@ from .courses import Course, courses
 from .enrollments import (
     ENROLLED,
     HELD,
+    HUNDREDTHS,
     STATUSES,
     UNENROLLED,
     WAITLISTED,
@@ -52,6 +53,7 @@ __all__ = [
     "BLOCKS",
     "ENROLLED",
     "HELD",
+    "HUNDREDTHS",
     "REGISTRAR",
     "ROLES",
     "STATUSES",

@@ -17,6 +17,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    type_coerce,
 )
 
 from ..database import AnyRow, autocommit
@@ -49,6 +50,9 @@ def _page(roster: FromClause, key: ColumnElement[int], *, by_name: bool = False)
             roster.c.status,
             roster.c.status_since,
             roster.c.position,
+            type_coerce(roster.c.credits, Integer).label("credits"),
+            roster.c.passed_over_at,
+            roster.c.passed_over_for,
             key.label("key"),
         )
         .join(students, students.c.id == roster.c.student_id)
@@ -72,8 +76,8 @@ _STUDENT_NAME = select(students.c.name).where(students.c.id == _ID)
 def roster(course_id: int, status: str, after: int, limit: int) -> Sequence[AnyRow]:
     """Return the `enrolled` students of a course, by id, or the `waitlisted` ones, by position.
 
-    Rows of `student_id, name, status, status_since, position, key`; the next page starts after `key`. Raises
-    `CourseNotFound`.
+    Rows of `student_id, name, status, status_since, position, credits` (in hundredths), `passed_over_at,
+    passed_over_for, key`; the next page starts after `key`. Raises `CourseNotFound`.
     """
     return _of_course(autocommit(_BY_KEY[status], {"id": course_id, "after": after, "limit": limit}))
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, c
 from ..database import AnyRow, autocommit
 from ..database.types import Id
 from ..errors import CourseNotFound, StudentNotFound
-from ..models import WAITLISTED, courses, enrollments, events, is_held, queue_position, students
+from ..models import HUNDREDTHS, WAITLISTED, courses, enrollments, events, is_held, queue_position, students
 
 HELD = (
     select(
@@ -21,6 +21,10 @@ HELD = (
         case((enrollments.c.status == WAITLISTED, queue_position(enrollments, courses))).label("position"),
         enrollments.c.course_id,
         enrollments.c.revision,
+        courses.c.term_id,
+        HUNDREDTHS.label("credits"),
+        enrollments.c.passed_over_at,
+        enrollments.c.passed_over_for,
     )
     .select_from(
         # Flat, not nested: SQLite would materialize a nested join in every call (150 ms instead of 0.02 ms).
@@ -49,7 +53,8 @@ def count_held(student_id: int) -> int:
 def of_student(student_id: int) -> Sequence[AnyRow]:
     """Return the courses in which the student is enrolled or waitlisted, by course code.
 
-    Rows of `id, code, title, status, status_since, position, course_id, revision`. Raises `StudentNotFound`.
+    Rows of `id, code, title, status, status_since, position, course_id, revision, term_id, credits` (in hundredths),
+    `passed_over_at, passed_over_for`. Raises `StudentNotFound`.
     """
     rows = autocommit(HELD, {"id": student_id})
     if not rows:

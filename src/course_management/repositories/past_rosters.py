@@ -30,6 +30,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    type_coerce,
     union_all,
 )
 
@@ -49,7 +50,8 @@ _NO_ID, _NO_STATUS = cast(null(), BigInteger), cast(null(), String)
 
 
 class PastPage(NamedTuple):
-    """Rows of `student_id, name, status, status_since, position`.
+    """Rows of `student_id, name, status, status_since, position, credits` (in hundredths), and an empty
+    `passed_over_at`.
 
     `following` is where the next page starts: after which key, and how many students the pages so far have shown; None
     at the end.
@@ -117,6 +119,18 @@ def _last_line(student: ColumnElement[int], *, enrolled: bool = False) -> Column
     )
 
 
+def _last_credits(student: ColumnElement[int]) -> ColumnElement[Any]:
+    """Select the credits of a student's last line at the time, also of one that changed the credits only."""
+    last = events.alias("last")
+    return (
+        select(type_coerce(last.c.credits, Integer))
+        .where(last.c.course_id == _COURSE, last.c.student_id == student, last.c.at <= _AS_OF)
+        .order_by(last.c.at.desc(), last.c.id.desc())
+        .limit(literal(1, Integer))
+        .scalar_subquery()
+    )
+
+
 def _changes_the_status(line: FromClause) -> ColumnElement[bool]:
     return line.c.from_status.is_distinct_from(line.c.to_status)
 
@@ -173,6 +187,7 @@ def _enrolled() -> Select[Any]:
             "status": then.c.to_status,
             "status_since": then.c.at,
             "position": _NO_ID,
+            "credits": _last_credits(page.c.student_id),
             "key": page.c.student_id,
             "more": page.c.more,
         },
@@ -222,6 +237,7 @@ def _waitlisted(backend: str) -> Select[Any]:
             "status": page.c.status,
             "status_since": page.c.at,
             "position": _SHOWN + func.row_number().over(order_by=(page.c.at, page.c.id)),
+            "credits": cast(null(), Integer),
             "key": page.c.id,
             "more": page.c.status.is_(None) & page.c.id.is_not(None),
         },
@@ -241,7 +257,11 @@ def _of_course(page: Any, columns: dict[str, Any], *order: ColumnElement[Any]) -
         select(lines.c.id).where(lines.c.course_id == _COURSE).exists(),
     )
     return (
-        select(*(column.label(name) for name, column in columns.items()), students.c.name)
+        select(
+            *(column.label(name) for name, column in columns.items()),
+            students.c.name,
+            cast(null(), UtcDateTime).label("passed_over_at"),
+        )
         .select_from(always.outerjoin(page, true()).outerjoin(students, students.c.id == columns["student_id"]))
         .where(known)
         .order_by(*order)

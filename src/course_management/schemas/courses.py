@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from ..models import ENROLLED, WAITLISTED
+from .enrollment import PassedOver
 from .fields import Credits, ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
 from .ledger import LedgerLine
 from .pagination import PageQuery, page_of
@@ -118,13 +119,18 @@ class RosterQuery(PageQuery):
 
 
 class RosterEntry(Schema):
-    """One student of a course's roster or waitlist. With `as_of`, the name of a deleted student is null."""
+    """One student of a course's roster or waitlist.
+
+    With `as_of`, the name of a deleted student is null, and so is `passed_over`, which the ledger does not have.
+    """
 
     student_id = ResponseId()
     name = Word(allow_none=True)
     status = Status()
     status_since = Moment()
     position = Whole(allow_none=True)
+    credits = Credits(allow_none=True, required=True)
+    passed_over = fields.Nested(PassedOver, allow_none=True, required=True)
 
 
 class CourseEvent(LedgerLine):

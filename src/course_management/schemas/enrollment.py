@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from ..database.types import MAX_ID
 from ..models import ENROLLED, WAITLISTED
-from .fields import Id, QueryBoolean, QueryInteger, StrictBoolean, Text
+from .fields import Credits, Id, QueryBoolean, QueryInteger, StrictBoolean, Text
 from .lists import Distinct
 from .problems import DecisionDetails
 from .response_fields import IdsField, Moment, ResponseId, Status, Whole, Word
@@ -137,6 +137,7 @@ class StudentCoursesQuery(Schema):
         validate=validate.OneOf([ENROLLED, WAITLISTED, "any"]),
         metadata={"description": "Only courses with this status.", "examples": [ENROLLED]},
     )
+    term_id = TermId("Only the courses of this term.", load_default=None)
 
 
 class EnrollResult(Schema):
@@ -180,6 +181,20 @@ class ReplaceResponse(Schema):
     kept = IdsField()
 
 
+class PassedOver(Schema):
+    """When promotion stopped at a waiting student while a seat was free, and the codes of the rules against it."""
+
+    at = Moment()
+    codes = fields.List(fields.String(), required=True)
+
+    @staticmethod
+    def written(row: Any) -> dict[str, Any] | None:
+        """Return what a response has of a row with a mark. A mark that a change by hand left over says nothing."""
+        if row.status != WAITLISTED:
+            return None
+        return {"at": row.passed_over_at, "codes": (row.passed_over_for or "").split()}
+
+
 class StudentCourse(Schema):
     """A course in which the student is enrolled or waitlisted."""
 
@@ -189,6 +204,9 @@ class StudentCourse(Schema):
     status = Status()
     status_since = Moment()
     position = Whole(allow_none=True)
+    term_id = ResponseId(allow_none=True)
+    credits = Credits(allow_none=True, required=True)
+    passed_over = fields.Nested(PassedOver, allow_none=True, required=True)
 
 
 class StudentCoursesResponse(Schema):

@@ -151,6 +151,13 @@ class ClockTime(fields.String):
         return value
 
 
+def credits_of(hundredths: int | None) -> int | float | None:
+    """Return credits that are stored in hundredths as a response has them, as `Credits.written`."""
+    if hundredths is None:
+        return None
+    return hundredths / 100 if hundredths % 100 else hundredths // 100
+
+
 class Text(fields.String):
     """Visible text, in NFC, trimmed and with single spaces, so that texts that look the same are equal.
 

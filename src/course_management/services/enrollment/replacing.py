@@ -48,7 +48,9 @@ class ReplaceOptions:
     reason: str | None = None
     """For the ledger."""
     precondition: Precondition | None = None
-    """Called with rows of `course_id, status, revision`: all courses in which the student is enrolled or waitlisted."""
+    """Called with rows of `course_id, status, revision, credits`: all courses of the student, also those of other
+    terms.
+    """
     dry_run: bool = False
     """Whether to decide the same way and change nothing."""
 

@@ -34,7 +34,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ...context import RequestContext
 from ...database.types import Id, IdList, among
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
+from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
 
 student_id = bindparam("student", type_=Id)
 course_ids = bindparam("course_ids", type_=IdList)
@@ -251,7 +251,7 @@ CLEAR_MARKS = (
 """Let promotion look again at a student who was passed over. The courses and the student must be locked."""
 
 HELD_ENROLLMENTS = (
-    select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision)
+    select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision, HUNDREDTHS.label("credits"))
     .where(enrollments.c.student_id == student_id, is_held(enrollments))
     .order_by(enrollments.c.course_id)
 )

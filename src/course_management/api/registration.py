@@ -1,0 +1,44 @@
+"""What decides in advance about the registration of a student for a term."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from ..access.policy import Access
+from ..context import RequestContext
+from ..errors import StudentNotFound, TermNotFound
+from ..http.endpoints import Endpoints, if_none_match, query, responds
+from ..http.responses import fingerprint, reply
+from ..repositories import registration as repository
+from ..schemas.fields import Credits
+from ..schemas.registration import REGISTRATION, Registration, RegistrationQuery
+from . import holds
+
+endpoints = Endpoints("registration", __name__, description="When and how much a student can register.")
+READ = Access(scope="students:read", student=True, advisor=True)
+
+
+@endpoints.declare("GET", "/students/<id:student_id>/registration", READ, StudentNotFound, TermNotFound)
+@if_none_match
+@query(RegistrationQuery)
+@responds(200, Registration, REGISTRATION, headers=("ETag",))
+@responds(304, headers=("ETag",))
+def get_registration(query: dict[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Read the holds of a student that are in force, the windows and credits of a term, and the student's groups.
+
+    Holds have a note only for callers who may read holds.
+    """
+    found = repository.of_student(student_id, query["term_id"])
+    left_out = holds.left_out_for(context.caller)
+    body = {
+        "holds": [holds.item(each, left_out) for each in found.holds],
+        "windows": [
+            {"opens_at": each.opens_at, "closes_at": each.closes_at, "mine": found.is_mine(each)}
+            for each in found.windows
+        ],
+        "credits": {"limit": Credits.written(found.credit_limit), "held": Credits.written(found.credits)},
+        "groups": [{"id": each.id, "kind": each.kind, "code": each.code, "title": each.title} for each in found.groups],
+    }
+    return reply(body, tag=fingerprint([body]))
