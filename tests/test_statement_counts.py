@@ -98,6 +98,46 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
     assert enroll() == (201, 1)
 
 
+@pytest.fixture
+def by_rules(client: FlaskClient, student: Make, course: Make, term: Make) -> None:
+    """Student 1, and courses of a term: 1 and 2 have free seats, 3 is full; the service has seen that they have one."""
+    fall = term()
+    window = {"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}
+    client.put(f"/terms/{fall}/windows", json=[window])
+    _, grace = student(), student()
+    for capacity in (5, 5, 0):
+        client.post(f"/students/{grace}/enroll", json={"course_id": course(capacity=capacity, term_id=fall)})
+
+
+@pytest.mark.usefixtures("by_rules")
+@pytest.mark.parametrize(
+    ("expected", "status", "call"),
+    [
+        (2, 201, lambda client: client.post("/students/1/enroll", json={"course_id": 1})),  # load, take
+        (2, 201, lambda client: client.post("/students/1/enroll", json={"course_ids": [1, 2]})),
+        (1, 409, lambda client: client.post("/students/1/enroll", json={"course_id": 3})),
+        (1, 409, lambda client: client.post("/students/1/enroll", json={"course_ids": [1, 2, 3]})),
+        # Not enrolled: load, and promotion, as this may repeat a request whose promotion failed.
+        (2, 200, lambda client: client.delete("/students/1/unenroll?course_id=1")),
+    ],
+)
+def test_by_rules_a_request_loads_and_takes(
+    client: FlaskClient, statements: list[str], expected: int, status: int, call: Call
+) -> None:
+    assert call(client).status_code == status
+
+    assert len(statements) == expected, statements
+
+
+@pytest.mark.usefixtures("by_rules")
+def test_by_rules_an_unenrolling_loads_and_leaves(client: FlaskClient, statements: list[str]) -> None:
+    client.post("/students/1/enroll", json={"course_id": 1})
+    statements.clear()
+
+    assert client.delete("/students/1/unenroll?course_id=1").status_code == 200
+    assert len(statements) == 2, statements
+
+
 @pytest.mark.usefixtures("school")
 def test_in_a_course_that_refused_recently_one_query_finds_that_a_student_is_enrolled(
     client: FlaskClient, statements: list[str]
