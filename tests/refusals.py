@@ -40,10 +40,17 @@ HAPPY: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/groups/1"): {},
     ("POST", "/students/1/holds"): {"kind": "library", "contact": "Room 1", "blocks": "both"},
     ("POST", "/students/1/permissions"): {"course_id": 2, "rule": "restricted", "reason": "Asked for"},
+    ("POST", "/catalog"): {"code": "CS 9", "title": "Compilers", "credits": 3},
+    ("PATCH", "/catalog/1"): {},
+    ("PUT", "/catalog/1/prerequisites"): {"groups": [[{"catalog_id": 2}]]},
+    ("PUT", "/courses/1/links"): {"groups": []},
+    ("PUT", "/students/1/completions/1/F25"): {"grade": "A", "passed": True, "credits": 3},
+    ("PUT", "/students/1/terms/1"): {"credit_limit": 21},
 }
 LISTS = [
     *("/students", "/courses", "/courses/1/students", "/students/1/history", "/courses/1/history"),
     *("/terms", "/groups", "/students/1/holds", "/students/1/permissions"),
+    *("/catalog", "/students/1/completions"),
 ]
 MIB = 1024 * 1024
 
@@ -68,6 +75,10 @@ def app(databases: Databases) -> Iterator[Flask]:
     for number in (1, 2):
         dates = {"starts_on": "2026-09-01", "ends_on": "2026-12-18"}
         client.post("/terms", json={"code": f"T{number}", "title": "Term", **dates})
+        client.post("/catalog", json={"code": f"CS {number}", "title": "Programming", "credits": 3})
+        client.put(
+            f"/students/1/completions/{number}/S25", json={"grade": "B", "points": 3, "passed": True, "credits": 3}
+        )
         client.post("/groups", json={"kind": "program", "code": f"P{number}", "title": "Program"})
         client.post("/students/1/holds", json={"kind": "library", "contact": "Room 1", "blocks": "both"})
         client.post("/students/1/permissions", json={"course_id": number, "rule": "course_closed", "reason": "Late"})
@@ -85,6 +96,7 @@ def refused(client: FlaskClient, sql: Callable[..., list[Any]]) -> Refused:
         tables = (
             *("students", "courses", "student_courses", "enrollment_events"),
             *("terms", "groups", "holds", "permissions", "rule_events"),
+            *("catalog_entries", "prerequisites", "completions", "student_terms", "course_meetings", "course_links"),
         )
         return [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
 

@@ -122,6 +122,18 @@ def test_each_broken_invariant_is_found(broken: Any, tamper: Any, name: str, sta
     assert {"course_id", "student_id", "line"} & set(found[name][0])
 
 
+def test_a_withdrawal_that_the_ledger_has_as_unenrolling_is_found(broken: Any, tamper: Any) -> None:
+    pair = "WHERE student_id = 2 AND course_id = 1"
+    tamper(
+        f"UPDATE enrollment_events SET to_status = 'unenrolled' {pair}",
+        f"UPDATE student_courses SET status = 'withdrawn' {pair}",
+    )
+
+    (found,) = broken()["the ledger alone rebuilds the present"]
+
+    assert (found["status"], found["ledger"]) == ("withdrawn", "unenrolled")
+
+
 @pytest.fixture
 def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], object]], None]:
     """Lets something happen before each look after the first; it is called with the number of the look, from 1.

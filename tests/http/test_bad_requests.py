@@ -114,6 +114,15 @@ WRONG_QUERIES = """
     GET /students/1/permissions?rule=restricted         /rule
     GET /students/1/groups?limit=1                      /limit
     GET /terms/1/windows?limit=1                        /limit
+    GET /catalog?credits=3                              /credits
+    GET /catalog?code=CS101&code=CS102                   /code
+    GET /catalog?q=a%00                                 /q
+    GET /courses?catalog_id=0                           /catalog_id
+    GET /courses?catalog_id=1.5                         /catalog_id
+    GET /students/1/completions?passed=true             /passed
+    GET /courses/1/meetings?limit=1                     /limit
+    GET /catalog/1/prerequisites?after=x                /after
+    GET /students/1/terms/1?x=tattletale                /x
     GET /healthz?x=tattletale                           /x
     GET /readyz?x&x                                     /x
     POST /students?x=tattletale                         /x
