@@ -261,6 +261,16 @@ def test_credits_that_are_not_valid_are_named(
     assert pointers(client.post("/courses", json=body | values)) == [f"/{field}"]
 
 
+@pytest.mark.parametrize("values", [{"credits": 3}, {"permission_required": True}])
+def test_a_course_that_needs_its_term_does_not_leave_it_either(
+    client: FlaskClient, course: Make, fall: int, values: dict[str, Any]
+) -> None:
+    path = f"/courses/{course(term_id=fall, **values)}"
+
+    assert refusal(client.patch(path, json={"term_id": None})) == (409, "term_is_fixed")
+    assert client.patch(path, json={"term_id": fall}).status_code == 200
+
+
 def test_a_course_that_moves_into_a_term_brings_its_credits_to_its_students(
     client: FlaskClient, course: Make, student: Make, enroll: Any, fall: int, sql: Sql
 ) -> None:

@@ -39,9 +39,10 @@ def put(student_id: int, catalog_id: int, term_code: str, values: Mapping[str, A
 def _put(key: tuple[int, int, str], values: Mapping[str, Any], context: RequestContext) -> tuple[Put, list[int]]:
     student_id, catalog_id, term_code = key
     with writing() as session:
-        course_ids = reconsider_student(session, student_id)
+        # Before the courses, as a change of the entry does, which looks again at its courses.
         if session.get(CatalogEntry, catalog_id, with_for_update={"read": True, "key_share": True}) is None:
             raise CatalogEntryNotFound
+        course_ids = reconsider_student(session, student_id)
         found = session.get(Completion, key)
         is_new = found is None
         if found is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -31,6 +32,10 @@ from .whole_lists import WholeList
 
 
 def _check(course: Course) -> Iterator[tuple[str, str]]:
+    before = inspect(course).attrs.term_id.history.deleted
+    if before and before[0] is not None:
+        # The trigger refuses it, too. On PostgreSQL, a course that needs its term would be refused for that first.
+        raise TermIsFixed
     if course.credits_max is not None and (course.credits is None or course.credits_max < course.credits):
         yield "credits_max", "Must not be less than credits, which it needs."
 

@@ -30,8 +30,8 @@ def _put(
     student_id: int, term_id: int, credit_limit: Decimal, context: RequestContext
 ) -> tuple[StudentTerm, list[int]]:
     with writing() as session:
-        course_ids = reconsider_student(session, student_id)
         _lock_term(session, term_id)
+        course_ids = reconsider_student(session, student_id)
         found = session.get(StudentTerm, (student_id, term_id))
         change = None if found and found.credit_limit == credit_limit else "changed" if found else "added"
         if found is None:
@@ -55,8 +55,8 @@ def remove(student_id: int, term_id: int, context: RequestContext) -> None:
 @retried(repeatable=True)
 def _remove(student_id: int, term_id: int, context: RequestContext) -> list[int]:
     with writing() as session:
-        course_ids = reconsider_student(session, student_id)
         _lock_term(session, term_id)
+        course_ids = reconsider_student(session, student_id)
         if found := session.get(StudentTerm, (student_id, term_id)):
             session.delete(found)
             record(session, context, student_id, ("limit", term_id), "removed", {"credit_limit": found.credit_limit})
@@ -64,6 +64,6 @@ def _remove(student_id: int, term_id: int, context: RequestContext) -> list[int]
 
 
 def _lock_term(session: Session, term_id: int) -> None:
-    """Lock the term against being deleted. Raises `TermNotFound`."""
+    """Lock the term against being deleted; before the courses, as a change of it does. Raises `TermNotFound`."""
     if session.get(Term, term_id, with_for_update={"read": True, "key_share": True}) is None:
         raise TermNotFound
