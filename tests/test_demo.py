@@ -108,6 +108,35 @@ def test_removing_twice_is_removing_once(run: Run) -> None:
     assert (result.exit_code, result.output) == (0, "There is no demo data.\n")
 
 
+def test_what_was_entered_about_the_demo_goes_with_it(run: Run, client: Any, term: Any, entry: Any, sql: Sql) -> None:
+    run()
+    fall = term()
+    for number in (1, 2):
+        client.patch(f"/courses/{number}", json={"term_id": fall})
+    client.put("/courses/1/links", json={"groups": [[2]]})
+    completion = {"grade": "A", "passed": True, "credits": 3}
+    assert client.put(f"/students/1/completions/{entry()}/F25", json=completion).status_code == 201
+    sql("UPDATE student_courses SET status = 'withdrawn' WHERE status = 'enrolled' AND course_id = 2")
+
+    assert run("--remove").exit_code == 0
+    assert [sql(f"SELECT count(*) FROM {table}") for table in ("students", "courses", "completions")] == [[(0,)]] * 3
+
+
+def test_a_course_that_is_linked_to_a_demo_course_keeps_the_demo(
+    run: Run, client: Any, term: Any, course: Any, counts: Callable[[], Any]
+) -> None:
+    run()
+    fall = term()
+    client.patch("/courses/1", json={"term_id": fall})
+    client.put(f"/courses/{course(code='LAB', term_id=fall)}/links", json={"groups": [[1]]})
+    before = counts()
+
+    result = run("--remove")
+
+    assert (result.exit_code, "is linked to course 1 of the demo data" in result.output) == (1, True)
+    assert counts() == before
+
+
 def test_removing_leaves_other_data_alone(run: Run, student: Any, course: Any, enroll: Any, sql: Sql) -> None:
     run()
     grace = student(email="grace@school.example")

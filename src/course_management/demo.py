@@ -12,11 +12,14 @@ from .database import AnyRow, autocommit, retried, transaction
 from .database.types import utcnow
 from .models import (
     UNENROLLED,
+    WITHDRAWN,
     Course,
     Student,
     StudentCourses,
     accounts,
     advisees,
+    completions,
+    course_links,
     courses,
     enrollments,
     events,
@@ -91,8 +94,9 @@ def remove() -> str | None:
     """Remove what `make` made, in one transaction, and describe it; None if there is nothing to remove.
 
     The ledger keeps its lines. Demo data are courses and students with unchanged names that `demo` has enrolled
-    according to the ledger. Raises `InUse`, and changes nothing, if another student is or was in one of the courses,
-    one of the students in another course, or an account or advisor refers to one of the students.
+    according to the ledger; what was entered about them goes with them. Raises `InUse`, and changes nothing, if another
+    student is or was in one of the courses, one of the students in another course, another course is linked to one of
+    the courses, or an account or advisor refers to one of the students.
     """
     with transaction() as connection:
         offered = [row.id for row in _courses(connection)]  # courses are locked before students everywhere
@@ -102,7 +106,7 @@ def remove() -> str | None:
         _stop_if_in_use(connection, offered, people)
         held = connection.execute(
             update(enrollments)
-            .where(enrollments.c.student_id.in_(people), is_held(enrollments))
+            .where(enrollments.c.student_id.in_(people), or_(is_held(enrollments), enrollments.c.status == WITHDRAWN))
             .values(
                 status=UNENROLLED,
                 previous_status=enrollments.c.status,
@@ -113,6 +117,8 @@ def remove() -> str | None:
                 request_id=None,
             )
         )
+        connection.execute(delete(course_links).where(course_links.c.course_id.in_(offered)))
+        connection.execute(delete(completions).where(completions.c.student_id.in_(people)))
         connection.execute(delete(courses).where(courses.c.id.in_(offered)))
         connection.execute(delete(students).where(students.c.id.in_(people)))
         return f"{len(people)} students, {len(offered)} courses, {held.rowcount} enrollments"
@@ -139,6 +145,12 @@ def _stop_if_in_use(connection: Connection, offered: Sequence[int], people: Sequ
         raise InUse(
             f"Student {row.student_id} is or was in course {row.course_id}, and only one of the two is demo data. "
             "Delete one of them first. Nothing was removed."
+        )
+    linked = course_links.c.linked_id.in_(offered), course_links.c.course_id.not_in(offered)
+    for row in connection.execute(select(course_links).where(*linked).limit(1)):
+        raise InUse(
+            f"Course {row.course_id} is linked to course {row.linked_id} of the demo data; take that link away first. "
+            "Nothing was removed."
         )
     for table in (accounts, advisees, people_table):
         for row in connection.execute(select(table.c.student_id).where(table.c.student_id.in_(people)).limit(1)):
