@@ -1,6 +1,7 @@
 """A Hypothesis state machine that compares the service with a small model of the rules, one operation at a time.
 
-The model has the rules as a registrar would explain them: a set of enrolled students and a waitlist. After each
+The model has the rules as a registrar would explain them: a set of enrolled students and a waitlist; for the courses of
+a term, which have no waitlist here, also holds, a registration window, permissions, and closed courses. After each
 operation, the response and every list of the service must be what the model predicts.
 """
 
@@ -20,10 +21,14 @@ from course_management.database import db
 from .report import Check
 from .stage import Stage
 
-PEOPLE, COURSES = 5, 4
+PEOPLE, COURSES = 5, 5
+FIRST_OF_TERM, BY_PERMISSION = 3, 4
+"""The courses from this one on belong to a term, and this one needs a permission."""
+ALWAYS = {"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}
 people = st.integers(0, PEOPLE - 1)
 some = st.lists(st.integers(0, COURSES - 1), min_size=1, max_size=COURSES, unique=True)
 limits = st.none() | st.integers(0, 3)
+of_term = st.integers(FIRST_OF_TERM, COURSES - 1)
 
 
 class Course:
@@ -74,6 +79,28 @@ class Course:
             self.enrolled.add(self.waitlist.pop(0))
 
 
+class TermRules:
+    """What stands against students in the courses of the term. Holds and permissions have the ids of the service."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.holds: dict[int, int] = {}
+        self.permissions: dict[int, int] = {}
+        self.closed: set[int] = set()
+
+    def reasons(self, student: int, number: int) -> list[str]:
+        """Return the codes against enrolling a student in a course, in the order of the documentation."""
+        if number < FIRST_OF_TERM:
+            return []
+        stands = {
+            "hold": student in self.holds,
+            "registration_closed": not self.is_open,
+            "course_closed": number in self.closed,
+            "permission_required": number == BY_PERMISSION and student not in self.permissions,
+        }
+        return [code for code, is_against in stands.items() if is_against]
+
+
 def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
     """Return the state machine for an app. Each example creates new students and courses."""
 
@@ -84,13 +111,26 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
 
         @initialize(given=st.lists(st.tuples(limits, limits), min_size=COURSES, max_size=COURSES))
         def open(self, given: list[tuple[int | None, int | None]]) -> None:
+            given = [(capacity, 0 if n >= FIRST_OF_TERM else places) for n, (capacity, places) in enumerate(given)]
             self.model = [Course(*each) for each in given]
+            self.of_term = TermRules()
             prefix = type(self).opened = getattr(type(self), "opened", 0) + 1
             self.people = [
                 self._create("/students", name="Ada", email=f"{prefix}-{n}@example.edu") for n in range(PEOPLE)
             ]
+            dates = {"starts_on": "2026-09-01", "ends_on": "2099-12-18"}
+            self.term = self._create("/terms", code=f"T{prefix}", title="T", **dates)
+            self.window(is_open=True)
             self.courses = [
-                self._create("/courses", code=f"{prefix}-{n}", title="T", capacity=capacity, waitlist_capacity=places)
+                self._create(
+                    "/courses",
+                    code=f"{prefix}-{n}",
+                    title="T",
+                    capacity=capacity,
+                    waitlist_capacity=places,
+                    term_id=self.term if n >= FIRST_OF_TERM else None,
+                    permission_required=n == BY_PERMISSION,
+                )
                 for n, (capacity, places) in enumerate(given)
             ]
 
@@ -109,7 +149,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             for number in wanted:
                 course = self.model[number]
                 status = course.status(student)
-                reasons = [] if status else course.reasons(waitlist)
+                reasons = [] if status else [*self.of_term.reasons(student, number), *course.reasons(waitlist)]
                 outcome = f"already_{status}" if status else "refused" if reasons else "eligible"
                 decisions.append((self.courses[number], outcome, reasons))
             return decisions if any(reasons for *_, reasons in decisions) else []
@@ -118,7 +158,7 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             assert (status, body["code"]) == (409, "enrollment_refused")
             assert [
                 (each["course_id"], each["outcome"], [reason["code"] for reason in each["reasons"]])
-                for each in body["decisions"]
+                for each in body["decisions"][: len(decisions)]  # then those about the courses that would be left
             ] == decisions
 
         @rule(student=people, wanted=some, waitlist=st.booleans())
@@ -187,9 +227,41 @@ def machine(app: Flask, stage: Stage) -> type[RuleBasedStateMachine]:
             else:
                 assert (status, response) == (200, {"student_id": self.people[student], **expected})
 
+        @rule(student=people)
+        def hold(self, student: int) -> None:
+            """Place a hold on the student, or release it."""
+            path, placed = f"/students/{self.people[student]}/holds", self.of_term.holds.pop(student, None)
+            if placed is None:
+                self.of_term.holds[student] = self._create(path, kind="financial", contact="Bursar", blocks="enroll")
+            else:
+                assert self._send("DELETE", f"{path}/{placed}")[0] == 204
+
+        @rule(student=people)
+        def permit(self, student: int) -> None:
+            """Grant the student the permission, or revoke it."""
+            path, granted = f"/students/{self.people[student]}/permissions", self.of_term.permissions.pop(student, None)
+            if granted is None:
+                waived = {"course_id": self.courses[BY_PERMISSION], "rule": "permission_required"}
+                self.of_term.permissions[student] = self._create(path, **waived, reason="Knows the subject.")
+            else:
+                assert self._send("DELETE", f"{path}/{granted}")[0] == 204
+
+        @rule(is_open=st.booleans())
+        def window(self, is_open: bool) -> None:
+            """Open or close registration for the term."""
+            self.of_term.is_open = is_open
+            path = f"/terms/{self.term}/windows"
+            assert self.client.put(path, json=[ALWAYS] if is_open else []).status_code == 200
+
+        @rule(number=of_term, closed=st.booleans())
+        def close(self, number: int, closed: bool) -> None:
+            """Close a course of the term, or open it again."""
+            (self.of_term.closed.add if closed else self.of_term.closed.discard)(number)
+            assert self._send("PATCH", f"/courses/{self.courses[number]}", closed=closed)[0] == 200
+
         @rule(number=st.integers(0, COURSES - 1), capacity=limits, places=limits)
         def limit(self, number: int, capacity: int | None, places: int | None) -> None:
-            course = self.model[number]
+            course, places = self.model[number], 0 if number >= FIRST_OF_TERM else places
             too_low = {
                 "capacity_below_enrollment": capacity is not None and len(course.enrolled) > capacity,
                 "waitlist_capacity_below_waiting": places is not None and len(course.waitlist) > places,

@@ -128,6 +128,12 @@ MUTANTS = {
             ),
         ),
     ),
+    "the rules of registration": Mutant(
+        "model",
+        MODEL,
+        DISAGREE,
+        (("services/enrollment/rules/holds.py", 'in {blocked, "both"}', 'in {"both"}'),),
+    ),
     "the lock order": Mutant(
         "random operations",
         {"operations": 3000},
