@@ -12,7 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from course_management.services.enrollment import enrolling
+from course_management.database import Raced
+from course_management.services.enrollment import exchanging
 
 from ..conftest import wait_until_blocked
 from ..fixture_types import Make
@@ -215,7 +216,11 @@ def test_a_permit_whose_seats_cannot_be_taken_leaves_no_permission(
 ) -> None:
     """What fails after the permissions were written, as a statement of the seats that finds something changed."""
     ada, late = student(), course(term_id=term())
-    monkeypatch.setattr(enrolling, "_take", lambda *_: {})
+
+    def take(*_: Any) -> Any:
+        raise Raced
+
+    monkeypatch.setattr(exchanging, "_take", take)
 
     response = client.post(f"/students/{ada}/enroll", json={"course_id": late, "permit": PERMIT})
 

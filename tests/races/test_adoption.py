@@ -26,7 +26,7 @@ from course_management.database.types import among
 from course_management.errors import TermNotFound
 from course_management.models import courses as courses_table
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import decided_seats, enrolling, replacing, statements
+from course_management.services.enrollment import decided, enrolling, replacing, statements
 from course_management.services.enrollment.memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
@@ -71,7 +71,7 @@ def without_guard(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             for module in (enrolling, replacing):
                 monkeypatch.setattr(module, "ENROLL", mutant(statements, NO_GUARD).ENROLL)
         elif guard == "comparison":
-            monkeypatch.setattr(enrolling, "TAKE_DECIDED", mutant(decided_seats, NO_COMPARISON).TAKE_DECIDED)
+            monkeypatch.setattr(enrolling, "TAKE_DECIDED", mutant(decided, NO_COMPARISON).TAKE_DECIDED)
         else:
             monkeypatch.setattr(replacing, "LOCK_COURSES", UNLOCKED)
 

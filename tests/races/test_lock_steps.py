@@ -17,9 +17,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from course_management.database import Raced, autocommit, execute
+from course_management.database import Raced, execute
 from course_management.database.failures import TRY_AGAIN
-from course_management.services.enrollment import decided_seats, enrolling, loading, rules, statements, unenrolling
+from course_management.services.enrollment import decided, enrolling, loading, rules, statements, unenrolling
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
@@ -93,9 +93,9 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
 
 
 GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
-    "the comparison of the revision": (decided_seats, "TAKE_DECIDED", [("students.c.schedule_revision == seen,", "")]),
+    "the comparison of the revision": (decided, "TAKE_DECIDED", [("students.c.schedule_revision == seen,", "")]),
     "the planned outcome": (
-        decided_seats,
+        decided,
         "TAKE_DECIDED",
         [
             ("(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
@@ -104,7 +104,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
         ],
     ),
     "a course without a term still has none": (
-        decided_seats,
+        decided,
         "TAKE_DECIDED",
         [
             (
@@ -141,7 +141,7 @@ def test_a_decision_that_another_request_of_the_student_made_wrong_is_made_again
     ada, (first, second) = student(), limited
     if removed:
         unguarded(removed)
-    before("_take", lambda: enroll(ada, first))
+    before("_take_without_locks", lambda: enroll(ada, first))
 
     response = enroll(ada, second)
 
@@ -223,17 +223,16 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 ) -> None:
     """The control repeats the attempt without locks, as everything else is repeated."""
     ada, (first, _) = student(), limited
-    take = enrolling._take  # noqa: SLF001
+    take = enrolling._take_without_locks  # noqa: SLF001
 
-    def take_later(execute: Any, *args: Any) -> Any:
-        if execute is autocommit:
-            sql(BUMP)
-        return take(execute, *args)
+    def take_later(*args: Any) -> Any:
+        sql(BUMP)
+        return take(*args)
 
     def again(*_: Any) -> Any:
         raise Raced
 
-    monkeypatch.setattr(enrolling, "_take", take_later)
+    monkeypatch.setattr(enrolling, "_take_without_locks", take_later)
     if not guarded:
         monkeypatch.setattr(enrolling, "_decide_under_locks", again)
 
@@ -259,7 +258,7 @@ def test_a_place_that_was_judged_does_not_become_a_seat(
     enroll(other, second)
     if removed:
         unguarded(removed)
-    before("_take", lambda: client.delete(f"/students/{other}/unenroll", json={"course_id": second}))
+    before("_take_without_locks", lambda: client.delete(f"/students/{other}/unenroll", json={"course_id": second}))
 
     response = enroll(ada, second, waitlist=True)
 
@@ -286,7 +285,7 @@ def test_a_seat_that_was_judged_does_not_become_a_place(
     client.patch(f"/terms/{fall}", json={"promote_until": "2000-01-01T00:00:00Z"})
     if removed:
         unguarded(removed)
-    before("_take", lambda: enroll(student(), last))
+    before("_take_without_locks", lambda: enroll(student(), last))
 
     response = enroll(ada, last, waitlist=True)
 
@@ -315,7 +314,7 @@ def test_a_course_judged_without_a_term_is_not_taken_when_it_has_one(
     if removed:
         unguarded(removed)
     term = {"term_id": fall, "permission_required": True}
-    before("_take", lambda: client.patch(f"/courses/{adopted}", json=term))
+    before("_take_without_locks", lambda: client.patch(f"/courses/{adopted}", json=term))
 
     response = enroll(ada, of_term, adopted)
 
@@ -385,7 +384,7 @@ def test_the_second_attempt_locks_the_student_after_the_courses(
     if not guarded:
         monkeypatch.setattr(enrolling, "lock", student_first)
     with engine.connect() as promotion, ThreadPoolExecutor(1) as pool:
-        before("_take", lambda: sql(BUMP))
+        before("_take_without_locks", lambda: sql(BUMP))
         before(
             "lock", lambda: promotion.execute(text(f"SELECT 1 FROM courses WHERE id = {contested} FOR NO KEY UPDATE"))
         )

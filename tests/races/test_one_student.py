@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.database import Raced, autocommit
+from course_management.database import Raced
 from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
 from ..fixture_types import Make
@@ -81,14 +81,14 @@ def test_a_replacement_succeeds_although_the_student_is_enrolled_elsewhere_again
     ada, wanted, others = student(), course(), [course() for _ in range(8)]
     lock = replacing._lock  # noqa: SLF001
 
-    def lock_late(execute: Any, request: Any) -> Any:
+    def lock_late(execute: Any, *args: Any) -> Any:
         def run(statement: Any, values: Any) -> Any:
             rows = execute(statement, values)
             if statement is statements.LOCK_COURSES and others:
                 sql(f"{INTO} VALUES ({ada}, {others.pop()}, 'enrolled')")
             return rows
 
-        found = lock(run, request)
+        found = lock(run, *args)
         if found is None and not guarded:
             raise Raced
         return found
@@ -116,17 +116,17 @@ def test_an_unenrolling_whose_statement_finds_nothing_each_time_is_decided_under
     client.put(f"/terms/{fall}/windows", json=[ALWAYS])
     one, other = course(term_id=fall), course(term_id=fall)
     enroll(ada, one)
-    unenroll = unenrolling._unenroll  # noqa: SLF001
+    send = unenrolling.autocommit  # type: ignore[attr-defined]
 
-    def too_late(execute: Any, *args: Any, **kwargs: Any) -> Any:
-        return {} if execute is autocommit else unenroll(execute, *args, **kwargs)
+    def too_late(statement: Any, values: Any) -> Any:
+        return [] if statement in unenrolling.LEAVE_DECIDED.values() else send(statement, values)  # type: ignore[attr-defined]
 
     def again(*_: Any) -> Any:
         raise Raced
 
-    monkeypatch.setattr(unenrolling, "_unenroll", too_late)
+    monkeypatch.setattr(unenrolling, "autocommit", too_late)
     if not guarded:
-        monkeypatch.setattr(unenrolling, "_unenroll_under_locks", again)
+        monkeypatch.setattr(unenrolling, "exchange_under_locks", again)
 
     response = client.delete(f"/students/{ada}/unenroll", json={"course_ids": [one, other]})
 

@@ -17,6 +17,7 @@ from course_management.errors import CourseNotFound
 from course_management.services import enrollment
 from course_management.services.enrollment import enrolling, promotion, replacing
 from course_management.services.enrollment.decisions import Decision
+from course_management.services.enrollment.exchanging import EnrollRequest
 
 from ..conftest import wait_until_blocked
 from ..fixture_types import Make
@@ -53,16 +54,16 @@ def test_a_replacement_decides_again_when_the_reason_to_refuse_is_gone(
 ) -> None:
     """The statement enrolled nobody, and by the time of the decision no course refuses."""
     ada, full = student(), course(capacity=0)
-    decide = replacing.decide  # type: ignore[attr-defined]
+    decide = EnrollRequest.decide
 
-    def eligible(_: Any, course_ids: Any, **__: Any) -> list[Decision]:
-        return [Decision(course_id, "eligible") for course_id in course_ids]
+    def eligible(request: EnrollRequest, _: Any) -> list[Decision]:
+        return [Decision(course_id, "eligible", action="enroll") for course_id in request.course_ids]
 
     def promote_ahead(*_: Any) -> None:
         sql("UPDATE courses SET capacity = 1")
-        monkeypatch.setattr(replacing, "decide", decide)
+        monkeypatch.setattr(EnrollRequest, "decide", decide)
 
-    monkeypatch.setattr(replacing, "decide", eligible)
+    monkeypatch.setattr(EnrollRequest, "decide", eligible)
     monkeypatch.setattr(replacing, "promote_ahead", promote_ahead)
 
     assert client.put(f"/students/{ada}/enroll", json={"course_ids": [full]}).get_json()["enrolled"] == [full]
@@ -266,7 +267,7 @@ def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
 
         def replace() -> Any:
             with app.app_context():
-                return enrollment.replace(ada, [wanted], waitlist=False, context=RequestContext())
+                return enrollment.replace(enrollment.EnrollRequest(ada, [wanted], context=RequestContext()))
 
         waiting = pool.submit(replace)
         wait_until_blocked(engine)

@@ -18,7 +18,7 @@ TERM = Term(
     id=1,
     code="2026FA",
     starts_on=date(2026, 9, 1),
-    ends_on=date(2026, 12, 20),
+    ends_at=datetime(2026, 12, 20, 5, tzinfo=UTC),
     promote_until=NOW + 9 * DAY,
     windows=[Window(opens_at=NOW - DAY, closes_at=NOW + DAY)],
 )

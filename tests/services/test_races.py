@@ -228,7 +228,9 @@ def test_a_stale_seat_is_not_given_twice(
 
         def wait_and_enroll() -> list[Any]:
             with app.app_context():
-                return list(enrollment.enroll(ada, [contested, other], waitlist=False, context=RequestContext()))
+                return list(
+                    enrollment.enroll(enrollment.EnrollRequest(ada, [contested, other], context=RequestContext()))
+                )
 
         waiting = pool.submit(wait_and_enroll)
         wait_until_blocked(engine)

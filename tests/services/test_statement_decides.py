@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from course_management.context import RequestContext
 from course_management.database import autocommit, db
 from course_management.services.enrollment.enrolling import explain
+from course_management.services.enrollment.exchanging import EnrollRequest
 from course_management.services.enrollment.statements import ENROLL, parameters
 
 Make = Callable[..., int]
@@ -72,7 +73,7 @@ def test_a_course_is_eligible_exactly_when_the_statement_enrolls(
     different: dict[tuple[Any, ...], tuple[str, list[str]]] = {}
     with app.app_context():
         for number, state in courses.items():
-            (decision,) = explain(ada, [number], waitlist=waitlist, context=RequestContext())
+            (decision,) = explain(EnrollRequest(ada, [number], waitlist=waitlist, context=RequestContext()))
             values = parameters(ada, [number], RequestContext(), waitlist=waitlist)
             rows = [row.status for row in autocommit(ENROLL[db.engine.dialect.name], values)]
             if (decision.outcome == "eligible") != bool(rows):

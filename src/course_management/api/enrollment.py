@@ -30,10 +30,10 @@ from ..schemas.enrollment import MAX_COURSES, PassedOver
 from ..schemas.fields import credits_of
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
-from ..services.enrollment import Outcome, ReplaceOptions
+from ..services.enrollment import EnrollRequest, Outcome, ReplaceOptions
 from ..services.enrollment.enrolling import explain
 from ..services.permitting import enroll_with_permit
-from .enrollment_log import log_decisions, log_outcomes, log_replacement, logged
+from .enrollment_log import UNCHANGED, log_decisions, log_outcomes, log_replacement, logged
 from .permissions import GRANT
 
 endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")
@@ -70,24 +70,35 @@ STAFF = replace(ENROLL, student=False)
 def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
     """Enroll a student in one or several courses, all or nothing; safe to repeat.
 
-    201 if something changed, 200 if nothing did. A refusal gives all reasons for each course. `dry_run=true` responds
-    200 with the decision about each course; it locks and changes nothing.
+    With `instead_of` it is a swap: these courses are left only if all of the others can be enrolled in. 201 if
+    something changed, 200 if nothing did. A refusal gives all reasons for each course. `dry_run=true` responds 200 with
+    the decision about each course; it locks and changes nothing.
     """
-    course_ids, waitlist, permit = body["course_ids"], body["waitlist"], body.get("permit")
-    _authorize(body, student_id, course_ids, context.caller)
-    with logged(student_id, course_ids):
+    permit = body.get("permit")
+    request = _request(student_id, body, context, instead_of=body["instead_of"])
+    courses = [*request.course_ids, *request.instead_of]
+    _authorize(body, student_id, courses, context.caller)
+    with logged(student_id, courses):
         if query["dry_run"]:
-            decisions = explain(student_id, course_ids, waitlist=waitlist, permit=permit is not None, context=context)
+            decisions = explain(request, permit=permit is not None)
             log_decisions(student_id, decisions)
             return reply({"student_id": student_id, "decisions": [each.as_dict() for each in decisions]})
-        options = {"waitlist": waitlist, "context": context, "reason": body.get("reason")}
-        if permit is None:
-            results = service.enroll(student_id, course_ids, **options)
-        else:
-            results = enroll_with_permit(student_id, course_ids, permit=permit["reason"], **options)
+        results = enroll_with_permit(request, permit["reason"]) if permit else service.enroll(request)
         log_outcomes(student_id, results)
-    changed = any(not each.outcome.startswith("already_") for each in results)
+    changed = any(each.outcome not in UNCHANGED for each in results)
     return _results(student_id, results, 201 if changed else 200)
+
+
+def _request(student_id: int, body: Mapping[str, Any], context: RequestContext, **more: Any) -> EnrollRequest:
+    return EnrollRequest(
+        student_id,
+        body["course_ids"],
+        context=context,
+        waitlist=body["waitlist"],
+        reason=body.get("reason"),
+        credits_asked=body.get("credits", {}),
+        **more,
+    )
 
 
 def _authorize(body: Mapping[str, Any], student_id: int, course_ids: Sequence[int], caller: object) -> None:
@@ -148,13 +159,9 @@ def replace_enrollments(
     _check_number(student_id, course_ids)
     with logged(student_id, course_ids):
         done = service.replace(
-            student_id,
-            course_ids,
-            waitlist=body["waitlist"],
-            context=context,
-            options=ReplaceOptions(
+            _request(student_id, body, context),
+            ReplaceOptions(
                 term_id=query.get("term_id"),
-                reason=body.get("reason"),
                 precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
                 dry_run=dry_run,
             ),

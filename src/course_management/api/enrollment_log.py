@@ -17,11 +17,14 @@ ACTIONS = {
     "enrolled": "enrolled",
     "waitlisted": "waitlisted",
     "unenrolled": "unenrolled",
+    "withdrawn": "withdrawn",
     "left_waitlist": "unenrolled",
     "already_enrolled": "unchanged",
     "already_waitlisted": "unchanged",
     "not_enrolled": "unchanged",
 }
+"""The events of the log, by the outcome for a course."""
+UNCHANGED = {outcome for outcome, action in ACTIONS.items() if action == "unchanged"}
 
 
 @contextmanager
@@ -49,10 +52,10 @@ def log_outcomes(student_id: int, outcomes: Sequence[Outcome]) -> None:
 
 def log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
     """Log a replacement: a line for each kind of change."""
-    for action in ("enrolled", "waitlisted", "unenrolled"):
+    for action in ("enrolled", "waitlisted", "unenrolled", "withdrawn"):
         if course_ids := getattr(done, action):
             _log(action, student_id, course_ids, [action])
-    if not (done.enrolled or done.waitlisted or done.unenrolled):
+    if not (done.enrolled or done.waitlisted or done.unenrolled or done.withdrawn):
         _log("unchanged", student_id, requested, ["kept"])
 
 

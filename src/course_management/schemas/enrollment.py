@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
@@ -42,6 +43,38 @@ class CoursesBody(Schema):
         return data
 
 
+class CreditsByCourse(fields.Dict):
+    """The credits of courses with variable credit: hundredths by the id of the course, which JSON has as text."""
+
+    def __init__(self) -> None:
+        text = "For courses with variable credit: the credits, by the id of a course of the request."
+        super().__init__(keys=fields.String(), values=Credits(), metadata={"description": text})
+        self.course_id, self.credits = QueryInteger(1, MAX_ID), Credits()
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[int, int]:
+        if not isinstance(value, Mapping):
+            raise self.make_error("invalid")
+        if len(value) > MAX_COURSES:
+            raise ValidationError(f"Must be at most {MAX_COURSES} courses.")
+        found: dict[int, int] = {}
+        errors: dict[str, Any] = {}
+        for key, each in value.items():
+            try:
+                hundredths = int(self.credits.deserialize(each) * 100)  # type: ignore[operator]
+                found[self.course_id.deserialize(key)] = hundredths  # type: ignore[index]
+            except ValidationError as error:
+                errors[key] = error.messages
+        if errors:
+            raise ValidationError(errors)
+        return found
+
+
+def _check_credits(data: dict[str, Any]) -> None:
+    others = data.get("credits", {}).keys() - set(data["course_ids"])
+    if others:
+        raise ValidationError({str(each): ["Must be a course of the request."] for each in others}, "credits")
+
+
 class ReasonText(Text):
     """A text that says why; it has the length of a reason in the ledgers."""
 
@@ -66,11 +99,28 @@ class EnrollBody(CoursesBody):
     """The courses to enroll in; with `waitlist`, the student joins the waitlist of a course that is full."""
 
     waitlist = StrictBoolean(load_default=False)
+    credits = CreditsByCourse()
+    instead_of = CourseIds(
+        0,
+        load_default=list,
+        metadata={"description": "Swap: these courses are left only if all of the others can be enrolled in."},
+    )
     permit = fields.Nested(
         Permit,
         metadata={"description": "For callers who may grant permissions for all of the courses."},
     )
     reason = LedgerReason()
+
+    @post_load
+    def as_list(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Do the same. Raises `ValidationError` for a course that is both wanted and left, and for other credits."""
+        data = super().as_list(data)
+        _check_credits(data)
+        wanted = set(data["course_ids"])
+        sentence = ["Must not be in course_ids, too."]
+        if both := {index: sentence for index, each in enumerate(data["instead_of"]) if each in wanted}:
+            raise ValidationError(both, "instead_of")
+        return data
 
 
 class UnenrollBody(CoursesBody):
@@ -89,7 +139,14 @@ class ReplaceBody(Schema):
         metadata={"description": f"At most {MAX_COURSES}, or as many as the student has at present if those are more."},
     )
     waitlist = StrictBoolean(load_default=False)
+    credits = CreditsByCourse()
     reason = LedgerReason()
+
+    @post_load
+    def check_courses(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Raise `ValidationError` for credits of another course."""
+        _check_credits(data)
+        return data
 
 
 class TermId(QueryInteger):
@@ -144,12 +201,21 @@ class EnrollResult(Schema):
     """The outcome for one course; `position` is there for a waitlisted student."""
 
     course_id = ResponseId()
-    outcome = Word("enrolled", "waitlisted", "already_enrolled", "already_waitlisted")
+    outcome = Word(
+        "enrolled",
+        "waitlisted",
+        "already_enrolled",
+        "already_waitlisted",
+        "unenrolled",
+        "withdrawn",
+        "left_waitlist",
+        "not_enrolled",
+    )
     position = fields.Integer()
 
 
 class EnrollResponse(Schema):
-    """The outcome for each course, in the order of the request; decisions instead if it is a dry run."""
+    """The outcome for each course, in the order of the request and of `instead_of`; or the decisions of a dry run."""
 
     student_id = ResponseId()
     results = fields.List(fields.Nested(EnrollResult))
@@ -160,7 +226,7 @@ class UnenrollResult(Schema):
     """The outcome for one course."""
 
     course_id = ResponseId()
-    outcome = Word("unenrolled", "left_waitlist", "not_enrolled")
+    outcome = Word("unenrolled", "withdrawn", "left_waitlist", "not_enrolled")
 
 
 class UnenrollResponse(Schema):

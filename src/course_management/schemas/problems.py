@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -25,15 +26,22 @@ REASONS = {each.code: each for each in _REASONS}
 """What may stand against a course, by its code."""
 
 
-def _fact(name: str, example: Any) -> fields.Field[Any]:
-    """Return the field of a fact by an example of it. A fact may be null."""
-    if isinstance(example, list):
-        return fields.List(_fact(name, example[0]))
-    kind = fields.DateTime if name.endswith("_at") else Schema.TYPE_MAPPING[type(example)]
+def _fact(name: str, examples: Sequence[Any]) -> fields.Field[Any]:
+    """Return the field of a fact by examples of it; rules may mean different things by one name. It may be null."""
+    if all(isinstance(each, list) for each in examples):
+        return fields.List(_fact(name, [item for each in examples for item in each]))
+    if name.endswith(("_at", "_until")):
+        return fields.DateTime(allow_none=True)
+    types = {type(each) for each in examples}
+    kind = Schema.TYPE_MAPPING.get(types.pop(), fields.Raw) if len(types) == 1 else fields.Raw
     return kind(allow_none=True)
 
 
-FACTS = {name: _fact(name, value) for each in REASONS.values() for name, value in each.example.items()}
+_EXAMPLES: dict[str, list[Any]] = {}
+for _reason in REASONS.values():
+    for _name, _value in _reason.example.items():
+        _EXAMPLES.setdefault(_name, []).append(_value)
+FACTS = {name: _fact(name, examples) for name, examples in _EXAMPLES.items()}
 
 
 class ReasonDetails(Schema.from_dict(FACTS)):  # type: ignore[misc]

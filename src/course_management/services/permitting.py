@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
-from ..context import RequestContext
 from ..database import retried, run, writing
 from . import permissions
-from .enrollment.enrolling import Applied, EnrollRequest, Outcome, outcomes, settled, take_under_locks
+from .enrollment import EnrollRequest, Outcome
+from .enrollment.enrolling import exchange_under_locks, outcomes, settled
+from .enrollment.exchanging import Applied
 
 
-def enroll_with_permit(
-    student_id: int,
-    course_ids: Sequence[int],
-    *,
-    permit: str,
-    waitlist: bool,
-    context: RequestContext,
-    reason: str | None = None,
-) -> list[Outcome]:
+def enroll_with_permit(request: EnrollRequest, permit: str) -> list[Outcome]:
     """Enroll as `enroll` does, and waive each rule that refuses one of the courses and can be waived.
 
     For each of these a permission is granted, with `permit` as its reason. Courses in which the student is enrolled or
     waitlisted already need none. Returns and raises what `enroll` does; after a refusal, nothing was granted.
     """
-    request = EnrollRequest(student_id, course_ids, waitlist, reason, context)
-    return outcomes(request, settled(_grant_and_take(request, permit), context))
+    return outcomes(request, settled(_grant_and_take(request, permit), request.context))
 
 
 @retried(repeatable=True)
@@ -37,4 +28,4 @@ def _grant_and_take(request: EnrollRequest, permit: str) -> Applied:
             values = {"course_id": course_id, "rule": rule, "reason": permit}
             permissions.add(session, request.student_id, values, request.context)
 
-        return take_under_locks(functools.partial(run, session.connection()), request, grant)
+        return exchange_under_locks(functools.partial(run, session.connection()), request, grant)

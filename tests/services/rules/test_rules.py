@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -14,32 +13,18 @@ from course_management.errors import all_codes
 from course_management.services.enrollment.rules import RULES, WAIVABLE, reasons
 from course_management.services.enrollment.situation import (
     Action,
+    CatalogEntry,
+    Completion,
     Course,
     Hold,
+    Prerequisite,
     Restriction,
     Situation,
     Term,
     Window,
 )
 
-NOW = datetime(2026, 8, 20, 10, tzinfo=UTC)
-DAY = timedelta(days=1)
-OPEN = Window(opens_at=NOW - DAY, closes_at=NOW + DAY)
-TERM = Term(
-    id=1,
-    code="2026FA",
-    starts_on=date(2026, 9, 1),
-    ends_on=date(2026, 12, 20),
-    promote_until=NOW + 20 * DAY,
-    windows=[OPEN],
-)
-COURSE = Course(id=5, term=TERM)
-STUDENT = Situation(now=NOW, student_id=7, group_ids=frozenset({1}))
-
-
-def found(course: Course = COURSE, situation: Situation = STUDENT) -> dict[str, Any]:
-    """The facts by code."""
-    return {reason.code: dict(reason.facts) for reason in reasons(course, situation)}
+from .situations import COURSE, DAY, NOW, OPEN, STUDENT, TERM, found, held
 
 
 @pytest.mark.parametrize("planned", get_args(Action))
@@ -197,9 +182,18 @@ def test_every_reason_is_given_at_once_in_the_order_of_the_list() -> None:
         closed_at=NOW,
         permission_required=True,
         restrictions=admitting("program", 2),
+        entry=CatalogEntry(id=40, completions_allowed=1, prerequisites=[[Prerequisite(code="MATH", group_id=99)]]),
+        links=[frozenset({8})],
+        credits=500,
+    )
+    student = replace(
+        STUDENT,
+        holds=[LIBRARY],
+        completions=[Completion(catalog_id=40)],
+        enrollments=[held(9, catalog_id=40)],
     )
 
-    assert list(found(course, replace(STUDENT, holds=[LIBRARY]))) == [rule.code for rule in RULES]
+    assert list(found(course, student)) == [rule.code for rule in RULES if "waitlist" in rule.applies_to]
 
 
 def test_only_a_closed_course_is_refused_without_a_term() -> None:

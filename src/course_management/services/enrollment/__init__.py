@@ -7,12 +7,14 @@
 """
 
 from .enrolling import Outcome, enroll
+from .exchanging import EnrollRequest
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
 from .unenrolling import unenroll
 
 __all__ = [
     "Batch",
+    "EnrollRequest",
     "Outcome",
     "Promotion",
     "ReplaceOptions",

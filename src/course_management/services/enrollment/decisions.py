@@ -6,17 +6,19 @@ The counters say which of them there is; the rules (`rules/`) judge it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import CourseFull, CourseNotFound, EnrollmentRefused, Problem, Reason, UnknownCourse, WaitlistFull
-from ...models import ENROLLED, WAITLISTED
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, WITHDRAWN
 from .rules import WAIVABLE, reasons
-from .situation import Course, Situation
+from .rules.windows import DropClosedRule, is_withdrawal
+from .situation import Action, Course, Situation
 
-ALREADY = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
+ALREADY: Mapping[str | None, str] = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
 REFUSED, ELIGIBLE, NOT_ENROLLED = "refused", "eligible", "not_enrolled"
+NONE: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,17 @@ class Decision:
     """The decision about one course.
 
     `outcome` is `refused`, `eligible`, `already_enrolled`, `already_waitlisted` or, about unenrolling, `not_enrolled`.
-    `planned` is the status that an eligible student gets. `seat_reserved`: a seat is free, and reserved for students
-    on the waitlist.
+    `action` is what was planned and judged, `planned` the status that an eligible student gets by it, `credits` what
+    the enrollment counts, in hundredths. `seat_reserved`: a seat is free, and reserved for students on the waitlist.
     """
 
     course_id: int
     outcome: str
     reasons: tuple[Reason, ...] = ()
     position: int | None = None
+    action: Action | None = None
     planned: str | None = None
+    credits: int | None = None
     has_term: bool = False
     seat_reserved: bool = False
 
@@ -45,6 +49,10 @@ class Decision:
     def waivable(self) -> list[str]:
         """The codes of the rules that refuse the course and that a permission can waive, each once."""
         return list(dict.fromkeys(reason.code for reason in self.reasons if reason.code in WAIVABLE))
+
+    def does(self, *actions: Action) -> bool:
+        """Return whether one of these actions can be done."""
+        return self.outcome == ELIGIBLE and self.action in actions
 
     @property
     def is_already(self) -> bool:
@@ -66,48 +74,92 @@ def waived(situation: Situation) -> Situation:
     return replace(situation, permissions=situation.permissions | every)
 
 
-def decide(situation: Situation, course_list: Sequence[int], *, waitlist: bool) -> list[Decision]:
-    """Decide about enrolling in each course, in the order of `course_list`."""
-    return [_decide(number, situation.courses.get(number), situation, waitlist) for number in course_list]
+def decide(
+    situation: Situation, course_list: Sequence[int], *, waitlist: bool, credits_asked: Mapping[int, int] = NONE
+) -> list[Decision]:
+    """Decide about enrolling in each course, in the order of `course_list`.
+
+    `credits_asked` are those that the student chooses, in hundredths, by course.
+    """
+    planned = plan(situation, course_list, waitlist=waitlist, credits_asked=credits_asked)
+    return [judge(planned, number) for number in course_list]
 
 
-def _decide(number: int, course: Course | None, situation: Situation, waitlist: bool) -> Decision:
+def decide_leaving(situation: Situation, course_list: Sequence[int]) -> list[Decision]:
+    """Decide about unenrolling from each course, in the order of `course_list`."""
+    planned = plan(situation, [], leaving=course_list)
+    return [judge(planned, number) for number in course_list]
+
+
+def plan(
+    situation: Situation,
+    enrolling: Sequence[int],
+    *,
+    leaving: Sequence[int] = (),
+    waitlist: bool = False,
+    credits_asked: Mapping[int, int] = NONE,
+) -> Situation:
+    """Plan an outcome for each course: a seat, or a place on the waitlist, for those in which to enroll.
+
+    Nothing is planned for a course in which the student is already, unless for other credits, nor for leaving a course
+    in which the student is not.
+    """
+    actions: dict[int, Action | None] = {}
+    for number, course in situation.courses.items():
+        is_held = course.status in ALREADY
+        if number in leaving:
+            actions[number] = "unenroll" if is_held else None
+        elif number not in enrolling:
+            actions[number] = None
+        elif not is_held:
+            actions[number] = "waitlist" if waitlist and not course.is_open else "enroll"
+        else:
+            has_others = course.status == ENROLLED and credits_asked.get(number, course.credits) != course.credits
+            actions[number] = "change_credits" if has_others else None
+    return situation.planning(actions, credits_asked)
+
+
+def judge(situation: Situation, number: int) -> Decision:
+    """Decide about what is planned for one course."""
+    course = situation.courses.get(number)
     if course is None:
         return Decision(number, REFUSED, (UnknownCourse(),))
-    if course.status in ALREADY:
-        return Decision(number, ALREADY[course.status], position=course.position, has_term=course.term is not None)
-    planned = replace(course, planned="waitlist" if waitlist and not course.is_open else "enroll")
-    full = None if course.is_open or (waitlist and course.waitlist_has_room) else _full(course, waitlist)
-    against = [*reasons(planned, situation), *filter(None, [full])]
+    has_term = course.term is not None
+    # A student on a waitlist gets the credits with the seat, unless others than the least were asked for.
+    is_default = course.planned == "waitlist" and course.credits == course.least_credits
+    if course.planned is None:
+        outcome = ALREADY.get(course.status, NOT_ENROLLED)
+        return Decision(number, outcome, position=course.position, has_term=has_term)
+    full = _full(course) if course.planned in ("enroll", "waitlist") else None
+    against = [*reasons(course, situation), *filter(None, [full])]
     return Decision(
         number,
         REFUSED if against else ELIGIBLE,
         tuple(against),
-        planned=ENROLLED if planned.planned == "enroll" else WAITLISTED,
-        has_term=course.term is not None,
+        action=course.planned,
+        planned=_status(course, situation),
+        credits=None if is_default else course.credits or None,
+        has_term=has_term,
         # Where something else refuses as well, promoting the students who wait would not help this one.
         seat_reserved=against == [full] and course.has_free_seat,
     )
 
 
-def _full(course: Course, waitlist: bool) -> Reason:
-    if waitlist and course.waitlist_capacity:
+def _status(course: Course, situation: Situation) -> str:
+    """Return the status that the student gets by what is planned."""
+    if course.planned == "unenroll":
+        is_waived = (course.id, DropClosedRule.code) in situation.permissions
+        return WITHDRAWN if is_withdrawal(course, situation) and not is_waived else UNENROLLED
+    return WAITLISTED if course.planned == "waitlist" else ENROLLED
+
+
+def _full(course: Course) -> Reason | None:
+    """Return the reason if the course has neither a seat nor, where one is planned, a place on the waitlist."""
+    if course.is_open or (course.planned == "waitlist" and course.waitlist_has_room):
+        return None
+    if course.planned == "waitlist" and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
     return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room)
-
-
-def decide_leaving(situation: Situation, course_list: Sequence[int]) -> list[Decision]:
-    """Decide about unenrolling from each course, in the order of `course_list`."""
-    return [_decide_leaving(number, situation.courses.get(number), situation) for number in course_list]
-
-
-def _decide_leaving(number: int, course: Course | None, situation: Situation) -> Decision:
-    if course is None:
-        return Decision(number, REFUSED, (UnknownCourse(),))
-    if course.status not in ALREADY:
-        return Decision(number, NOT_ENROLLED)
-    against = reasons(replace(course, planned="unenroll"), situation)
-    return Decision(number, REFUSED if against else ELIGIBLE, tuple(against), has_term=course.term is not None)
 
 
 def refuse(decisions: Sequence[Decision], refusal: type[Problem] = EnrollmentRefused) -> None:

@@ -8,10 +8,9 @@ under the locks of the courses and the student, where nothing can change.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -19,16 +18,14 @@ from ...context import RequestContext
 from ...database import Raced, autocommit, db, retried, run, sequences, transaction
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
-from .decided_seats import TAKE_DECIDED, decided_parameters
-from .decisions import ALREADY, REFUSED, Decision, decide, refuse, waived
+from .decided import TAKE_DECIDED
+from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
+from .exchanging import Applied, EnrollRequest, Grant, exchange
 from .loading import Execute, load, look
 from .memory import memory_of
 from .promotion import promote
 from .situation import Situation
-from .statements import ENROLL, LOCK_COURSES, LOCK_STUDENT, parameters
-
-Grant = Callable[[int, str], object]
-"""Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
+from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,68 +40,44 @@ class Outcome:
     position: int | None = None
 
 
-class EnrollRequest(NamedTuple):
-    """A request to enroll one student in `course_ids`, which are distinct. The ledger keeps `reason`."""
+def enroll(request: EnrollRequest) -> list[Outcome]:
+    """Enroll the student in all of `course_ids`, as the rules of their terms allow, and leave those of `instead_of`.
 
-    student_id: int
-    course_ids: Sequence[int]
-    waitlist: bool
-    reason: str | None
-    context: RequestContext
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the statements."""
-        return parameters(self.student_id, self.course_ids, self.context, waitlist=self.waitlist, reason=self.reason)
-
-
-Applied = dict[int, str] | list[Decision]
-"""The status of each change or, if nothing was changed, the decisions."""
-
-
-def enroll(
-    student_id: int,
-    course_ids: Sequence[int],
-    *,
-    waitlist: bool,
-    context: RequestContext,
-    reason: str | None = None,
-) -> list[Outcome]:
-    """Enroll the student in all of `course_ids` (distinct), as the rules of their terms allow.
-
-    With `waitlist`, the student joins the waitlist of each course that is full. The ledger keeps `reason`. Returns an
-    outcome for each course, in the order of `course_ids`. Raises `StudentNotFound`, `CourseNotFound` or
-    `EnrollmentRefused`; then nothing has changed.
+    With `waitlist`, the student joins the waitlist of each course that is full. Returns an outcome for each course, in
+    the order of `course_ids`, then of `instead_of`. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`;
+    then nothing has changed.
     """
-    request = EnrollRequest(student_id, course_ids, waitlist, reason, context)
     return outcomes(request, _apply(request))
 
 
 def outcomes(request: EnrollRequest, changed: Applied) -> list[Outcome]:
-    """Return the outcomes of a request that was applied, after promoting where the student joined a waitlist."""
-    student_id, course_ids, waitlist, _, context = request
+    """Return the outcomes of a request that was applied, after promoting where a seat may have become free."""
+    course_ids, instead_of = request.course_ids, request.instead_of
     if isinstance(changed, list):
         return [Outcome(each.course_id, each.outcome, each.position) for each in changed]
-    if len(changed) == len(course_ids) and WAITLISTED not in changed.values():
-        return [Outcome(course_id, ENROLLED) for course_id in course_ids]
-    # A seat may have become free since the statement began, and the student now waits for it.
-    promote([course_id for course_id, status in changed.items() if status == WAITLISTED], context)
+    left = [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in instead_of]
+    waits = [course_id for course_id in course_ids if changed.get(course_id) == WAITLISTED]
+    # Also where the student now waits: a seat may have become free since the statement began.
+    if freed := [*waits, *instead_of]:
+        promote(freed, request.context)
+    if all(changed.get(course_id) == ENROLLED for course_id in course_ids):
+        return [*(Outcome(course_id, ENROLLED) for course_id in course_ids), *left]
     now: dict[int, Decision] = {}
     # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
     # missing.
     with suppress(SQLAlchemyError, StudentNotFound):
-        now = {each.course_id: each for each in explain(student_id, course_ids, waitlist=waitlist, context=context)}
-    return [_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids]
+        now = {each.course_id: each for each in explain(replace(request, instead_of=()))}
+    return [*(_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids), *left]
 
 
-def explain(
-    student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext, permit: bool = False
-) -> list[Decision]:
-    """Decide about enrolling in each course; lock and change nothing. Raises `StudentNotFound`.
+def explain(request: EnrollRequest, *, permit: bool = False) -> list[Decision]:
+    """Decide about each course; lock and change nothing. Raises `StudentNotFound`.
 
     With `permit`, decide as if a permission waived each rule that can be waived.
     """
-    situation = situation_of(autocommit, student_id, course_ids, context)
-    return decide(waived(situation) if permit else situation, course_ids, waitlist=waitlist)
+    wanted = [*request.course_ids, *request.instead_of]
+    situation = situation_of(autocommit, request.student_id, wanted, request.context)
+    return request.decide(waived(situation) if permit else situation)
 
 
 def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext) -> Situation:
@@ -117,18 +90,21 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
 @retried(repeatable=True)
 def _apply(request: EnrollRequest) -> Applied:
     """Apply the request, unless nothing has to change. Raises the refusals."""
-    student_id, course_ids, waitlist, _, context = request
+    if request.instead_of:
+        return _decide_under_locks(request)
+    student_id, course_ids, waitlist = request.student_id, request.course_ids, request.waitlist
     memory = memory_of(db.engine)
-    explains_first = memory.explains_first(course_ids, waitlist=waitlist)
+    # The statement for courses without rules does not know of credits, which only a course of a term has.
+    explains_first = bool(request.credits_asked) or memory.explains_first(course_ids, waitlist=waitlist)
     changed, clash = ({}, None) if explains_first else _enroll_without_rules(request)
     if changed:
         return changed
-    situation = situation_of(autocommit, student_id, course_ids, context)
-    decisions = decide(situation, course_ids, waitlist=waitlist)
+    situation = situation_of(autocommit, student_id, course_ids, request.context)
+    decisions = request.decide(situation)
     memory.note(decisions, waitlist=waitlist)
-    promote_ahead(decisions, context)
+    promote_ahead(decisions, request.context)
     refuse(decisions)
-    if all(each.is_already for each in decisions):
+    if not any(each.action for each in decisions):
         return decisions
     if situation.has_rules:
         return _take_without_locks(request, situation, decisions) or _decide_under_locks(request)
@@ -141,8 +117,11 @@ def _apply(request: EnrollRequest) -> Applied:
 
 def _enroll_without_rules(request: EnrollRequest) -> tuple[dict[int, str], IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
+    values = parameters(
+        request.student_id, request.course_ids, request.context, waitlist=request.waitlist, reason=request.reason
+    )
     try:
-        rows = autocommit(ENROLL[db.engine.dialect.name], request.parameters())
+        rows = autocommit(ENROLL[db.engine.dialect.name], values)
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
@@ -152,60 +131,47 @@ def _enroll_without_rules(request: EnrollRequest) -> tuple[dict[int, str], Integ
 
 
 def _take_without_locks(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> dict[int, str]:
+    """Take what was decided, if it is still true. Return the status of each change; empty if nothing changed."""
+    if any(each.does("change_credits") for each in decisions):
+        return {}  # under locks, beside the seats
+    values = request.decided_parameters(situation, decisions)
     try:
-        return _take(autocommit, request, situation, decisions)
+        rows = autocommit(TAKE_DECIDED[db.engine.dialect.name], values)
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise
         return {}  # the student has left a course without a term meanwhile, or something was deleted
-
-
-def _take(
-    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
-) -> dict[int, str]:
-    """Take what was decided, if it is still true. Return the status of each change; empty if nothing changed."""
-    values = decided_parameters(situation, decisions, request.context, reason=request.reason)
-    return {row.course_id: row.status for row in execute(TAKE_DECIDED[db.engine.dialect.name], values)}
+    return {row.course_id: row.status for row in rows}
 
 
 def _decide_under_locks(request: EnrollRequest) -> Applied:
-    """Lock the courses and the student, then load, ask and take: nothing changes in between.
+    """Lock the courses and the student, then exchange: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
     """
     with transaction() as connection:
-        found = take_under_locks(functools.partial(run, connection), request)
+        found = exchange_under_locks(functools.partial(run, connection), request)
     return settled(found, request.context)
 
 
-def take_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
-    """Lock, load, ask and take in the transaction of `execute`. `settled` ends the attempt after the commit.
-
-    With `grant`, rules that can be waived do not refuse: unless something else does, it is called for each of them
-    before the seats are taken. Raises `StudentNotFound`, and `Raced` if a course without a term got one.
-    """
-    student_id, course_ids, waitlist, _, context = request
-    lock(execute, student_id, course_ids)
-    situation = load(execute, db.engine.dialect.name, student_id, course_ids, context.time_zone)
-    decisions = decide(waived(situation) if grant else situation, course_ids, waitlist=waitlist)
-    if any(each.outcome == REFUSED for each in decisions) or all(each.is_already for each in decisions):
-        return decisions
-    if grant:
-        for each in decide(situation, course_ids, waitlist=waitlist):
-            for code in each.waivable:
-                grant(each.course_id, code)
-    if taken := _take(execute, request, situation, decisions):
-        return taken
-    raise Raced
+def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
+    """Lock, then `exchange` in the transaction of `execute`. `settled` ends the attempt after the commit."""
+    locking = {*request.course_ids, *request.instead_of}
+    if request.instead_of:  # leaving may end what stopped promotions elsewhere, whose marks are cleared
+        locking |= {row.course_id for row in execute(HELD_ENROLLMENTS, {"student": request.student_id})}
+    lock(execute, request.student_id, [*locking])
+    return exchange(execute, request, grant)
 
 
 def settled(found: Applied, context: RequestContext) -> Applied:
-    """Return what `take_under_locks` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
-    if isinstance(found, dict) or all(each.is_already for each in found):
+    """Return what `exchange` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
+    if isinstance(found, dict):
         return found
     promote_ahead(found, context)
     refuse(found)
-    raise Raced
+    if any(each.action for each in found):
+        raise Raced
+    return found
 
 
 def lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> None:

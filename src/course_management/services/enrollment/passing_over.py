@@ -117,10 +117,15 @@ def round_parameters() -> dict[str, Any]:
 
 
 class Next(NamedTuple):
-    """The next student of a waitlist: the codes that stop the promotion, if any, and the start of the round."""
+    """The next student of a waitlist.
+
+    `codes` are those of the rules that stop the promotion, if any; `credits` what the enrollment counts, in hundredths;
+    `round_at` the start of the round.
+    """
 
     student_id: int
     codes: Sequence[str]
+    credits: int | None
     round_at: datetime
 
 
@@ -141,8 +146,13 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     ((student_id,),) = found
     execute(LOCK_STUDENT, {"student": student_id})
     situation = load(execute, connection.dialect.name, student_id, [course.id], context.time_zone)
-    against = reasons(replace(situation.courses[course.id], planned="promote"), situation)
-    return Next(student_id, list(dict.fromkeys(reason.code for reason in against)), round_at)
+    wanted = situation.courses[course.id]
+    if not wanted.least_credits <= wanted.credits <= wanted.most_credits:  # offered for others by now
+        wanted = replace(wanted, credits=wanted.least_credits)
+    planned = situation.planning({course.id: "promote"}, {course.id: wanted.credits})
+    against = reasons(planned.courses[course.id], planned)
+    codes = list(dict.fromkeys(reason.code for reason in against))
+    return Next(student_id, codes, wanted.credits or None, round_at)
 
 
 def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:

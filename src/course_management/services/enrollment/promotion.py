@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, Executable, Integer, String, bindparam, null, or_, select, update
@@ -61,7 +61,7 @@ _HEAD = (
 )
 
 
-def _promote_those(condition: ColumnElement[bool]) -> Executable:
+def _promote_those(condition: ColumnElement[bool], credits_counted: Any = None) -> Executable:
     return (
         update(enrollments)
         .where(enrollments.c.course_id == bindparam("course", type_=Id), condition)
@@ -74,6 +74,7 @@ def _promote_those(condition: ColumnElement[bool]) -> Executable:
             actor=ACTOR,
             request_id=bindparam("request", type_=String),
             reason=null(),
+            credits=credits_counted,
             **CLEAR_PASSED_OVER,
         )
         .returning(enrollments.c.student_id)
@@ -81,7 +82,9 @@ def _promote_those(condition: ColumnElement[bool]) -> Executable:
 
 
 _PROMOTE_HEAD = _promote_those(enrollments.c.student_id.in_(_HEAD))
-_PROMOTE_ONE = _promote_those(enrollments.c.student_id == bindparam("student", type_=Id))
+_PROMOTE_ONE = _promote_those(
+    enrollments.c.student_id == bindparam("student", type_=Id), bindparam("by_credits", type_=Integer)
+)
 
 
 class Promotion(NamedTuple):
@@ -197,5 +200,5 @@ def _promote_batch(course_id: int, context: RequestContext) -> Batch:
         if student.codes:
             pass_over(connection, course, student)
             return Batch(passed_over=[(student.student_id, student.codes)])
-        run(connection, _PROMOTE_ONE, values | {"student": student.student_id})
+        run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "by_credits": student.credits})
         return Batch(promoted=[student.student_id])

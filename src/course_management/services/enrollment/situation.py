@@ -7,12 +7,15 @@ it by one statement, which is one snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal
 
-Action = Literal["enroll", "waitlist", "promote", "unenroll"]
-"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave."""
+from ...models import ENROLLED, HELD
+
+Action = Literal["enroll", "waitlist", "promote", "unenroll", "change_credits"]
+"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave; or to keep the
+seat for other credits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +29,49 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """The term of a course. Instants are those of the school's time zone."""
+    """The term of a course. `ends_at` is the end of its last day in the school's time zone."""
 
     id: int
     code: str
     starts_on: date
-    ends_on: date
-    promote_until: datetime
-    """The end of the waitlists: that of the term unless another is set."""
+    ends_at: datetime
+    credit_limit: int | None = None
+    """The student's own limit, or that of the term; in hundredths."""
+    drop_until: datetime | None = None
+    withdraw_until: datetime | None = None
+    promote_until: datetime | None = None
     windows: Sequence[Window] = ()
+
+    @property
+    def waitlists_close_at(self) -> datetime:
+        """The end of its waitlists: that of the term unless another is set."""
+        return self.promote_until or self.ends_at
+
+    @property
+    def drops_close_at(self) -> datetime:
+        """The end of dropping courses: that of the term unless another is set."""
+        return self.drop_until or self.ends_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """A weekly meeting, from the first to the last day, both included; the minutes are those after midnight."""
+
+    weekday: int
+    starts_minute: int
+    ends_minute: int
+    starts_on: date
+    ends_on: date
+
+    def clashes_with(self, other: Meeting) -> bool:
+        """Return whether both meet at the same time on some day. One may begin when the other ends."""
+        if self.weekday != other.weekday:
+            return False
+        if self.starts_minute >= other.ends_minute or other.starts_minute >= self.ends_minute:
+            return False
+        first, last = max(self.starts_on, other.starts_on), min(self.ends_on, other.ends_on)
+        days_until_weekday = (self.weekday - first.isoweekday()) % 7
+        return (last - first).days >= days_until_weekday
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +85,71 @@ class Restriction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """A course as it was: its counters, and what its rules need."""
+class Prerequisite:
+    """One alternative of a group of prerequisites: a catalog entry, or a group of students."""
+
+    code: str
+    catalog_id: int | None = None
+    group_id: int | None = None
+    minimum_points: int | None = None
+    """In hundredths; None: passed."""
+    minimum_grade: str | None = None
+    concurrent_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """The catalog entry that a course offers."""
 
     id: int
+    courses_per_term: int | None = 1
+    completions_allowed: int | None = None
+    prerequisites: Sequence[Sequence[Prerequisite]] = ()
+    """Groups; the student needs one alternative of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """What the rules compare between two courses of a student."""
+
+    id: int
+    term: Term | None = None
+    catalog_id: int | None = None
+    component: str = ""
+    credits: int = 0
+    """What an enrollment in it counts, in hundredths."""
+    meetings: Sequence[Meeting] = ()
+    links: Sequence[frozenset[int]] = ()
+    """Groups of courses; the student must be in one of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment(Section):
+    """A course of a term in which the student is enrolled or waitlisted."""
+
+    status: str
+    is_passed_over: bool = False
+    """Whether the student waits, and a rule stopped the promotion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course(Section):
+    """A course as it was: its counters, and what its rules need."""
+
     capacity: int | None = None
     waitlist_capacity: int | None = 0
     seats_taken: int = 0
     waiting: int = 0
     passed_over: int = 0
-    term: Term | None = None
     closed_at: datetime | None = None
     permission_required: bool = False
     restrictions: Sequence[Restriction] = ()
-    planned: Action = "enroll"
-    """The outcome that the rules judge."""
+    entry: CatalogEntry | None = None
+    least_credits: int = 0
+    most_credits: int = 0
+    """The same as the least, unless students choose."""
+    planned: Action | None = "enroll"
+    """The outcome that the rules judge; None: nothing changes for the student."""
     status: str | None = None
     """The student's own: `enrolled`, `waitlisted`, or None."""
     position: int | None = None
@@ -98,13 +185,11 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enrollment:
-    """A course of a term in which the student is enrolled or waitlisted."""
+class Completion:
+    """A catalog entry that the student has passed; `points` in hundredths."""
 
-    course_id: int
-    status: str
-    is_passed_over: bool = False
-    """Whether the student waits, and a rule stopped the promotion."""
+    catalog_id: int
+    points: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +204,7 @@ class Situation:
     holds: Sequence[Hold] = ()
     permissions: frozenset[tuple[int, str]] = frozenset()
     """Live permissions: the id of the course, and the code of the rule that is waived."""
+    completions: Sequence[Completion] = ()
     enrollments: Sequence[Enrollment] = ()
     """In courses of terms. Those without a term have no rules, and their changes do not raise the revision."""
     courses: Mapping[int, Course] = field(default_factory=dict)
@@ -130,3 +216,36 @@ class Situation:
     def has_rules(self) -> bool:
         """Whether rules decide about one of the courses."""
         return any(course.has_rules for course in self.courses.values())
+
+    def planning(self, actions: Mapping[int, Action | None], credits_asked: Mapping[int, int]) -> Situation:
+        """Return the situation with these outcomes and credits planned for its courses."""
+        planned = {
+            number: replace(course, planned=actions.get(number), credits=credits_asked.get(number, course.credits))
+            for number, course in self.courses.items()
+        }
+        return replace(self, courses=planned)
+
+    def others(self, course: Course, *, with_waitlists: bool = False) -> list[Section]:
+        """Return the other courses of terms that the student will be enrolled in if all goes as planned.
+
+        With `with_waitlists`, also those in which the student will wait.
+        """
+        statuses = HELD if with_waitlists else (ENROLLED,)
+        kept = [
+            each
+            for each in self.enrollments
+            if each.id != course.id and each.status in statuses and not self.is_left(each.id)
+        ]
+        new = [
+            each
+            for each in self.courses.values()
+            if each.id != course.id
+            and each.term is not None
+            and (each.planned == "enroll" or (with_waitlists and each.planned == "waitlist"))
+        ]
+        return [*kept, *new]
+
+    def is_left(self, course_id: int) -> bool:
+        """Return whether the student is about to leave a course."""
+        found = self.courses.get(course_id)
+        return found is not None and found.planned == "unenroll"

@@ -6,7 +6,7 @@ default, so that they also run through a Citus coordinator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,13 +34,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ...context import RequestContext
 from ...database.types import Id, IdList, among
-from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
+from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
 
 student_id = bindparam("student", type_=Id)
 course_ids = bindparam("course_ids", type_=IdList)
 requested = bindparam("requested", type_=Integer)  # how many courses
 waitlist = bindparam("waitlist", type_=Boolean)
-by_rules = bindparam("by_rules", type_=Boolean)
+withdrawn = bindparam("withdrawn", type_=IdList)
 now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
 actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
@@ -65,6 +65,7 @@ def parameters(
         "course_ids": course_list,
         "requested": len(course_list),
         "waitlist": waitlist,
+        "withdrawn": [],
         "now": datetime.now(UTC),
         "by_actor": context.caller.actor,
         "by_request": context.request_id,
@@ -185,19 +186,18 @@ def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _unenroll(backend: str) -> Executable:
+def unenroll_statement(
+    backend: str, of_courses: ColumnElement[bool], lock_student: Callable[[FromClause], FromClause] | None = None
+) -> Executable:
     """Unenroll one student from those of `course_ids` in which the student is enrolled or waitlisted, if all exist.
 
     Returns `course_id, previous_status, waiting` of each change; `waiting` is the number of students on the waitlist.
-    The course is locked, so `waiting` is exact: a student who joins the waitlist later sees the free seat. Unless the
-    rules were asked (`by_rules`), a course with a term counts as one that does not exist.
+    The course is locked, so `waiting` is exact: a student who joins the waitlist later sees the free seat. A course
+    that does not have the condition `of_courses` counts as one that does not exist. `lock_student` selects the student,
+    given the locked courses, if something else must be true of the student; those of `withdrawn` get that status.
     """
     at = no_earlier_than_the_ledger(courses).label("at")
-    locked = (
-        lock_courses(courses.c.id, courses.c.waiting, at)
-        .where(or_(courses.c.term_id.is_(None), by_rules))
-        .subquery("locked")
-    )
+    locked = lock_courses(courses.c.id, courses.c.waiting, at).where(of_courses).subquery("locked")
     # Evaluated once: a join that locked the courses again for each enrollment could wait for a request that waits for
     # this one, because PostgreSQL would lock the version of the row that was there when the statement began.
     counted = (
@@ -212,13 +212,15 @@ def _unenroll(backend: str) -> Executable:
     return (
         update(enrollments)
         .where(
-            enrollments.c.student_id == student_id,
+            enrollments.c.student_id == (student_id if lock_student is None else lock_student(counted).c.id),
             enrollments.c.course_id == counted.c.id,
             counted.c.known == requested,
             is_held(enrollments),
         )
         .values(
-            status=literal(UNENROLLED, String),
+            status=case(
+                (among(counted.c.id, withdrawn), literal(WITHDRAWN, String)), else_=literal(UNENROLLED, String)
+            ),
             status_since=counted.c.at,
             previous_status=enrollments.c.status,
             queue_number=null(),
@@ -232,7 +234,8 @@ def _unenroll(backend: str) -> Executable:
     )
 
 
-UNENROLL = {backend: _unenroll(backend) for backend in ENROLL}
+UNENROLL = {backend: unenroll_statement(backend, courses.c.term_id.is_(None)) for backend in ENROLL}
+"""Courses of a term count as courses that do not exist: their rules must be asked (`decided.py`)."""
 
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)

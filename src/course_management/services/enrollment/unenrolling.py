@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...context import RequestContext
 from ...database import AnyRow, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, UnenrollmentRefused
-from ...models import ENROLLED, WAITLISTED
-from .decisions import NOT_ENROLLED, decide_leaving, refuse
-from .enrolling import Outcome, lock, situation_of
-from .loading import Execute
+from .decided import LEAVE_DECIDED
+from .decisions import NOT_ENROLLED, Decision, refuse
+from .enrolling import Outcome, exchange_under_locks, situation_of
+from .exchanging import EnrollRequest, left_outcomes
 from .memory import memory_of
 from .promotion import promote
-from .situation import Situation
-from .statements import CLEAR_MARKS, UNENROLL, parameters
-
-OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
+from .statements import UNENROLL, parameters
 
 
 def unenroll(
@@ -26,71 +22,56 @@ def unenroll(
 ) -> list[Outcome]:
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
-    The ledger keeps `reason`. Returns `unenrolled`, `left_waitlist` or `not_enrolled` for each course, in the order
-    asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
+    The ledger keeps `reason`. Returns `unenrolled`, `withdrawn`, `left_waitlist` or `not_enrolled` for each course, in
+    the order asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
-    changed, reconsidered = _apply(student_id, course_ids, reason, context)
-    # Also in courses that did not change: this may repeat a call whose promotion failed.
-    freed = [course_id for course_id in course_ids if course_id not in changed or changed[course_id].waiting]
-    promote([*freed, *reconsidered], context)
-    return [
-        Outcome(course_id, OUTCOMES[changed[course_id].previous_status] if course_id in changed else "not_enrolled")
-        for course_id in course_ids
-    ]
+    request = EnrollRequest(student_id, [], instead_of=course_ids, reason=reason, context=context)
+    changed, freed = _apply(request)
+    promote(freed, context)
+    return [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in course_ids]
 
 
 @retried(repeatable=True)
-def _apply(
-    student_id: int, course_ids: Sequence[int], reason: str | None, context: RequestContext
-) -> tuple[dict[int, AnyRow], list[int]]:
-    """Return the row of each change, by course id, and the courses that may promote the student now.
+def _apply(request: EnrollRequest) -> tuple[dict[int, str], Sequence[int]]:
+    """Return the outcome of each change, by course id, and the courses in which to promote. Raises the refusals."""
+    student_id, course_ids, context = request.student_id, request.instead_of, request.context
+    memory = memory_of(db.engine)
+    if not memory.has_term(course_ids):
+        values = parameters(student_id, course_ids, context, reason=request.reason)
+        if rows := autocommit(UNENROLL[db.engine.dialect.name], values):
+            return _changed(rows, [], course_ids)
+    situation = situation_of(autocommit, student_id, course_ids, context)
+    decisions = request.decide(situation)
+    memory.note(decisions, waitlist=False)
+    _refuse(decisions)
+    if not any(each.action for each in decisions):
+        # This may repeat a call whose promotion failed.
+        return {}, course_ids
+    if situation.has_rules and not any(each.is_passed_over for each in situation.enrollments):
+        values = request.decided_parameters(situation, decisions)
+        if rows := autocommit(LEAVE_DECIDED[db.engine.dialect.name], values):
+            return _changed(rows, decisions, course_ids)
+    # Also where the statement came too late: while it waited for its courses, other requests may have taken the student
+    # out of those that it had seen, and into others of them.
+    with transaction() as connection:
+        found = exchange_under_locks(functools.partial(run, connection), request)
+    if isinstance(found, dict):
+        # What stopped the student's promotions may have been one of these courses.
+        return found, [*course_ids, *(each.id for each in situation.enrollments if each.is_passed_over)]
+    _refuse(found)
+    return {}, course_ids
 
-    Raises the refusals.
-    """
-    values = parameters(student_id, course_ids, context, reason=reason)
-    with_term = memory_of(db.engine).has_term(course_ids)
-    if not with_term and (rows := _unenroll(autocommit, values, by_rules=False)):
-        return rows, []
-    situation, is_enrolled = _decide(autocommit, student_id, course_ids, context)
-    if not is_enrolled:
-        return {}, []
-    passed_over = [each.course_id for each in situation.enrollments if each.is_passed_over]
-    if not passed_over and (rows := _unenroll(autocommit, values, by_rules=True)):
-        return rows, []
-    return _unenroll_under_locks(values, passed_over, context)
+
+def _changed(
+    rows: Sequence[AnyRow], decisions: Sequence[Decision], course_ids: Sequence[int]
+) -> tuple[dict[int, str], list[int]]:
+    found = left_outcomes(rows, decisions)
+    waiting = {row.course_id for row in rows if row.waiting}
+    # Also in courses that did not change: this may repeat a call whose promotion failed.
+    return found, [course_id for course_id in course_ids if course_id not in found or course_id in waiting]
 
 
-def _decide(
-    execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext
-) -> tuple[Situation, bool]:
-    """Return the situation, and whether the student is in one of the courses. Raises the refusals."""
-    situation = situation_of(execute, student_id, course_ids, context)
-    decisions = decide_leaving(situation, course_ids)
-    memory_of(db.engine).note(decisions, waitlist=False)
+def _refuse(decisions: Sequence[Decision]) -> None:
     if any(each.is_unknown for each in decisions):
         raise CourseNotFound(decisions=[each.as_dict() for each in decisions if each.is_unknown])
     refuse(decisions, UnenrollmentRefused)
-    return situation, any(each.outcome != NOT_ENROLLED for each in decisions)
-
-
-def _unenroll(execute: Execute, values: Mapping[str, Any], *, by_rules: bool) -> dict[int, AnyRow]:
-    rows = execute(UNENROLL[db.engine.dialect.name], {**values, "by_rules": by_rules})
-    return {row.course_id: row for row in rows}
-
-
-def _unenroll_under_locks(
-    values: Mapping[str, Any], passed_over: Sequence[int], context: RequestContext
-) -> tuple[dict[int, AnyRow], list[int]]:
-    """Unenroll under the locks, and let promotion look again at the student: one of the courses may have stopped it.
-
-    It is also the second attempt: while the statement waited for its courses, other requests may have taken the student
-    out of those that it had seen, and into others of them.
-    """
-    student_id, course_ids = values["student"], values["course_ids"]
-    with transaction() as connection:
-        execute: Execute = functools.partial(run, connection)
-        lock(execute, student_id, [*{*course_ids, *passed_over}])
-        _, is_enrolled = _decide(execute, student_id, course_ids, context)
-        rows = _unenroll(execute, values, by_rules=True) if is_enrolled else {}
-        cleared = execute(CLEAR_MARKS, {"student": student_id, "course_ids": passed_over}) if rows else ()
-        return rows, [row.course_id for row in cleared]

@@ -9,9 +9,13 @@ from __future__ import annotations
 from ....errors import Reason
 from ..situation import Course, Situation
 from .base import Rule
+from .catalog import AlreadyCompletedRule, OtherCourseOfEntryHeldRule, PrerequisiteMissingRule
 from .courses import CourseClosedRule, PermissionRequiredRule, RestrictedRule
+from .credits import CreditLimitRule, CreditsNotOfferedRule
 from .holds import HoldRule
-from .windows import RegistrationClosedRule, WaitlistClosedRule
+from .links import LinkedCourseMissingRule, NeededByCourseRule
+from .timetable import TimeConflictRule
+from .windows import DropClosedRule, RegistrationClosedRule, WaitlistClosedRule
 
 RULES: tuple[Rule, ...] = (
     HoldRule(),
@@ -19,7 +23,16 @@ RULES: tuple[Rule, ...] = (
     CourseClosedRule(),
     RestrictedRule(),
     PermissionRequiredRule(),
+    PrerequisiteMissingRule(),
+    AlreadyCompletedRule(),
+    OtherCourseOfEntryHeldRule(),
+    LinkedCourseMissingRule(),
+    TimeConflictRule(),
+    CreditLimitRule(),
+    CreditsNotOfferedRule(),
     WaitlistClosedRule(),
+    DropClosedRule(),
+    NeededByCourseRule(),
 )
 WAIVABLE = frozenset(rule.code for rule in RULES if rule.is_waivable)
 """The codes that a permission can waive."""

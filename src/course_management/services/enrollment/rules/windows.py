@@ -1,10 +1,11 @@
-"""Registration windows of a term, and the end of its waitlists."""
+"""The dates of a term: registration windows, and the end of its waitlists and of dropping courses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ....models import ENROLLED
 from ..situation import Action, Course, Situation
 from .base import Facts, Rule
 
@@ -58,5 +59,33 @@ class WaitlistClosedRule(Rule):
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield when the waitlists were closed."""
         assert course.term is not None
-        if situation.now >= course.term.promote_until:
-            yield {"closed_at": course.term.promote_until}
+        if situation.now >= course.term.waitlists_close_at:
+            yield {"closed_at": course.term.waitlists_close_at}
+
+
+class DropClosedRule(Rule):
+    """Students drop courses until the term's end of dropping, and may withdraw until the end of withdrawing.
+
+    A student who withdraws keeps a trace in the record, the status `withdrawn`. A waitlist can be left at any time.
+    """
+
+    code, title = "drop_closed", "Drop closed"
+    meaning = "The time to leave courses of the term is over."
+    remedy = "Ask the registrar."
+    example: ClassVar[Facts] = {"closed_at": "2026-09-15T22:00:00Z", "withdraw_until": "2026-11-15T23:00:00Z"}
+    applies_to = frozenset[Action]({"unenroll"})
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the end of dropping and that of withdrawing, if both are over."""
+        term = course.term
+        assert term is not None
+        if course.status == ENROLLED and situation.now >= term.drops_close_at and not is_withdrawal(course, situation):
+            yield {"closed_at": term.drops_close_at, "withdraw_until": term.withdraw_until}
+
+
+def is_withdrawal(course: Course, situation: Situation) -> bool:
+    """Return whether a student who leaves the course withdraws: dropping is over, and withdrawing is not."""
+    term = course.term
+    if term is None or course.status != ENROLLED or situation.now < term.drops_close_at:
+        return False
+    return term.withdraw_until is not None and situation.now < term.withdraw_until

@@ -1,9 +1,10 @@
-"""The statement that takes the seats and the places on waitlists that were decided by the rules.
+"""The statements that apply what the rules have decided.
 
-It gets the decision and not the question: which courses as seats, which as places, and what the decision was based on.
-It applies all of it or nothing. Nothing, if by then a course has not exactly what was judged (a seat instead of a
-place is another judgment), if a course got a term, or if the student's enrollments in courses with a term have changed
-since (`schedule_revision`): two courses of one student are two rows without anything in common but the student.
+They get the decision and not the question: which courses as seats, which as places on the waitlist, for which credits,
+which courses to leave; and what the decision was based on. They apply all of it or nothing. Nothing, if by then a
+course has not exactly what was judged (a seat instead of a place is another judgment), if a course that was judged
+without a term got one, or if the student's enrollments in courses of terms have changed since (`schedule_revision`):
+two courses of one student are two rows without anything in common but the student.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import (
+    ColumnElement,
     Executable,
+    FromClause,
     Integer,
     String,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal,
     not_,
@@ -25,12 +30,13 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...context import RequestContext
 from ...database.types import IdList, among
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
 from .decisions import Decision
 from .situation import Situation
 from .statements import (
@@ -45,32 +51,69 @@ from .statements import (
     requested,
     seat_free,
     student_id,
+    unenroll_statement,
 )
 
 seats = bindparam("seats", type_=IdList)
 places = bindparam("places", type_=IdList)
 without_term = bindparam("without_term", type_=IdList)
 seen = bindparam("seen", type_=Integer)
+credits_counted = bindparam("by_credits", type_=String)
+"""A JSON object: hundredths by the id of the course."""
 
 
 def decided_parameters(
     situation: Situation, decisions: Sequence[Decision], context: RequestContext, *, reason: str | None = None
 ) -> dict[str, Any]:
-    """Return the parameters of the statement for decisions that refuse no course."""
+    """Return the parameters of these statements for decisions that refuse no course."""
+    credits_by_id = {str(each.course_id): each.credits for each in decisions if each.credits is not None}
     return {
         **parameters(situation.student_id, [each.course_id for each in decisions], context, reason=reason),
         "seats": [each.course_id for each in decisions if each.planned == ENROLLED],
         "places": [each.course_id for each in decisions if each.planned == WAITLISTED],
+        "withdrawn": [each.course_id for each in decisions if each.planned == WITHDRAWN],
         "without_term": [each.course_id for each in decisions if not each.has_term],
+        "by_credits": orjson.dumps(credits_by_id).decode(),
         "seen": situation.schedule_revision,
     }
 
 
-def _take(insert: Any) -> Executable:
+def _is_of_the_judged_kind() -> ColumnElement[bool]:
+    """Return the condition that a course has a term if it was judged with one, and none if without."""
+    return or_(
+        and_(courses.c.term_id.is_(None), among(courses.c.id, without_term)),
+        and_(courses.c.term_id.is_not(None), not_(among(courses.c.id, without_term))),
+    )
+
+
+def _student(claims: FromClause) -> FromClause:
+    """Lock the student after the courses, which are counted for it, if the judged enrollments are still the present."""
+    return (
+        select(students.c.id)
+        .where(
+            students.c.id == student_id,
+            students.c.schedule_revision == seen,
+            select(func.count()).select_from(claims).scalar_subquery() == requested,
+        )
+        .with_for_update(key_share=True, of=students)
+        .cte("student")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+
+
+def _credits(backend: str, course_id: ColumnElement[int]) -> ColumnElement[Any]:
+    if backend == "postgresql":
+        found = cast(credits_counted, postgresql.JSONB)[cast(course_id, String)].astext
+        return cast(found, Integer)
+    # Not ->>, which takes a text of digits for the index of an array.
+    return func.json_extract(credits_counted, literal('$."', String) + cast(course_id, String) + literal('"', String))
+
+
+def _take(backend: str, insert: Any) -> Executable:
     """Enroll one student as decided, or in none of the courses. Returns `course_id, status` of each change.
 
-    `claims` locks the courses, ascending by id; `student`, which needs the number of claims, locks the student after
-    them. PostgreSQL evaluates both rows again once it has their locks.
+    `claims` locks the courses, ascending by id, then `student` the student. PostgreSQL evaluates both rows again once
+    it has their locks.
     """
     held = enrollments.alias("held")
     is_seat, is_place = among(courses.c.id, seats), among(courses.c.id, places)
@@ -94,27 +137,14 @@ def _take(insert: Any) -> Executable:
                 and_(is_seat, is_open),
                 and_(is_place, not_(is_open), place_free(courses)),
             ),
-            or_(
-                and_(courses.c.term_id.is_(None), among(courses.c.id, without_term)),
-                and_(courses.c.term_id.is_not(None), not_(among(courses.c.id, without_term))),
-            ),
+            _is_of_the_judged_kind(),
         )
         .order_by(courses.c.id)
         .with_for_update(key_share=True, of=courses)
         .cte("claims")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    student = (
-        select(students.c.id)
-        .where(
-            students.c.id == student_id,
-            students.c.schedule_revision == seen,
-            select(func.count()).select_from(claims).scalar_subquery() == requested,
-        )
-        .with_for_update(key_share=True, of=students)
-        .cte("student")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
+    student = _student(claims)
     rows = {
         "student_id": student.c.id,
         "course_id": claims.c.id,
@@ -126,6 +156,7 @@ def _take(insert: Any) -> Executable:
         "actor": actor,
         "request_id": request_id,
         "reason": reason,
+        "credits": _credits(backend, claims.c.id),
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.
     source = select(*rows.values()).select_from(student.join(claims, true())).where(true())
@@ -142,10 +173,33 @@ def _take(insert: Any) -> Executable:
             "actor": new.actor,
             "request_id": new.request_id,
             "reason": new.reason,
+            "credits": new.credits,
             **CLEAR_PASSED_OVER,
         },
         where=not_(is_held(enrollments)),
     ).returning(enrollments.c.course_id, enrollments.c.status)
 
 
-TAKE_DECIDED = {"postgresql": _take(postgresql.insert), "sqlite": _take(sqlite.insert)}
+def _change_credits(backend: str) -> Executable:
+    """Change what the enrollments of one student count, in a transaction that has locked courses and student."""
+    return (
+        update(enrollments)
+        .where(
+            enrollments.c.student_id == student_id,
+            among(enrollments.c.course_id, course_ids),
+            enrollments.c.status == literal(ENROLLED, String),
+        )
+        .values(
+            credits=_credits(backend, enrollments.c.course_id),
+            revision=enrollments.c.revision + 1,
+            actor=actor,
+            request_id=request_id,
+            reason=reason,
+        )
+        .returning(enrollments.c.course_id)
+    )
+
+
+TAKE_DECIDED = {"postgresql": _take("postgresql", postgresql.insert), "sqlite": _take("sqlite", sqlite.insert)}
+LEAVE_DECIDED = {backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in TAKE_DECIDED}
+CHANGE_CREDITS = {backend: _change_credits(backend) for backend in TAKE_DECIDED}

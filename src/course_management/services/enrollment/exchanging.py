@@ -1,0 +1,132 @@
+"""Leave courses and enroll in others, in a transaction whose locks let nothing change in between.
+
+Swaps, replacements and permits are such exchanges, and so is the second attempt of each request that lost a race: the
+same with nothing to leave. The caller locks the courses and the student.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from ...context import RequestContext
+from ...database import AnyRow, Raced, db
+from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
+from .decided import CHANGE_CREDITS, LEAVE_DECIDED, TAKE_DECIDED, decided_parameters
+from .decisions import REFUSED, Decision, judge, plan, waived
+from .loading import Execute, load
+from .situation import Situation
+from .statements import CLEAR_MARKS, student_id
+
+Grant = Callable[[int, str], object]
+"""Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
+LEFT = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
+"""The outcome of leaving a course, by the previous status; `withdrawn` where dropping is over."""
+
+_REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollRequest:
+    """A request to enroll one student in `course_ids`, leaving those of `instead_of`; the ids are distinct.
+
+    `credits_asked` are the credits that the student chooses, in hundredths, by course. The ledger keeps `reason`.
+    """
+
+    student_id: int
+    course_ids: Sequence[int]
+    _: KW_ONLY
+    context: RequestContext
+    waitlist: bool = False
+    reason: str | None = None
+    credits_asked: Mapping[int, int] = field(default_factory=dict)
+    instead_of: Sequence[int] = ()
+
+    def decide(self, situation: Situation) -> list[Decision]:
+        """Decide about the courses to enroll in, then about those to leave."""
+        planned = plan(
+            situation,
+            self.course_ids,
+            leaving=self.instead_of,
+            waitlist=self.waitlist,
+            credits_asked=self.credits_asked,
+        )
+        return [judge(planned, number) for number in (*self.course_ids, *self.instead_of)]
+
+    def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:
+        """Return the parameters of the statements that apply these decisions."""
+        return decided_parameters(situation, decisions, self.context, reason=self.reason)
+
+
+Applied = dict[int, str] | list[Decision]
+"""The outcome of each change by course or, if nothing was changed, the decisions."""
+
+
+def exchange(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
+    """Load, ask and apply, or return the decisions if one of them refuses or nothing has to change.
+
+    With `grant`, rules that can be waived do not refuse: unless something else does, it is called for each of them
+    before anything is applied. Raises `StudentNotFound`, and `Raced` if a course without a term got one.
+    """
+    wanted = [*request.course_ids, *request.instead_of]
+    situation = load(execute, db.engine.dialect.name, request.student_id, wanted, request.context.time_zone)
+    decisions = request.decide(waived(situation) if grant else situation)
+    if any(each.outcome == REFUSED for each in decisions) or not any(each.action for each in decisions):
+        return decisions
+    if grant:
+        for each in request.decide(situation):
+            for code in each.waivable:
+                grant(each.course_id, code)
+    left = _leave(execute, request, situation, decisions)
+    if left:  # which has raised the revision
+        (now,) = execute(_REVISION, {"student": request.student_id})
+        situation = replace(situation, schedule_revision=now.schedule_revision)
+    return (
+        left | _take(execute, request, situation, decisions) | _change_credits(execute, request, situation, decisions)
+    )
+
+
+def _leave(
+    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+) -> dict[int, str]:
+    leaving = [each for each in decisions if each.does("unenroll")]
+    if not leaving:
+        return {}
+    rows = execute(LEAVE_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, leaving))
+    if len(rows) < len(leaving):
+        raise Raced
+    # What stopped the student's promotions may have been one of these courses.
+    held = [each.id for each in situation.enrollments]
+    execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": held})
+    return left_outcomes(rows, leaving)
+
+
+def left_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> dict[int, str]:
+    """Return the outcome of leaving for each row of the statements, by course."""
+    withdrawn = {each.course_id for each in decisions if each.planned == WITHDRAWN}
+    return {row.course_id: WITHDRAWN if row.course_id in withdrawn else LEFT[row.previous_status] for row in rows}
+
+
+def _take(
+    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+) -> dict[int, str]:
+    if not any(each.does("enroll", "waitlist") for each in decisions):
+        return {}
+    taking = [each for each in decisions if each.course_id in request.course_ids]
+    rows = execute(TAKE_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
+    if not rows:
+        raise Raced
+    return {row.course_id: row.status for row in rows}
+
+
+def _change_credits(
+    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+) -> dict[int, str]:
+    changing = [each for each in decisions if each.does("change_credits")]
+    if not changing:
+        return {}
+    rows = execute(CHANGE_CREDITS[db.engine.dialect.name], request.decided_parameters(situation, changing))
+    return {row.course_id: ENROLLED for row in rows}

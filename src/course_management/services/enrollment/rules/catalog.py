@@ -1,0 +1,120 @@
+"""The catalog entry of a course: prerequisites, repeats, and other courses of the same entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from ..situation import Action, Course, Prerequisite, Situation
+from .base import Facts, Rule
+from .credits import number
+
+JOINING = frozenset[Action]({"enroll", "waitlist", "promote"})
+
+
+class PrerequisiteMissingRule(Rule):
+    """A student has completed what the catalog requires: of each group, one alternative.
+
+    An entry counts if the student has passed it, with enough points where points are required. It also counts if the
+    student takes it in an earlier term, which has not been graded yet, and, where it may be taken concurrently, in the
+    same term. A group of students (a placement) counts if the student is in it.
+    """
+
+    code, title = "prerequisite_missing", "Prerequisite missing"
+    meaning = "The student does not have the prerequisites of the course."
+    remedy = "`groups` lists what is missing: one alternative of each group is needed. An instructor can permit it."
+    example: ClassVar[Facts] = {
+        "groups": [[{"catalog_id": 3, "code": "CS173", "minimum_grade": "C", "concurrent_allowed": False}]]
+    }
+    applies_to = JOINING
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the groups of which the student has no alternative."""
+        if course.entry is None:
+            return
+        missing = [
+            [_facts(each) for each in group]
+            for group in course.entry.prerequisites
+            if not any(_is_met(each, course, situation) for each in group)
+        ]
+        if missing:
+            yield {"groups": missing}
+
+
+def _is_met(required: Prerequisite, course: Course, situation: Situation) -> bool:
+    if required.group_id is not None:
+        return required.group_id in situation.group_ids
+    enough = required.minimum_points
+    for each in situation.completions:
+        if each.catalog_id == required.catalog_id and (enough is None or (each.points or 0) >= enough):
+            return True
+    return any(
+        other.catalog_id == required.catalog_id and _comes_first(other.term, course.term, required)
+        for other in situation.others(course)
+    )
+
+
+def _comes_first(other: Any, term: Any, required: Prerequisite) -> bool:
+    return bool(other.starts_on < term.starts_on or (other.id == term.id and required.concurrent_allowed))
+
+
+def _facts(required: Prerequisite) -> dict[str, Any]:
+    found: dict[str, Any] = {"code": required.code}
+    if required.group_id is not None:
+        return {"group_id": required.group_id, **found}
+    found = {"catalog_id": required.catalog_id, **found}
+    if required.minimum_grade is not None:
+        found["minimum_grade"] = required.minimum_grade
+    if required.minimum_points is not None:
+        found["minimum_points"] = number(required.minimum_points)
+    return {**found, "concurrent_allowed": required.concurrent_allowed}
+
+
+class AlreadyCompletedRule(Rule):
+    """A catalog entry can be completed so many times: without a limit, or as often as the catalog says."""
+
+    code, title = "already_completed", "Already completed"
+    meaning = "The student has completed the catalog entry as often as it can be completed."
+    remedy = "Choose another course. Registrars and advisors can permit a repetition."
+    example: ClassVar[Facts] = {"completions": 1, "allowed": 1}
+    applies_to = JOINING
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield how often the student has completed the entry, and how often it can be."""
+        entry = course.entry
+        if entry is None or entry.completions_allowed is None:
+            return
+        completions = sum(each.catalog_id == entry.id for each in situation.completions)
+        if completions >= entry.completions_allowed:
+            yield {"completions": completions, "allowed": entry.completions_allowed}
+
+
+class OtherCourseOfEntryHeldRule(Rule):
+    """A student takes one course of a catalog entry in a term, or as many as the catalog says.
+
+    Courses of different components do not count together: a lecture and its lab are both taken.
+    """
+
+    code, title = "other_course_of_entry_held", "Other course of the entry"
+    meaning = "The student takes another course of the same catalog entry in the term."
+    remedy = "Swap the courses: leave those in `course_ids` in the same request, with `instead_of`."
+    example: ClassVar[Facts] = {"course_ids": [7]}
+    applies_to = JOINING
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the other courses, if there are as many as the student may take."""
+        allowed = course.entry.courses_per_term if course.entry else None
+        if allowed is None:
+            return
+        same = sorted(other.id for other in situation.others(course) if _is_same(other, course))
+        if len(same) >= allowed:
+            yield {"course_ids": same}
+
+
+def _is_same(other: Any, course: Course) -> bool:
+    assert course.term is not None
+    return bool(
+        other.catalog_id == course.catalog_id
+        and other.component == course.component
+        and other.term.id == course.term.id
+    )

@@ -1,0 +1,73 @@
+"""Credits: how many a student takes in a term, and for how many a course is offered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ....models import ENROLLED
+from ..situation import Action, Course, Situation
+from .base import Facts, Rule
+
+COUNTED = frozenset[Action]({"enroll", "promote", "change_credits"})
+"""What counts toward the limit: a student on a waitlist takes no credits yet."""
+
+
+def number(hundredths: int) -> int | float:
+    """Return credits as JSON has them: 3, or 2.5."""
+    whole, rest = divmod(hundredths, 100)
+    return hundredths / 100 if rest else whole
+
+
+class CreditLimitRule(Rule):
+    """A student takes at most so many credits in a term: the student's own limit, or that of the term.
+
+    The limit is raised, never waived. It does not stop a student from joining a waitlist; it stops the promotion.
+    """
+
+    code, title = "credit_limit_exceeded", "Credit limit exceeded"
+    meaning = "The student would take more credits in the term than the limit allows."
+    remedy = "Choose fewer courses or credits, or ask the registrar to raise the student's limit for the term."
+    example: ClassVar[Facts] = {"limit": 17.5, "held": 15.5, "asked": 2.5}
+    applies_to = COUNTED
+    is_waivable = False
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the limit, and the credits that the student has and asks for, if their sum is above it."""
+        assert course.term is not None
+        limit = course.term.credit_limit
+        if limit is None or not course.credits:
+            return
+        new = {
+            each.id: each.credits
+            for each in situation.courses.values()
+            if each.term is not None and each.term.id == course.term.id and each.planned in COUNTED
+        }
+        held = sum(
+            each.credits
+            for each in situation.enrollments
+            if each.status == ENROLLED
+            and each.term is not None
+            and each.term.id == course.term.id
+            and each.id not in new
+            and not situation.is_left(each.id)
+        )
+        asked = sum(new.values())
+        if held + asked > limit:
+            yield {"limit": number(limit), "held": number(held), "asked": number(asked)}
+
+
+class CreditsNotOfferedRule(Rule):
+    """A course is taken for its credits or, if it has variable credits, for any number from the least to the most."""
+
+    code, title = "credits_not_offered", "Credits not offered"
+    meaning = "The course is not offered for this number of credits."
+    remedy = "Ask for a number of credits from `least` to `most`."
+    example: ClassVar[Facts] = {"least": 1.5, "most": 4.5}
+    applies_to = frozenset[Action]({"enroll", "waitlist", "change_credits"})
+    is_waivable = False
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the credits for which the course is offered."""
+        if not course.least_credits <= course.credits <= course.most_credits:
+            yield {"least": number(course.least_credits), "most": number(course.most_credits)}

@@ -1,0 +1,52 @@
+"""Linked courses: a student who takes one must take others with it, such as a lecture with one of its labs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ..situation import Action, Course, Situation
+from .base import Facts, Rule
+
+
+class LinkedCourseMissingRule(Rule):
+    """A student who takes a course must be in one of each group of its linked courses, or ask for both together.
+
+    To join a waitlist, a place on the waitlist of the linked course is enough.
+    """
+
+    code, title = "linked_course_missing", "Linked course missing"
+    meaning = "The course must be taken together with another one."
+    remedy = "Enroll in one course of each group in `groups` in the same request."
+    example: ClassVar[Facts] = {"groups": [[12, 13, 14]]}
+    applies_to = frozenset[Action]({"enroll", "waitlist", "promote"})
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the groups of which the student takes no course."""
+        others = {each.id for each in situation.others(course, with_waitlists=course.planned == "waitlist")}
+        missing = [sorted(group) for group in course.links if others.isdisjoint(group)]
+        if missing:
+            yield {"groups": missing}
+
+
+class NeededByCourseRule(Rule):
+    """A student cannot leave a course that another course of the student must be taken with, unless both are left."""
+
+    code, title = "needed_by_course", "Needed by another course"
+    meaning = "Another course of the student must be taken together with this one."
+    remedy = (
+        "Leave the courses in `course_ids` in the same request, or swap this one for another of their linked courses."
+    )
+    example: ClassVar[Facts] = {"course_ids": [11]}
+    applies_to = frozenset[Action]({"unenroll"})
+    is_waivable = False
+
+    def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
+        """Yield the courses that would lack a linked course."""
+        stays = situation.others(course, with_waitlists=True)
+        ids = {each.id for each in stays}
+        needing = [
+            each.id for each in stays if any(course.id in group and ids.isdisjoint(group) for group in each.links)
+        ]
+        if needing:
+            yield {"course_ids": sorted(needing)}

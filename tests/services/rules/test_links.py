@@ -1,0 +1,47 @@
+"""Linked courses, over plain situations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from course_management.services.enrollment.situation import Action
+
+from .situations import COURSE, OTHER, STUDENT, found, held
+
+LECTURE = replace(COURSE, links=[frozenset({11, 12}), frozenset({20})])
+
+
+def test_a_course_is_taken_with_one_of_each_group_of_its_links() -> None:
+    with_lab = replace(STUDENT, enrollments=[held(11)])
+
+    assert found(LECTURE) == {"linked_course_missing": {"groups": [[11, 12], [20]]}}
+    assert found(LECTURE, with_lab) == {"linked_course_missing": {"groups": [[20]]}}
+    assert found(LECTURE, with_lab, replace(OTHER, id=20)) == {}
+
+
+@pytest.mark.parametrize(("planned", "refused"), [("enroll", True), ("promote", True), ("waitlist", False)])
+def test_a_place_on_the_waitlist_of_the_lab_is_enough_to_join_that_of_the_lecture(
+    planned: Action, refused: bool
+) -> None:
+    situation = replace(STUDENT, enrollments=[held(11, "waitlisted"), held(20)])
+
+    assert ("linked_course_missing" in found(replace(LECTURE, planned=planned), situation)) is refused
+
+
+def leaving(number: int) -> object:
+    return replace(OTHER, id=number, status="enrolled", planned="unenroll")
+
+
+def test_a_course_that_another_one_needs_cannot_be_left_alone() -> None:
+    lab, other_lab = leaving(11), leaving(12)
+    lecture = held(5, links=LECTURE.links)
+    situation = replace(STUDENT, enrollments=[lecture, held(11), held(20)])
+
+    assert found(lab, situation) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]
+    assert found(lab, situation, leaving(5)) == {}  # type: ignore[arg-type]
+    assert found(lab, situation, replace(OTHER, id=12)) == {}  # type: ignore[arg-type]
+    both = replace(situation, enrollments=[*situation.enrollments, held(12)])
+    assert found(lab, both) == {}  # type: ignore[arg-type]
+    assert found(lab, both, other_lab) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]
