@@ -97,6 +97,8 @@ def _unknown(schema: dict[str, Any], body: Any, whole: dict[str, Any]) -> set[st
     schema = resolved(schema, whole)
     if {"type": "null"} in schema.get("anyOf", ()):  # an object or null
         schema = resolved(next(each for each in schema["anyOf"] if each != {"type": "null"}), whole)
+    if not schema:  # any value
+        return set()
     if isinstance(body, list):
         return {name for each in body for name in _unknown(schema.get("items", {}), each, whole)}
     if isinstance(body, dict):

@@ -30,10 +30,17 @@ def _fact(name: str, examples: Sequence[Any]) -> fields.Field[Any]:
     """Return the field of a fact by examples of it; rules may mean different things by one name. It may be null."""
     if all(isinstance(each, list) for each in examples):
         return fields.List(_fact(name, [item for each in examples for item in each]))
+    if all(isinstance(each, dict) for each in examples):
+        members = {key: _fact(key, [each[key] for each in examples]) for key in examples[0]}
+        described = Schema.from_dict(members, name=f"{name.title()}Fact")
+        described.__doc__ = f"An item of `{name}`."
+        return fields.Nested(described)
+    if name.endswith(("_id", "_ids")):
+        return fields.Integer(allow_none=True, metadata={"format": "int64"})
     if name.endswith(("_at", "_until")):
         return fields.DateTime(allow_none=True)
     types = {type(each) for each in examples}
-    kind = Schema.TYPE_MAPPING.get(types.pop(), fields.Raw) if len(types) == 1 else fields.Raw
+    kind = Schema.TYPE_MAPPING[types.pop()] if len(types) == 1 else fields.Raw
     return kind(allow_none=True)
 
 

@@ -58,7 +58,10 @@ class CreditLimitRule(Rule):
 
 
 class CreditsNotOfferedRule(Rule):
-    """A course is taken for its credits or, if it has variable credits, for any number from the least to the most."""
+    """A course is taken for its credits or, if it has variable credits, for any number from the least to the most.
+
+    A course without a term has none.
+    """
 
     code, title = "credits_not_offered", "Credits not offered"
     meaning = "The course is not offered for this number of credits."
@@ -66,6 +69,7 @@ class CreditsNotOfferedRule(Rule):
     example: ClassVar[Facts] = {"least": 1.5, "most": 4.5}
     applies_to = frozenset[Action]({"enroll", "waitlist", "change_credits"})
     is_waivable = False
+    needs_term = False
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the credits for which the course is offered."""
