@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from course_management.errors import CourseNotFound, EnrollmentRefused
-from course_management.services.enrollment.decisions import decide, decide_leaving, refuse
+from course_management.services.enrollment.decisions import decide, refuse
 from course_management.services.enrollment.situation import Course, Hold, Situation, Term, Window
 
 NOW = datetime(2026, 8, 20, 10, tzinfo=UTC)
@@ -121,4 +121,4 @@ def test_a_refusal_has_a_decision_for_every_course_in_the_order_asked() -> None:
 def test_leaving_is_decided_by_the_rules_that_apply_to_it(course: Course, holds: list[Hold], expected: str) -> None:
     situation = Situation(now=NOW, student_id=7, holds=holds, courses={5: course})
 
-    assert [each.outcome for each in decide_leaving(situation, [5])] == [expected]
+    assert [each.outcome for each in decide(situation, [], leaving=[5])] == [expected]

@@ -54,11 +54,6 @@ class Decision:
         """Return whether one of these actions can be done."""
         return self.outcome == ELIGIBLE and self.action in actions
 
-    @property
-    def is_already(self) -> bool:
-        """Whether the student is enrolled or waitlisted already."""
-        return self.outcome in ALREADY.values()
-
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as responses show it."""
         return {
@@ -75,29 +70,28 @@ def waived(situation: Situation) -> Situation:
 
 
 def decide(
-    situation: Situation, course_list: Sequence[int], *, waitlist: bool, credits_asked: Mapping[int, int] = NONE
-) -> list[Decision]:
-    """Decide about enrolling in each course, in the order of `course_list`.
-
-    `credits_asked` are those that the student chooses, in hundredths, by course.
-    """
-    planned = plan(situation, course_list, waitlist=waitlist, credits_asked=credits_asked)
-    return [judge(planned, number) for number in course_list]
-
-
-def decide_leaving(situation: Situation, course_list: Sequence[int]) -> list[Decision]:
-    """Decide about unenrolling from each course, in the order of `course_list`."""
-    planned = plan(situation, [], leaving=course_list)
-    return [judge(planned, number) for number in course_list]
-
-
-def plan(
     situation: Situation,
     enrolling: Sequence[int],
     *,
     leaving: Sequence[int] = (),
     waitlist: bool = False,
     credits_asked: Mapping[int, int] = NONE,
+) -> list[Decision]:
+    """Decide about each course in which to enroll, then about each course to leave.
+
+    `credits_asked` are those that the student chooses, in hundredths, by course.
+    """
+    planned = plan(situation, enrolling, leaving=leaving, waitlist=waitlist, credits_asked=credits_asked)
+    return [judge(planned, number) for number in (*enrolling, *leaving)]
+
+
+def plan(
+    situation: Situation,
+    enrolling: Sequence[int],
+    *,
+    leaving: Sequence[int],
+    waitlist: bool,
+    credits_asked: Mapping[int, int],
 ) -> Situation:
     """Plan an outcome for each course: a seat, or a place on the waitlist, for those in which to enroll.
 

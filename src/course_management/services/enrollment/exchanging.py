@@ -16,7 +16,7 @@ from ...context import RequestContext
 from ...database import AnyRow, Raced, db
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
 from .decided import CHANGE_CREDITS, LEAVE_DECIDED, TAKE_DECIDED, decided_parameters
-from .decisions import REFUSED, Decision, judge, plan, waived
+from .decisions import REFUSED, Decision, decide, waived
 from .loading import Execute, load
 from .situation import Situation
 from .statements import CLEAR_MARKS, student_id
@@ -47,14 +47,13 @@ class EnrollRequest:
 
     def decide(self, situation: Situation) -> list[Decision]:
         """Decide about the courses to enroll in, then about those to leave."""
-        planned = plan(
+        return decide(
             situation,
             self.course_ids,
             leaving=self.instead_of,
             waitlist=self.waitlist,
             credits_asked=self.credits_asked,
         )
-        return [judge(planned, number) for number in (*self.course_ids, *self.instead_of)]
 
     def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:
         """Return the parameters of the statements that apply these decisions."""
