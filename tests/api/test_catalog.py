@@ -157,7 +157,12 @@ def test_prerequisites_are_groups_of_alternatives(client: FlaskClient, entry: Ma
         ],
         [alternative(catalog_id=one, concurrent_allowed=True)],
     ]
-    assert client.get(path).get_json() == {"groups": groups}
+    found = client.get(path)
+    codes = {each: client.get(f"/catalog/{each}").get_json()["code"] for each in (one, two)}
+    senior = client.get(f"/groups/{seniors}").get_json()["code"]
+    words = f"(group {senior} or {codes[two]} with C+) and {codes[one]} (concurrent allowed)"
+    assert found.get_json() == {"groups": groups, "sentence": words}
+    assert (changed.get_json()["sentence"], changed.headers["ETag"]) == (words, found.headers["ETag"])
 
 
 def test_the_etag_of_prerequisites_is_that_of_their_content(
@@ -176,6 +181,21 @@ def test_the_etag_of_prerequisites_is_that_of_their_content(
     assert emptied.status_code == 200
     known = client.get(path, headers={"If-None-Match": emptied.headers["ETag"]})
     assert known.status_code == 304
+
+
+def test_the_sentence_of_prerequisites_has_the_present_code_of_an_entry(
+    client: FlaskClient, entry: Make, requires: Callable[..., Any]
+) -> None:
+    wanted, one = entry(), entry(code="MATH 1")
+    before = requires(wanted, [one])
+    client.patch(f"/catalog/{one}", json={"code": "MATH 101"})
+
+    path, headers = f"/catalog/{wanted}/prerequisites", {"If-None-Match": before.headers["ETag"]}
+
+    assert before.get_json()["sentence"] == "MATH 1"
+    assert client.get(path, headers=headers).get_json()["sentence"] == "MATH 101"
+    edited = client.put(path, json={"groups": []}, headers={"If-Match": before.headers["ETag"]})
+    assert (edited.status_code, edited.get_json()["sentence"]) == (200, None)
 
 
 @pytest.mark.parametrize(

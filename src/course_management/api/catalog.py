@@ -6,9 +6,10 @@ from typing import Any
 
 from ..access.policy import Access
 from ..http.endpoints import Endpoints
-from ..repositories.prerequisites import graph_below
+from ..repositories.prerequisites import codes_of, graph_below
 from ..schemas.catalog import (
     PREREQUISITES_EXAMPLE,
+    SENTENCE_EXAMPLE,
     WARNINGS_EXAMPLE,
     CatalogEntrySchema,
     ChangedPrerequisites,
@@ -17,8 +18,9 @@ from ..schemas.catalog import (
 )
 from ..services import prerequisite_graph
 from ..services.catalog import CATALOG, PREREQUISITES
+from ..services.prerequisite_sentence import sentence
 from .resources import ResourceAccess, ResourceRoutes
-from .whole_lists import Report, WholeListRoutes
+from .whole_lists import Description, Report, WholeListRoutes
 
 READ, WRITE = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
 CYCLE = (
@@ -43,6 +45,17 @@ def warnings_about(catalog_id: int) -> dict[str, Any]:
     return {"warnings": [{"code": code, "detail": detail, "catalog_ids": ids} for code, detail, ids in found]}
 
 
+def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the sentence of the prerequisites of an entry."""
+    codes = codes_of(catalog_id) if content["groups"] else {}
+    # A group of prerequisites that another request has just removed has no code, and the next GET does not have it.
+    groups = [
+        [each | {"code": codes.get((each["catalog_id"], each["group_id"]), "?")} for each in group]
+        for group in content["groups"]
+    ]
+    return {"sentence": sentence(groups)}
+
+
 WholeListRoutes(
     whole=PREREQUISITES,
     name="prerequisites",
@@ -52,6 +65,7 @@ WholeListRoutes(
     example=PREREQUISITES_EXAMPLE,
     read_access=READ,
     write_access=WRITE,
+    description=Description(SENTENCE_EXAMPLE, in_words),
     report=Report(ChangedPrerequisites, WARNINGS_EXAMPLE, warnings_about),
     more=(
         "A student needs one alternative of each group: a completed entry, with `minimum_points` if given, or a group "

@@ -38,6 +38,14 @@ class Report(NamedTuple):
     """Return it, by the id of the owner."""
 
 
+class Description(NamedTuple):
+    """What each response to GET and PUT says besides about a list of groups, and a client cannot put."""
+
+    example: dict[str, Any]
+    members: Callable[[int, Any], dict[str, Any]]
+    """Return it, by the id of the owner and the content of the list."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WholeListRoutes:
     """The routes at `/<owners>/{<owner>_id}/<name>`; the plural of the owner is the name of the blueprint."""
@@ -58,6 +66,7 @@ class WholeListRoutes:
     """More about replacing it, in the documentation."""
     service: Replace | None = None
     """What replaces the list, where that is more than `whole_lists.replace`."""
+    description: Description | None = None
     report: Report | None = None
     """What the response to PUT says besides. That of a plain list is then an object, with the list as its `name`."""
 
@@ -68,10 +77,11 @@ class WholeListRoutes:
         content: Any = item
         if not whole.group:
             content = fields.List(fields.Nested(item) if isinstance(item, type) else item)
-        success = Success(200, content, self.example, ("ETag",))
+        shown = self.example | self.description.example if self.description else self.example
+        success = Success(200, content, shown, ("ETag",))
         changed = success
         if report := self.report:
-            changed = Success(200, report.schema, self._with_report(self.example, report.example), ("ETag",))
+            changed = Success(200, report.schema, self._with_report(shown, report.example), ("ETag",))
         not_found = whole.owner.not_found
         for endpoint in (
             Endpoint(
@@ -108,7 +118,7 @@ class WholeListRoutes:
         if rows is None:
             raise whole.owner.not_found
         rows = whole.sorted(rows)
-        return reply(whole.content(rows), tag=self._tag(rows))
+        return reply(self._content(owner_id, rows), tag=self._tag(rows))
 
     def replace(self, body: Any, if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
         """Replace the list."""
@@ -118,11 +128,15 @@ class WholeListRoutes:
             rows = self.service(owner_id, body, precondition, context)
         else:
             rows = service.replace(self.whole, owner_id, body, precondition)
-        content = self.whole.content(rows)
+        content = self._content(owner_id, rows)
         if self.report is None:
             return reply(content, tag=self._tag(rows))
         more = self.report.members(owner_id)
         return reply(self._with_report(content, more), tag=self._tag(rows), tag_body=content)
+
+    def _content(self, owner_id: int, rows: Sequence[Row]) -> Any:
+        content = self.whole.content(rows)
+        return content | self.description.members(owner_id, content) if self.description else content
 
     def _with_report(self, content: Any, more: dict[str, Any]) -> dict[str, Any]:
         return (content if self.whole.group else {self.name: content}) | more

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from ..database import autocommit
 from ..database.types import Id
-from ..models import prerequisites
+from ..models import catalog_entries, groups, prerequisites
 
 _first = select(bindparam("entry", type_=Id).label("id")).cte("needed", recursive=True)
 _NEEDED = _first.union(
@@ -22,6 +22,21 @@ _ALL_NEEDED = select(
     prerequisites.c.required_id,
     prerequisites.c.concurrent_allowed,
 ).join(_NEEDED, prerequisites.c.catalog_id == _NEEDED.c.id)
+_CODES = (
+    select(
+        prerequisites.c.required_id,
+        prerequisites.c.required_group_id,
+        func.coalesce(catalog_entries.c.code, groups.c.code).label("code"),
+    )
+    .outerjoin(catalog_entries, catalog_entries.c.id == prerequisites.c.required_id)
+    .outerjoin(groups, groups.c.id == prerequisites.c.required_group_id)
+    .where(prerequisites.c.catalog_id == bindparam("entry", type_=Id))
+)
+
+
+def codes_of(catalog_id: int) -> dict[tuple[int | None, int | None], str]:
+    """Return the codes of all that an entry requires, by its id as an entry and its id as a group of students."""
+    return {(row.required_id, row.required_group_id): row.code for row in autocommit(_CODES, {"entry": catalog_id})}
 
 
 def graph_below(catalog_id: int) -> dict[int, list[list[tuple[int, bool]]]]:

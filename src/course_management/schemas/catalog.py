@@ -115,6 +115,11 @@ class Prerequisites(Schema):
     """A student needs one alternative of each group."""
 
     groups = fields.List(fields.List(fields.Nested(Alternative)), required=True)
+    sentence = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The same in words, for display only. Null: nothing is required."},
+    )
 
 
 class CatalogWarning(Schema):
@@ -197,6 +202,7 @@ OTHER_ALTERNATIVE = {
     "concurrent_allowed": False,
 }
 PREREQUISITES_EXAMPLE = {"groups": [[OTHER_ALTERNATIVE, ALTERNATIVE]]}
+SENTENCE_EXAMPLE = {"sentence": "group calculus-ready or MATH 101 with C"}
 WARNINGS_EXAMPLE = {
     "warnings": [
         {"code": "prerequisite_cycle", "detail": "These entries require each other.", "catalog_ids": [1, 2]},

@@ -23,7 +23,10 @@ def test_without_a_prerequisite_the_facts_name_the_groups_that_are_missing() -> 
     course = needing([WITH_C, PLACEMENT], [replace(CALCULUS, catalog_id=51, code="CS1", concurrent_allowed=True)])
 
     assert found(course, replace(STUDENT, group_ids=frozenset({3}))) == {
-        "prerequisite_missing": {"groups": [[{"catalog_id": 51, "code": "CS1", "concurrent_allowed": True}]]}
+        "prerequisite_missing": {
+            "groups": [[{"catalog_id": 51, "code": "CS1", "concurrent_allowed": True}]],
+            "sentence": "CS1 (concurrent allowed)",
+        }
     }
     assert found(course)["prerequisite_missing"]["groups"][0] == [
         {

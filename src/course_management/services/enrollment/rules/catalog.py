@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from ...prerequisite_sentence import sentence
 from ..situation import Action, Course, Prerequisite, Situation
 from .base import Facts, Rule
 from .credits import number
@@ -22,9 +23,13 @@ class PrerequisiteMissingRule(Rule):
 
     code, title = "prerequisite_missing", "Prerequisite missing"
     meaning = "The student does not have the prerequisites of the course."
-    remedy = "`groups` lists what is missing: one alternative of each group is needed. An instructor can permit it."
+    remedy = (
+        "`groups` lists what is missing, and `sentence` says it in words: one alternative of each group is needed. An "
+        "instructor can permit it."
+    )
     example: ClassVar[Facts] = {
-        "groups": [[{"catalog_id": 3, "code": "CS173", "minimum_grade": "C", "concurrent_allowed": False}]]
+        "groups": [[{"catalog_id": 3, "code": "CS173", "minimum_grade": "C", "concurrent_allowed": False}]],
+        "sentence": "CS173 with C",
     }
     applies_to = JOINING
 
@@ -38,7 +43,7 @@ class PrerequisiteMissingRule(Rule):
             if not any(_is_met(each, course, situation) for each in group)
         ]
         if missing:
-            yield {"groups": missing}
+            yield {"groups": missing, "sentence": sentence(missing)}
 
 
 def _is_met(required: Prerequisite, course: Course, situation: Situation) -> bool:
