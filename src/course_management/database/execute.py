@@ -206,18 +206,19 @@ def compile_statement(statement: Executable, dialect: Dialect, names: tuple[str,
         if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
     }
     columns = list(getattr(statement, "exported_columns", ()))
-    outward = {
-        index: process
+    outward = [
+        (index, process)
         for index, each in enumerate(columns)
         if (process := each.type.dialect_impl(dialect).result_processor(dialect, None))
-    }
+    ]
     row = namedtuple("row", [each.key for each in columns], rename=True)  # type: ignore[misc]
     plain = functools.partial(tuple.__new__, row)  # `row._make` without its check of the number of columns
 
     def converted(found: Sequence[Any]) -> AnyRow:
         values = list(found)
-        for index, process in outward.items():
-            values[index] = process(values[index])
+        for index, process in outward:
+            if (value := values[index]) is not None:  # null is None in every type
+                values[index] = process(value)
         return plain(values)
 
     writes = any(isinstance(each, UpdateBase) for each in iterate(cast("ClauseElement", statement)))

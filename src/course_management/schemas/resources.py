@@ -63,13 +63,23 @@ class ResourceSchema(Schema):
         others = {
             name: _getter(name, field)
             for name, field in cls.fields_of().items()
-            if isinstance(field, fields.Function | SetField | Credits) or "since" in field.metadata
+            if isinstance(field, fields.Function | SetField)
         }
+
         # As dataclasses and named tuples do: a loop over the names takes five times as long as the text of a dict.
-        items = (
-            f"{name!r}: others[{name!r}](row)" if name in others else f"{name!r}: row.{name}" for name in cls.shown()
-        )
-        write: Callable[[Any], dict[str, Any]] = eval(f"lambda row: {{{', '.join(items)}}}", {"others": others})  # noqa: S307
+        def value(name: str) -> str:
+            field = cls.fields_of()[name]
+            if name in others:
+                return f"others[{name!r}](row)"
+            if since := field.metadata.get("since"):
+                return f"row.{since} is not None"
+            if isinstance(field, Credits):
+                return f"None if row.{name} is None else written(row.{name})"
+            return f"row.{name}"
+
+        items = (f"{name!r}: {value(name)}" for name in cls.shown())
+        names = {"others": others, "written": Credits.written}
+        write: Callable[[Any], dict[str, Any]] = eval(f"lambda row: {{{', '.join(items)}}}", names)  # noqa: S307
         return write
 
     @classmethod
