@@ -30,9 +30,10 @@ from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, pa
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome for one course: `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`.
+    """The outcome for one course.
 
-    `position` is the position on the waitlist, from 1; None without one.
+    `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`; for a course to leave `unenrolled`,
+    `withdrawn`, `left_waitlist` or `not_enrolled`. `position` is the position on the waitlist, from 1; None without one.
     """
 
     course_id: int
@@ -83,8 +84,12 @@ def explain(request: EnrollRequest, *, permit: bool = False) -> list[Decision]:
 def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext) -> Situation:
     """Return the situation of the student, by the cheapest query that has all that the rules of these courses need."""
     engine = db.engine
-    found = None if memory_of(engine).has_term(course_ids) else look(execute, student_id, course_ids)
-    return found or load(execute, engine.dialect.name, student_id, course_ids, context.time_zone)
+    memory = memory_of(engine)
+    found = None if memory.has_term(course_ids) else look(execute, student_id, course_ids)
+    if found is None:
+        found = load(execute, engine.dialect.name, student_id, course_ids, context.time_zone)
+        memory.note_terms(found)
+    return found
 
 
 @retried(repeatable=True)

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine
 
 from .decisions import REFUSED, Decision
+from .situation import Situation
 
 SIZE = 10_000
 
@@ -38,11 +39,14 @@ class CourseMemory:
                 self._refused.add((each.course_id, waitlist))
             else:
                 self._refused.discard((each.course_id, waitlist))
-            if each.has_term:
-                self._with_term.add(each.course_id)
-        for seen in (self._refused, self._with_term):
-            if len(seen) > SIZE:
-                seen.clear()
+        if len(self._refused) > SIZE:
+            self._refused.clear()
+
+    def note_terms(self, situation: Situation) -> None:
+        """Remember which of these courses have a term; forget all of them beyond `SIZE`."""
+        if len(self._with_term) > SIZE:
+            self._with_term.clear()
+        self._with_term.update(each.id for each in situation.courses.values() if each.term is not None)
 
 
 _memories: WeakKeyDictionary[Engine, CourseMemory] = WeakKeyDictionary()

@@ -35,14 +35,12 @@ def unenroll(
 def _apply(request: EnrollRequest) -> tuple[dict[int, str], Sequence[int]]:
     """Return the outcome of each change, by course id, and the courses in which to promote. Raises the refusals."""
     student_id, course_ids, context = request.student_id, request.instead_of, request.context
-    memory = memory_of(db.engine)
-    if not memory.has_term(course_ids):
+    if not memory_of(db.engine).has_term(course_ids):
         values = parameters(student_id, course_ids, context, reason=request.reason)
         if rows := autocommit(UNENROLL[db.engine.dialect.name], values):
             return _changed(rows, [], course_ids)
     situation = situation_of(autocommit, student_id, course_ids, context)
     decisions = request.decide(situation)
-    memory.note(decisions, waitlist=False)
     _refuse(decisions)
     if not any(each.action for each in decisions):
         # This may repeat a call whose promotion failed.
