@@ -33,7 +33,8 @@ class Outcome:
     """The outcome for one course.
 
     `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`; for a course to leave `unenrolled`,
-    `withdrawn`, `left_waitlist` or `not_enrolled`. `position` is the position on the waitlist, from 1; None without one.
+    `withdrawn`, `left_waitlist` or `not_enrolled`. `position` is the position on the waitlist, from 1; None without
+    one.
     """
 
     course_id: int
