@@ -11,9 +11,10 @@ from flask import Flask
 from . import api, background, database, logs
 from .access import policy
 from .access.authentication import Authentication
-from .config import Settings
+from .config import ConfigurationError, Settings
 from .http import hooks, problems
 from .server.application import Application
+from .services.enrollment.rules.installed import INSTALLED
 
 log = structlog.get_logger(__name__)
 
@@ -21,10 +22,12 @@ log = structlog.get_logger(__name__)
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Make the app. `config` overrides settings by their names; see `config.Settings`.
 
-    Raises `ConfigurationError` with a sentence for each setting that is wrong. Does not touch the database:
-    a service whose database is down starts, responds 503, and recovers automatically.
+    Raises `ConfigurationError` with a sentence for each setting or installed rule that is wrong. Does not touch the
+    database: a service whose database is down starts, responds 503, and recovers automatically.
     """
     settings = Settings.load(config)
+    if INSTALLED.problems:
+        raise ConfigurationError([*INSTALLED.problems])
     app = Flask("course_management", static_folder=None)
     app.config.from_mapping(config or {})
     logs.configure(settings)

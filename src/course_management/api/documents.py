@@ -44,6 +44,7 @@ PERMANENT = "public, max-age=31536000, immutable"
 REVALIDATED = "public, no-cache"
 """Caches may store it and must revalidate it by its ETag each time."""
 CATALOG = {cls.slug(): cls for cls in all_codes().values()}
+"""After the import of the schemas, by which the rules of installed packages are loaded."""
 DESCRIPTION = (
     "Enroll students in courses. A course is never oversold, every enrollment call is safe to repeat, a refusal gives "
     "every reason, and every change has a line in a ledger.\n\n"

@@ -21,6 +21,7 @@ from ..errors import Problem
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..server import serving
 from ..services import enrollment
+from ..services.enrollment.rules.installed import INSTALLED
 from ..urls import without_password
 from . import streams
 from .keys import keys
@@ -141,10 +142,12 @@ def worker() -> None:
 
 @cli.command()
 def check() -> None:
-    """Report unsafe settings. Exit 1 if there are any."""
+    """Report unsafe settings, exit 1 if there are any; and list the rules of installed packages."""
     settings = Settings.load()
     with service(ready=False):
         found = checks.find(settings)
+    for package, rule in INSTALLED.rules:
+        click.echo(f"rule    {rule.code} ({package})")
     for each in found:
         click.echo(f"{'DANGER' if each.dangerous else 'unsafe'}  {each.sentence}")
     if found:

@@ -16,7 +16,7 @@ from ..errors import StudentNotFound
 from ..repositories.courses import student_name
 from ..services.enrollment.decisions import Decision
 from ..services.enrollment.explaining import explain_all
-from ..services.enrollment.rules import WAIVABLE
+from ..services.enrollment.rules import waivable
 from ..services.enrollment.situation import Course, Situation, Window
 from . import named
 from .service import REFUSED, service
@@ -68,8 +68,8 @@ def _about_student(student: int, name: str | None, situation: Situation, time_zo
 def _about_course(row: AnyRow, decision: Decision, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
     yield f"{named.describe(row)}: {_outcome(decision)}"
     for reason in decision.reasons:
-        waivable = "a permission can waive it" if reason.code in WAIVABLE else "a permission cannot waive it"
-        yield f"  {reason.code}: {reason.describe()} ({waivable})"
+        can = "can" if reason.code in waivable() else "cannot"
+        yield f"  {reason.code}: {reason.describe()} (a permission {can} waive it)"
         if reason.facts:
             yield f"    {_facts(reason.facts, time_zone)}"
     permissions = sorted(rule for course_id, rule in situation.permissions if course_id == row.id)

@@ -8,7 +8,8 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from ..errors import CourseFull, ErrorCode, Problem, UnknownCourse, WaitlistFull, all_codes
-from ..services.enrollment.rules import RULES
+from ..services.enrollment import rules
+from ..services.enrollment.rules import installed  # noqa: F401 - which adds rules
 from .response_fields import ResponseId, Whole, Word
 
 OWNER = {"description": "With `account_taken`: whose account it is.", "format": "int64"}
@@ -21,7 +22,7 @@ class ValidationErrorDetails(Schema):
     detail = Word()
 
 
-_REASONS: tuple[type[ErrorCode], ...] = (UnknownCourse, CourseFull, WaitlistFull, *map(type, RULES))
+_REASONS: tuple[type[ErrorCode], ...] = (UnknownCourse, CourseFull, WaitlistFull, *map(type, rules.RULES))
 REASONS = {each.code: each for each in _REASONS}
 """What may stand against a course, by its code."""
 

@@ -15,7 +15,7 @@ from ..errors import PermissionExists, PermissionNotFound, StudentNotFound, Vali
 from ..models import Permission, Student, courses
 from . import refusing
 from .enrollment import promote
-from .enrollment.rules import WAIVABLE
+from .enrollment.rules import waivable
 from .reconsidering import reconsider_student
 from .resources import unknown
 from .rule_ledger import record
@@ -39,8 +39,8 @@ def grant(student_id: int, values: Mapping[str, Any], context: RequestContext) -
 def _grant(student_id: int, values: Mapping[str, Any], context: RequestContext) -> tuple[Permission, list[int]]:
     with refusing({"uq_permissions_student_id_course_id_rule": PermissionExists}), writing() as session:
         errors = unknown(session, courses.c.id, {"/course_id": values["course_id"]})
-        if values["rule"] not in WAIVABLE:
-            errors.append({"pointer": "/rule", "detail": f"Must be one of: {', '.join(sorted(WAIVABLE))}."})
+        if values["rule"] not in waivable():
+            errors.append({"pointer": "/rule", "detail": f"Must be one of: {', '.join(sorted(waivable()))}."})
         course_ids = reconsider_student(session, student_id)
         if errors:
             raise ValidationFailed(errors=errors)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_management.errors import all_codes
-from course_management.services.enrollment.rules import RULES, WAIVABLE, reasons
+from course_management.services.enrollment.rules import RULES, reasons, waivable
 from course_management.services.enrollment.situation import (
     Action,
     CatalogEntry,
@@ -242,7 +242,7 @@ def test_a_permission_removes_the_reasons_of_its_rule_and_no_others(course: Cour
 
     after = found(course, situation)
 
-    waived = {code for number, code in situation.permissions if number == course.id} & WAIVABLE
+    waived = {code for number, code in situation.permissions if number == course.id} & waivable()
     assert after == {code: facts for code, facts in before.items() if code not in waived}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import CourseFull, CourseNotFound, EnrollmentRefused, Problem, Reason, UnknownCourse, WaitlistFull
 from ...models import ENROLLED, UNENROLLED, WAITLISTED, WITHDRAWN
-from .rules import WAIVABLE, reasons
+from .rules import reasons, waivable
 from .rules.windows import DropClosedRule, is_withdrawal
 from .situation import Action, Course, Situation
 
@@ -48,7 +48,7 @@ class Decision:
     @property
     def waivable(self) -> list[str]:
         """The codes of the rules that refuse the course and that a permission can waive, each once."""
-        return list(dict.fromkeys(reason.code for reason in self.reasons if reason.code in WAIVABLE))
+        return list(dict.fromkeys(reason.code for reason in self.reasons if reason.code in waivable()))
 
     def does(self, *actions: Action) -> bool:
         """Return whether one of these actions can be done."""
@@ -65,7 +65,7 @@ class Decision:
 
 def waived(situation: Situation) -> Situation:
     """Return the situation in which permissions waive, for each course, every rule that can be waived."""
-    every = {(course_id, code) for course_id in situation.courses for code in WAIVABLE}
+    every = {(course_id, code) for course_id in situation.courses for code in waivable()}
     return replace(situation, permissions=situation.permissions | every)
 
 

@@ -1,7 +1,7 @@
 """The rules of registration, in the order in which their reasons are given.
 
 Each is said once, here, and asked by everything: enroll, replace, promotion, dry run, pages. To add a rule, write its
-class in a module of this package and list it.
+class in a module of this package and list it. Those of a school follow ours (`installed.py`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,12 @@ RULES: tuple[Rule, ...] = (
     DropClosedRule(),
     NeededByCourseRule(),
 )
-WAIVABLE = frozenset(rule.code for rule in RULES if rule.is_waivable)
-"""The codes that a permission can waive."""
+"""Ask for it as `rules.RULES`: when the app starts, the rules of installed packages are appended."""
+
+
+def waivable() -> frozenset[str]:
+    """Return the codes that a permission can waive."""
+    return frozenset(rule.code for rule in RULES if rule.is_waivable)
 
 
 def reasons(course: Course, situation: Situation) -> list[Reason]:
@@ -43,4 +47,4 @@ def reasons(course: Course, situation: Situation) -> list[Reason]:
     return [reason for rule in RULES for reason in rule.reasons(course, situation)]
 
 
-__all__ = ["RULES", "WAIVABLE", "Rule", "reasons"]
+__all__ = ["RULES", "Rule", "reasons", "waivable"]
