@@ -204,6 +204,18 @@ def test_a_live_permission_is_kept_and_only_the_others_are_granted(
     ]
 
 
+def test_a_permit_meets_students_who_wait_beside_a_free_seat_and_promotes_them_first(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, sql: Sql
+) -> None:
+    waiting, ada, full = student(), student(), course(capacity=0, waitlist_capacity=1)
+    enroll(waiting, full, waitlist=True)
+    sql("UPDATE courses SET capacity = 2")  # by hand: nobody was promoted
+
+    response = client.post(f"/students/{ada}/enroll", json={"course_id": full, "permit": PERMIT})
+
+    assert (response.status_code, held(waiting), held(ada)) == (201, {full: "enrolled"}, {full: "enrolled"})
+
+
 def test_a_permit_whose_seats_cannot_be_taken_leaves_no_permission(
     client: FlaskClient,
     student: Make,

@@ -211,3 +211,96 @@ def test_a_time_conflict_stops_promotion_until_the_other_course_is_left(
     assert held(ada) == {contested: "enrolled"}
     with app.app_context():
         assert enrollment.promote_all(RequestContext()) == (0, 0)
+
+
+@pytest.fixture
+def linked(client: FlaskClient, course: Make, open_term: int) -> tuple[int, int]:
+    """Create a lecture and a lab of one seat each, which must be taken together; their ids."""
+    lecture, lab = (course(term_id=open_term, capacity=1, waitlist_capacity=5) for _ in range(2))
+    client.put(f"/courses/{lecture}/links", json={"groups": [[lab]]})
+    client.put(f"/courses/{lab}/links", json={"groups": [[lecture]]})
+    return lecture, lab
+
+
+def test_a_student_who_waits_for_two_linked_courses_gets_both(
+    client: FlaskClient, student: Make, enroll: Any, held: Any, linked: tuple[int, int]
+) -> None:
+    ada, alan = student(), student()
+    assert enroll(ada, *linked).status_code == 201
+    assert enroll(alan, *linked, waitlist=True).status_code == 201
+
+    client.delete(f"/students/{ada}/unenroll", json={"course_ids": linked})
+
+    assert held(alan) == dict.fromkeys(linked, "enrolled")
+
+
+@pytest.fixture
+def passed_over(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, open_term: int
+) -> tuple[int, int, int, Any]:
+    """Pass a student over, who takes 4 of 6 credits and waits for 4 more; the student, both courses, and the marks."""
+    ada, taken = student(), course(term_id=open_term, credits=4, credits_max=6)
+    wanted = course(term_id=open_term, credits=4, capacity=0, waitlist_capacity=5)
+    assert enroll(ada, taken).status_code == 201
+    assert enroll(ada, wanted, waitlist=True).status_code == 201
+    client.patch(f"/courses/{wanted}", json={"capacity": 1})
+
+    def marks() -> Any:
+        shown = client.get(f"/students/{ada}/courses?status=waitlisted").get_json()["courses"]
+        return [each["passed_over"] and each["passed_over"]["codes"] for each in shown]
+
+    assert marks() == [["credit_limit_exceeded"]]
+    return ada, taken, wanted, marks
+
+
+@pytest.mark.parametrize("call", ["swap", "put", "unenroll", "credits"])
+def test_what_a_student_changes_promotes_the_student_at_once_where_it_ends_what_stopped_it(
+    client: FlaskClient,
+    course: Make,
+    held: Any,
+    swap: Any,
+    open_term: int,
+    passed_over: tuple[int, int, int, Any],
+    call: str,
+) -> None:
+    ada, taken, wanted, _ = passed_over
+    small = course(term_id=open_term, credits=2)
+    path = f"/students/{ada}/enroll"
+    if call == "swap":
+        assert swap(ada, [small], [taken]).status_code == 201
+    elif call == "put":
+        assert client.put(path, json={"course_ids": [small, wanted]}).status_code == 200
+    elif call == "unenroll":
+        client.delete(f"/students/{ada}/unenroll", json={"course_id": taken})
+    else:
+        client.patch(f"/courses/{taken}", json={"credits": 2})
+        body = {"course_ids": [taken, wanted], "credits": {str(taken): 2}}
+        assert client.put(path, json=body).status_code == 200
+
+    assert held(ada)[wanted] == "enrolled"
+
+
+@pytest.mark.parametrize("by", ["enrolling", "promotion"])
+def test_a_seat_that_ends_what_stopped_a_promotion_elsewhere_clears_the_mark(
+    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, open_term: int, by: str
+) -> None:
+    basics, advanced = (
+        client.post("/catalog", json={"code": code, "title": code, "credits": 3}).get_json()["id"] for code in "AB"
+    )
+    body = {"groups": [[{"catalog_id": basics, "concurrent_allowed": True}]]}
+    assert client.put(f"/catalog/{advanced}/prerequisites", json=body).status_code == 200
+    seats = 0 if by == "promotion" else 5
+    first = course(term_id=open_term, catalog_id=basics, capacity=seats, waitlist_capacity=5)
+    second = course(term_id=open_term, capacity=0, waitlist_capacity=5)
+    ada = student()
+    enroll(ada, second, waitlist=True)
+    client.patch(f"/courses/{second}", json={"catalog_id": advanced, "capacity": 1})
+    assert held(ada) == {second: "waitlisted"}
+
+    enroll(ada, first, waitlist=True)
+    if by == "promotion":
+        client.patch(f"/courses/{first}", json={"capacity": 1})
+    with app.app_context():
+        enrollment.promote_all(RequestContext())
+
+    assert held(ada) == {first: "enrolled", second: "enrolled"}

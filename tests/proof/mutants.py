@@ -29,7 +29,7 @@ PACKAGE = Path(course_management.__file__).parent
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
 STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
-DECIDED, ENROLLING = "services/enrollment/decided.py", "services/enrollment/enrolling.py"
+DECIDED, EXCHANGING = "services/enrollment/decided.py", "services/enrollment/exchanging.py"
 RETRYING, FAILURES, SESSIONS = "database/execute.py", "database/failures.py", "database/session_settings.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
@@ -167,7 +167,7 @@ MUTANTS = {
         CONFLICTS,
         (
             (
-                ENROLLING,
+                EXCHANGING,
                 '    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})\n',
                 '    execute(LOCK_STUDENT, {"student": student_id}), execute(LOCK_COURSES, {"course_ids": course_ids})\n',  # noqa: E501
             ),

@@ -19,7 +19,15 @@ from sqlalchemy.exc import OperationalError
 
 from course_management.database import Raced, execute
 from course_management.database.failures import TRY_AGAIN
-from course_management.services.enrollment import decided, enrolling, loading, rules, statements, unenrolling
+from course_management.services.enrollment import (
+    decided,
+    enrolling,
+    exchanging,
+    loading,
+    rules,
+    statements,
+    unenrolling,
+)
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
@@ -61,17 +69,18 @@ def limited(course: Make, fall: int, monkeypatch: pytest.MonkeyPatch) -> tuple[i
 
 @pytest.fixture
 def before(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Happen], None]:
-    """Lets something happen once, before a step (a function of `enrolling`) of the next request."""
+    """Lets something happen once, before a step (a function of `enrolling` or `exchanging`) of the next request."""
 
     def arrange(step: str, happen: Happen) -> None:
-        original = getattr(enrolling, step)
+        module = enrolling if hasattr(enrolling, step) else exchanging
+        original = getattr(module, step)
 
         def once(*args: Any, **kwargs: Any) -> Any:
-            monkeypatch.setattr(enrolling, step, original)
+            monkeypatch.setattr(module, step, original)
             meanwhile(happen)
             return original(*args, **kwargs)
 
-        monkeypatch.setattr(enrolling, step, once)
+        monkeypatch.setattr(module, step, once)
 
     return arrange
 
@@ -375,14 +384,14 @@ def test_the_second_attempt_locks_the_student_after_the_courses(
         pytest.skip("SQLite has one writer")
     monkeypatch.setattr(execute, "TRY_AGAIN", TRY_AGAIN - {"40P01"})  # else the deadlock would not be seen
     ada, (contested, _) = student(), limited
-    lock = enrolling.lock
+    lock = exchanging.lock
 
     def student_first(run: Any, student_id: int, course_ids: Any) -> None:
-        run(enrolling.LOCK_STUDENT, {"student": student_id})  # type: ignore[attr-defined]
+        run(exchanging.LOCK_STUDENT, {"student": student_id})  # type: ignore[attr-defined]
         lock(run, student_id, course_ids)
 
     if not guarded:
-        monkeypatch.setattr(enrolling, "lock", student_first)
+        monkeypatch.setattr(exchanging, "lock", student_first)
     with engine.connect() as promotion, ThreadPoolExecutor(1) as pool:
         before("_take_without_locks", lambda: sql(BUMP))
         before(

@@ -64,6 +64,13 @@ def test_the_plan_is_the_seat_or_the_place_that_there_is(
     assert (found.outcome, found.planned, codes(found)) == expected
 
 
+def test_a_full_course_offers_no_waitlist_after_its_end() -> None:
+    over = replace(WITH_WAITLIST, term=replace(TERM, promote_until=NOW))
+
+    assert [dict(each.facts)["waitlist_open"] for each in decision(over).reasons] == [False]
+    assert [dict(each.facts)["waitlist_open"] for each in decision(WITH_WAITLIST).reasons] == [True]
+
+
 def test_a_free_seat_beside_waiting_students_is_reserved() -> None:
     assert decision(RESERVED).seat_reserved
     assert not decision(FULL).seat_reserved

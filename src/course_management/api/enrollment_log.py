@@ -52,10 +52,10 @@ def log_outcomes(student_id: int, outcomes: Sequence[Outcome]) -> None:
 
 def log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
     """Log a replacement: a line for each kind of change."""
-    for action in ("enrolled", "waitlisted", "unenrolled", "withdrawn"):
+    for action in ("enrolled", "waitlisted", "unenrolled", "withdrawn", "credits_changed"):
         if course_ids := getattr(done, action):
             _log(action, student_id, course_ids, [action])
-    if not (done.enrolled or done.waitlisted or done.unenrolled or done.withdrawn):
+    if not (done.enrolled or done.waitlisted or done.unenrolled or done.withdrawn or done.credits_changed):
         _log("unchanged", student_id, requested, ["kept"])
 
 

@@ -7,8 +7,8 @@ import functools
 from ..database import retried, run, writing
 from . import permissions
 from .enrollment import EnrollRequest, Outcome
-from .enrollment.enrolling import exchange_under_locks, outcomes, settled
-from .enrollment.exchanging import Applied
+from .enrollment.enrolling import outcomes, settled
+from .enrollment.exchanging import Applied, exchange_under_locks
 
 
 def enroll_with_permit(request: EnrollRequest, permit: str) -> list[Outcome]:
@@ -17,15 +17,16 @@ def enroll_with_permit(request: EnrollRequest, permit: str) -> list[Outcome]:
     For each of these a permission is granted, with `permit` as its reason. Courses in which the student is enrolled or
     waitlisted already need none. Returns and raises what `enroll` does; after a refusal, nothing was granted.
     """
-    return outcomes(request, settled(_grant_and_take(request, permit), request.context))
+    return outcomes(request, _apply(request, permit))
 
 
 @retried(repeatable=True)
-def _grant_and_take(request: EnrollRequest, permit: str) -> Applied:
+def _apply(request: EnrollRequest, permit: str) -> Applied:
     with writing() as session:
 
         def grant(course_id: int, rule: str) -> None:
             values = {"course_id": course_id, "rule": rule, "reason": permit}
             permissions.add(session, request.student_id, values, request.context)
 
-        return exchange_under_locks(functools.partial(run, session.connection()), request, grant)
+        found = exchange_under_locks(functools.partial(run, session.connection()), request, grant)
+    return settled(found, request.context)

@@ -22,6 +22,18 @@ def test_the_limit_is_the_sum_of_what_the_student_has_and_asks_for() -> None:
     assert found(replace(THREE, credits=200, least_credits=200), FULL) == {}
 
 
+def test_a_student_above_the_limit_may_come_down_and_not_go_further_up() -> None:
+    above = replace(STUDENT, enrollments=[held(9, credits=1500)])
+    left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned="unenroll", credits=1500)
+    swapped = replace(THREE, credits=1400, least_credits=1400, most_credits=1400)
+
+    assert found(swapped, above, left) == {}
+    assert found(replace(swapped, credits=1600, most_credits=1600), above, left) == {
+        "credit_limit_exceeded": {"limit": 12, "held": 0, "asked": 16}
+    }
+    assert found(THREE, above) == {"credit_limit_exceeded": {"limit": 12, "held": 15, "asked": 3}}
+
+
 def test_courses_of_one_request_count_together() -> None:
     other = replace(OTHER, term=LIMITED, credits=950, least_credits=950, most_credits=950)
 

@@ -201,5 +201,7 @@ def _change_credits(backend: str) -> Executable:
 
 
 TAKE_DECIDED = {"postgresql": _take("postgresql", postgresql.insert), "sqlite": _take("sqlite", sqlite.insert)}
-LEAVE_DECIDED = {backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in TAKE_DECIDED}
+UNENROLL_DECIDED = {
+    backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in TAKE_DECIDED
+}
 CHANGE_CREDITS = {backend: _change_credits(backend) for backend in TAKE_DECIDED}

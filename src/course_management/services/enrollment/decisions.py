@@ -76,41 +76,26 @@ def decide(
     leaving: Sequence[int] = (),
     waitlist: bool = False,
     credits_asked: Mapping[int, int] = NONE,
+    changes_credits: bool = False,
 ) -> list[Decision]:
     """Decide about each course in which to enroll, then about each course to leave.
 
-    `credits_asked` are those that the student chooses, in hundredths, by course.
-    """
-    planned = plan(situation, enrolling, leaving=leaving, waitlist=waitlist, credits_asked=credits_asked)
-    return [judge(planned, number) for number in (*enrolling, *leaving)]
-
-
-def plan(
-    situation: Situation,
-    enrolling: Sequence[int],
-    *,
-    leaving: Sequence[int],
-    waitlist: bool,
-    credits_asked: Mapping[int, int],
-) -> Situation:
-    """Plan an outcome for each course: a seat, or a place on the waitlist, for those in which to enroll.
-
-    Nothing is planned for a course in which the student is already, unless for other credits, nor for leaving a course
-    in which the student is not.
+    `credits_asked` are those that the student chooses, in hundredths, by course; with `changes_credits` also for
+    courses in which the student is enrolled already.
     """
     actions: dict[int, Action | None] = {}
     for number, course in situation.courses.items():
-        is_held = course.status in ALREADY
         if number in leaving:
-            actions[number] = "unenroll" if is_held else None
+            actions[number] = "unenroll" if course.status in ALREADY else None
         elif number not in enrolling:
             actions[number] = None
-        elif not is_held:
+        elif course.status not in ALREADY:
             actions[number] = "waitlist" if waitlist and not course.is_open else "enroll"
         else:
             has_others = course.status == ENROLLED and credits_asked.get(number, course.credits) != course.credits
-            actions[number] = "change_credits" if has_others else None
-    return situation.planning(actions, credits_asked)
+            actions[number] = "change_credits" if changes_credits and has_others else None
+    planned = situation.planning(actions, credits_asked)
+    return [judge(planned, number) for number in (*enrolling, *leaving)]
 
 
 def judge(situation: Situation, number: int) -> Decision:
@@ -124,7 +109,7 @@ def judge(situation: Situation, number: int) -> Decision:
     if course.planned is None:
         outcome = ALREADY.get(course.status, NOT_ENROLLED)
         return Decision(number, outcome, position=course.position, has_term=has_term)
-    full = _full(course) if course.planned in ("enroll", "waitlist") else None
+    full = _full(course, situation) if course.planned in ("enroll", "waitlist") else None
     against = [*reasons(course, situation), *filter(None, [full])]
     return Decision(
         number,
@@ -147,13 +132,14 @@ def _status(course: Course, situation: Situation) -> str:
     return WAITLISTED if course.planned == "waitlist" else ENROLLED
 
 
-def _full(course: Course) -> Reason | None:
+def _full(course: Course, situation: Situation) -> Reason | None:
     """Return the reason if the course has neither a seat nor, where one is planned, a place on the waitlist."""
     if course.is_open or (course.planned == "waitlist" and course.waitlist_has_room):
         return None
     if course.planned == "waitlist" and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
-    return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room)
+    is_over = course.term is not None and situation.now >= course.term.waitlists_close_at
+    return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room and not is_over)
 
 
 def refuse(decisions: Sequence[Decision], refusal: type[Problem] = EnrollmentRefused) -> None:

@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ...context import RequestContext
-from ...database import Raced, autocommit, db, retried, run, sequences, transaction
+from ...database import AnyRow, Raced, autocommit, db, retried, run, sequences, transaction
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .decided import TAKE_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
-from .exchanging import Applied, EnrollRequest, Grant, exchange
+from .exchanging import Applied, Changed, EnrollRequest, exchange_under_locks
 from .loading import Execute, load, look
 from .memory import memory_of
 from .promotion import promote
 from .situation import Situation
-from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, parameters
+from .statements import ENROLL, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,16 @@ def enroll(request: EnrollRequest) -> list[Outcome]:
     return outcomes(request, _apply(request))
 
 
-def outcomes(request: EnrollRequest, changed: Applied) -> list[Outcome]:
+def outcomes(request: EnrollRequest, applied: Applied) -> list[Outcome]:
     """Return the outcomes of a request that was applied, after promoting where a seat may have become free."""
     course_ids, instead_of = request.course_ids, request.instead_of
-    if isinstance(changed, list):
-        return [Outcome(each.course_id, each.outcome, each.position) for each in changed]
+    if isinstance(applied, list):
+        return [Outcome(each.course_id, each.outcome, each.position) for each in applied]
+    changed = applied.outcomes
     left = [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in instead_of]
     waits = [course_id for course_id in course_ids if changed.get(course_id) == WAITLISTED]
     # Also where the student now waits: a seat may have become free since the statement began.
-    if freed := [*waits, *instead_of]:
+    if freed := [*waits, *instead_of, *applied.reconsidered]:
         promote(freed, request.context)
     if all(changed.get(course_id) == ENROLLED for course_id in course_ids):
         return [*(Outcome(course_id, ENROLLED) for course_id in course_ids), *left]
@@ -102,7 +103,7 @@ def _apply(request: EnrollRequest) -> Applied:
     memory = memory_of(db.engine)
     # The statement for courses without rules does not know of credits, which only a course of a term has.
     explains_first = bool(request.credits_asked) or memory.explains_first(course_ids, waitlist=waitlist)
-    changed, clash = ({}, None) if explains_first else _enroll_without_rules(request)
+    changed, clash = (None, None) if explains_first else _enroll_without_rules(request)
     if changed:
         return changed
     situation = situation_of(autocommit, student_id, course_ids, request.context)
@@ -121,7 +122,7 @@ def _apply(request: EnrollRequest) -> Applied:
     return changed
 
 
-def _enroll_without_rules(request: EnrollRequest) -> tuple[dict[int, str], IntegrityError | None]:
+def _enroll_without_rules(request: EnrollRequest) -> tuple[Changed | None, IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
     values = parameters(
         request.student_id, request.course_ids, request.context, waitlist=request.waitlist, reason=request.reason
@@ -132,22 +133,25 @@ def _enroll_without_rules(request: EnrollRequest) -> tuple[dict[int, str], Integ
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
         # The student or a course does not exist, or a constraint decided a race: read the present state.
-        return {}, error
-    return {row.course_id: row.status for row in rows}, None
+        return None, error
+    return _changed(rows), None
 
 
-def _take_without_locks(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> dict[int, str]:
-    """Take what was decided, if it is still true. Return the status of each change; empty if nothing changed."""
-    if any(each.does("change_credits") for each in decisions):
-        return {}  # under locks, beside the seats
+def _take_without_locks(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> Changed | None:
+    """Take what was decided, if it is still true. Return what was changed; None if nothing was."""
+    if situation.waits:  # what is taken may end what stops a promotion elsewhere
+        return None
     values = request.decided_parameters(situation, decisions)
     try:
-        rows = autocommit(TAKE_DECIDED[db.engine.dialect.name], values)
+        return _changed(autocommit(TAKE_DECIDED[db.engine.dialect.name], values))
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise
-        return {}  # the student has left a course without a term meanwhile, or something was deleted
-    return {row.course_id: row.status for row in rows}
+        return None  # the student has left a course without a term meanwhile, or something was deleted
+
+
+def _changed(rows: Sequence[AnyRow]) -> Changed | None:
+    return Changed({row.course_id: row.status for row in rows}) if rows else None
 
 
 def _decide_under_locks(request: EnrollRequest) -> Applied:
@@ -160,31 +164,15 @@ def _decide_under_locks(request: EnrollRequest) -> Applied:
     return settled(found, request.context)
 
 
-def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
-    """Lock, then `exchange` in the transaction of `execute`. `settled` ends the attempt after the commit."""
-    locking = {*request.course_ids, *request.instead_of}
-    if request.instead_of:  # leaving may end what stopped promotions elsewhere, whose marks are cleared
-        locking |= {row.course_id for row in execute(HELD_ENROLLMENTS, {"student": request.student_id})}
-    lock(execute, request.student_id, [*locking])
-    return exchange(execute, request, grant)
-
-
 def settled(found: Applied, context: RequestContext) -> Applied:
     """Return what `exchange` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
-    if isinstance(found, dict):
+    if isinstance(found, Changed):
         return found
     promote_ahead(found, context)
     refuse(found)
     if any(each.action for each in found):
         raise Raced
     return found
-
-
-def lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> None:
-    """Lock the courses, ascending by id, then the student. Raises `StudentNotFound`."""
-    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})
-    if not execute(LOCK_STUDENT, {"student": student_id}):
-        raise StudentNotFound
 
 
 def promote_ahead(decisions: Sequence[Decision], context: RequestContext) -> None:

@@ -1,31 +1,45 @@
 """Leave courses and enroll in others, in a transaction whose locks let nothing change in between.
 
 Swaps, replacements and permits are such exchanges, and so is the second attempt of each request that lost a race: the
-same with nothing to leave. The caller locks the courses and the student.
+same with nothing to leave. A change of the student's courses may end what stopped a promotion elsewhere. So the courses
+for which the student waits are locked as well, and the marks of having been passed over there are cleared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import String, literal, select
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, db
-from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
-from .decided import CHANGE_CREDITS, LEAVE_DECIDED, TAKE_DECIDED, decided_parameters
+from ...errors import StudentNotFound
+from ...models import ENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, students
+from .decided import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
 from .decisions import REFUSED, Decision, decide, waived
 from .loading import Execute, load
 from .situation import Situation
-from .statements import CLEAR_MARKS, student_id
+from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, student_id
 
 Grant = Callable[[int, str], object]
 """Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
 LEFT = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 """The outcome of leaving a course, by the previous status; `withdrawn` where dropping is over."""
 
+CREDITS_CHANGED = "credits_changed"
+
+WAITING = (
+    select(enrollments.c.course_id)
+    .join(courses, courses.c.id == enrollments.c.course_id)
+    .where(
+        enrollments.c.student_id == student_id,
+        enrollments.c.status == literal(WAITLISTED, String),
+        courses.c.term_id.is_not(None),
+    )
+)
+"""The courses of terms for which the student waits."""
 _REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
 
 
@@ -33,7 +47,8 @@ _REVISION = select(students.c.schedule_revision).where(students.c.id == student_
 class EnrollRequest:
     """A request to enroll one student in `course_ids`, leaving those of `instead_of`; the ids are distinct.
 
-    `credits_asked` are the credits that the student chooses, in hundredths, by course. The ledger keeps `reason`.
+    `credits_asked` are the credits that the student chooses, in hundredths, by course; `changes_credits` says that they
+    are also meant for courses in which the student is enrolled already. The ledger keeps `reason`.
     """
 
     student_id: int
@@ -43,6 +58,7 @@ class EnrollRequest:
     waitlist: bool = False
     reason: str | None = None
     credits_asked: Mapping[int, int] = field(default_factory=dict)
+    changes_credits: bool = False
     instead_of: Sequence[int] = ()
 
     def decide(self, situation: Situation) -> list[Decision]:
@@ -53,6 +69,7 @@ class EnrollRequest:
             leaving=self.instead_of,
             waitlist=self.waitlist,
             credits_asked=self.credits_asked,
+            changes_credits=self.changes_credits,
         )
 
     def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:
@@ -60,15 +77,37 @@ class EnrollRequest:
         return decided_parameters(situation, decisions, self.context, reason=self.reason)
 
 
-Applied = dict[int, str] | list[Decision]
-"""The outcome of each change by course or, if nothing was changed, the decisions."""
+class Changed(NamedTuple):
+    """What was changed: the outcome by course, and courses whose waitlists may promote the student now."""
+
+    outcomes: Mapping[int, str]
+    reconsidered: Sequence[int] = ()
 
 
-def exchange(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
+Applied = Changed | list[Decision]
+"""What was changed or, if nothing was, the decisions."""
+
+
+def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
+    """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
+    waits = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
+    lock(execute, request.student_id, [*{*request.course_ids, *request.instead_of, *waits}])
+    return exchange(execute, request, waits, grant)
+
+
+def lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> None:
+    """Lock the courses, ascending by id, then the student. Raises `StudentNotFound`."""
+    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})
+    if not execute(LOCK_STUDENT, {"student": student_id}):
+        raise StudentNotFound
+
+
+def exchange(execute: Execute, request: EnrollRequest, waits: Sequence[int], grant: Grant | None = None) -> Applied:
     """Load, ask and apply, or return the decisions if one of them refuses or nothing has to change.
 
-    With `grant`, rules that can be waived do not refuse: unless something else does, it is called for each of them
-    before anything is applied. Raises `StudentNotFound`, and `Raced` if a course without a term got one.
+    `waits` are the locked courses for which the student waits. With `grant`, rules that can be waived do not refuse:
+    unless something else does, it is called for each of them before anything is applied. Raises `StudentNotFound`, and
+    `Raced` if a course without a term got one.
     """
     wanted = [*request.course_ids, *request.instead_of]
     situation = load(execute, db.engine.dialect.name, request.student_id, wanted, request.context.time_zone)
@@ -79,13 +118,14 @@ def exchange(execute: Execute, request: EnrollRequest, grant: Grant | None = Non
         for each in request.decide(situation):
             for code in each.waivable:
                 grant(each.course_id, code)
-    left = _leave(execute, request, situation, decisions)
-    if left:  # which has raised the revision
+    outcomes = _leave(execute, request, situation, decisions)
+    if outcomes:  # which has raised the revision
         (now,) = execute(_REVISION, {"student": request.student_id})
         situation = replace(situation, schedule_revision=now.schedule_revision)
-    return (
-        left | _take(execute, request, situation, decisions) | _change_credits(execute, request, situation, decisions)
-    )
+    outcomes |= _take(execute, request, situation, decisions)
+    outcomes |= _change_credits(execute, request, situation, decisions)
+    cleared = execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waits}) if waits else ()
+    return Changed(outcomes, [row.course_id for row in cleared])
 
 
 def _leave(
@@ -94,12 +134,9 @@ def _leave(
     leaving = [each for each in decisions if each.does("unenroll")]
     if not leaving:
         return {}
-    rows = execute(LEAVE_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, leaving))
+    rows = execute(UNENROLL_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, leaving))
     if len(rows) < len(leaving):
         raise Raced
-    # What stopped the student's promotions may have been one of these courses.
-    held = [each.id for each in situation.enrollments]
-    execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": held})
     return left_outcomes(rows, leaving)
 
 
@@ -128,4 +165,4 @@ def _change_credits(
     if not changing:
         return {}
     rows = execute(CHANGE_CREDITS[db.engine.dialect.name], request.decided_parameters(situation, changing))
-    return {row.course_id: ENROLLED for row in rows}
+    return {row.course_id: CREDITS_CHANGED for row in rows}

@@ -120,13 +120,14 @@ class Next(NamedTuple):
     """The next student of a waitlist.
 
     `codes` are those of the rules that stop the promotion, if any; `credits` what the enrollment counts, in hundredths;
-    `round_at` the start of the round.
+    `round_at` the start of the round. `is_marked`: the student was passed over in another course.
     """
 
     student_id: int
     codes: Sequence[str]
     credits: int | None
     round_at: datetime
+    is_marked: bool
 
 
 def next_student(connection: Connection, course: AnyRow, context: RequestContext) -> Next | None:
@@ -152,7 +153,8 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     planned = situation.planning({course.id: "promote"}, {course.id: wanted.credits})
     against = reasons(planned.courses[course.id], planned)
     codes = list(dict.fromkeys(reason.code for reason in against))
-    return Next(student_id, codes, wanted.credits or None, round_at)
+    is_marked = any(each.is_passed_over for each in situation.enrollments if each.id != course.id)
+    return Next(student_id, codes, wanted.credits or None, round_at, is_marked)
 
 
 def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import structlog
@@ -26,8 +27,9 @@ from ...database import autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
+from .exchanging import WAITING, lock
 from .passing_over import is_due_by_rules, next_student, pass_over, round_parameters
-from .statements import CLEAR_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
+from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
@@ -102,6 +104,8 @@ class Batch(NamedTuple):
 
     promoted: Sequence[int] = ()
     passed_over: Sequence[tuple[int, Sequence[str]]] = ()
+    marked: Sequence[int] = ()
+    """Those of the promoted students who were passed over in other courses."""
 
     def __bool__(self) -> bool:
         """Return whether it got further along the waitlist."""
@@ -174,6 +178,9 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
     for event, student_id, codes in events:
         facts = {"student_id": student_id, "course_ids": [course_id], "codes": codes, "duration_ms": duration_ms}
         log.info(f"enrollment.{event}", **facts)
+    for student_id in batch.marked:
+        with suppress(SQLAlchemyError):  # then the next round looks again
+            retry(functools.partial(_look_again, student_id), repeatable=True)
     return batch
 
 
@@ -201,4 +208,16 @@ def _promote_batch(course_id: int, context: RequestContext) -> Batch:
             pass_over(connection, course, student)
             return Batch(passed_over=[(student.student_id, student.codes)])
         run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "by_credits": student.credits})
-        return Batch(promoted=[student.student_id])
+        return Batch(promoted=[student.student_id], marked=[student.student_id] if student.is_marked else [])
+
+
+def _look_again(student_id: int) -> None:
+    """Clear the marks of a student who was promoted: the seat may end what stopped a promotion elsewhere.
+
+    In a transaction of its own, because other courses may have to be locked before the one of the promotion.
+    """
+    with transaction() as connection:
+        execute = functools.partial(run, connection)
+        waits = [row.course_id for row in execute(WAITING, {"student": student_id})]
+        lock(execute, student_id, waits)
+        execute(CLEAR_MARKS, {"student": student_id, "course_ids": waits})

@@ -17,7 +17,7 @@ from ...models.terms import terms
 from .. import Precondition
 from .decisions import REFUSED, Decision, refuse
 from .enrolling import promote_ahead, situation_of
-from .exchanging import Applied, EnrollRequest, exchange, left_outcomes
+from .exchanging import CREDITS_CHANGED, Applied, Changed, EnrollRequest, exchange, left_outcomes
 from .loading import Execute
 from .promotion import promote
 from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
@@ -35,6 +35,8 @@ class Replacement:
     unenrolled: list[int]
     kept: list[int]
     withdrawn: list[int]
+    credits_changed: list[int]
+    """Those of the kept courses that count other credits now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,21 +104,23 @@ def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> 
         removed = sorted(before.difference(course_ids))
         new = [course_id for course_id in course_ids if course_id not in before]
         if request.credits_asked or _have_rules([*removed, *new], locked):
-            changed = exchange(execute, dataclasses.replace(request, instead_of=removed))
+            waits = [row.course_id for row in held if row.status == WAITLISTED]
+            applied = exchange(execute, dataclasses.replace(request, instead_of=removed, changes_credits=True), waits)
         else:
-            changed = _exchange_without_rules(execute, request, new, removed)
-        if isinstance(changed, list) and any(each.action or each.outcome == REFUSED for each in changed):
+            applied = _exchange_without_rules(execute, request, new, removed)
+        if isinstance(applied, list) and any(each.action or each.outcome == REFUSED for each in applied):
             connection.rollback()
-            return changed
+            return applied
         if options.dry_run:
             connection.rollback()
-    outcomes = {} if isinstance(changed, list) else changed
+    outcomes = {} if isinstance(applied, list) else applied.outcomes
     return Replacement(
         enrolled=[each for each in new if outcomes.get(each) == ENROLLED],
         waitlisted=[each for each in new if outcomes.get(each) == WAITLISTED],
         unenrolled=[each for each in removed if outcomes.get(each) != WITHDRAWN],
         withdrawn=[each for each in removed if outcomes.get(each) == WITHDRAWN],
         kept=[each for each in course_ids if each in before],
+        credits_changed=[each for each in course_ids if outcomes.get(each) == CREDITS_CHANGED],
     )
 
 
@@ -174,4 +178,4 @@ def _exchange_without_rules(
             # The transaction sees the student without the removed courses.
             return request.decide(situation_of(execute, request.student_id, request.course_ids, request.context))
         changed |= {row.course_id: row.status for row in rows}
-    return changed
+    return Changed(changed)

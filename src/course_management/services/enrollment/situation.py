@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal
 
-from ...models import ENROLLED, HELD
+from ...models import ENROLLED, HELD, WAITLISTED
 
 Action = Literal["enroll", "waitlist", "promote", "unenroll", "change_credits"]
 """What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave; or to keep the
@@ -216,6 +216,11 @@ class Situation:
     def has_rules(self) -> bool:
         """Whether rules decide about one of the courses."""
         return any(course.has_rules for course in self.courses.values())
+
+    @property
+    def waits(self) -> bool:
+        """Whether the student waits for a seat in a course of a term."""
+        return any(each.status == WAITLISTED for each in self.enrollments)
 
     def planning(self, actions: Mapping[int, Action | None], credits_asked: Mapping[int, int]) -> Situation:
         """Return the situation with these outcomes and credits planned for its courses."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...context import RequestContext
 from ...database import AnyRow, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, UnenrollmentRefused
-from .decided import LEAVE_DECIDED
+from .decided import UNENROLL_DECIDED
 from .decisions import NOT_ENROLLED, Decision, refuse
-from .enrolling import Outcome, exchange_under_locks, situation_of
-from .exchanging import EnrollRequest, left_outcomes
+from .enrolling import Outcome, situation_of
+from .exchanging import Changed, EnrollRequest, exchange_under_locks, left_outcomes
 from .memory import memory_of
 from .promotion import promote
 from .statements import UNENROLL, parameters
@@ -32,7 +32,7 @@ def unenroll(
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollRequest) -> tuple[dict[int, str], Sequence[int]]:
+def _apply(request: EnrollRequest) -> tuple[Mapping[int, str], Sequence[int]]:
     """Return the outcome of each change, by course id, and the courses in which to promote. Raises the refusals."""
     student_id, course_ids, context = request.student_id, request.instead_of, request.context
     if not memory_of(db.engine).has_term(course_ids):
@@ -45,17 +45,17 @@ def _apply(request: EnrollRequest) -> tuple[dict[int, str], Sequence[int]]:
     if not any(each.action for each in decisions):
         # This may repeat a call whose promotion failed.
         return {}, course_ids
-    if situation.has_rules and not any(each.is_passed_over for each in situation.enrollments):
+    if situation.has_rules and not situation.waits:
         values = request.decided_parameters(situation, decisions)
-        if rows := autocommit(LEAVE_DECIDED[db.engine.dialect.name], values):
+        if rows := autocommit(UNENROLL_DECIDED[db.engine.dialect.name], values):
             return _changed(rows, decisions, course_ids)
-    # Also where the statement came too late: while it waited for its courses, other requests may have taken the student
-    # out of those that it had seen, and into others of them.
+    # Where the student waits: what stops a promotion may be one of these courses. Also where the statement came too
+    # late: while it waited for its courses, other requests may have taken the student out of those that it had seen,
+    # and into others of them.
     with transaction() as connection:
         found = exchange_under_locks(functools.partial(run, connection), request)
-    if isinstance(found, dict):
-        # What stopped the student's promotions may have been one of these courses.
-        return found, [*course_ids, *(each.id for each in situation.enrollments if each.is_passed_over)]
+    if isinstance(found, Changed):
+        return found.outcomes, [*course_ids, *found.reconsidered]
     _refuse(found)
     return {}, course_ids
 

@@ -22,7 +22,8 @@ def number(hundredths: int) -> int | float:
 class CreditLimitRule(Rule):
     """A student takes at most so many credits in a term: the student's own limit, or that of the term.
 
-    The limit is raised, never waived. It does not stop a student from joining a waitlist; it stops the promotion.
+    The limit is raised, never waived. A student who is above it already may come down, and not go further up. It does
+    not stop a student from joining a waitlist; it stops the promotion.
     """
 
     code, title = "credit_limit_exceeded", "Credit limit exceeded"
@@ -53,7 +54,12 @@ class CreditLimitRule(Rule):
             and not situation.is_left(each.id)
         )
         asked = sum(new.values())
-        if held + asked > limit:
+        present = sum(
+            each.credits
+            for each in situation.enrollments
+            if each.status == ENROLLED and each.term is not None and each.term.id == course.term.id
+        )
+        if held + asked > max(limit, present):
             yield {"limit": number(limit), "held": number(held), "asked": number(asked)}
 
 

@@ -12,7 +12,7 @@ from .base import Facts, Rule
 class LinkedCourseMissingRule(Rule):
     """A student who takes a course must be in one of each group of its linked courses, or ask for both together.
 
-    To join a waitlist, a place on the waitlist of the linked course is enough.
+    A place on the waitlist of the linked course is enough, or a student who waits for both would get neither.
     """
 
     code, title = "linked_course_missing", "Linked course missing"
@@ -23,7 +23,7 @@ class LinkedCourseMissingRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the groups of which the student takes no course."""
-        others = {each.id for each in situation.others(course, with_waitlists=course.planned == "waitlist")}
+        others = {each.id for each in situation.others(course, with_waitlists=True)}
         missing = [sorted(group) for group in course.links if others.isdisjoint(group)]
         if missing:
             yield {"groups": missing}
