@@ -1,8 +1,9 @@
 """Count the files and jumps of one enroll: how much of this code a reader crosses to follow a request.
 
-`python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own. It draws each
-call that goes from one file of the package into another, indented below its caller. A call that passes through a
-library on its way counts as one jump. The last line has the totals: `N files, M jumps`.
+`python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own; with
+`--term`, in a course of a term, by the rules of registration. It draws each call that goes from one file of the package
+into another, indented below its caller. A call that passes through a library on its way counts as one jump. The last
+line has the totals: `N files, M jumps`.
 """
 
 from __future__ import annotations
@@ -68,13 +69,21 @@ def trace(app: Flask, environ: dict[str, Any]) -> list[Jump]:
     return jumps
 
 
-def trace_enroll(app: Flask) -> list[Jump]:
+def trace_enroll(app: Flask, *, in_term: bool = False) -> list[Jump]:
     """Return the jumps of one enroll, on a migrated database without courses of these codes."""
     client = app.test_client()
+    values: dict[str, Any] = {}
+    if in_term:
+        term = {"code": "2026-fall", "title": "Fall", "starts_on": "2026-09-01", "ends_on": "2999-12-18"}
+        values = {"term_id": client.post("/terms", json=term).get_json()["id"]}
+        always = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
+        client.put(f"/terms/{values['term_id']}/windows", json=[always])
     student = client.post("/students", json={"name": "Ada Lovelace", "email": "ada@example.edu"}).get_json()["id"]
     jumps: list[Jump] = []
     for number in range(WARM_UP + 1):
-        course = client.post("/courses", json={"code": f"CS10{number}", "title": "Programming"}).get_json()["id"]
+        course = client.post("/courses", json={"code": f"CS10{number}", "title": "Programming", **values}).get_json()[
+            "id"
+        ]
         request = EnvironBuilder(
             f"/students/{student}/enroll",
             method="POST",
@@ -92,7 +101,8 @@ def main() -> None:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/trace.db"
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
         with redirect_stdout(io.StringIO()):  # log lines are written, but not between those of the trace
-            jumps = trace_enroll(create_app({"LOG_LEVEL": "info", "LOG_FORMAT": "json"}))
+            app = create_app({"LOG_LEVEL": "info", "LOG_FORMAT": "json"})
+            jumps = trace_enroll(app, in_term="--term" in sys.argv[1:])
     print(*jumps, sep="\n")
     print(f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps")
 

@@ -46,7 +46,7 @@ class EnrollmentRefused(Conflict):
 
 class UnenrollmentRefused(Conflict):
     code, title = "unenrollment_refused", "Unenrollment refused"
-    meaning = "You cannot leave at least one of the requested courses, so nothing was changed."
+    meaning = "The student cannot be unenrolled from at least one of the requested courses, so nothing was changed."
     remedy = "`decisions` gives the reasons for each course."
     example: ClassVar[Mapping[str, Any]] = {
         "decisions": [

@@ -98,7 +98,7 @@ def _courses(answers: Mapping[str, Rows], time_zone: tzinfo) -> dict[int, Course
                 prerequisites=_prerequisites(prerequisites.get(number, ())),
             ),
             term=term,
-            # Those of a course without a term are none: its enrollments change without raising the revision.
+            # A course without a term has none here: its enrollments change without raising the revision.
             meetings=_meetings(meetings.get(number, ())) if term else (),
             links=_links(links.get(number, ())) if term else (),
             restrictions=[

@@ -1,10 +1,10 @@
 """The statements that apply what the rules have decided.
 
 They get the decision and not the question: which courses as seats, which as places on the waitlist, for which credits,
-which courses to leave; and what the decision was based on. They apply all of it or nothing. Nothing, if by then a
-course has not exactly what was judged (a seat instead of a place is another judgment), if a course that was judged
-without a term got one, or if the student's enrollments in courses of terms have changed since (`schedule_revision`):
-two courses of one student are two rows without anything in common but the student.
+which courses to leave; and what the decision was based on. They apply all of it or nothing: nothing if a
+course no longer offers exactly what was judged (a seat, or a place), if a course that was judged without a term got
+one, or if something about the student has changed since (`schedule_revision`). Two courses of one student are two rows
+that have nothing in common but the student.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _is_of_the_judged_kind() -> ColumnElement[bool]:
 
 
 def _student(claims: FromClause) -> FromClause:
-    """Lock the student after the courses, which are counted for it, if the judged enrollments are still the present."""
+    """Select and lock the student, after the courses, unless the enrollments have changed since the decision."""
     return (
         select(students.c.id)
         .where(

@@ -104,7 +104,7 @@ def judge(situation: Situation, number: int) -> Decision:
     if course is None:
         return Decision(number, REFUSED, (UnknownCourse(),))
     has_term = course.term is not None
-    # A student on a waitlist gets the credits with the seat, unless others than the least were asked for.
+    # A student who chooses no credits gets the least with the seat, as they are then.
     is_default = course.planned == "waitlist" and course.credits == course.least_credits
     if course.planned is None:
         outcome = ALREADY.get(course.status, NOT_ENROLLED)

@@ -139,7 +139,7 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
 
 
 def promote_all(context: RequestContext) -> tuple[int, int]:
-    """Promote in every course with a free seat and waiting students whom the rules let in.
+    """Promote in every course that has a free seat and students on the waitlist, as the rules allow.
 
     Returns how many were promoted, and how many courses still have both (because their promotion failed).
     """

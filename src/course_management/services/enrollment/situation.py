@@ -161,7 +161,7 @@ class Course(Section):
 
     @property
     def has_free_seat(self) -> bool:
-        """Whether a seat is not taken, by whomever it may be reserved."""
+        """Whether a seat is not taken. It may be reserved for students on the waitlist."""
         return self.capacity is None or self.seats_taken < self.capacity
 
     @property

@@ -11,6 +11,8 @@ from ....errors import ErrorCode, Reason
 from ..situation import Action, Course, Situation
 
 Facts = Mapping[str, Any]
+JOINING = frozenset[Action]({"enroll", "waitlist", "promote"})
+"""What a student does to get into a course."""
 
 
 class Rule(ErrorCode):

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ...prerequisite_sentence import sentence
-from ..situation import Action, Course, Prerequisite, Situation
-from .base import Facts, Rule
+from ..situation import Course, Prerequisite, Section, Situation
+from .base import JOINING, Facts, Rule
 from .credits import number
-
-JOINING = frozenset[Action]({"enroll", "waitlist", "promote"})
 
 
 class PrerequisiteMissingRule(Rule):
@@ -54,13 +52,16 @@ def _is_met(required: Prerequisite, course: Course, situation: Situation) -> boo
         if each.catalog_id == required.catalog_id and (enough is None or (each.points or 0) >= enough):
             return True
     return any(
-        other.catalog_id == required.catalog_id and _comes_first(other.term, course.term, required)
+        other.catalog_id == required.catalog_id and _comes_first(other, course, required)
         for other in situation.others(course)
     )
 
 
-def _comes_first(other: Any, term: Any, required: Prerequisite) -> bool:
-    return bool(other.starts_on < term.starts_on or (other.id == term.id and required.concurrent_allowed))
+def _comes_first(other: Section, course: Course, required: Prerequisite) -> bool:
+    if other.term is None or course.term is None:
+        return False
+    is_earlier = other.term.starts_on < course.term.starts_on
+    return is_earlier or (required.concurrent_allowed and other.term.id == course.term.id)
 
 
 def _facts(required: Prerequisite) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def _facts(required: Prerequisite) -> dict[str, Any]:
 
 
 class AlreadyCompletedRule(Rule):
-    """A catalog entry can be completed so many times: without a limit, or as often as the catalog says."""
+    """A student completes a catalog entry at most as often as the catalog allows."""
 
     code, title = "already_completed", "Already completed"
     meaning = "The student has completed the catalog entry as often as it can be completed."
@@ -102,7 +103,7 @@ class OtherCourseOfEntryHeldRule(Rule):
 
     code, title = "other_course_of_entry_held", "Other course of the entry"
     meaning = "The student takes another course of the same catalog entry in the term."
-    remedy = "Swap the courses: leave those in `course_ids` in the same request, with `instead_of`."
+    remedy = "Swap the courses: give those in `course_ids` as `instead_of` in the same request."
     example: ClassVar[Facts] = {"course_ids": [7]}
     applies_to = JOINING
 
@@ -116,10 +117,6 @@ class OtherCourseOfEntryHeldRule(Rule):
             yield {"course_ids": same}
 
 
-def _is_same(other: Any, course: Course) -> bool:
-    assert course.term is not None
-    return bool(
-        other.catalog_id == course.catalog_id
-        and other.component == course.component
-        and other.term.id == course.term.id
-    )
+def _is_same(other: Section, course: Course) -> bool:
+    is_of_the_term = other.term is not None and course.term is not None and other.term.id == course.term.id
+    return is_of_the_term and (other.catalog_id, other.component) == (course.catalog_id, course.component)

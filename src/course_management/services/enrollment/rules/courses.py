@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ..situation import Action, Course, Situation
-from .base import Facts, Rule
-
-JOINING = frozenset[Action]({"enroll", "waitlist", "promote"})
+from ..situation import Course, Situation
+from .base import JOINING, Facts, Rule
 
 
 class CourseClosedRule(Rule):

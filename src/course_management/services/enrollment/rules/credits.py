@@ -20,7 +20,7 @@ def number(hundredths: int) -> int | float:
 
 
 class CreditLimitRule(Rule):
-    """A student takes at most so many credits in a term: the student's own limit, or that of the term.
+    """A student takes no more credits in a term than the limit allows: the student's own, or that of the term.
 
     The limit is raised, never waived. A student who is above it already may come down, and not go further up. It does
     not stop a student from joining a waitlist; it stops the promotion.

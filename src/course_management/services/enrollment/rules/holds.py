@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ..situation import Action, Course, Situation
-from .base import Facts, Rule
+from ..situation import Course, Situation
+from .base import JOINING, Facts, Rule
 
 
 class HoldRule(Rule):
     """A student with a hold cannot register until the office that placed it releases it.
 
     A hold blocks registering (enrolling, joining a waitlist, being promoted from it), unenrolling, or both. The student
-    is told its kind and whom to contact; the note is for the staff. A hold is released, never waived.
+    sees its kind and whom to contact; the note is for the staff. A hold is released, never waived.
     """
 
     code, title = "hold", "Hold"
     meaning = "A hold blocks this for the student."
     remedy = "Contact the office that is named in `contact`; it can release the hold."
     example: ClassVar[Facts] = {"kinds": ["library"], "contact": "library@example.edu"}
-    applies_to = frozenset[Action]({"enroll", "waitlist", "promote", "unenroll"})
+    applies_to = JOINING | {"unenroll"}
     is_waivable = False
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:

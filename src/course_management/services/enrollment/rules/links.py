@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ..situation import Action, Course, Situation
-from .base import Facts, Rule
+from .base import JOINING, Facts, Rule
 
 
 class LinkedCourseMissingRule(Rule):
@@ -19,7 +19,7 @@ class LinkedCourseMissingRule(Rule):
     meaning = "The course must be taken together with another one."
     remedy = "Enroll in one course of each group in `groups` in the same request."
     example: ClassVar[Facts] = {"groups": [[12, 13, 14]]}
-    applies_to = frozenset[Action]({"enroll", "waitlist", "promote"})
+    applies_to = JOINING
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the groups of which the student takes no course."""
@@ -30,13 +30,11 @@ class LinkedCourseMissingRule(Rule):
 
 
 class NeededByCourseRule(Rule):
-    """A student cannot leave a course that another course of the student must be taken with, unless both are left."""
+    """A student cannot drop a course that another course of the student must be taken with, unless both are dropped."""
 
     code, title = "needed_by_course", "Needed by another course"
     meaning = "Another course of the student must be taken together with this one."
-    remedy = (
-        "Leave the courses in `course_ids` in the same request, or swap this one for another of their linked courses."
-    )
+    remedy = "Unenroll from those in `course_ids` in the same request, or swap this one for another linked course."
     example: ClassVar[Facts] = {"course_ids": [11]}
     applies_to = frozenset[Action]({"unenroll"})
     is_waivable = False

@@ -18,7 +18,7 @@ class TimeConflictRule(Rule):
 
     code, title = "time_conflict", "Time conflict"
     meaning = "The course meets at the same time as another course of the student."
-    remedy = "Choose another course or another section, or leave the one in `with`."
+    remedy = "Choose another course or another section, or swap it for the one in `with`."
     example: ClassVar[Facts] = {
         "with": [
             {

@@ -64,13 +64,13 @@ class WaitlistClosedRule(Rule):
 
 
 class DropClosedRule(Rule):
-    """Students drop courses until the term's end of dropping, and may withdraw until the end of withdrawing.
+    """Students drop courses until the drop deadline of the term, and may then withdraw until the withdrawal deadline.
 
     A student who withdraws keeps a trace in the record, the status `withdrawn`. A waitlist can be left at any time.
     """
 
     code, title = "drop_closed", "Drop closed"
-    meaning = "The time to leave courses of the term is over."
+    meaning = "The deadlines for dropping courses of the term and for withdrawing from them have passed."
     remedy = "Ask the registrar."
     example: ClassVar[Facts] = {"closed_at": "2026-09-15T22:00:00Z", "withdraw_until": "2026-11-15T23:00:00Z"}
     applies_to = frozenset[Action]({"unenroll"})
