@@ -101,7 +101,9 @@ def _about_window(window: Window, situation: Situation) -> Iterator[str]:
 
 
 def _facts(facts: Mapping[str, Any], time_zone: tzinfo) -> str:
-    return ", ".join(f"{name}: {_shown(value, time_zone)}" for name, value in facts.items())
+    # A sentence says the same as the other facts beside it.
+    shown = {"sentence": facts["sentence"]} if "sentence" in facts else facts
+    return ", ".join(f"{name}: {_shown(value, time_zone)}" for name, value in shown.items())
 
 
 def _shown(value: Any, time_zone: tzinfo) -> str:
@@ -110,6 +112,8 @@ def _shown(value: Any, time_zone: tzinfo) -> str:
         with suppress(OverflowError):  # at the ends of the calendar, the zone would leave it
             moment = value.astimezone(time_zone)
         return moment.strftime("%Y-%m-%d %H:%M %Z")
+    if isinstance(value, Mapping):
+        return " ".join(_shown(each, time_zone) for each in value.values())
     if isinstance(value, str) or not isinstance(value, Sequence):
         return "none" if value is None else str(value)
-    return ", ".join(map(str, value)) or "none"
+    return ", ".join(_shown(each, time_zone) for each in value) or "none"
