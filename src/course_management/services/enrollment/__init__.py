@@ -1,9 +1,18 @@
 """The enrollment calls: enroll, replace and unenroll, and promotion from waitlists.
 
-1. Every transaction locks courses first, ascending by id, then students, ascending by id, then enrollments.
-2. One statement decides and applies. It decides on the rows that it has locked.
-3. Constraints decide last.
-4. Only a refused request runs the query that explains it.
+1. Every transaction locks courses first, ascending by id, then students, ascending by id, then enrollments. A term or a
+   catalog entry is locked before all of them.
+2. Without rules, one statement decides and applies. It decides on the rows that it has locked, and only a refused
+   request runs the query that explains it.
+3. By the rules of a term, one statement loads what they look at, and another applies what they decided, if it still
+   holds; else both are done again under the locks.
+4. Constraints decide last.
+
+enrolling, replacing, unenrolling, promotion   what callers use; passing_over: promotion by rules
+situation, questions, loading, building        what the rules look at, and how it is read
+rules, decisions                               the rules, and what they say about a request
+statements, decided, exchanging                how it is applied: without rules, as decided, under locks
+memory, explaining                             which statement comes first; explanations for the staff
 """
 
 from .enrolling import Outcome, enroll
