@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from course_management.services.enrollment.situation import Completion, Course, Enrollment, Prerequisite, Situation
+from course_management.services.enrollment.situation import (
+    Action,
+    Completion,
+    Course,
+    Enrollment,
+    Prerequisite,
+    Situation,
+)
 
 from .situations import COURSE, EARLIER, ENTRY, OTHER, STUDENT, TERM, found, held
 
@@ -129,7 +136,13 @@ def test_a_student_takes_one_course_of_an_entry_in_a_term() -> None:
     assert entry_held(held(9, catalog_id=40, term=EARLIER)) == {}
     assert entry_held(held(9, catalog_id=40, component="LAB")) == {}
     assert entry_held(held(9, catalog_id=41)) == {}
-    assert entry_held(held(9, "waitlisted", catalog_id=40)) == {}
+
+
+@pytest.mark.parametrize(("planned", "refused"), [("enroll", True), ("waitlist", True), ("promote", False)])
+def test_the_first_of_two_waitlists_of_an_entry_that_moves_decides(planned: Action, refused: bool) -> None:
+    waits = held(9, "waitlisted", catalog_id=40)
+
+    assert bool(entry_held(waits, course=replace(COURSE, planned=planned))) is refused
 
 
 def test_the_catalog_may_allow_several_courses_of_an_entry_in_a_term() -> None:

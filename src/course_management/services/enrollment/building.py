@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
+from ...models import ENROLLED
 from .situation import (
     CatalogEntry,
     Completion,
@@ -87,7 +88,7 @@ def _courses(answers: Mapping[str, Rows], time_zone: tzinfo) -> dict[int, Course
             component=component,
             least_credits=least,
             most_credits=most,
-            credits=least if credits_taken is None else credits_taken,
+            credits=(0 if status == ENROLLED else least) if credits_taken is None else credits_taken,
             catalog_id=catalog_id,
             entry=None
             if catalog_id is None

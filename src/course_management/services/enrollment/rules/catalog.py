@@ -98,7 +98,8 @@ class AlreadyCompletedRule(Rule):
 class OtherCourseOfEntryHeldRule(Rule):
     """A student takes one course of a catalog entry in a term, or as many as the catalog says.
 
-    Courses of different components do not count together: a lecture and its lab are both taken.
+    Courses of different components do not count together: a lecture and its lab are both taken. Courses for which the
+    student waits count as well, except for promotion: the first of two waitlists that moves decides.
     """
 
     code, title = "other_course_of_entry_held", "Other course of the entry"
@@ -112,7 +113,8 @@ class OtherCourseOfEntryHeldRule(Rule):
         allowed = course.entry.courses_per_term if course.entry else None
         if allowed is None:
             return
-        same = sorted(other.id for other in situation.others(course) if _is_same(other, course))
+        others = situation.others(course, with_waitlists=course.planned != "promote")
+        same = sorted(other.id for other in others if _is_same(other, course))
         if len(same) >= allowed:
             yield {"course_ids": same}
 
