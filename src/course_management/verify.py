@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from . import models  # noqa: F401 - whose ids are generated
+from . import models, rule_notes  # noqa: F401 - whose ids are generated
 from .database import db, sequences
 from .models import students
 from .schemas.email_addresses import canonical_address
@@ -190,6 +190,7 @@ INVARIANTS = (
         lambda connection: list(_addresses(connection)),
         note=True,
     ),
+    *(Invariant(name, figure, broken, note=True) for name, figure, broken in rule_notes.notes(EVIDENCE)),
 )
 
 

@@ -126,8 +126,9 @@ def test_meetings_of_an_unknown_course_are_404(client: FlaskClient, meet: Any) -
         ({"starts": "09:50", "ends": "10:30"}, False),  # adjacent
         ({"starts": "08:10", "ends": "09:00"}, False),
         ({"weekday": 2}, False),
-        ({"starts_on": "2026-12-18", "ends_on": "2026-12-31"}, True),
+        ({"starts_on": "2026-12-14", "ends_on": "2026-12-31"}, True),
         ({"starts_on": "2026-12-19", "ends_on": "2026-12-31"}, False),  # another half of the term
+        ({"starts_on": "2026-12-15", "ends_on": "2026-12-31"}, False),  # no such weekday in common
     ],
 )
 def test_a_change_of_meetings_names_the_students_who_now_have_two_courses_at_once(

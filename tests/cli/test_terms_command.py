@@ -8,23 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from flask.testing import FlaskClient
-from sqlalchemy import URL
 
-from course_management import cli
 from course_management.services import adopting
 
 from ..fixture_types import Make
 
 Run = Callable[..., Result]
 DONE, WRONG, REFUSED = 0, 2, 3
-
-
-@pytest.fixture
-def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
-    return lambda *arguments, **more: CliRunner().invoke(cli.cli, [str(each) for each in arguments], **more)
 
 
 @pytest.fixture

@@ -214,5 +214,6 @@ def test_the_page_of_the_rules_has_a_row_for_each_rule_in_their_order() -> None:
             "promote": "promotion",
             "unenroll": "unenrolling",
             "change_credits": "changing credits",
+            "recheck": "rechecking",
         }
         assert {action for action, word in words.items() if re.search(rf"\b{word}", applies_to)} == rule.applies_to

@@ -27,6 +27,7 @@ from . import streams
 from .keys import keys
 from .migrate import migrate
 from .people import people
+from .recheck import recheck
 from .repair import repair
 from .rules import rules
 from .service import service
@@ -57,6 +58,7 @@ def cli(context: click.Context) -> None:
 cli.add_command(keys)
 cli.add_command(migrate)
 cli.add_command(people)
+cli.add_command(recheck)
 cli.add_command(repair)
 cli.add_command(rules)
 cli.add_command(terms)

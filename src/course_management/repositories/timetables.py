@@ -2,43 +2,79 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, exists, select
+from collections.abc import Iterator
+from typing import Any
 
-from ..database import autocommit
+from sqlalchemy import Connection, bindparam, exists, select
+
+from ..database import AnyRow, autocommit
 from ..database.types import Id
-from ..models import ENROLLED, course_meetings, courses, enrollments
+from ..models import ENROLLED, course_meetings, courses, enrollments, permissions
 
 _ours, _theirs = course_meetings.alias("ours"), course_meetings.alias("theirs")
 _other, _elsewhere = enrollments.alias("other"), courses.alias("elsewhere")
-_CLASHING = (
-    select(enrollments.c.student_id)
+_CLASHES = (
+    select(
+        enrollments.c.student_id,
+        enrollments.c.course_id,
+        _other.c.course_id.label("other_course_id"),
+        _ours.c.weekday,
+        _ours.c.starts_on,
+        _ours.c.ends_on,
+        _theirs.c.starts_on.label("other_starts_on"),
+        _theirs.c.ends_on.label("other_ends_on"),
+    )
     .join(courses, courses.c.id == enrollments.c.course_id)
+    .join(_other, _other.c.student_id == enrollments.c.student_id)
+    .join(_elsewhere, _elsewhere.c.id == _other.c.course_id)
+    .join(_ours, _ours.c.course_id == enrollments.c.course_id)
+    .join(_theirs, _theirs.c.course_id == _other.c.course_id)
     .where(
-        enrollments.c.course_id == bindparam("course", type_=Id),
         enrollments.c.status == ENROLLED,
         courses.c.term_id.is_not(None),
-        exists().where(
-            _other.c.student_id == enrollments.c.student_id,
-            _other.c.course_id != enrollments.c.course_id,
-            _other.c.status == ENROLLED,
-            _elsewhere.c.id == _other.c.course_id,
-            _elsewhere.c.term_id.is_not(None),
-            _ours.c.course_id == enrollments.c.course_id,
-            _theirs.c.course_id == _other.c.course_id,
-            _ours.c.weekday == _theirs.c.weekday,
-            _ours.c.starts_minute < _theirs.c.ends_minute,
-            _theirs.c.starts_minute < _ours.c.ends_minute,
-            _ours.c.starts_on <= _theirs.c.ends_on,
-            _theirs.c.starts_on <= _ours.c.ends_on,
-        ),
+        _other.c.status == ENROLLED,
+        _elsewhere.c.term_id.is_not(None),
+        _ours.c.weekday == _theirs.c.weekday,
+        _ours.c.starts_minute < _theirs.c.ends_minute,
+        _theirs.c.starts_minute < _ours.c.ends_minute,
+        _ours.c.starts_on <= _theirs.c.ends_on,
+        _theirs.c.starts_on <= _ours.c.ends_on,
     )
-    .order_by(enrollments.c.student_id)
 )
+_OF_COURSE = _CLASHES.where(
+    enrollments.c.course_id == bindparam("course", type_=Id), _other.c.course_id != enrollments.c.course_id
+)
+_NOT_PERMITTED = _CLASHES.where(
+    enrollments.c.course_id < _other.c.course_id,
+    ~exists().where(
+        permissions.c.student_id == enrollments.c.student_id,
+        permissions.c.course_id.in_([enrollments.c.course_id, _other.c.course_id]),
+        permissions.c.rule == "time_conflict",
+        permissions.c.revoked_at.is_(None),
+    ),
+).execution_options(yield_per=10_000)
 
 
 def clashing_students(course_id: int) -> list[int]:
     """Return the students enrolled in a course of a term who have another such course that meets at the same time.
 
-    Two meetings clash on the same weekday if both their times and their dates overlap; adjacent ones do not.
+    Two meetings clash on the same weekday if both their times and their dates overlap, the dates on such a weekday;
+    adjacent ones do not.
     """
-    return [row.student_id for row in autocommit(_CLASHING, {"course": course_id})]
+    return sorted({row.student_id for row in autocommit(_OF_COURSE, {"course": course_id}) if _is_on_a_day(row)})
+
+
+def clashes(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield each two courses that meet at the same time and have the same student: `student_id, course_ids`.
+
+    Without those that a permission waived. Two courses may come more than once, for several meetings.
+    """
+    for row in connection.execute(_NOT_PERMITTED):
+        if _is_on_a_day(row):
+            yield {"student_id": row.student_id, "course_ids": [row.course_id, row.other_course_id]}
+
+
+def _is_on_a_day(row: AnyRow) -> bool:
+    """Return whether the days that both meetings have in common, as dates, include their weekday."""
+    first, last = max(row.starts_on, row.other_starts_on), min(row.ends_on, row.other_ends_on)
+    return bool((last - first).days >= (row.weekday - first.isoweekday()) % 7)

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from ...models import ENROLLED, HELD, WAITLISTED
 
-Action = Literal["enroll", "waitlist", "promote", "unenroll", "change_credits"]
-"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave; or to keep the
-seat for other credits."""
+Action = Literal["enroll", "waitlist", "promote", "unenroll", "change_credits", "recheck"]
+"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave; to keep the
+seat for other credits, or as it is, for which the rules are asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

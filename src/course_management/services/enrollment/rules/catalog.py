@@ -29,7 +29,7 @@ class PrerequisiteMissingRule(Rule):
         "groups": [[{"catalog_id": 3, "code": "CS173", "minimum_grade": "C", "concurrent_allowed": False}]],
         "sentence": "CS173 with C",
     }
-    applies_to = JOINING
+    applies_to = JOINING | {"recheck"}
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the groups of which the student has no alternative."""

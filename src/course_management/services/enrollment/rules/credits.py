@@ -30,7 +30,7 @@ class CreditLimitRule(Rule):
     meaning = "The student would take more credits in the term than the limit allows."
     remedy = "Choose fewer courses or credits, or ask the registrar to raise the student's limit for the term."
     example: ClassVar[Facts] = {"limit": 17.5, "held": 15.5, "asked": 2.5}
-    applies_to = COUNTED
+    applies_to = COUNTED | {"recheck"}
     is_waivable = False
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -59,7 +59,7 @@ class CreditLimitRule(Rule):
             for each in situation.enrollments
             if each.status == ENROLLED and each.term is not None and each.term.id == course.term.id
         )
-        if held + asked > max(limit, present):
+        if held + asked > (limit if course.planned == "recheck" else max(limit, present)):
             yield {"limit": number(limit), "held": number(held), "asked": number(asked)}
 
 

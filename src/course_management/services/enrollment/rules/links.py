@@ -19,7 +19,7 @@ class LinkedCourseMissingRule(Rule):
     meaning = "The course must be taken together with another one."
     remedy = "Enroll in one course of each group in `groups` in the same request."
     example: ClassVar[Facts] = {"groups": [[12, 13, 14]]}
-    applies_to = JOINING
+    applies_to = JOINING | {"recheck"}
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the groups of which the student takes no course."""

@@ -31,13 +31,14 @@ class TimeConflictRule(Rule):
             }
         ]
     }
-    applies_to = frozenset[Action]({"enroll", "promote"})
+    applies_to = frozenset[Action]({"enroll", "promote", "recheck"})
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the meetings of other courses with which a meeting of the course clashes."""
         clashes = [
             {"course_id": other.id, **_facts(theirs)}
             for other in situation.others(course)
+            if not (course.planned == "recheck" and (other.id, self.code) in situation.permissions)
             for theirs in other.meetings
             if any(theirs.clashes_with(ours) for ours in course.meetings)
         ]

@@ -1,0 +1,33 @@
+"""Ask the rules about enrollments that exist: what a student may have lost since, or a course changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...context import RequestContext
+from ...database import autocommit, db
+from ...errors import Reason, StudentNotFound
+from ...models import ENROLLED
+from .loading import load
+from .rules import reasons
+
+
+def recheck(student_id: int, course_ids: Sequence[int], context: RequestContext) -> list[tuple[int, Reason]]:
+    """Return what the rules that apply to `recheck` say against a student's enrollments, by course. Changes nothing.
+
+    The situation is loaded as for enrolling, so a permission waives here what it waives there. A reason that is the
+    same for several courses, such as the credit limit, is given for the first of them. Courses that the student has
+    left meanwhile, or all of a student who was deleted, have no reasons.
+    """
+    try:
+        situation = load(autocommit, db.engine.dialect.name, student_id, course_ids, context.time_zone)
+    except StudentNotFound:
+        return []
+    enrolled = sorted(each.id for each in situation.courses.values() if each.status == ENROLLED)
+    planned = situation.planning(dict.fromkeys(enrolled, "recheck"), {})
+    found: list[tuple[int, Reason]] = []
+    for number in enrolled:
+        known = [reason.as_dict() for _, reason in found]
+        against = reasons(planned.courses[number], planned)
+        found += [(number, reason) for reason in against if reason.as_dict() not in known]
+    return found
