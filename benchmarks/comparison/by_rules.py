@@ -27,19 +27,24 @@ STUDENTS, COURSES, REFUSING = 8_000, 500, 20
 """Rows; REFUSING courses each are full, and are refused by rules."""
 EACH, GROUPS = 4, 3
 """Enrollments in courses of the term, and groups, per student."""
+FIRST_COMPLETED, COMPLETIONS = 101, 20
+"""Catalog entries that every student has completed."""
 CONNECTIONS = 8
 WITHOUT, BY_RULES = "enroll without a term", "enroll by rules"
 FULL, REFUSED = "refusal, full course", "refusal by rules"
 EARLIER = "enroll without a term, earlier version"
 FIRST = {WITHOUT: 1, BY_RULES: COURSES + 1, FULL: 2 * COURSES + 1, REFUSED: 2 * COURSES + REFUSING + 1, EARLIER: 1}
 """The first course of each load."""
-FIGURES = {(BY_RULES, WITHOUT): 0.5, (REFUSED, FULL): 0.6, (WITHOUT, EARLIER): 0.95}
+FIGURES = {(BY_RULES, WITHOUT): 0.45, (REFUSED, FULL): 0.6, (WITHOUT, EARLIER): 0.95}
 """The goals: the rate of the first at least so much of that of the second."""
 Turns: TypeAlias = dict[str, list["Turn"]]
 
 ROWS = (
     f"{COUNT} INSERT INTO students (name, email) SELECT 'Student ' || i, 'student' || i || '@example.edu' FROM n",
-    "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('2026FA', 'Fall 2026', '2026-09-01', '2099-12-18')",
+    """
+    INSERT INTO terms (code, title, starts_on, ends_on, credit_limit)
+    VALUES ('2026FA', 'Fall 2026', '2026-09-01', '2099-12-18', 1000000)
+    """,
     # Groups 1 to 4 are levels, 5 to 24 programs, 25 to 32 campuses; in the last no student is.
     *(
         f"INSERT INTO groups (kind, code, title) VALUES ('{kind}', '{kind} {n}', '{kind} {n}')"
@@ -58,13 +63,46 @@ ROWS = (
             ("NULL", "'2020-02-01 00:00:00.000000', '2020-03-01 00:00:00.000000'"),
         )
     ),
+    # Entries 1 to 100 are offered; each requires one of two, and one more, of the 20 that every student has completed.
     f"""
-    {COUNT} INSERT INTO courses (code, title, capacity, waitlist_capacity, term_id, permission_required)
+    {COUNT} INSERT INTO catalog_entries (code, title, credits, courses_per_term, completions_allowed)
+    SELECT 'E' || i, 'Entry ' || i, 300, NULL, 1 FROM n
+    """,
+    *(
+        f"INSERT INTO prerequisites (catalog_id, group_number, required_id, minimum_points)"
+        f" SELECT id, {group}, {FIRST_COMPLETED} + (id + {group + other}) % {COMPLETIONS}, 200 FROM catalog_entries"
+        f" WHERE id < {FIRST_COMPLETED}"
+        for group, other in ((1, 0), (1, 7), (2, 11))
+    ),
+    f"""
+    INSERT INTO completions (student_id, catalog_id, term_code, grade, points, passed, credits)
+    SELECT students.id, catalog_entries.id, '2025FA', 'B', 300, 1 = 1, 300 FROM students CROSS JOIN catalog_entries
+    WHERE catalog_entries.id >= {FIRST_COMPLETED}
+    """,
+    """
+    INSERT INTO student_terms (student_id, term_id, credit_limit)
+    SELECT id, 1, 2000000 FROM students WHERE id % 4 = 0
+    """,
+    f"""
+    {COUNT} INSERT INTO courses (code, title, capacity, waitlist_capacity, term_id, permission_required, catalog_id,
+                         credits, credits_max)
     SELECT 'C' || (1000000 + i), 'Course ' || i,
            CASE WHEN i > 2 * {COURSES} AND i <= 2 * {COURSES} + {REFUSING} THEN 0 ELSE {SEATS} END, 10,
            CASE WHEN i > {COURSES} AND i <= 2 * {COURSES} OR i > 2 * {COURSES} + {REFUSING} THEN 1 END,
-           i > 2 * {COURSES} + {REFUSING} FROM n
+           i > 2 * {COURSES} + {REFUSING},
+           CASE WHEN i > {COURSES} AND i <= 2 * {COURSES} OR i > 2 * {COURSES} + {REFUSING} THEN 1 + i % 100 END,
+           CASE WHEN i > {COURSES} AND i <= 2 * {COURSES} OR i > 2 * {COURSES} + {REFUSING} THEN 300 END,
+           CASE WHEN i > {COURSES} AND i <= 2 * {COURSES} AND i % 2 = 0 THEN 400 END FROM n
     """,
+    # Two meetings of each course; no two courses meet at the same time.
+    *(
+        f"""
+        INSERT INTO course_meetings (course_id, weekday, starts_minute, ends_minute, starts_on, ends_on)
+        SELECT id, 1 + id % 5, 300 + id / 5 % 110 * 10, 310 + id / 5 % 110 * 10, {days} FROM courses
+        WHERE term_id IS NOT NULL
+        """
+        for days in ("'2026-09-01', '2026-10-23'", "'2026-10-26', '2026-12-18'")
+    ),
     # Two of three courses are restricted: they admit the four levels and exclude a campus.
     """
     INSERT INTO course_restrictions (course_id, group_id, admits)
@@ -87,9 +125,9 @@ ROWS = (
     """,
 )
 PAIRS = f"""
-    INSERT INTO student_courses (student_id, course_id, status, actor)
+    INSERT INTO student_courses (student_id, course_id, status, actor, credits)
     SELECT students.id, {COURSES + 1} + (students.id * 7 + k.i * ({COURSES} / {EACH} + 1)) % {COURSES}, 'enrolled',
-           'benchmark'
+           'benchmark', 300
     FROM students CROSS JOIN (SELECT 0 AS i {"".join(f" UNION ALL SELECT {i}" for i in range(1, EACH))}) AS k
 """
 
@@ -113,7 +151,8 @@ def fill(url: URL) -> None:
         first, *others = ROWS
         run(connection, first, count=STUDENTS)
         for each in others:
-            run(connection, each, **({"count": 2 * (COURSES + REFUSING)} if ":count" in each else {}))
+            rows = FIRST_COMPLETED + COMPLETIONS - 1 if "catalog_entries (" in each else 2 * (COURSES + REFUSING)
+            run(connection, each, **({"count": rows} if ":count" in each else {}))
         run(connection, PAIRS)
     settle(url)
 

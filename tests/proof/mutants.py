@@ -24,6 +24,7 @@ from ..races.mutants import without_revision
 from .parts import BACKENDS
 from .report import Outcome
 from .rules import OVER_LIMIT
+from .schedules import OVER_CREDITS, WITHOUT_LAB
 
 PACKAGE = Path(course_management.__file__).parent
 TIMEOUT_S = 600
@@ -146,6 +147,29 @@ MUTANTS = {
     ),
     "the trigger that raises the schedule revision": Mutant(
         "rules", RACE, OVER_LIMIT, statements={backend: without_revision(backend) for backend in BACKENDS}
+    ),
+    "the comparison of the schedule revision, for credits": Mutant(
+        "schedules", RACE, OVER_CREDITS, ((DECIDED, "            students.c.schedule_revision == seen,\n", ""),)
+    ),
+    "the trigger that raises the schedule revision, for credits": Mutant(
+        "schedules", RACE, OVER_CREDITS, statements={backend: without_revision(backend) for backend in BACKENDS}
+    ),
+    "the comparison of the schedule revision, when unenrolling": Mutant(
+        "schedule of one student",
+        RACE,
+        WITHOUT_LAB,
+        (
+            (
+                DECIDED,
+                "unenroll_statement(backend, _is_of_the_judged_kind(), _student)",
+                (
+                    "unenroll_statement(backend, _is_of_the_judged_kind(), lambda claims: select(students.c.id).where("
+                    "students.c.id == student_id, or_(true(), students.c.schedule_revision == seen),"
+                    " select(func.count()).select_from(claims).scalar_subquery() == requested)"
+                    ".with_for_update(key_share=True, of=students).cte('student'))"
+                ),
+            ),
+        ),
     ),
     "the planned outcome": Mutant(
         "rules",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations, rules
+from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations, rules, schedules
 from .report import Check, Outcome
 from .stage import Ground, Skipped
 
@@ -40,6 +40,8 @@ PARTS = {
     "random operations": Part(_staged(random_operations.prove), {"operations": 50_000}, {"operations": 500}),
     "model": Part(_staged(model.prove, serving=False), {"examples": 500, "steps": 40}, {"examples": 6, "steps": 15}),
     "rules": Part(_staged(rules.prove, serving=False), {"seconds": 60}, {"seconds": 10}),
+    "schedules": Part(_staged(schedules.prove, serving=False), {"seconds": 60}, {"seconds": 10}),
+    "schedule of one student": Part(_staged(schedules.one_student, serving=False), {"seconds": 20}, {"seconds": 5}),
     "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 2}),
     "cut": Part(_staged(cuts.prove, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
     "full disk": Part(full_disk.prove, {}, {}),

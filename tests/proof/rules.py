@@ -44,13 +44,13 @@ def prove(stage: Stage, seed: int, seconds: int) -> tuple[dict[str, Any], list[C
     ) as pool:
         reports = [pool.submit(work, number, seed, seconds, school) for number in range(PROCESSES)]
         found = [each.result() for each in reports]
-    conflicts = _conflicts(stage.folder)
+    tried_again = conflicts(stage.folder)
     figures: Counter[str] = sum((each.figures for each in found), Counter())
     lines = stage.sql("SELECT * FROM enrollment_events ORDER BY id")
     figures["promoted"] = sum((line.from_status, line.to_status) == ("waitlisted", "enrolled") for line in lines)
     checks = [
         Check("errors", [error for each in found for error in each.errors][:5], []),
-        Check("deadlocks and stale snapshots", sum(conflicts[kind] for kind in IMPOSSIBLE)),
+        Check("deadlocks and stale snapshots", sum(tried_again[kind] for kind in IMPOSSIBLE)),
         Check("enrolled against a rule that was in force", list(_against_rules(found))[:5], []),
         Check(OVER_LIMIT, sorted(_over_limit(lines, set(school.limited)))[:5], []),
         *_settled(stage, school),
@@ -130,7 +130,7 @@ def _over_limit(lines: Sequence[Any], limited: set[int]) -> Iterator[tuple[int, 
             of_student.discard(line.course_id)
 
 
-def _conflicts(folder: Path) -> Counter[str]:
+def conflicts(folder: Path) -> Counter[str]:
     """Return how many transactions were tried again, by cause, from the logs of the processes."""
     found: Counter[str] = Counter()
     for log in folder.glob("rules-*.log"):
