@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import false, select
 
 from course_management.context import RequestContext
+from course_management.models import courses
 from course_management.services import enrollment
+from course_management.services.enrollment import exchanging
 
 from ..fixture_types import Make
 
@@ -304,3 +307,23 @@ def test_a_seat_that_ends_what_stopped_a_promotion_elsewhere_clears_the_mark(
         enrollment.promote_all(RequestContext())
 
     assert held(ada) == {first: "enrolled", second: "enrolled"}
+
+
+@pytest.mark.parametrize("name", ["TAKE_DECIDED", "UNENROLL_DECIDED"])
+def test_a_statement_that_finds_something_changed_under_the_locks_leaves_nothing_behind(
+    backend: str,
+    student: Make,
+    course: Make,
+    enroll: Any,
+    held: Any,
+    swap: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """Nothing can have changed there: a safeguard."""
+    ada, one, other = student(), course(), course()
+    enroll(ada, one)
+    monkeypatch.setattr(exchanging, name, {backend: select(courses.c.id).where(false())})
+
+    assert swap(ada, [other], [one]).status_code == 503
+    assert held(ada) == {one: "enrolled"}

@@ -349,6 +349,26 @@ def test_the_log_has_a_line_for_each_student_who_was_passed_over(
     assert '"codes":["hold"]' in line
 
 
+def test_a_course_without_a_waitlist_has_no_next_student(app: Flask, course: Make, open_term: int) -> None:
+    free = course(term_id=open_term)
+
+    with app.app_context():
+        assert enrollment.promote_batch(free, RequestContext()) == enrollment.Batch()
+
+
+def test_codes_that_do_not_fit_are_left_out_whole(
+    client: FlaskClient, waiting: Any, hold: Any, group: Make, marks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, (first,) = waiting(1)
+    hold(first)
+    client.put(f"/courses/{full}/restrictions", json=[{"group_id": group()}])
+    monkeypatch.setattr(passing_over, "LONGEST_CODES", len("hold restric"))
+
+    raise_capacity(client, full, 2)
+
+    assert marks(full) == {first: "hold"}
+
+
 # --- races ------------------------------------------------------------------------------------------------
 
 

@@ -402,3 +402,20 @@ def test_with_the_student_locked_before_the_courses_there_is_a_deadlock(
 
     assert (is_deadlock or status == 503) is not guarded
     assert not guarded or status == 200
+
+
+def test_a_permission_that_was_revoked_before_the_lock_is_not_revoked_again(
+    client: FlaskClient, student: Make, course: Make, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, number = student(), course()
+    body = {"course_id": number, "rule": "course_closed", "reason": "Her last term"}
+    permission = client.post(f"/students/{ada}/permissions", json=body).get_json()["id"]
+
+    def late(session: Session, student_id: int) -> list[int]:
+        session.execute(text("UPDATE permissions SET revoked_at = CURRENT_TIMESTAMP, revoked_by = 'x'"))
+        return reconsider_student(session, student_id)
+
+    monkeypatch.setattr(permissions, "reconsider_student", late)
+
+    assert client.delete(f"/students/{ada}/permissions/{permission}").status_code == 204
+    assert sql("SELECT count(*) FROM rule_events WHERE change = 'revoked'") == [(0,)]

@@ -85,6 +85,7 @@ def test_a_valid_rule_is_loaded(problems: Callable[..., list[str]]) -> None:
     [
         ({"title": " "}, "has no title, a text of its class."),
         ({"remedy": None}, "has no remedy, a text of its class."),
+        ({"code": None}, "has no code, a text of its class."),
         ({"against": Rule.against}, "has no function `against`."),
         ({"__hash__": None}, "cannot be hashed; a dataclass needs eq=False."),
         ({"code": "Of-A-School"}, "has the code 'Of-A-School'; it must be"),

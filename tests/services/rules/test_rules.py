@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_management.errors import all_codes
-from course_management.services.enrollment.rules import RULES, reasons, waivable
+from course_management.services.enrollment.rules import RULES, Rule, reasons, waivable
 from course_management.services.enrollment.situation import (
     Action,
     CatalogEntry,
@@ -37,6 +37,11 @@ def test_every_rule_has_a_page_and_a_code_of_its_own() -> None:
 
     assert len(set(codes)) == len(codes)
     assert set(codes) <= set(all_codes())
+
+
+def test_a_rule_has_a_function_of_its_own() -> None:
+    with pytest.raises(NotImplementedError):
+        Rule().against(COURSE, STUDENT)
 
 
 # --- holds ------------------------------------------------------------------------------------------------

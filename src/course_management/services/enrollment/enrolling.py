@@ -8,10 +8,12 @@ under the locks of the courses and the student, where nothing can change.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
+from sqlalchemy import Executable
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ...context import RequestContext
@@ -127,27 +129,28 @@ def _enroll_without_rules(request: EnrollRequest) -> tuple[Changed | None, Integ
     values = parameters(
         request.student_id, request.course_ids, request.context, waitlist=request.waitlist, reason=request.reason
     )
-    try:
-        rows = autocommit(ENROLL[db.engine.dialect.name], values)
-    except IntegrityError as error:
-        if sequences.without_ids(error):
-            raise  # the ledger got no id for its line; trying again would not help
-        # The student or a course does not exist, or a constraint decided a race: read the present state.
-        return None, error
-    return _changed(rows), None
+    return _run(ENROLL, values)
 
 
 def _take_without_locks(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> Changed | None:
     """Take what was decided, if it is still true. Return what was changed; None if nothing was."""
     if situation.waits:  # what is taken may end what stops a promotion elsewhere
         return None
-    values = request.decided_parameters(situation, decisions)
+    changed, _ = _run(TAKE_DECIDED, request.decided_parameters(situation, decisions))
+    return changed
+
+
+def _run(
+    statements: Mapping[str, Executable], values: Mapping[str, Any]
+) -> tuple[Changed | None, IntegrityError | None]:
+    """Run a statement in a transaction of its own. Return what it changed, or the constraint that refused it."""
     try:
-        return _changed(autocommit(TAKE_DECIDED[db.engine.dialect.name], values))
+        return _changed(autocommit(statements[db.engine.dialect.name], values)), None
     except IntegrityError as error:
         if sequences.without_ids(error):
-            raise
-        return None  # the student has left a course without a term meanwhile, or something was deleted
+            raise  # the ledger got no id for its line; trying again would not help
+        # Something does not exist or was left meanwhile, or a constraint decided a race: read the present state.
+        return None, error
 
 
 def _changed(rows: Sequence[AnyRow]) -> Changed | None:
@@ -170,8 +173,6 @@ def settled(found: Applied, context: RequestContext) -> Applied:
         return found
     promote_ahead(found, context)
     refuse(found)
-    if any(each.action for each in found):
-        raise Raced
     return found
 
 

@@ -58,8 +58,8 @@ def _is_met(required: Prerequisite, course: Course, situation: Situation) -> boo
 
 
 def _comes_first(other: Section, course: Course, required: Prerequisite) -> bool:
-    if other.term is None or course.term is None:
-        return False
+    assert other.term is not None
+    assert course.term is not None
     is_earlier = other.term.starts_on < course.term.starts_on
     return is_earlier or (required.concurrent_allowed and other.term.id == course.term.id)
 
