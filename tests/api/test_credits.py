@@ -131,3 +131,14 @@ def test_a_student_on_a_waitlist_gets_the_chosen_credits_with_the_seat(
     client.patch(f"/courses/{full}", json={"capacity": 3, "credits": 2})
 
     assert (counted(ada), counted(alan), counted(grace)) == ({full: 3}, {full: 2}, {full: 1})
+
+
+def test_credits_that_the_course_no_longer_offers_become_its_least_with_the_seat(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, counted: Any, open_term: int
+) -> None:
+    ada, full = student(), course(term_id=open_term, credits=1, credits_max=4, capacity=0, waitlist_capacity=2)
+    enroll(ada, full, waitlist=True, credits={str(full): 4})
+
+    client.patch(f"/courses/{full}", json={"credits_max": 2, "capacity": 1})
+
+    assert counted(ada) == {full: 1}
