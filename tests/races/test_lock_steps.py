@@ -150,7 +150,7 @@ def test_a_decision_that_another_request_of_the_student_made_wrong_is_made_again
     ada, (first, second) = student(), limited
     if removed:
         unguarded(removed)
-    before("_take_without_locks", lambda: enroll(ada, first))
+    before("_take_if_unchanged", lambda: enroll(ada, first))
 
     response = enroll(ada, second)
 
@@ -232,7 +232,7 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 ) -> None:
     """The control repeats the attempt without locks, as everything else is repeated."""
     ada, (first, _) = student(), limited
-    take = enrolling._take_without_locks  # noqa: SLF001
+    take = enrolling._take_if_unchanged  # noqa: SLF001
 
     def take_later(*args: Any) -> Any:
         sql(BUMP)
@@ -241,9 +241,9 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
     def again(*_: Any) -> Any:
         raise Raced
 
-    monkeypatch.setattr(enrolling, "_take_without_locks", take_later)
+    monkeypatch.setattr(enrolling, "_take_if_unchanged", take_later)
     if not guarded:
-        monkeypatch.setattr(enrolling, "_decide_under_locks", again)
+        monkeypatch.setattr(enrolling, "_decide_again_under_locks", again)
 
     assert enroll(ada, first).status_code == (201 if guarded else 503)
 
@@ -267,7 +267,7 @@ def test_a_place_that_was_judged_does_not_become_a_seat(
     enroll(other, second)
     if removed:
         unguarded(removed)
-    before("_take_without_locks", lambda: client.delete(f"/students/{other}/unenroll", json={"course_id": second}))
+    before("_take_if_unchanged", lambda: client.delete(f"/students/{other}/unenroll", json={"course_id": second}))
 
     response = enroll(ada, second, waitlist=True)
 
@@ -294,7 +294,7 @@ def test_a_seat_that_was_judged_does_not_become_a_place(
     client.patch(f"/terms/{fall}", json={"promote_until": "2000-01-01T00:00:00Z"})
     if removed:
         unguarded(removed)
-    before("_take_without_locks", lambda: enroll(student(), last))
+    before("_take_if_unchanged", lambda: enroll(student(), last))
 
     response = enroll(ada, last, waitlist=True)
 
@@ -323,7 +323,7 @@ def test_a_course_judged_without_a_term_is_not_taken_when_it_has_one(
     if removed:
         unguarded(removed)
     term = {"term_id": fall, "permission_required": True}
-    before("_take_without_locks", lambda: client.patch(f"/courses/{adopted}", json=term))
+    before("_take_if_unchanged", lambda: client.patch(f"/courses/{adopted}", json=term))
 
     response = enroll(ada, of_term, adopted)
 
@@ -393,7 +393,7 @@ def test_the_second_attempt_locks_the_student_after_the_courses(
     if not guarded:
         monkeypatch.setattr(exchanging, "lock", student_first)
     with engine.connect() as promotion, ThreadPoolExecutor(1) as pool:
-        before("_take_without_locks", lambda: sql(BUMP))
+        before("_take_if_unchanged", lambda: sql(BUMP))
         before(
             "lock", lambda: promotion.execute(text(f"SELECT 1 FROM courses WHERE id = {contested} FOR NO KEY UPDATE"))
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_management.errors import all_codes
+from course_management.services.enrollment import rules
 from course_management.services.enrollment.rules import RULES, Rule, reasons, waivable
 from course_management.services.enrollment.situation import (
     Action,
@@ -37,6 +40,15 @@ def test_every_rule_has_a_page_and_a_code_of_its_own() -> None:
 
     assert len(set(codes)) == len(codes)
     assert set(codes) <= set(all_codes())
+
+
+def test_every_rule_of_the_package_is_in_the_list() -> None:
+    """Else it would be documented, and never asked."""
+    for module in pkgutil.iter_modules(rules.__path__):
+        importlib.import_module(f"{rules.__name__}.{module.name}")
+
+    written = {each for each in Rule.__subclasses__() if each.__module__.startswith(f"{rules.__name__}.")}
+    assert written == set(map(type, rules.RULES))
 
 
 def test_a_rule_has_a_function_of_its_own() -> None:

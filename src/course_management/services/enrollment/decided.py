@@ -87,7 +87,7 @@ def _is_of_the_judged_kind() -> ColumnElement[bool]:
 
 
 def _student(claims: FromClause) -> FromClause:
-    """Select and lock the student, after the courses, unless the enrollments have changed since the decision."""
+    """Select and lock the student, after the courses, unless something about the student has changed since."""
     return (
         select(students.c.id)
         .where(

@@ -100,7 +100,7 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
 def _apply(request: EnrollRequest) -> Applied:
     """Apply the request, unless nothing has to change. Raises the refusals."""
     if request.instead_of:
-        return _decide_under_locks(request)
+        return _decide_again_under_locks(request)
     student_id, course_ids, waitlist = request.student_id, request.course_ids, request.waitlist
     memory = memory_of(db.engine)
     # The statement for courses without rules does not know of credits, which only a course of a term has.
@@ -116,7 +116,7 @@ def _apply(request: EnrollRequest) -> Applied:
     if not any(each.action for each in decisions):
         return decisions
     if situation.has_rules:
-        return _take_without_locks(request, situation, decisions) or _decide_under_locks(request)
+        return _take_if_unchanged(request, situation, decisions) or _decide_again_under_locks(request)
     if explains_first:
         changed, clash = _enroll_without_rules(request)
     if not changed:
@@ -132,8 +132,8 @@ def _enroll_without_rules(request: EnrollRequest) -> tuple[Changed | None, Integ
     return _run(ENROLL, values)
 
 
-def _take_without_locks(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> Changed | None:
-    """Take what was decided, if it is still true. Return what was changed; None if nothing was."""
+def _take_if_unchanged(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> Changed | None:
+    """Apply the decision by one statement, which locks and compares. Return None if something has changed since."""
     if situation.waits:  # what is taken may end what stops a promotion elsewhere
         return None
     changed, _ = _run(TAKE_DECIDED, request.decided_parameters(situation, decisions))
@@ -157,7 +157,7 @@ def _changed(rows: Sequence[AnyRow]) -> Changed | None:
     return Changed({row.course_id: row.status for row in rows}) if rows else None
 
 
-def _decide_under_locks(request: EnrollRequest) -> Applied:
+def _decide_again_under_locks(request: EnrollRequest) -> Applied:
     """Lock the courses and the student, then exchange: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.

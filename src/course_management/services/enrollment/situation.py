@@ -199,7 +199,7 @@ class Situation:
     now: datetime
     student_id: int
     schedule_revision: int = 0
-    """Rises with every change of the student's enrollments in courses with a term."""
+    """Rises with every change of the student's enrollments in courses of terms, and of what else a rule looks at."""
     group_ids: frozenset[int] = frozenset()
     holds: Sequence[Hold] = ()
     permissions: frozenset[tuple[int, str]] = frozenset()
