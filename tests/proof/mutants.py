@@ -124,8 +124,8 @@ MUTANTS = {
         (
             (
                 STATEMENTS,
-                "where=not_(is_held(enrollments)),\n    ).returning",
-                "where=enrollments.c.status.is_not(None),\n    ).returning",
+                "where=not_(is_held(enrollments))\n    ).returning",
+                "where=enrollments.c.status.is_not(None)\n    ).returning",
             ),
         ),
     ),
@@ -192,8 +192,8 @@ MUTANTS = {
         (
             (
                 EXCHANGING,
-                '    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})\n',
-                '    execute(LOCK_STUDENT, {"student": student_id}), execute(LOCK_COURSES, {"course_ids": course_ids})\n',  # noqa: E501
+                '    locked = execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})\n',
+                '    execute(LOCK_STUDENT, {"student": student_id}); locked = execute(LOCK_COURSES, {"course_ids": course_ids})\n',  # noqa: E501
             ),
         ),
         databases=("postgresql",),

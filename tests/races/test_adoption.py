@@ -26,7 +26,7 @@ from course_management.database.types import among
 from course_management.errors import TermNotFound
 from course_management.models import courses as courses_table
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import decided, enrolling, replacing, statements
+from course_management.services.enrollment import decided, enrolling, exchanging, replacing, statements
 from course_management.services.enrollment.memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
@@ -73,7 +73,7 @@ def without_guard(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         elif guard == "comparison":
             monkeypatch.setattr(enrolling, "TAKE_DECIDED", mutant(decided, NO_COMPARISON).TAKE_DECIDED)
         else:
-            monkeypatch.setattr(replacing, "LOCK_COURSES", UNLOCKED)
+            monkeypatch.setattr(exchanging, "LOCK_COURSES", UNLOCKED)
 
     return remove
 

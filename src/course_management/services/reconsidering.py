@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ..database.types import UtcDateTime, utcnow
 from ..errors import StudentNotFound
 from ..models import WAITLISTED, courses, enrollments, students
-from .enrollment.statements import CLEAR_MARKS, LOCK_COURSES
+from .enrollment.statements import CLEAR_MARKS, LOCK_COURSES, WAITING
 
 
 def lock_student(session: Session, student_id: int) -> None:
@@ -41,16 +41,7 @@ def reconsider_student(session: Session, student_id: int) -> list[int]:
     terms in which the student waits are locked, because a promotion may be about to set the mark. One that does so in
     a course whose waitlist the student joins at this moment is corrected by the next round of promotion.
     """
-    waiting = (
-        select(enrollments.c.course_id)
-        .join(courses, courses.c.id == enrollments.c.course_id)
-        .where(
-            enrollments.c.student_id == student_id,
-            enrollments.c.status == WAITLISTED,
-            courses.c.term_id.is_not(None),
-        )
-    )
-    course_ids = session.scalars(waiting).all()
+    course_ids = session.scalars(WAITING, {"student": student_id}).all()
     if course_ids:
         session.execute(LOCK_COURSES, {"course_ids": course_ids})
     lock_student(session, student_id)

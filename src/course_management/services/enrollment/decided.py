@@ -40,9 +40,9 @@ from ...models import ENROLLED, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enro
 from .decisions import Decision
 from .situation import Situation
 from .statements import (
-    CLEAR_PASSED_OVER,
     actor,
     course_ids,
+    insert_or_update,
     no_earlier_than_the_ledger,
     parameters,
     place_free,
@@ -160,24 +160,7 @@ def _take(backend: str, insert: Any) -> Executable:
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.
     source = select(*rows.values()).select_from(student.join(claims, true())).where(true())
-    statement = insert(enrollments).from_select(list(rows), source, include_defaults=False)
-    new = statement.excluded
-    return statement.on_conflict_do_update(  # type: ignore[no-any-return]
-        index_elements=["student_id", "course_id"],
-        set_={
-            "status": func.nullif(new.status, literal(UNENROLLED, String)),
-            "status_since": new.status_since,
-            "previous_status": enrollments.c.status,
-            "queue_number": new.queue_number,
-            "revision": enrollments.c.revision + 1,
-            "actor": new.actor,
-            "request_id": new.request_id,
-            "reason": new.reason,
-            "credits": new.credits,
-            **CLEAR_PASSED_OVER,
-        },
-        where=not_(is_held(enrollments)),
-    ).returning(enrollments.c.course_id, enrollments.c.status)
+    return insert_or_update(insert, rows, source)
 
 
 def _change_credits(backend: str) -> Executable:

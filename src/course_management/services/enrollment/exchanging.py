@@ -7,21 +7,21 @@ for which the student waits are locked as well, and the marks of having been pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import String, literal, select
+from sqlalchemy import select
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, db
 from ...errors import StudentNotFound
-from ...models import ENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, students
+from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
 from .decided import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
 from .decisions import REFUSED, Decision, decide, waived
 from .loading import Execute, load
 from .situation import Situation
-from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, student_id
+from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING, student_id
 
 Grant = Callable[[int, str], object]
 """Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
@@ -30,16 +30,6 @@ LEFT = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 
 CREDITS_CHANGED = "credits_changed"
 
-WAITING = (
-    select(enrollments.c.course_id)
-    .join(courses, courses.c.id == enrollments.c.course_id)
-    .where(
-        enrollments.c.student_id == student_id,
-        enrollments.c.status == literal(WAITLISTED, String),
-        courses.c.term_id.is_not(None),
-    )
-)
-"""The courses of terms for which the student waits."""
 _REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
 
 
@@ -91,15 +81,16 @@ Applied = Changed | list[Decision]
 def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
     """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
     waits = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
-    lock(execute, request.student_id, [*{*request.course_ids, *request.instead_of, *waits}])
+    lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waits})
     return exchange(execute, request, waits, grant)
 
 
-def lock(execute: Execute, student_id: int, course_ids: Sequence[int]) -> None:
-    """Lock the courses, ascending by id, then the student. Raises `StudentNotFound`."""
-    execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})
+def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequence[AnyRow]:
+    """Lock the courses, ascending by id, then the student. Return the courses. Raises `StudentNotFound`."""
+    locked = execute(LOCK_COURSES, {"course_ids": sorted(course_ids)})
     if not execute(LOCK_STUDENT, {"student": student_id}):
         raise StudentNotFound
+    return locked
 
 
 def exchange(execute: Execute, request: EnrollRequest, waits: Sequence[int], grant: Grant | None = None) -> Applied:

@@ -27,9 +27,9 @@ from ...database import autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
-from .exchanging import WAITING, lock
+from .exchanging import lock
 from .passing_over import is_due_by_rules, next_student, pass_over, round_parameters
-from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, course_ids, lock_courses, open_without_rules, seat_free
+from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, WAITING, course_ids, lock_courses, open_without_rules, seat_free
 
 ACTOR = "promotion"
 BATCH = 100

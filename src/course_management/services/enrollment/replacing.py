@@ -11,16 +11,16 @@ from sqlalchemy import bindparam, select
 
 from ...database import AnyRow, Raced, autocommit, db, retry, run, transaction
 from ...database.types import Id
-from ...errors import StudentNotFound, TermNotFound, ValidationFailed
+from ...errors import TermNotFound, ValidationFailed
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, enrollments
 from ...models.terms import terms
 from .. import Precondition
 from .decisions import REFUSED, Decision, refuse
 from .enrolling import promote_ahead, situation_of
-from .exchanging import CREDITS_CHANGED, Applied, Changed, EnrollRequest, exchange, left_outcomes
+from .exchanging import CREDITS_CHANGED, Applied, Changed, EnrollRequest, exchange, left_outcomes, lock
 from .loading import Execute
 from .promotion import promote
-from .statements import ENROLL, HELD_ENROLLMENTS, LOCK_COURSES, LOCK_STUDENT, UNENROLL, parameters
+from .statements import ENROLL, HELD_ENROLLMENTS, UNENROLL, parameters
 
 _EVER = select(enrollments.c.course_id).where(enrollments.c.student_id == bindparam("student", type_=Id))
 _TERM = select(terms.c.id).where(terms.c.id == bindparam("term", type_=Id))
@@ -132,10 +132,8 @@ def _lock(execute: Execute, request: EnrollRequest, met: set[int]) -> tuple[Sequ
     """
     student = {"student": request.student_id}
     locking = {*request.course_ids, *(row.course_id for row in execute(HELD_ENROLLMENTS, student)), *met}
-    locked = execute(LOCK_COURSES, {"course_ids": sorted(locking)})
     # Replacements of one student wait for each other here. Otherwise two could both apply to the old courses.
-    if not execute(LOCK_STUDENT, student):
-        raise StudentNotFound
+    locked = lock(execute, request.student_id, locking)
     held = execute(HELD_ENROLLMENTS, student)
     if not locking.issuperset(row.course_id for row in held):
         # Locking that course now would break the order. While other requests of the student go on, the next one is

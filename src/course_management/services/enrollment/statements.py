@@ -6,7 +6,7 @@ default, so that they also run through a Citus coordinator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -152,24 +152,25 @@ def _enroll(insert: Any) -> Executable:
         "request_id": request_id,
         "reason": reason,
     }
-    statement = insert(enrollments).from_select(
-        list(rows), select(*rows.values()).where(counted.c.claimed == requested), include_defaults=False
-    )
+    return insert_or_update(insert, rows, select(*rows.values()).where(counted.c.claimed == requested))
+
+
+def insert_or_update(insert: Any, rows: Mapping[str, Any], source: Select[Any]) -> Executable:
+    """Insert the enrollments that `source` selects, by column; update rows of the pairs that exist and are not held.
+
+    The status `unenrolled` of `source` becomes null in a row that exists, which NOT NULL refuses. Returns `course_id,
+    status` of each change.
+    """
+    statement = insert(enrollments).from_select(list(rows), source, include_defaults=False)
     new = statement.excluded
+    changed = {name: new[name] for name in rows if name not in {"student_id", "course_id"}} | {
+        "status": func.nullif(new.status, literal(UNENROLLED, String)),
+        "previous_status": enrollments.c.status,
+        "revision": enrollments.c.revision + 1,
+        **CLEAR_PASSED_OVER,
+    }
     return statement.on_conflict_do_update(  # type: ignore[no-any-return]
-        index_elements=["student_id", "course_id"],
-        set_={
-            "status": func.nullif(new.status, literal(UNENROLLED, String)),
-            "status_since": new.status_since,
-            "previous_status": enrollments.c.status,
-            "queue_number": new.queue_number,
-            "revision": enrollments.c.revision + 1,
-            "actor": new.actor,
-            "request_id": new.request_id,
-            "reason": new.reason,
-            **CLEAR_PASSED_OVER,
-        },
-        where=not_(is_held(enrollments)),
+        index_elements=["student_id", "course_id"], set_=changed, where=not_(is_held(enrollments))
     ).returning(enrollments.c.course_id, enrollments.c.status)
 
 
@@ -240,6 +241,16 @@ UNENROLL = {backend: unenroll_statement(backend, courses.c.term_id.is_(None)) fo
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
 
+WAITING = (
+    select(enrollments.c.course_id)
+    .join(courses, courses.c.id == enrollments.c.course_id)
+    .where(
+        enrollments.c.student_id == student_id,
+        enrollments.c.status == literal(WAITLISTED, String),
+        courses.c.term_id.is_not(None),
+    )
+)
+"""The courses of terms for which the student waits."""
 CLEAR_MARKS = (
     update(enrollments)
     .where(
