@@ -26,6 +26,7 @@ RULES = [
     ("schemas", {"flask", "werkzeug", ".http", ".api", ".repositories", ".app"}),
     ("http", PARTS | {".schemas", ".app"}),
     ("background", {"flask", ".http", ".api", ".access", ".schemas", ".app", ".cli", ".server"}),
+    ("transfer", {"flask", ".models", ".http", ".api", ".access", ".app", ".cli", ".server", ".background"}),
     ("cli", {"flask", ".http", ".api", ".schemas"}),
     ("database", PARTS | {".http"}),
     ("errors", OURS - {".errors"}),
