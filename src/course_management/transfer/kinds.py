@@ -28,7 +28,7 @@ STATUSES = ("enrolled", "unenrolled", "completed")
 """Of an enrollment in a file. `completed` changes nothing: the term is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """What a record is about: its fields, those it must have, those that identify it, and those that are ids."""
 

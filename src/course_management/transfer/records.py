@@ -73,6 +73,15 @@ class Reader:
             self._find(row, None, "validation_failed", f"Must have exactly one of: {', '.join(kind.one_of)}.")
         return Record(kind, row.file, row.line, values, is_removed) if is_right else None
 
+    def check(self, kind: Kind, row: Row, columns: Mapping[str, str]) -> None:
+        """Report what is wrong or unusual about some cells that have a value."""
+        for name, key in columns.items():
+            column = self.names.get(key, name)
+            try:
+                self._value(kind, row, column, name, row.get(key))
+            except BadValue as error:
+                self._find(row, column, error.code, error.detail)
+
     def warn(self, row: Row, column: str | None, code: str, detail: str) -> None:
         """Report a warning about a row."""
         self._find(row, column, code, detail, is_error=False)

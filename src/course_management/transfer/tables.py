@@ -43,10 +43,12 @@ class Table:
     header: Sequence[str]
     skipped_lines: int
     """Lines before the header: one with `sep=;`."""
+    has_header: bool = True
+    """Whether the first record is the header; otherwise it is a row."""
     names: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = {key_of(name): name for name in reversed(self.header) if name}
+        self.names = {key: name for name in self.header if (key := key_of(name))}
 
     def rows(self, report: Report) -> Iterator[Row]:
         """Yield the rows; call `report` with the errors of those that are left out. Raises `FileRefused`.
@@ -57,7 +59,7 @@ class Table:
         repeated = {key for key in keys if key and keys.count(key) > 1}
         named = max(index for index, key in enumerate(keys) if key) + 1
         name, has_warned = self.source.name, False
-        for line, values in itertools.islice(self._records(), 1, None):
+        for line, values in itertools.islice(self._records(), self.has_header, None):
             if not any(values):
                 continue
             unnamed = any(value for value, key in itertools.zip_longest(values, keys) if value and not key)

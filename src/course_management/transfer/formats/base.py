@@ -1,0 +1,131 @@
+"""What the formats have in common: kinds of files, recognized by their headers, and codes that are unique."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+
+from ..findings import FileRefused, Finding, Report
+from ..records import Reader, Record
+from ..tables import Row, Table
+
+LONGEST_CODE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of file. `signatures` are sets of columns that only a file of this kind has, as keys (`tables.key_of`).
+
+    `columns` are all that the format has: others are reported. An empty set says that it has too many to list.
+    """
+
+    name: str
+    signatures: tuple[frozenset[str], ...]
+    columns: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    """Columns that such a file never has."""
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Keys that also name a column, with its key."""
+
+    def match(self, header: Iterable[str]) -> int:
+        """Return how many columns of the header identify the kind of file; 0 if it is another one."""
+        keys = {self.aliases.get(key, key) for key in header}
+        if keys & self.without:
+            return 0
+        return max((len(each) for each in self.signatures if each <= keys), default=0)
+
+
+def shape(name: str, *signatures: str, columns: str = "", without: str = "") -> Shape:
+    """Return a shape; each argument is a list of keys, separated by spaces."""
+    sets = tuple(frozenset(each.split()) for each in signatures)
+    known = frozenset(columns.split()).union(*sets) if columns else frozenset()
+    return Shape(name, sets, known, frozenset(without.split()))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How files are read: what is called with findings, the time zone of the school, and one school of several."""
+
+    report: Report
+    zone: tzinfo = UTC
+    school: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The tables of an import by the name of their shape, in the order in which they were given."""
+
+    tables: Mapping[str, Sequence[Table]]
+    options: Options
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tables
+
+    def rows(self, name: str, *, quiet: bool = False) -> Iterator[tuple[Row, Reader]]:
+        """Yield the rows of all files of a shape; with `quiet`, report nothing: they are read again later."""
+        report: Report = (lambda _: None) if quiet else self.options.report
+        for table in self.tables.get(name, ()):
+            reader = Reader(report, self.options.zone, table.names)
+            for row in table.rows(report):
+                yield row, reader
+
+    def values(self, name: str, *keys: str) -> Iterator[tuple[str, ...]]:
+        """Yield the texts of some columns of all files of a shape."""
+        for row, _ in self.rows(name, quiet=True):
+            yield tuple(row.get(key) for key in keys)
+
+
+Convert = Callable[[Files], Iterator[Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: the name that people know it by, its files, and how their rows become records."""
+
+    name: str
+    shapes: tuple[Shape, ...]
+    records: Convert = field(compare=False)
+
+
+def report_unknown_columns(table: Table, known: frozenset[str], report: Report) -> None:
+    """Warn about each column that the format does not have."""
+    if not known:
+        return
+    for key, name in table.names.items():
+        if key not in known and "." not in key:  # `metadata.x` of OneRoster is for extensions
+            detail = "The column is unknown, and is ignored."
+            file = table.source.name
+            report(Finding(file=file, column=name, code="unknown_column", detail=detail, is_error=False))
+
+
+def require_columns(table: Table, names: Mapping[str, str]) -> None:
+    """Raise `FileRefused` if the file lacks one of these columns (names by keys)."""
+    if missing := [name for key, name in names.items() if key not in table.names]:
+        detail = f"The file lacks these columns: {', '.join(missing)}. It has: {', '.join(table.names.values())}."
+        raise FileRefused(table.source.name, "missing_column", detail, table.skipped_lines + 1)
+
+
+def short_code(text: str) -> str:
+    """Return a code of at most 50 characters: a longer text is cut, and ends with a hash of the whole."""
+    if len(text) <= LONGEST_CODE:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text[: LONGEST_CODE - 9].rstrip()}-{digest}"
+
+
+class Codes:
+    """Codes for rows whose names repeat: a name that is not unique gets the id of the row at its end.
+
+    They depend on the file only, so that a second import of it finds the same codes.
+    """
+
+    def __init__(self, names: Iterator[tuple[str, ...]]) -> None:
+        self._counts = Counter(names)
+
+    def of(self, *name: str, row_id: str) -> str:
+        """Return the code of a row; the last part of `name` is the text, the others say among which it is unique."""
+        text = name[-1]
+        return short_code(text if text and self._counts[name] <= 1 else f"{text}-{row_id}" if text else row_id)
