@@ -24,6 +24,10 @@ INSERTS = {
         "INSERT INTO enrollment_events (id, at, student_id, course_id, to_status, actor)"
         " VALUES ({}, '2026-01-01 00:00:00.000000', 1, 1, 'enrolled', 'import{}')"
     ),
+    "imports": (
+        "INSERT INTO imports (id, format, digest, files, options, state)"
+        " VALUES ({}, 'OneRoster', 'd{}', '[]', '{{}}', 'applied')"
+    ),
     "api_keys": "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p{}', 'd', 'admin')",
     "accounts": "INSERT INTO accounts (id, issuer, subject, student_id) SELECT {}, 'i', 's{}', min(id) FROM students",
     "people": "INSERT INTO people (id, name) VALUES ({}, 'Ada {}')",

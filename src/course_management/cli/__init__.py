@@ -24,6 +24,7 @@ from ..services import enrollment
 from ..services.enrollment.rules.installed import INSTALLED
 from ..urls import without_password
 from . import streams
+from .imports import import_files
 from .keys import keys
 from .migrate import migrate
 from .people import people
@@ -55,6 +56,7 @@ def cli(context: click.Context) -> None:
             click.echo(f"Warning: {sentence}", err=True)
 
 
+cli.add_command(import_files)
 cli.add_command(keys)
 cli.add_command(migrate)
 cli.add_command(people)

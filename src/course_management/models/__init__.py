@@ -27,6 +27,7 @@ from .enrollments import (
 )
 from .groups import CourseRestriction, Group, StudentGroup, course_restrictions, groups, student_groups
 from .holds import BLOCKS, Hold, Permission, holds, permissions
+from .imports import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, ImportRow, import_rows, imports
 from .ledger import EnrollmentEvent, RuleEvent, events, rule_events
 from .operations import Lease, SchemaCompatibility, leases
 from .people import (
@@ -50,10 +51,15 @@ from .timetable import CourseLink, CourseMeeting, course_links, course_meetings
 
 __all__ = [
     "ADVISOR",
+    "APPLIED",
+    "APPLYING",
     "BLOCKS",
     "ENROLLED",
     "HELD",
     "HUNDREDTHS",
+    "PLANNED",
+    "PLANNING",
+    "READING",
     "REGISTRAR",
     "ROLES",
     "STATUSES",
@@ -73,6 +79,8 @@ __all__ = [
     "EnrollmentEvent",
     "Group",
     "Hold",
+    "Import",
+    "ImportRow",
     "Lease",
     "Permission",
     "Person",
@@ -99,6 +107,8 @@ __all__ = [
     "events",
     "groups",
     "holds",
+    "import_rows",
+    "imports",
     "is_held",
     "keys",
     "leases",

@@ -41,6 +41,13 @@ class Kind:
     one_of: tuple[str, ...] = ()
     """Exactly one of these must have a value."""
 
+    def key(self, values: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Return the unit of a record, whose records are decided together, and what it is about within the unit."""
+        first, *rest = self.identity
+        if first in self.one_of:  # an account belongs to a student or a person
+            return next(str(values[name]) for name in self.one_of if values.get(name)), None
+        return str(values[first]), "/".join(str(values.get(name) or "") for name in rest)[:255] or None
+
 
 class Reference(Text):
     """The id of a row in the system that the files come from."""
@@ -113,7 +120,8 @@ INSTRUCTORS = _kind("instructors", {"course": Reference(), "person": Reference()
 ACCOUNTS = _kind(
     "accounts",
     {"student": Reference(), "person": Reference(), **_body(AccountBody)},
-    ("issuer", "subject"),
+    ("student", "person", "issuer", "subject"),
+    optional=("student", "person"),
     one_of=("student", "person"),
 )
 COMPLETIONS = _kind(

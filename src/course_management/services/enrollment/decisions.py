@@ -28,6 +28,7 @@ class Decision:
     `outcome` is `refused`, `eligible`, `already_enrolled`, `already_waitlisted` or, about unenrolling, `not_enrolled`.
     `action` is what was planned and judged, `planned` the status that an eligible student gets by it, `credits` what
     the enrollment counts, in hundredths. `seat_reserved`: a seat is free, and reserved for students on the waitlist.
+    `notes` are what rules that do not bind would have said.
     """
 
     course_id: int
@@ -39,6 +40,7 @@ class Decision:
     credits: int | None = None
     has_term: bool = False
     seat_reserved: bool = False
+    notes: tuple[Reason, ...] = ()
 
     @property
     def is_unknown(self) -> bool:
@@ -77,11 +79,13 @@ def decide(
     waitlist: bool = False,
     credits_asked: Mapping[int, int] = NONE,
     changes_credits: bool = False,
+    binding: bool = True,
 ) -> list[Decision]:
     """Decide about each course in which to enroll, then about each course to leave.
 
     `credits_asked` are those that the student chooses, in hundredths, by course; with `changes_credits` also for
-    courses in which the student is enrolled already.
+    courses in which the student is enrolled already. Unless `binding`, only seats and places on waitlists refuse, and
+    no student is withdrawn.
     """
     actions: dict[int, Action | None] = {}
     for number, course in situation.courses.items():
@@ -95,10 +99,10 @@ def decide(
             has_others = course.status == ENROLLED and credits_asked.get(number, course.credits) != course.credits
             actions[number] = "change_credits" if changes_credits and has_others else None
     planned = situation.planning(actions, credits_asked)
-    return [judge(planned, number) for number in (*enrolling, *leaving)]
+    return [judge(planned, number, binding=binding) for number in (*enrolling, *leaving)]
 
 
-def judge(situation: Situation, number: int) -> Decision:
+def judge(situation: Situation, number: int, *, binding: bool) -> Decision:
     """Decide about what is planned for one course."""
     course = situation.courses.get(number)
     if course is None:
@@ -110,24 +114,26 @@ def judge(situation: Situation, number: int) -> Decision:
         outcome = ALREADY.get(course.status, NOT_ENROLLED)
         return Decision(number, outcome, position=course.position, has_term=has_term)
     full = _full(course, situation) if course.planned in ("enroll", "waitlist") else None
-    against = [*reasons(course, situation), *filter(None, [full])]
+    ruled = reasons(course, situation)
+    against = [*(ruled if binding else ()), *filter(None, [full])]
     return Decision(
         number,
         REFUSED if against else ELIGIBLE,
         tuple(against),
         action=course.planned,
-        planned=_status(course, situation),
+        planned=_status(course, situation, binding=binding),
         credits=None if is_default else course.credits or None,
         has_term=has_term,
         # Where something else refuses as well, promoting the students who wait would not help this one.
         seat_reserved=against == [full] and course.has_free_seat,
+        notes=() if binding else tuple(ruled),
     )
 
 
-def _status(course: Course, situation: Situation) -> str:
+def _status(course: Course, situation: Situation, *, binding: bool) -> str:
     """Return the status that the student gets by what is planned."""
     if course.planned == "unenroll":
-        is_waived = (course.id, DropClosedRule.code) in situation.permissions
+        is_waived = not binding or (course.id, DropClosedRule.code) in situation.permissions
         return WITHDRAWN if is_withdrawal(course, situation) and not is_waived else UNENROLLED
     return WAITLISTED if course.planned == "waitlist" else ENROLLED
 

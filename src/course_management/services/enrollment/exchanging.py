@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, db
-from ...errors import StudentNotFound
+from ...errors import Reason, StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
 from .decided import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
 from .decisions import REFUSED, Decision, decide, waived
@@ -38,7 +38,8 @@ class EnrollRequest:
     """A request to enroll one student in `course_ids`, leaving those of `instead_of`; the ids are distinct.
 
     `credits_asked` are the credits that the student chooses, in hundredths, by course; `changes_credits` says that they
-    are also meant for courses in which the student is enrolled already. The ledger keeps `reason`.
+    are also meant for courses in which the student is enrolled already. The ledger keeps `reason`. With `notes`, the
+    rules of registration do not bind: what they would have said is put there, by course.
     """
 
     student_id: int
@@ -50,17 +51,22 @@ class EnrollRequest:
     credits_asked: Mapping[int, int] = field(default_factory=dict)
     changes_credits: bool = False
     instead_of: Sequence[int] = ()
+    notes: dict[int, tuple[Reason, ...]] | None = None
 
     def decide(self, situation: Situation) -> list[Decision]:
         """Decide about the courses to enroll in, then about those to leave."""
-        return decide(
+        decisions = decide(
             situation,
             self.course_ids,
             leaving=self.instead_of,
             waitlist=self.waitlist,
             credits_asked=self.credits_asked,
             changes_credits=self.changes_credits,
+            binding=self.notes is None,
         )
+        if self.notes is not None:
+            self.notes.update({each.course_id: each.notes for each in decisions if each.notes})
+        return decisions
 
     def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:
         """Return the parameters of the statements that apply these decisions."""

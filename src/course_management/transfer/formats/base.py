@@ -119,11 +119,12 @@ def short_code(text: str) -> str:
 class Codes:
     """Codes for rows whose names repeat: a name that is not unique gets the id of the row at its end.
 
-    They depend on the file only, so that a second import of it finds the same codes.
+    They depend on the file only, so that a second import of it finds the same codes. `rows` are the parts of the name
+    of each row, then its id: a row that stands twice in the file has a name that is unique.
     """
 
-    def __init__(self, names: Iterator[tuple[str, ...]]) -> None:
-        self._counts = Counter(names)
+    def __init__(self, rows: Iterator[tuple[str, ...]]) -> None:
+        self._counts = Counter(row[:-1] for row in set(rows))
 
     def of(self, *name: str, row_id: str) -> str:
         """Return the code of a row; the last part of `name` is the text, the others say among which it is unique."""

@@ -128,8 +128,8 @@ def _sections(files: Files) -> Iterator[Record]:
                 yield record
         return
     codes = Codes(
-        (courses[course].term, name)
-        for course, name in files.values("sections", "courseid", "name")
+        (courses[course].term, name, section)
+        for course, name, section in files.values("sections", "courseid", "name", "sectionid")
         if course in courses
     )
     for row, reader in files.rows("sections"):

@@ -118,7 +118,7 @@ def _terms(files: Files, known: Classes) -> Iterator[Record]:
         year, text = row.get("schoolyear"), row.get("title")
         return text if not year or year in text else f"{year} {text}"
 
-    codes = Codes((title(row),) for row, _ in files.rows("academicSessions", quiet=True))
+    codes = Codes((title(row), row.get("sourcedid")) for row, _ in files.rows("academicSessions", quiet=True))
     columns = {"external_id": "sourcedid", "title": "title", "starts_on": "startdate", "ends_on": "enddate"}
     for row, reader in files.rows("academicSessions"):
         if row.get("type").casefold() in TERMS or row.get("sourcedid") in known.sessions:
@@ -133,7 +133,7 @@ def _code(row: Row) -> str:
 
 
 def _catalog(files: Files, known: Classes) -> Iterator[Record]:
-    codes = Codes((_code(row),) for row, _ in files.rows("courses", quiet=True))
+    codes = Codes((_code(row), row.get("sourcedid")) for row, _ in files.rows("courses", quiet=True))
     for row, reader in files.rows("courses"):
         own = row.get("sourcedid")
         if own not in known.courses and _is_elsewhere(files, row):
@@ -151,7 +151,9 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
     def code(row: Row) -> str:
         return row.get("classcode") or row.get("code")
 
-    codes = Codes(("".join(_sessions(row)[:1]), code(row)) for row, _ in files.rows("classes", quiet=True))
+    codes = Codes(
+        ("".join(_sessions(row)[:1]), code(row), row.get("sourcedid")) for row, _ in files.rows("classes", quiet=True)
+    )
     for row, reader in files.rows("classes"):
         own, subject, sessions = row.get("sourcedid"), row.get("coursesourcedid"), _sessions(row)
         if own in known.elsewhere:

@@ -1,0 +1,114 @@
+"""`course-management import`: read files of other systems, show what they would change, and do it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..config import Settings
+from ..repositories import imports as repository
+from ..transfer import sources, spreadsheets
+from ..transfer.findings import FileRefused
+from ..transfer.formats.templates import template
+from ..transfer.importing import Choices, Planned, apply, is_refused, plan
+from ..transfer.kinds import KINDS
+from ..transfer.texts import known_encoding
+from ..transfer.verdicts import OUTCOMES
+from .service import REFUSED, service
+
+SHOWN = 3
+"""Rows that are shown of each outcome."""
+NAMES = [kind.name for kind in KINDS]
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--plan/--apply", "plans", default=True, help="Only show what would change (default), or do it.")
+@click.option("--mode", type=click.Choice(["delta", "bulk"]), default="delta", help="bulk: drop what is missing.")
+@click.option("--on-full", type=click.Choice(["refuse", "waitlist", "raise"]), default="refuse", help="Full courses.")
+@click.option("--allow-drops", type=click.IntRange(0), help="The exact number of drops, where they are many.")
+@click.option("--rules", type=click.Choice(["notes", "refuse"]), default="notes", help="Whether rules refuse rows.")
+@click.option("--create-missing", is_flag=True, help="Create students and staff that no file describes.")
+@click.option("--school", metavar="ID", help="Import one school of several.")
+@click.option("--encoding", help="The encoding of files without a byte order mark (default: UTF-8).")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a line per row to this file.")
+@click.option("--template", "wanted", type=click.Choice(NAMES), help="Print a template, and import nothing.")
+def import_files(
+    paths: tuple[Path, ...],
+    *,
+    plans: bool,
+    allow_drops: int | None,
+    report: Path | None,
+    wanted: str | None,
+    **options: Any,
+) -> None:
+    """Import files, folders and zip archives: terms, catalog, courses, students, staff and enrollments.
+
+    The format is recognized by the headers: our templates, OneRoster, Canvas SIS CSV, Microsoft School Data Sync, or
+    Moodle's flat file. Without --apply, only the plan is written. Exit code 3 if rows are refused, 2 if a file cannot
+    be used.
+    """
+    if wanted:
+        click.echo(template(wanted), nl=False)
+        return
+    if not paths:
+        raise click.UsageError("Name a file, a folder or an archive, or use --template.")
+    choices = Choices(**options)
+    if choices.encoding and not known_encoding(choices.encoding):
+        raise click.BadParameter(f"{choices.encoding} is not an encoding", param_hint="--encoding")
+    zone = Settings.load().time_zone
+    with service():
+        try:
+            planned = plan(sources.find(paths), choices, zone)
+        except FileRefused as refused:
+            click.echo(str(refused), err=True)
+            raise SystemExit(2) from None
+        if not plans:
+            _refuse_drops(planned, allow_drops)
+            apply(planned, choices, zone)
+        _show(planned, applied=not plans)
+        if report:
+            _write_report(planned.id, report)
+        if is_refused(planned.id):
+            raise SystemExit(REFUSED)
+
+
+def _refuse_drops(planned: Planned, allowed: int | None) -> None:
+    """Raise `UsageError` for many drops, unless their exact number was allowed."""
+    if planned.drops_need_permission and allowed != planned.drops:
+        raise click.UsageError(
+            f"The files lack {planned.drops} enrollments that earlier imports made, and these would be dropped. Look "
+            f"at the plan; if that is right, use --allow-drops {planned.drops}. Nothing was changed."
+        )
+
+
+def _show(planned: Planned, *, applied: bool) -> None:
+    counts = repository.counts(planned.id)
+    outcomes = [each for each in OUTCOMES if any(outcome == each for _, outcome in counts)]
+    resumed = ", continued after an interruption" if planned.is_resumed else ""
+    click.echo(f"Import {planned.id} ({planned.format}{resumed}): {'applied' if applied else 'planned'}")
+    click.echo("".join([f"{'':14}", *(f"{each:>11}" for each in outcomes)]))
+    for kind in [*NAMES, "finding"]:
+        numbers = [counts.get((kind, each), 0) for each in outcomes]
+        if any(numbers):
+            click.echo("".join([f"{kind:14}", *(f"{number:>11}" for number in numbers)]))
+    for outcome in outcomes:
+        rows = repository.examples(planned.id, outcome, SHOWN)
+        if rows:
+            click.echo(f"\n{outcome}, the first rows:")
+        for row in rows:
+            what = " ".join(filter(None, [row.unit, row.part, row.code, row.detail]))
+            click.echo(f"  {row.file}, line {row.line or '-'}: {what}")
+
+
+def _write_report(import_id: int, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "line", "external_id", "outcome", "code", "detail"])
+        for row in repository.rows_by_number(import_id):
+            name = "/".join(filter(None, [row.unit, row.part]))
+            values = [row.file, row.line or "", name, row.outcome or "", row.code or "", row.detail or ""]
+            writer.writerow([spreadsheets.escaped(str(value)) for value in values])

@@ -1,0 +1,217 @@
+"""An import: read the files into tables, plan what each row would change, then apply that.
+
+The plan is made again by each call. An import that was killed while it was applied goes on with the rows that are left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import tzinfo
+
+from ..context import NamedActor, RequestContext
+from ..repositories import imports as repository
+from ..schemas.catalog import CatalogEntrySchema
+from ..schemas.courses import CourseSchema
+from ..schemas.people import PersonSchema
+from ..schemas.students import StudentSchema
+from ..schemas.terms import TermSchema
+from ..services import imports as service
+from ..services.catalog import CATALOG
+from ..services.courses import COURSES
+from ..services.people import PEOPLE
+from ..services.students import STUDENTS
+from ..services.terms import TERMS
+from . import formats, kinds, staging
+from .enrolling import EnrollmentHandler
+from .findings import FileRefused, Finding
+from .handlers import Handler, ResourceHandler
+from .instructing import InstructorHandler
+from .kinds import Kind
+from .records import Record
+from .references import RESOURCES
+from .sources import Source
+from .staging import Stage
+from .verdicts import CHANGES, REFUSE, UNCHANGED, Verdict
+
+MOST_DROPS, SHARE_OF_DROPS, SMALL_COURSE = 50, 10, 5
+"""More drops than these (a number, one in so many, half of a course of so many students) must be allowed."""
+Progress = Callable[[int], object]
+"""Called with the number of rows that were just done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the caller decided about an import."""
+
+    mode: str = "delta"
+    on_full: str = "refuse"
+    rules: str = "notes"
+    create_missing: bool = False
+    school: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An import that was read and planned, or that is being applied. `drops` are those that the files imply."""
+
+    id: int
+    format: str
+    is_resumed: bool = False
+    drops: int = 0
+    drops_need_permission: bool = False
+
+
+def plan(sources: Sequence[Source], choices: Choices, zone: tzinfo, progress: Progress = lambda _: None) -> Planned:
+    """Read the files and plan the import; change nothing but the tables of imports. Raises `FileRefused`."""
+    files = [{"name": source.name, "sha256": source.digest()} for source in sources]
+    digest = hashlib.sha256(json.dumps([files, asdict(choices)]).encode()).hexdigest()
+    present = repository.latest(digest)
+    if present and present.state == "applying":
+        return Planned(present.id, present.format, is_resumed=True)
+    findings: list[Finding] = []  # about headers; those about rows come while they are staged
+    found, tables = formats.recognize(sources, formats.Options(findings.append, zone), choices.encoding)
+    if present and present.state != "applied":
+        import_id = present.id
+        service.set_state(import_id, "reading")
+        service.clear(import_id)
+    else:
+        values = {"format": found.name, "digest": digest, "files": files, "options": asdict(choices)}
+        import_id = service.start({**values, "state": "reading"})
+    rows = Stage(import_id)
+    for finding in findings:
+        rows.find(finding)
+    tables = replace(tables, options=formats.Options(rows.find, zone, choices.school))
+    _stage(rows, found.records(tables), create_missing=choices.create_missing)
+    service.set_state(import_id, "planning")
+    drops = _stage_drops(import_id, rows) if choices.mode == "bulk" else _NO_DROPS
+    for handler in _handlers(import_id, choices, zone, is_planning=True):
+        _run(import_id, handler, progress, is_planning=True)
+    service.set_state(import_id, "planned")
+    return Planned(import_id, found.name, drops=drops[0], drops_need_permission=drops[1])
+
+
+def apply(planned: Planned, choices: Choices, zone: tzinfo, progress: Progress = lambda _: None) -> None:
+    """Do what was planned, row by row as the database is now. Safe to call again after it was killed."""
+    service.set_state(planned.id, "applying")
+    for handler in _handlers(planned.id, choices, zone, is_planning=False):
+        _run(planned.id, handler, progress, is_planning=False)
+    service.set_state(planned.id, "applied")
+
+
+_NO_DROPS = (0, False)
+
+
+def _stage(rows: Stage, records: Iterable[Record], *, create_missing: bool) -> None:
+    supported = {kind.name for kind in _SUPPORTED}
+    wanted: dict[str, dict[str, Record]] = {name: {} for name in ("student", "person")}
+    defined: dict[str, set[str]] = {name: set() for name in wanted}
+    for record in records:
+        if record.kind.name not in supported:
+            detail = f"Files of {record.kind.name} can be read, but not imported yet."
+            raise FileRefused(record.file, "not_supported", detail, record.line)
+        rows.add(record)
+        if create_missing and not record.is_removed:
+            _note_missing(record, wanted, defined)
+    for name, found in wanted.items():
+        keys = [key for key in found if key not in defined[name]]
+        for chunk in _chunks(keys):
+            kind, resource = RESOURCES[name]
+            present = repository.ids_of(resource.model, chunk, by_code=False)
+            for key in chunk:
+                if key not in present:
+                    values = {"external_id": key, "name": key}
+                    is_both = name == "person" and (key in wanted["student"] or key in defined["student"])
+                    more = {"student": key} if is_both else {}
+                    rows.add(Record(kind, found[key].file, found[key].line, values | more))
+    rows.flush()
+
+
+def _note_missing(record: Record, wanted: Mapping[str, dict[str, Record]], defined: Mapping[str, set[str]]) -> None:
+    match record.kind.name:
+        case "students" | "people":
+            name = "student" if record.kind is kinds.STUDENTS else "person"
+            defined[name].add(record.values["external_id"])
+        case "enrollments" if record.values.get("status") in (None, "enrolled"):
+            wanted["student"].setdefault(record.values["student"], record)
+        case "instructors":
+            wanted["person"].setdefault(record.values["person"], record)
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), staging.BATCH):
+        yield keys[start : start + staging.BATCH]
+
+
+def _stage_drops(import_id: int, rows: Stage) -> tuple[int, bool]:
+    """Stage a drop for each enrollment that earlier imports made and the files no longer have.
+
+    Return how many there are, and whether they need permission. Without any enrollment in the files there is none.
+    """
+    missing = repository.missing(import_id)
+    total = repository.imported_total(import_id)
+    for each in missing:
+        values = {"student": each.student, "course": each.course, "status": "unenrolled"}
+        rows.add(Record(kinds.ENROLLMENTS, "not in the files", 0, values))
+    rows.flush()
+    by_course = Counter(each.course for each in missing)
+    sizes = {each.course: each.of_course for each in missing}
+    halves = any(sizes[course] >= SMALL_COURSE and 2 * count >= sizes[course] for course, count in by_course.items())
+    return len(missing), len(missing) > MOST_DROPS or len(missing) * SHARE_OF_DROPS > total or halves
+
+
+_SUPPORTED: Sequence[Kind] = (
+    kinds.TERMS,
+    kinds.CATALOG,
+    kinds.COURSES,
+    kinds.STUDENTS,
+    kinds.PEOPLE,
+    kinds.INSTRUCTORS,
+    kinds.ENROLLMENTS,
+)
+
+
+def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bool) -> Sequence[Handler]:
+    context = RequestContext(caller=NamedActor(f"import:{import_id}"), time_zone=zone)
+    of_course = {"term": "term_id", "catalog": "catalog_id"}
+    return (
+        ResourceHandler(kinds.TERMS, TERMS, TermSchema, import_id, context),
+        ResourceHandler(kinds.CATALOG, CATALOG, CatalogEntrySchema, import_id, context),
+        ResourceHandler(kinds.COURSES, COURSES, CourseSchema, import_id, context, of_course),
+        ResourceHandler(kinds.STUDENTS, STUDENTS, StudentSchema, import_id, context),
+        ResourceHandler(kinds.PEOPLE, PEOPLE, PersonSchema, import_id, context, {"student": "student_id"}),
+        InstructorHandler(import_id),
+        EnrollmentHandler(import_id, context, choices.on_full, choices.rules == "refuse", is_planning),
+    )
+
+
+def _run(import_id: int, handler: Handler, progress: Progress, *, is_planning: bool) -> None:
+    for batch in staging.batches(import_id, handler.kind):
+        units = batch if is_planning else [unit for unit in batch if not all(row.is_applied for row in unit)]
+        handler.load(units)
+        verdicts: list[Verdict] = []
+        for unit in units:
+            found = handler.decide(unit)
+            if not is_planning:
+                planned = {row.number: row.outcome for row in unit}
+                found = [_as_planned(each, planned[each.number]) for each in handler.write(unit, found)]
+            verdicts += found
+        service.note(import_id, [each.as_dict() for each in verdicts], applied=not is_planning)
+        progress(sum(map(len, itertools.chain(batch))))
+
+
+def _as_planned(verdict: Verdict, planned: str | None) -> Verdict:
+    """Return a verdict; what is there already by a call of this import that was killed keeps the planned outcome."""
+    if verdict.outcome == UNCHANGED and verdict.code is None and planned in CHANGES:
+        return Verdict(verdict.number, planned)
+    return verdict
+
+
+def is_refused(import_id: int) -> bool:
+    """Return whether a row of an import was refused."""
+    return any(outcome == REFUSE for _, outcome in repository.counts(import_id))

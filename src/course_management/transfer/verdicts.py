@@ -1,0 +1,86 @@
+"""What becomes of a row of an import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import Problem
+from .staging import LONGEST_DETAIL, Staged, Unit
+
+CREATE, UPDATE, UNCHANGED, REFUSE, WARNING = "create", "update", "unchanged", "refuse", "warning"
+ENROLL, WAITLIST, DROP = "enroll", "waitlist", "drop"
+OUTCOMES = (CREATE, UPDATE, UNCHANGED, ENROLL, WAITLIST, DROP, REFUSE, WARNING)
+CHANGES = frozenset({CREATE, UPDATE, ENROLL, WAITLIST, DROP})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a row: an outcome, and the code and sentence of a refusal or a note."""
+
+    number: int
+    outcome: str
+    code: str | None = None
+    detail: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the columns of the table."""
+        return asdict(self) | {"detail": self.detail and self.detail[:LONGEST_DETAIL]}
+
+
+def refused(row: Staged, problem: Problem) -> Verdict:
+    """Return the verdict of a refusal of a service."""
+    errors = problem.members.get("errors") or ()
+    sentences = [f"{each['pointer'].removeprefix('/')}: {each['detail']}" for each in errors]
+    return Verdict(row.number, REFUSE, problem.code, " ".join(sentences) or problem.detail)
+
+
+def not_found(row: Staged, name: str, value: object) -> Verdict:
+    """Return the verdict of a row that names what does not exist."""
+    code = {"catalog": "catalog_entry_not_found"}.get(name, f"{name}_not_found")
+    what = {"catalog": "catalog entry"}.get(name, name)
+    return Verdict(row.number, REFUSE, code, f"There is no {what} {value!r}, neither in the files nor in the database.")
+
+
+def without_repetitions(
+    unit: Unit, wins: Callable[[Staged], bool] = lambda _: False
+) -> tuple[list[Staged], list[Verdict]]:
+    """Return the rows of a unit that are about different things, and verdicts about the others.
+
+    Of rows that say the same, the first counts. Of rows that contradict each other the one that `wins`; if there is not
+    exactly one, none.
+    """
+    kept: list[Staged] = []
+    verdicts: list[Verdict] = []
+    by_part: dict[str | None, list[Staged]] = {}
+    for row in unit:
+        by_part.setdefault(row.part, []).append(row)
+    for rows in by_part.values():
+        different: list[Staged] = []
+        for row in rows:
+            same = next((each for each in different if _says(each) == _says(row)), None)
+            if same is None:
+                different.append(row)
+            else:
+                detail = f"The row says the same as line {same.line} of {same.file}."
+                verdicts.append(Verdict(row.number, UNCHANGED, "duplicate_row", detail))
+        winners = different if len(different) == 1 else [row for row in different if wins(row)]
+        if len(winners) == 1:
+            kept += winners
+            losers, outcome = [row for row in different if row is not winners[0]], UNCHANGED
+        else:
+            losers, outcome = different, REFUSE
+        lines = ", ".join(f"line {row.line} of {row.file}" for row in different)
+        detail = f"These rows contradict each other: {lines}."
+        verdicts += [Verdict(row.number, outcome, "contradicting_row", detail) for row in losers]
+    return kept, verdicts
+
+
+def _says(row: Staged) -> tuple[Any, ...]:
+    return row.values, row.is_removed
+
+
+def by_number(verdicts: Iterable[Verdict]) -> Sequence[Verdict]:
+    """Return verdicts in the order of the files."""
+    return sorted(verdicts, key=lambda each: each.number)
