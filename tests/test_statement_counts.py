@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from course_management.services.enrollment import memory
+from course_management.services.enrollment import course_memory
 
 from .fixture_types import Make
 from .spies import watched
@@ -154,7 +154,7 @@ def test_in_a_course_that_refused_recently_one_query_finds_that_a_student_is_enr
 def test_what_refused_lately_is_forgotten_rather_than_kept_without_end(
     client: FlaskClient, student: Make, course: Make, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "SIZE", 2)
+    monkeypatch.setattr(course_memory, "SIZE", 2)
     ada, full = student(), [course(capacity=0) for _ in range(3)]
 
     def cost(course_id: int) -> int:

@@ -94,7 +94,7 @@ class Step:
     def send(self, request: Request) -> None:
         """Send a request without and then with effect, and compare both."""
         before = self.tables()
-        registrar = Registrar(before, request.student, datetime.now(UTC), request.credits_asked)
+        registrar = Registrar(before, request.student, datetime.now(UTC), request.chosen_credits)
         held = {row["course_id"] for row in registrar.rows("student_courses", student_id=request.student)}
         enrolling, leaving = list(request.course_ids), list(request.instead_of)
         if request.kind == "unenroll":
@@ -156,7 +156,7 @@ class Step:
         body: dict[str, Any] = {"course_ids": request.course_ids}
         if request.kind != "unenroll":
             body["waitlist"] = request.waitlist
-            body["credits"] = {str(course): float(asked) for course, asked in request.credits_asked.items()}
+            body["credits"] = {str(course): float(asked) for course, asked in request.chosen_credits.items()}
         if request.instead_of:
             body["instead_of"] = request.instead_of
         method = {"enroll": "POST", "replace": "PUT", "unenroll": "DELETE"}[request.kind]

@@ -44,7 +44,7 @@ class Registrar:
     tables: Tables
     student: int
     now: datetime
-    credits_asked: Mapping[int, Decimal] = field(default_factory=dict)
+    chosen_credits: Mapping[int, Decimal] = field(default_factory=dict)
     actions: dict[int, str] = field(default_factory=dict)
 
     # --- what the tables say ---------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Registrar:
         for course in enrolling:
             if self.status(course) == "enrolled":
                 held = self.credits_held(course)
-                if replacing and self.credits_asked.get(course, held) != held:
+                if replacing and self.chosen_credits.get(course, held) != held:
                     self.actions[course] = "change_credits"
             elif self.status(course) != "waitlisted":
                 self.actions[course] = "waitlist" if waitlist and not self.is_open(course) else "enroll"
@@ -113,7 +113,7 @@ class Registrar:
 
     def credits_wanted(self, course: int) -> Decimal:
         """Return for what credits the student would take a course: as asked, or the least."""
-        return self.credits_asked.get(course, self.row("courses", course)["credits"] or Decimal())
+        return self.chosen_credits.get(course, self.row("courses", course)["credits"] or Decimal())
 
     def taken(self, *statuses: str) -> set[int]:
         """Return the courses of terms in which the student has one of these statuses if all goes as planned."""
@@ -320,8 +320,8 @@ def promoted(tables: Tables, course: int, now: datetime) -> tuple[list[int], dic
     for row in sorted(waiting, key=lambda each: each["queue_number"]):
         if len(seated) == free:
             break
-        credits_asked = {} if row["credits"] is None else {course: row["credits"]}
-        student = Registrar(tables, row["student_id"], now, credits_asked, {course: "promote"})
+        chosen_credits = {} if row["credits"] is None else {course: row["credits"]}
+        student = Registrar(tables, row["student_id"], now, chosen_credits, {course: "promote"})
         if codes := student.against(course):
             passed_over[row["student_id"]] = codes
         else:

@@ -87,7 +87,7 @@ class Request:
     course_ids: Sequence[int]
     instead_of: Sequence[int] = ()
     waitlist: bool = False
-    credits_asked: Mapping[int, Decimal] = field(default_factory=dict)
+    chosen_credits: Mapping[int, Decimal] = field(default_factory=dict)
 
 
 def table(name: str) -> Table:

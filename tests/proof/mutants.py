@@ -30,7 +30,7 @@ PACKAGE = Path(course_management.__file__).parent
 TIMEOUT_S = 600
 """When a mutant is given up; it then proves nothing."""
 STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
-DECIDED, EXCHANGING = "services/enrollment/decided.py", "services/enrollment/exchanging.py"
+DECIDED, EXCHANGING = "services/enrollment/decided_statements.py", "services/enrollment/exchanging.py"
 RETRYING, FAILURES, SESSIONS = "database/execute.py", "database/failures.py", "database/session_settings.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],

@@ -125,7 +125,7 @@ class Client:
         """Replace the courses of a student, some of them for other credits."""
         wanted, student = self._some(4), self.chance.choice(self.school.students)
         enrollment.replace(
-            EnrollRequest(student, wanted, waitlist=True, credits_asked=self._credits(wanted), context=self._context())
+            EnrollRequest(student, wanted, waitlist=True, chosen_credits=self._credits(wanted), context=self._context())
         )
 
     def promote(self) -> None:

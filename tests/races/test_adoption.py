@@ -26,8 +26,8 @@ from course_management.database.types import among
 from course_management.errors import TermNotFound
 from course_management.models import courses as courses_table
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import decided, enrolling, exchanging, replacing, statements
-from course_management.services.enrollment.memory import CourseMemory
+from course_management.services.enrollment import decided_statements, enrolling, exchanging, replacing, statements
+from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
@@ -71,7 +71,7 @@ def without_guard(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             for module in (enrolling, replacing):
                 monkeypatch.setattr(module, "ENROLL", mutant(statements, NO_GUARD).ENROLL)
         elif guard == "comparison":
-            monkeypatch.setattr(enrolling, "TAKE_DECIDED", mutant(decided, NO_COMPARISON).TAKE_DECIDED)
+            monkeypatch.setattr(enrolling, "TAKE_DECIDED", mutant(decided_statements, NO_COMPARISON).TAKE_DECIDED)
         else:
             monkeypatch.setattr(exchanging, "LOCK_COURSES", UNLOCKED)
 

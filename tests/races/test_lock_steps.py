@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from course_management.database import Raced, execute
 from course_management.database.failures import TRY_AGAIN
 from course_management.services.enrollment import (
-    decided,
+    decided_statements,
     enrolling,
     exchanging,
     loading,
@@ -102,9 +102,13 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
 
 
 GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
-    "the comparison of the revision": (decided, "TAKE_DECIDED", [("students.c.schedule_revision == seen,", "")]),
+    "the comparison of the revision": (
+        decided_statements,
+        "TAKE_DECIDED",
+        [("students.c.schedule_revision == seen,", "")],
+    ),
     "the planned outcome": (
-        decided,
+        decided_statements,
         "TAKE_DECIDED",
         [
             ("(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
@@ -113,7 +117,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
         ],
     ),
     "a course without a term still has none": (
-        decided,
+        decided_statements,
         "TAKE_DECIDED",
         [
             (

@@ -61,7 +61,7 @@ def test_the_plan_is_the_seat_or_the_place_that_there_is(
 ) -> None:
     found = decision(course, waitlist=waitlist)
 
-    assert (found.outcome, found.planned, codes(found)) == expected
+    assert (found.outcome, found.new_status, codes(found)) == expected
 
 
 def test_a_full_course_offers_no_waitlist_after_its_end() -> None:

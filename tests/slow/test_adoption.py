@@ -21,7 +21,7 @@ from course_management.database import db, execute
 from course_management.database.failures import TRY_AGAIN
 from course_management.services import adopting, enrollment
 from course_management.services.enrollment import enrolling, replacing, statements
-from course_management.services.enrollment.memory import CourseMemory
+from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT
 from ..fixture_types import Make

@@ -96,7 +96,7 @@ def _request(student_id: int, body: Mapping[str, Any], context: RequestContext, 
         context=context,
         waitlist=body["waitlist"],
         reason=body.get("reason"),
-        credits_asked=body.get("credits", {}),
+        chosen_credits=body.get("credits", {}),
         **more,
     )
 

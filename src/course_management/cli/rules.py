@@ -81,7 +81,7 @@ def _about_course(row: AnyRow, decision: Decision, situation: Situation, time_zo
 
 def _outcome(decision: Decision) -> str:
     if decision.outcome == "eligible":
-        return PLANNED[decision.planned or "enrolled"]
+        return PLANNED[decision.new_status or "enrolled"]
     position = f", position {decision.position}" if decision.position else ""
     return OUTCOMES.get(decision.outcome, decision.outcome) + position
 

@@ -7,8 +7,8 @@ import functools
 from ..database import retried, run, writing
 from . import permissions
 from .enrollment import EnrollRequest, Outcome
-from .enrollment.enrolling import outcomes, settled
-from .enrollment.exchanging import Applied, exchange_under_locks
+from .enrollment.enrolling import outcomes, raise_if_refused
+from .enrollment.exchanging import ExchangeResult, exchange_under_locks
 
 
 def enroll_with_permit(request: EnrollRequest, permit: str) -> list[Outcome]:
@@ -21,7 +21,7 @@ def enroll_with_permit(request: EnrollRequest, permit: str) -> list[Outcome]:
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollRequest, permit: str) -> Applied:
+def _apply(request: EnrollRequest, permit: str) -> ExchangeResult:
     with writing() as session:
 
         def grant(course_id: int, rule: str) -> None:
@@ -29,4 +29,4 @@ def _apply(request: EnrollRequest, permit: str) -> Applied:
             permissions.add(session, request.student_id, values, request.context)
 
         found = exchange_under_locks(functools.partial(run, session.connection()), request, grant)
-    return settled(found, request.context)
+    return raise_if_refused(found, request.context)

@@ -139,7 +139,9 @@ class EnrollmentHandler:
                 list(left),
                 context=self.context,
                 waitlist=self.on_full == "waitlist",
-                credits_asked={each: round(100 * row.values["credits"]) for each, row in left.items() if _credits(row)},
+                chosen_credits={
+                    each: round(100 * row.values["credits"]) for each, row in left.items() if _credits(row)
+                },
                 notes=notes,
             )
             try:

@@ -24,7 +24,7 @@ def test_the_limit_is_the_sum_of_what_the_student_has_and_asks_for() -> None:
 
 def test_a_student_above_the_limit_may_come_down_and_not_go_further_up() -> None:
     above = replace(STUDENT, enrollments=[held(9, credits=1500)])
-    left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned="unenroll", credits=1500)
+    left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned_action="unenroll", credits=1500)
     swapped = replace(THREE, credits=1400, least_credits=1400, most_credits=1400)
 
     assert found(swapped, above, left) == {}
@@ -38,7 +38,7 @@ def test_courses_of_one_request_count_together() -> None:
     other = replace(OTHER, term=LIMITED, credits=950, least_credits=950, most_credits=950)
 
     assert found(THREE, STUDENT, other)["credit_limit_exceeded"] == {"limit": 12, "held": 0, "asked": 12.5}
-    assert found(THREE, STUDENT, replace(other, planned="waitlist")) == {}
+    assert found(THREE, STUDENT, replace(other, planned_action="waitlist")) == {}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_courses_of_other_terms_and_waitlists_do_not_count(enrollment: object) -
 
 
 def test_a_course_that_is_left_does_not_count() -> None:
-    left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned="unenroll", credits=1000)
+    left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned_action="unenroll", credits=1000)
 
     assert found(THREE, FULL, left) == {}
 
@@ -64,11 +64,11 @@ def test_a_course_without_credits_is_not_refused_by_a_limit_that_is_exceeded_alr
 
 @pytest.mark.parametrize(("planned", "expected"), [("enroll", True), ("promote", True), ("waitlist", False)])
 def test_the_limit_does_not_stop_a_student_from_joining_a_waitlist(planned: Action, expected: bool) -> None:
-    assert ("credit_limit_exceeded" in found(replace(THREE, planned=planned), FULL)) is expected
+    assert ("credit_limit_exceeded" in found(replace(THREE, planned_action=planned), FULL)) is expected
 
 
 def test_other_credits_for_a_course_count_in_the_place_of_its_present_ones() -> None:
-    other = replace(THREE, id=9, status="enrolled", planned="change_credits", credits=1300, most_credits=1300)
+    other = replace(THREE, id=9, status="enrolled", planned_action="change_credits", credits=1300, most_credits=1300)
 
     assert found(other, FULL) == {"credit_limit_exceeded": {"limit": 12, "held": 0, "asked": 13}}
     assert found(replace(other, credits=1200), FULL) == {}
@@ -77,7 +77,7 @@ def test_other_credits_for_a_course_count_in_the_place_of_its_present_ones() -> 
 @pytest.mark.parametrize(("asked", "refused"), [(99, True), (100, False), (250, False), (400, False), (401, True)])
 @pytest.mark.parametrize("planned", ["enroll", "waitlist", "change_credits"])
 def test_a_course_is_offered_for_its_least_to_its_most_credits(asked: int, refused: bool, planned: Action) -> None:
-    course = replace(COURSE, credits=asked, least_credits=100, most_credits=400, planned=planned)
+    course = replace(COURSE, credits=asked, least_credits=100, most_credits=400, planned_action=planned)
 
     expected = {"credits_not_offered": {"least": 1, "most": 4}} if refused else {}
     assert found(course) == expected

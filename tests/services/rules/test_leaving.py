@@ -11,7 +11,7 @@ from course_management.services.enrollment.decisions import decide
 
 from .situations import COURSE, DAY, NOW, STUDENT, TERM, found, held
 
-LEAVING = replace(COURSE, status="enrolled", planned="unenroll")
+LEAVING = replace(COURSE, status="enrolled", planned_action="unenroll")
 BEFORE, AFTER = NOW - DAY, NOW + DAY
 
 
@@ -43,7 +43,7 @@ def test_leaving_is_dropping_then_withdrawing_then_refused(
         assert found(course, situation) == {"drop_closed": expected}
         assert decision.outcome == "refused"
     else:
-        assert (decision.outcome, decision.planned) == ("eligible", planned)
+        assert (decision.outcome, decision.new_status) == ("eligible", planned)
 
 
 def test_a_waitlist_can_be_left_at_any_time() -> None:
@@ -57,4 +57,4 @@ def test_with_a_permission_the_course_is_dropped_and_not_withdrawn_from() -> Non
     course = replace(LEAVING, term=replace(TERM, drop_until=BEFORE, withdraw_until=AFTER))
     permitted = replace(STUDENT, courses={5: course}, permissions=frozenset({(5, "drop_closed")}))
 
-    assert [each.planned for each in decide(permitted, [], leaving=[5])] == ["unenrolled"]
+    assert [each.new_status for each in decide(permitted, [], leaving=[5])] == ["unenrolled"]

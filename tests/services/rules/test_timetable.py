@@ -70,20 +70,20 @@ def test_courses_of_one_request_clash() -> None:
 
     assert "time_conflict" in found(ours, STUDENT, theirs)
     assert "time_conflict" in found(theirs, STUDENT, ours)
-    assert found(ours, STUDENT, replace(theirs, planned="waitlist")) == {}
-    assert found(ours, STUDENT, replace(theirs, planned=None)) == {}
+    assert found(ours, STUDENT, replace(theirs, planned_action="waitlist")) == {}
+    assert found(ours, STUDENT, replace(theirs, planned_action=None)) == {}
 
 
 @pytest.mark.parametrize(("planned", "expected"), [("enroll", True), ("promote", True), ("waitlist", False)])
 def test_a_time_conflict_does_not_stop_a_student_from_joining_a_waitlist(planned: Action, expected: bool) -> None:
     situation = replace(STUDENT, enrollments=[held(9, meetings=[MONDAY])])
 
-    assert ("time_conflict" in found(replace(COURSE, meetings=[MONDAY], planned=planned), situation)) is expected
+    assert ("time_conflict" in found(replace(COURSE, meetings=[MONDAY], planned_action=planned), situation)) is expected
 
 
 def test_a_course_that_is_left_or_only_waited_for_does_not_clash() -> None:
     ours = replace(COURSE, meetings=[MONDAY])
-    left = replace(OTHER, meetings=[MONDAY], status="enrolled", planned="unenroll")
+    left = replace(OTHER, meetings=[MONDAY], status="enrolled", planned_action="unenroll")
 
     assert found(ours, replace(STUDENT, enrollments=[held(9, "waitlisted", meetings=[MONDAY])])) == {}
     assert found(ours, replace(STUDENT, enrollments=[held(OTHER.id, meetings=[MONDAY])]), left) == {}

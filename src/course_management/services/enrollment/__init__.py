@@ -8,11 +8,11 @@
    holds; else both are done again under the locks.
 4. Constraints decide last.
 
-enrolling, replacing, unenrolling, promotion   what callers use; passing_over: promotion by rules
-situation, questions, loading, building        what the rules look at, and how it is read
-rules, decisions                               the rules, and what they say about a request
-statements, decided, exchanging                how it is applied: without rules, as decided, under locks
-memory, explaining                             which statement comes first; explanations for the staff
+enrolling, replacing, unenrolling, promotion    what callers use; passing_over: promotion by rules
+situation, questions, loading, situation_rows   what the rules look at, and how it is read
+rules, decisions                                the rules, and what they say about a request
+statements, decided_statements, exchanging      how it is applied: without rules, as decided, under locks
+course_memory, explaining                       which statement comes first; explanations for the staff
 """
 
 from .enrolling import Outcome, enroll

@@ -26,7 +26,7 @@ class Decision:
     """The decision about one course.
 
     `outcome` is `refused`, `eligible`, `already_enrolled`, `already_waitlisted` or, about unenrolling, `not_enrolled`.
-    `action` is what was planned and judged, `planned` the status that an eligible student gets by it, `credits` what
+    `action` is what was planned and judged, `new_status` the status that an eligible student gets by it, `credits` what
     the enrollment counts, in hundredths. `seat_reserved`: a seat is free, and reserved for students on the waitlist.
     `notes` are what rules that do not bind would have said.
     """
@@ -36,7 +36,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     position: int | None = None
     action: Action | None = None
-    planned: str | None = None
+    new_status: str | None = None
     credits: int | None = None
     has_term: bool = False
     seat_reserved: bool = False
@@ -77,72 +77,70 @@ def decide(
     *,
     leaving: Sequence[int] = (),
     waitlist: bool = False,
-    credits_asked: Mapping[int, int] = NONE,
+    chosen_credits: Mapping[int, int] = NONE,
     changes_credits: bool = False,
-    binding: bool = True,
 ) -> list[Decision]:
     """Decide about each course in which to enroll, then about each course to leave.
 
-    `credits_asked` are those that the student chooses, in hundredths, by course; with `changes_credits` also for
-    courses in which the student is enrolled already. Unless `binding`, only seats and places on waitlists refuse, and
-    no student is withdrawn.
+    `chosen_credits` are those that the student chooses, in hundredths, by course; with `changes_credits` also for
+    courses in which the student is enrolled already.
     """
     actions: dict[int, Action | None] = {}
-    for number, course in situation.courses.items():
-        if number in leaving:
-            actions[number] = "unenroll" if course.status in ALREADY else None
-        elif number not in enrolling:
-            actions[number] = None
+    for course_id, course in situation.courses.items():
+        if course_id in leaving:
+            actions[course_id] = "unenroll" if course.status in ALREADY else None
+        elif course_id not in enrolling:
+            actions[course_id] = None
         elif course.status not in ALREADY:
-            actions[number] = "waitlist" if waitlist and not course.is_open else "enroll"
+            actions[course_id] = "waitlist" if waitlist and not course.is_open else "enroll"
         else:
-            has_others = course.status == ENROLLED and credits_asked.get(number, course.credits) != course.credits
-            actions[number] = "change_credits" if changes_credits and has_others else None
-    planned = situation.planning(actions, credits_asked)
-    return [judge(planned, number, binding=binding) for number in (*enrolling, *leaving)]
+            has_others = course.status == ENROLLED and chosen_credits.get(course_id, course.credits) != course.credits
+            actions[course_id] = "change_credits" if changes_credits and has_others else None
+    planned = situation.with_plan(actions, chosen_credits)
+    return [judge(planned, course_id) for course_id in (*enrolling, *leaving)]
 
 
-def judge(situation: Situation, number: int, *, binding: bool) -> Decision:
+def judge(situation: Situation, course_id: int) -> Decision:
     """Decide about what is planned for one course."""
-    course = situation.courses.get(number)
+    course = situation.courses.get(course_id)
     if course is None:
-        return Decision(number, REFUSED, (UnknownCourse(),))
+        return Decision(course_id, REFUSED, (UnknownCourse(),))
     has_term = course.term is not None
     # A student who chooses no credits gets the least with the seat, as they are then.
-    is_default = course.planned == "waitlist" and course.credits == course.least_credits
-    if course.planned is None:
+    is_default = course.planned_action == "waitlist" and course.credits == course.least_credits
+    if course.planned_action is None:
         outcome = ALREADY.get(course.status, NOT_ENROLLED)
-        return Decision(number, outcome, position=course.position, has_term=has_term)
-    full = _full(course, situation) if course.planned in ("enroll", "waitlist") else None
+        return Decision(course_id, outcome, position=course.position, has_term=has_term)
+    full = _full(course, situation) if course.planned_action in ("enroll", "waitlist") else None
     ruled = reasons(course, situation)
-    against = [*(ruled if binding else ()), *filter(None, [full])]
+    against = [*(ruled if situation.rules_bind else ()), *filter(None, [full])]
     return Decision(
-        number,
+        course_id,
         REFUSED if against else ELIGIBLE,
         tuple(against),
-        action=course.planned,
-        planned=_status(course, situation, binding=binding),
+        action=course.planned_action,
+        new_status=_new_status(course, situation),
         credits=None if is_default else course.credits or None,
         has_term=has_term,
         # Where something else refuses as well, promoting the students who wait would not help this one.
         seat_reserved=against == [full] and course.has_free_seat,
-        notes=() if binding else tuple(ruled),
+        notes=() if situation.rules_bind else tuple(ruled),
     )
 
 
-def _status(course: Course, situation: Situation, *, binding: bool) -> str:
+def _new_status(course: Course, situation: Situation) -> str:
     """Return the status that the student gets by what is planned."""
-    if course.planned == "unenroll":
-        is_waived = not binding or (course.id, DropClosedRule.code) in situation.permissions
+    if course.planned_action == "unenroll":
+        is_waived = not situation.rules_bind or (course.id, DropClosedRule.code) in situation.permissions
         return WITHDRAWN if is_withdrawal(course, situation) and not is_waived else UNENROLLED
-    return WAITLISTED if course.planned == "waitlist" else ENROLLED
+    return WAITLISTED if course.planned_action == "waitlist" else ENROLLED
 
 
 def _full(course: Course, situation: Situation) -> Reason | None:
     """Return the reason if the course has neither a seat nor, where one is planned, a place on the waitlist."""
-    if course.is_open or (course.planned == "waitlist" and course.waitlist_has_room):
+    if course.is_open or (course.planned_action == "waitlist" and course.waitlist_has_room):
         return None
-    if course.planned == "waitlist" and course.waitlist_capacity:
+    if course.planned_action == "waitlist" and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
     is_over = course.term is not None and situation.now >= course.term.waitlists_close_at
     return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room and not is_over)

@@ -20,11 +20,11 @@ from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retried, run, sequences, transaction
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
-from .decided import TAKE_DECIDED
+from .course_memory import memory_of
+from .decided_statements import TAKE_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
-from .exchanging import Applied, Changed, EnrollRequest, exchange_under_locks
-from .loading import Execute, load, look
-from .memory import memory_of
+from .exchanging import AppliedChanges, EnrollRequest, ExchangeResult, exchange_under_locks
+from .loading import Execute, load, load_without_rules
 from .promotion import promote
 from .situation import Situation
 from .statements import ENROLL, parameters
@@ -54,7 +54,7 @@ def enroll(request: EnrollRequest) -> list[Outcome]:
     return outcomes(request, _apply(request))
 
 
-def outcomes(request: EnrollRequest, applied: Applied) -> list[Outcome]:
+def outcomes(request: EnrollRequest, applied: ExchangeResult) -> list[Outcome]:
     """Return the outcomes of a request that was applied, after promoting where a seat may have become free."""
     course_ids, instead_of = request.course_ids, request.instead_of
     if isinstance(applied, list):
@@ -63,7 +63,7 @@ def outcomes(request: EnrollRequest, applied: Applied) -> list[Outcome]:
     left = [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in instead_of]
     waits = [course_id for course_id in course_ids if changed.get(course_id) == WAITLISTED]
     # Also where the student now waits: a seat may have become free since the statement began.
-    if freed := [*waits, *instead_of, *applied.reconsidered]:
+    if freed := [*waits, *instead_of, *applied.courses_to_promote]:
         promote(freed, request.context)
     if all(changed.get(course_id) == ENROLLED for course_id in course_ids):
         return [*(Outcome(course_id, ENROLLED) for course_id in course_ids), *left]
@@ -89,7 +89,7 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
     """Return the situation of the student, by the cheapest query that has all that the rules of these courses need."""
     engine = db.engine
     memory = memory_of(engine)
-    found = None if memory.has_term(course_ids) else look(execute, student_id, course_ids)
+    found = None if memory.has_term(course_ids) else load_without_rules(execute, student_id, course_ids)
     if found is None:
         found = load(execute, engine.dialect.name, student_id, course_ids, context.time_zone)
         memory.note_terms(found)
@@ -97,14 +97,14 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollRequest) -> Applied:
+def _apply(request: EnrollRequest) -> ExchangeResult:
     """Apply the request, unless nothing has to change. Raises the refusals."""
     if request.instead_of:
         return _decide_again_under_locks(request)
     student_id, course_ids, waitlist = request.student_id, request.course_ids, request.waitlist
     memory = memory_of(db.engine)
     # The statement for courses without rules does not know of credits, which only a course of a term has.
-    explains_first = bool(request.credits_asked) or memory.explains_first(course_ids, waitlist=waitlist)
+    explains_first = bool(request.chosen_credits) or memory.explains_first(course_ids, waitlist=waitlist)
     changed, clash = (None, None) if explains_first else _enroll_without_rules(request)
     if changed:
         return changed
@@ -124,7 +124,7 @@ def _apply(request: EnrollRequest) -> Applied:
     return changed
 
 
-def _enroll_without_rules(request: EnrollRequest) -> tuple[Changed | None, IntegrityError | None]:
+def _enroll_without_rules(request: EnrollRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
     values = parameters(
         request.student_id, request.course_ids, request.context, waitlist=request.waitlist, reason=request.reason
@@ -132,7 +132,9 @@ def _enroll_without_rules(request: EnrollRequest) -> tuple[Changed | None, Integ
     return _run(ENROLL, values)
 
 
-def _take_if_unchanged(request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]) -> Changed | None:
+def _take_if_unchanged(
+    request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+) -> AppliedChanges | None:
     """Apply the decision by one statement, which locks and compares. Return None if something has changed since."""
     if situation.waits:  # what is taken may end what stops a promotion elsewhere
         return None
@@ -142,7 +144,7 @@ def _take_if_unchanged(request: EnrollRequest, situation: Situation, decisions: 
 
 def _run(
     statements: Mapping[str, Executable], values: Mapping[str, Any]
-) -> tuple[Changed | None, IntegrityError | None]:
+) -> tuple[AppliedChanges | None, IntegrityError | None]:
     """Run a statement in a transaction of its own. Return what it changed, or the constraint that refused it."""
     try:
         return _changed(autocommit(statements[db.engine.dialect.name], values)), None
@@ -153,23 +155,23 @@ def _run(
         return None, error
 
 
-def _changed(rows: Sequence[AnyRow]) -> Changed | None:
-    return Changed({row.course_id: row.status for row in rows}) if rows else None
+def _changed(rows: Sequence[AnyRow]) -> AppliedChanges | None:
+    return AppliedChanges({row.course_id: row.status for row in rows}) if rows else None
 
 
-def _decide_again_under_locks(request: EnrollRequest) -> Applied:
+def _decide_again_under_locks(request: EnrollRequest) -> ExchangeResult:
     """Lock the courses and the student, then exchange: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
     """
     with transaction() as connection:
         found = exchange_under_locks(functools.partial(run, connection), request)
-    return settled(found, request.context)
+    return raise_if_refused(found, request.context)
 
 
-def settled(found: Applied, context: RequestContext) -> Applied:
+def raise_if_refused(found: ExchangeResult, context: RequestContext) -> ExchangeResult:
     """Return what `exchange` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
-    if isinstance(found, Changed):
+    if isinstance(found, AppliedChanges):
         return found
     promote_ahead(found, context)
     refuse(found)

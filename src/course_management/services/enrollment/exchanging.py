@@ -17,7 +17,7 @@ from ...context import RequestContext
 from ...database import AnyRow, Raced, db
 from ...errors import Reason, StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
-from .decided import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
+from .decided_statements import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
 from .decisions import REFUSED, Decision, decide, waived
 from .loading import Execute, load
 from .situation import Situation
@@ -37,8 +37,8 @@ _REVISION = select(students.c.schedule_revision).where(students.c.id == student_
 class EnrollRequest:
     """A request to enroll one student in `course_ids`, leaving those of `instead_of`; the ids are distinct.
 
-    `credits_asked` are the credits that the student chooses, in hundredths, by course; `changes_credits` says that they
-    are also meant for courses in which the student is enrolled already. The ledger keeps `reason`. With `notes`, the
+    `chosen_credits` are those that the student chooses, in hundredths, by course; `changes_credits` says that they are
+    also meant for courses in which the student is enrolled already. The ledger keeps `reason`. With `notes`, the
     rules of registration do not bind: what they would have said is put there, by course.
     """
 
@@ -48,21 +48,22 @@ class EnrollRequest:
     context: RequestContext
     waitlist: bool = False
     reason: str | None = None
-    credits_asked: Mapping[int, int] = field(default_factory=dict)
+    chosen_credits: Mapping[int, int] = field(default_factory=dict)
     changes_credits: bool = False
     instead_of: Sequence[int] = ()
     notes: dict[int, tuple[Reason, ...]] | None = None
 
     def decide(self, situation: Situation) -> list[Decision]:
         """Decide about the courses to enroll in, then about those to leave."""
+        if self.notes is not None:
+            situation = replace(situation, rules_bind=False)
         decisions = decide(
             situation,
             self.course_ids,
             leaving=self.instead_of,
             waitlist=self.waitlist,
-            credits_asked=self.credits_asked,
+            chosen_credits=self.chosen_credits,
             changes_credits=self.changes_credits,
-            binding=self.notes is None,
         )
         if self.notes is not None:
             self.notes.update({each.course_id: each.notes for each in decisions if each.notes})
@@ -73,18 +74,18 @@ class EnrollRequest:
         return decided_parameters(situation, decisions, self.context, reason=self.reason)
 
 
-class Changed(NamedTuple):
+class AppliedChanges(NamedTuple):
     """What was changed: the outcome by course, and courses whose waitlists may promote the student now."""
 
     outcomes: Mapping[int, str]
-    reconsidered: Sequence[int] = ()
+    courses_to_promote: Sequence[int] = ()
 
 
-Applied = Changed | list[Decision]
+ExchangeResult = AppliedChanges | list[Decision]
 """What was changed or, if nothing was, the decisions."""
 
 
-def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> Applied:
+def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> ExchangeResult:
     """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
     waits = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
     lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waits})
@@ -99,7 +100,9 @@ def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequen
     return locked
 
 
-def exchange(execute: Execute, request: EnrollRequest, waits: Sequence[int], grant: Grant | None = None) -> Applied:
+def exchange(
+    execute: Execute, request: EnrollRequest, waits: Sequence[int], grant: Grant | None = None
+) -> ExchangeResult:
     """Load, ask and apply, or return the decisions if one of them refuses or nothing has to change.
 
     `waits` are the locked courses for which the student waits. With `grant`, rules that can be waived do not refuse:
@@ -122,7 +125,7 @@ def exchange(execute: Execute, request: EnrollRequest, waits: Sequence[int], gra
     outcomes |= _take(execute, request, situation, decisions)
     outcomes |= _change_credits(execute, request, situation, decisions)
     cleared = execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waits}) if waits else ()
-    return Changed(outcomes, [row.course_id for row in cleared])
+    return AppliedChanges(outcomes, [row.course_id for row in cleared])
 
 
 def _leave(
@@ -139,7 +142,7 @@ def _leave(
 
 def left_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> dict[int, str]:
     """Return the outcome of leaving for each row of the statements, by course."""
-    withdrawn = {each.course_id for each in decisions if each.planned == WITHDRAWN}
+    withdrawn = {each.course_id for each in decisions if each.new_status == WITHDRAWN}
     return {row.course_id: WITHDRAWN if row.course_id in withdrawn else LEFT[row.previous_status] for row in rows}
 
 

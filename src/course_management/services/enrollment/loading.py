@@ -23,10 +23,10 @@ from ...database.types import among
 from ...errors import StudentNotFound
 from ...models import WAITLISTED, courses, enrollments, is_held, queue_position, students
 from . import rules
-from .building import situation_from
 from .questions import QUESTIONS
 from .rules import Rule
 from .situation import Course, Situation
+from .situation_rows import situation_from
 from .statements import course_ids, student_id
 
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
@@ -82,7 +82,7 @@ _STATES = (
 )
 
 
-def look(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
+def load_without_rules(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
     """Return the situation of a student in courses of which only the seats decide: a cheaper query.
 
     Returns None if rules decide about one of the courses; then `load` it. Raises `StudentNotFound`.

@@ -150,7 +150,7 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     wanted = situation.courses[course.id]
     if not wanted.least_credits <= wanted.credits <= wanted.most_credits:  # offered for others by now
         wanted = replace(wanted, credits=wanted.least_credits)
-    planned = situation.planning({course.id: "promote"}, {course.id: wanted.credits})
+    planned = situation.with_plan({course.id: "promote"}, {course.id: wanted.credits})
     against = reasons(planned.courses[course.id], planned)
     codes = list(dict.fromkeys(reason.code for reason in against))
     is_marked = any(each.is_passed_over for each in situation.enrollments if each.id != course.id)

@@ -24,10 +24,10 @@ def recheck(student_id: int, course_ids: Sequence[int], context: RequestContext)
     except StudentNotFound:
         return []
     enrolled = sorted(each.id for each in situation.courses.values() if each.status == ENROLLED)
-    planned = situation.planning(dict.fromkeys(enrolled, "recheck"), {})
+    planned = situation.with_plan(dict.fromkeys(enrolled, "recheck"), {})
     found: list[tuple[int, Reason]] = []
-    for number in enrolled:
+    for course_id in enrolled:
         known = [reason.as_dict() for _, reason in found]
-        against = reasons(planned.courses[number], planned)
-        found += [(number, reason) for reason in against if reason.as_dict() not in known]
+        against = reasons(planned.courses[course_id], planned)
+        found += [(course_id, reason) for reason in against if reason.as_dict() not in known]
     return found

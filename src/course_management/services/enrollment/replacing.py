@@ -17,7 +17,7 @@ from ...models.terms import terms
 from .. import Precondition
 from .decisions import REFUSED, Decision, refuse
 from .enrolling import promote_ahead, situation_of
-from .exchanging import CREDITS_CHANGED, Applied, Changed, EnrollRequest, exchange, left_outcomes, lock
+from .exchanging import CREDITS_CHANGED, AppliedChanges, EnrollRequest, ExchangeResult, exchange, left_outcomes, lock
 from .loading import Execute
 from .promotion import promote
 from .statements import ENROLL, HELD_ENROLLMENTS, UNENROLL, parameters
@@ -103,7 +103,7 @@ def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> 
             before -= others
         removed = sorted(before.difference(course_ids))
         new = [course_id for course_id in course_ids if course_id not in before]
-        if request.credits_asked or _have_rules([*removed, *new], locked):
+        if request.chosen_credits or _have_rules([*removed, *new], locked):
             waits = [row.course_id for row in held if row.status == WAITLISTED]
             applied = exchange(execute, dataclasses.replace(request, instead_of=removed, changes_credits=True), waits)
         else:
@@ -162,7 +162,7 @@ def _refuse_others(course_ids: Sequence[int], others: set[int]) -> None:
 
 def _exchange_without_rules(
     execute: Execute, request: EnrollRequest, new: Sequence[int], removed: Sequence[int]
-) -> Applied:
+) -> ExchangeResult:
     """Leave and enroll by the statements that only look at seats. Return the outcomes, or decisions that refuse."""
     backend = db.engine.dialect.name
     changed: dict[int, str] = {}
@@ -176,4 +176,4 @@ def _exchange_without_rules(
             # The transaction sees the student without the removed courses.
             return request.decide(situation_of(execute, request.student_id, request.course_ids, request.context))
         changed |= {row.course_id: row.status for row in rows}
-    return Changed(changed)
+    return AppliedChanges(changed)

@@ -148,7 +148,7 @@ class Course(Section):
     least_credits: int = 0
     most_credits: int = 0
     """The same as the least, unless students choose."""
-    planned: Action | None = "enroll"
+    planned_action: Action | None = "enroll"
     """The outcome that the rules judge; None: nothing changes for the student."""
     status: str | None = None
     """The student's own: `enrolled`, `waitlisted`, or None."""
@@ -211,6 +211,8 @@ class Situation:
     """Those of the request."""
     answers: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
     """The rows of the questions that rules bring, by name; values as JSON has them."""
+    rules_bind: bool = True
+    """Whether the rules refuse. If not, only seats and places on waitlists do, and no student is withdrawn."""
 
     @property
     def has_rules(self) -> bool:
@@ -222,11 +224,13 @@ class Situation:
         """Whether the student waits for a seat in a course of a term."""
         return any(each.status == WAITLISTED for each in self.enrollments)
 
-    def planning(self, actions: Mapping[int, Action | None], credits_asked: Mapping[int, int]) -> Situation:
+    def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
         """Return the situation with these outcomes and credits planned for its courses."""
         planned = {
-            number: replace(course, planned=actions.get(number), credits=credits_asked.get(number, course.credits))
-            for number, course in self.courses.items()
+            course_id: replace(
+                course, planned_action=actions.get(course_id), credits=chosen_credits.get(course_id, course.credits)
+            )
+            for course_id, course in self.courses.items()
         }
         return replace(self, courses=planned)
 
@@ -246,11 +250,11 @@ class Situation:
             for each in self.courses.values()
             if each.id != course.id
             and each.term is not None
-            and (each.planned == "enroll" or (with_waitlists and each.planned == "waitlist"))
+            and (each.planned_action == "enroll" or (with_waitlists and each.planned_action == "waitlist"))
         ]
         return [*kept, *new]
 
     def is_left(self, course_id: int) -> bool:
         """Return whether the student is about to leave a course."""
         found = self.courses.get(course_id)
-        return found is not None and found.planned == "unenroll"
+        return found is not None and found.planned_action == "unenroll"

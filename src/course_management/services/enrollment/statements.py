@@ -236,7 +236,7 @@ def unenroll_statement(
 
 
 UNENROLL = {backend: unenroll_statement(backend, courses.c.term_id.is_(None)) for backend in ENROLL}
-"""Courses of a term count as courses that do not exist: their rules must be asked (`decided.py`)."""
+"""Courses of a term count as courses that do not exist: their rules must be asked (`decided_statements.py`)."""
 
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)

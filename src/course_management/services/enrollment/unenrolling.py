@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from ...context import RequestContext
 from ...database import AnyRow, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, Reason, UnenrollmentRefused
-from .decided import UNENROLL_DECIDED
+from .course_memory import memory_of
+from .decided_statements import UNENROLL_DECIDED
 from .decisions import NOT_ENROLLED, Decision, refuse
 from .enrolling import Outcome, situation_of
-from .exchanging import Changed, EnrollRequest, exchange_under_locks, left_outcomes
-from .memory import memory_of
+from .exchanging import AppliedChanges, EnrollRequest, exchange_under_locks, left_outcomes
 from .promotion import promote
 from .statements import UNENROLL, parameters
 
@@ -60,8 +60,8 @@ def _apply(request: EnrollRequest) -> tuple[Mapping[int, str], Sequence[int]]:
     # and into others of them.
     with transaction() as connection:
         found = exchange_under_locks(functools.partial(run, connection), request)
-    if isinstance(found, Changed):
-        return found.outcomes, [*course_ids, *found.reconsidered]
+    if isinstance(found, AppliedChanges):
+        return found.outcomes, [*course_ids, *found.courses_to_promote]
     _refuse(found)
     return {}, course_ids
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ...prerequisite_sentence import sentence
 from ..situation import Course, Prerequisite, Section, Situation
 from .base import JOINING, Facts, Rule
-from .credits import number
+from .credits import as_json_number
 
 
 class PrerequisiteMissingRule(Rule):
@@ -72,7 +72,7 @@ def _facts(required: Prerequisite) -> dict[str, Any]:
     if required.minimum_grade is not None:
         found["minimum_grade"] = required.minimum_grade
     if required.minimum_points is not None:
-        found["minimum_points"] = number(required.minimum_points)
+        found["minimum_points"] = as_json_number(required.minimum_points)
     return {**found, "concurrent_allowed": required.concurrent_allowed}
 
 
@@ -113,7 +113,7 @@ class OtherCourseOfEntryHeldRule(Rule):
         allowed = course.entry.courses_per_term if course.entry else None
         if allowed is None:
             return
-        others = situation.others(course, with_waitlists=course.planned != "promote")
+        others = situation.others(course, with_waitlists=course.planned_action != "promote")
         same = sorted(other.id for other in others if _is_same(other, course))
         if len(same) >= allowed:
             yield {"course_ids": same}

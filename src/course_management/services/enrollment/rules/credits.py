@@ -13,7 +13,7 @@ COUNTED = frozenset[Action]({"enroll", "promote", "change_credits"})
 """What counts toward the limit: a student on a waitlist takes no credits yet."""
 
 
-def number(hundredths: int) -> int | float:
+def as_json_number(hundredths: int) -> int | float:
     """Return credits as JSON has them: 3, or 2.5."""
     whole, rest = divmod(hundredths, 100)
     return hundredths / 100 if rest else whole
@@ -42,7 +42,7 @@ class CreditLimitRule(Rule):
         new = {
             each.id: each.credits
             for each in situation.courses.values()
-            if each.term is not None and each.term.id == course.term.id and each.planned in COUNTED
+            if each.term is not None and each.term.id == course.term.id and each.planned_action in COUNTED
         }
         held = sum(
             each.credits
@@ -59,8 +59,8 @@ class CreditLimitRule(Rule):
             for each in situation.enrollments
             if each.status == ENROLLED and each.term is not None and each.term.id == course.term.id
         )
-        if held + asked > (limit if course.planned == "recheck" else max(limit, present)):
-            yield {"limit": number(limit), "held": number(held), "asked": number(asked)}
+        if held + asked > (limit if course.planned_action == "recheck" else max(limit, present)):
+            yield {"limit": as_json_number(limit), "held": as_json_number(held), "asked": as_json_number(asked)}
 
 
 class CreditsNotOfferedRule(Rule):
@@ -80,4 +80,4 @@ class CreditsNotOfferedRule(Rule):
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the credits for which the course is offered."""
         if not course.least_credits <= course.credits <= course.most_credits:
-            yield {"least": number(course.least_credits), "most": number(course.most_credits)}
+            yield {"least": as_json_number(course.least_credits), "most": as_json_number(course.most_credits)}

@@ -38,7 +38,7 @@ class TimeConflictRule(Rule):
         clashes = [
             {"course_id": other.id, **_facts(theirs)}
             for other in situation.others(course)
-            if not (course.planned == "recheck" and (other.id, self.code) in situation.permissions)
+            if not (course.planned_action == "recheck" and (other.id, self.code) in situation.permissions)
             for theirs in other.meetings
             if any(theirs.clashes_with(ours) for ours in course.meetings)
         ]

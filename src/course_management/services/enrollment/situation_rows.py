@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...models import ENROLLED
 from .situation import (
@@ -24,8 +24,51 @@ from .situation import (
 )
 
 Rows = Sequence[Sequence[Any]]
-UNREAD = (None,) * 4
-"""The limit and the deadlines of a term, which matter for the courses of the request only."""
+
+
+class EnrollmentRow(NamedTuple):
+    """A row of the question `enrollments`."""
+
+    course_id: int
+    status: str
+    passed_over_at: str | None
+    credits: int
+    catalog_id: int | None
+    component: str
+    term_id: int
+    term_code: str
+    starts_on: str
+    ends_on: str
+
+
+class CourseRow(NamedTuple):
+    """A row of the question `courses`. `credits`, `status` and `position` are those of the student's enrollment."""
+
+    course_id: int
+    capacity: int | None
+    waitlist_capacity: int | None
+    seats_taken: int
+    waiting: int
+    passed_over_count: int
+    closed_at: str | None
+    permission_required: bool
+    component: str
+    least_credits: int
+    most_credits: int
+    catalog_id: int | None
+    courses_per_term: int | None
+    completions_allowed: int | None
+    status: str | None
+    credits: int | None
+    position: int | None
+    term_id: int | None
+    term_code: str
+    starts_on: str
+    ends_on: str
+    credit_limit: int | None
+    drop_until: str | None
+    withdraw_until: str | None
+    promote_until: str | None
 
 
 def situation_from(student_id: int, now: datetime, answers: Mapping[str, Rows], time_zone: tzinfo) -> Situation:
@@ -49,17 +92,23 @@ def _enrollments(answers: Mapping[str, Rows], time_zone: tzinfo) -> list[Enrollm
     meetings, links = _grouped(answers["meetings_of_enrollments"]), _grouped(answers["links_of_enrollments"])
     return [
         Enrollment(
-            id=course_id,
-            status=status,
-            is_passed_over=passed_over_at is not None,
-            credits=credits_taken,
-            catalog_id=catalog_id,
-            component=component,
-            term=_term([*term, *UNREAD], (), time_zone),
-            meetings=_meetings(meetings.get(course_id, ())),
-            links=_links(links.get(course_id, ())),
+            id=row.course_id,
+            status=row.status,
+            is_passed_over=row.passed_over_at is not None,
+            credits=row.credits,
+            catalog_id=row.catalog_id,
+            component=row.component,
+            # Without the limit and the deadlines of the term, which matter for the courses of the request only.
+            term=Term(
+                id=row.term_id,
+                code=row.term_code,
+                starts_on=date.fromisoformat(row.starts_on),
+                ends_at=end_of(date.fromisoformat(row.ends_on), time_zone),
+            ),
+            meetings=_meetings(meetings.get(row.course_id, ())),
+            links=_links(links.get(row.course_id, ())),
         )
-        for course_id, status, passed_over_at, credits_taken, catalog_id, component, *term in answers["enrollments"]
+        for row in itertools.starmap(EnrollmentRow, answers["enrollments"])
     ]
 
 
@@ -68,62 +117,65 @@ def _courses(answers: Mapping[str, Rows], time_zone: tzinfo) -> dict[int, Course
     windows, restrictions = _grouped(answers["windows"]), _grouped(answers["restrictions"])
     meetings, links = _grouped(answers["meetings"]), _grouped(answers["links"])
     prerequisites = _grouped(answers["prerequisites"])
-    found = {}
-    for number, capacity, waitlist_capacity, seats_taken, waiting, passed_over, closed_at, *more in answers["courses"]:
-        by_permission, component, least, most, catalog_id, per_term, completions_allowed, *own = more
-        status, credits_taken, position, term_id, code, starts_on, ends_on, limit, *deadlines = own
+    courses = {}
+    for row in itertools.starmap(CourseRow, answers["courses"]):
+        course_id = row.course_id
+        # Chosen credits, else the least; a seat that was taken without credits keeps 0.
+        default_credits = 0 if row.status == ENROLLED else row.least_credits
         term = None
-        if term_id is not None:
-            row = [term_id, code, starts_on, ends_on, limits.get(term_id, limit), *deadlines]
-            term = _term(row, windows.get(term_id, ()), time_zone)
-        found[number] = Course(
-            id=number,
-            capacity=capacity,
-            waitlist_capacity=waitlist_capacity,
-            seats_taken=seats_taken,
-            waiting=waiting,
-            passed_over=passed_over,
-            closed_at=_instant(closed_at),
-            permission_required=bool(by_permission),  # SQLite has 0 and 1
-            component=component,
-            least_credits=least,
-            most_credits=most,
-            credits=(0 if status == ENROLLED else least) if credits_taken is None else credits_taken,
-            catalog_id=catalog_id,
-            entry=None
-            if catalog_id is None
-            else CatalogEntry(
-                id=catalog_id,
-                courses_per_term=per_term,
-                completions_allowed=completions_allowed,
-                prerequisites=_prerequisites(prerequisites.get(number, ())),
-            ),
+        if row.term_id is not None:
+            limit = limits.get(row.term_id, row.credit_limit)
+            term = _term(row.term_id, row, limit, windows.get(row.term_id, ()), time_zone)
+        courses[course_id] = Course(
+            id=course_id,
+            capacity=row.capacity,
+            waitlist_capacity=row.waitlist_capacity,
+            seats_taken=row.seats_taken,
+            waiting=row.waiting,
+            passed_over=row.passed_over_count,
+            closed_at=_instant(row.closed_at),
+            permission_required=bool(row.permission_required),  # SQLite has 0 and 1
+            component=row.component,
+            least_credits=row.least_credits,
+            most_credits=row.most_credits,
+            credits=default_credits if row.credits is None else row.credits,
+            catalog_id=row.catalog_id,
+            entry=_entry(row, prerequisites.get(course_id, ())),
             term=term,
             # A course without a term has none here: its enrollments change without raising the revision.
-            meetings=_meetings(meetings.get(number, ())) if term else (),
-            links=_links(links.get(number, ())) if term else (),
+            meetings=_meetings(meetings.get(course_id, ())) if term else (),
+            links=_links(links.get(course_id, ())) if term else (),
             restrictions=[
                 Restriction(group_id=group_id, kind=kind, code=code, admits=bool(admits))
-                for group_id, kind, code, admits in restrictions.get(number, ())
+                for group_id, kind, code, admits in restrictions.get(course_id, ())
             ],
-            status=status,
-            position=position,
+            status=row.status,
+            position=row.position,
         )
-    return found
+    return courses
 
 
-def _term(row: Sequence[Any], windows: Rows, time_zone: tzinfo) -> Term:
-    number, code, starts_on, ends_on, credit_limit, *deadlines = row
-    drop_until, withdraw_until, promote_until = map(_instant, deadlines)
+def _entry(row: CourseRow, prerequisites: Rows) -> CatalogEntry | None:
+    if row.catalog_id is None:
+        return None
+    return CatalogEntry(
+        id=row.catalog_id,
+        courses_per_term=row.courses_per_term,
+        completions_allowed=row.completions_allowed,
+        prerequisites=_prerequisites(prerequisites),
+    )
+
+
+def _term(term_id: int, row: CourseRow, credit_limit: int | None, windows: Rows, time_zone: tzinfo) -> Term:
     return Term(
-        id=number,
-        code=code,
-        starts_on=date.fromisoformat(starts_on),
-        ends_at=end_of(date.fromisoformat(ends_on), time_zone),
+        id=term_id,
+        code=row.term_code,
+        starts_on=date.fromisoformat(row.starts_on),
+        ends_at=end_of(date.fromisoformat(row.ends_on), time_zone),
         credit_limit=credit_limit,
-        drop_until=drop_until,
-        withdraw_until=withdraw_until,
-        promote_until=promote_until,
+        drop_until=_instant(row.drop_until),
+        withdraw_until=_instant(row.withdraw_until),
+        promote_until=_instant(row.promote_until),
         windows=[
             Window(group_id=group_id, opens_at=_known(opens_at), closes_at=_known(closes_at))
             for group_id, opens_at, closes_at in windows

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from course_management.services.enrollment import memory
-from course_management.services.enrollment.memory import CourseMemory
+from course_management.services.enrollment import course_memory
+from course_management.services.enrollment.course_memory import CourseMemory
 from course_management.services.enrollment.situation import Course, Situation
 
 from .rules.situations import TERM
 
 
 def test_beyond_a_size_all_courses_of_terms_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "SIZE", 2)
+    monkeypatch.setattr(course_memory, "SIZE", 2)
     found = CourseMemory()
 
     for number in range(1, 5):

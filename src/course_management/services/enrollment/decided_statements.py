@@ -69,9 +69,9 @@ def decided_parameters(
     credits_by_id = {str(each.course_id): each.credits for each in decisions if each.credits is not None}
     return {
         **parameters(situation.student_id, [each.course_id for each in decisions], context, reason=reason),
-        "seats": [each.course_id for each in decisions if each.planned == ENROLLED],
-        "places": [each.course_id for each in decisions if each.planned == WAITLISTED],
-        "withdrawn": [each.course_id for each in decisions if each.planned == WITHDRAWN],
+        "seats": [each.course_id for each in decisions if each.new_status == ENROLLED],
+        "places": [each.course_id for each in decisions if each.new_status == WAITLISTED],
+        "withdrawn": [each.course_id for each in decisions if each.new_status == WITHDRAWN],
         "without_term": [each.course_id for each in decisions if not each.has_term],
         "by_credits": orjson.dumps(credits_by_id).decode(),
         "seen": situation.schedule_revision,
