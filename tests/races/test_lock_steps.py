@@ -357,7 +357,7 @@ def test_a_course_that_was_looked_at_without_a_term_is_judged_by_the_rules_when_
     sql("UPDATE courses SET capacity = 1")
     if removed:
         unguarded(removed)
-    before("_enroll_without_rules", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
+    before("_take_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
 
     response = enroll(ada, adopted)
 

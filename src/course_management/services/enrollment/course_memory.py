@@ -17,16 +17,16 @@ class CourseMemory:
     """Courses that refused, and courses that have a term.
 
     While many students try to enroll in a full course, the query that explains the refusal runs first, and the
-    statement that would change nothing is not sent. So it is for a course with a term, whose rules are asked first.
+    statement that would change nothing is not sent. The same holds for a course with a term, whose rules decide.
     """
 
     def __init__(self) -> None:
         self._refused: set[tuple[int, bool]] = set()
         self._with_term: set[int] = set()
 
-    def explains_first(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
-        """Return whether one of these courses has a term, or refused with the same `waitlist`."""
-        return self.has_term(course_ids) or any((course_id, waitlist) in self._refused for course_id in course_ids)
+    def has_refused(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
+        """Return whether one of these courses refused the last request that it saw with the same `waitlist`."""
+        return any((course_id, waitlist) in self._refused for course_id in course_ids)
 
     def has_term(self, course_ids: Sequence[int]) -> bool:
         """Return whether one of these courses has a term. A course never leaves its term."""

@@ -20,7 +20,7 @@ from ...context import RequestContext
 from ...database import AnyRow, Raced, autocommit, db, retried, run, sequences, transaction
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
-from .course_memory import memory_of
+from .course_memory import CourseMemory, memory_of
 from .decided_statements import TAKE_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
 from .exchanging import AppliedChanges, EnrollRequest, ExchangeResult, exchange_under_locks
@@ -101,30 +101,49 @@ def _apply(request: EnrollRequest) -> ExchangeResult:
     """Apply the request, unless nothing has to change. Raises the refusals."""
     if request.instead_of:
         return _decide_again_under_locks(request)
-    student_id, course_ids, waitlist = request.student_id, request.course_ids, request.waitlist
     memory = memory_of(db.engine)
-    # The statement for courses without rules does not know of credits, which only a course of a term has.
-    explains_first = bool(request.chosen_credits) or memory.explains_first(course_ids, waitlist=waitlist)
-    changed, clash = (None, None) if explains_first else _enroll_without_rules(request)
+    if memory.has_term(request.course_ids):
+        return _enroll_by_rules(request, *_decide(request))
+    return _enroll_by_seats(request, memory)
+
+
+def _enroll_by_seats(request: EnrollRequest, memory: CourseMemory) -> ExchangeResult:
+    """Enroll by one statement that decides and applies. If it changes nothing, decide: that gives the reasons."""
+    # A full course is probably still full. And the statement has no credits, which only courses of terms have.
+    decides_first = bool(request.chosen_credits) or memory.has_refused(request.course_ids, waitlist=request.waitlist)
+    changed, conflict = (None, None) if decides_first else _take_seats(request)
     if changed:
         return changed
-    situation = situation_of(autocommit, student_id, course_ids, request.context)
-    decisions = request.decide(situation)
-    memory.note(decisions, waitlist=waitlist)
-    promote_ahead(decisions, request.context)
-    refuse(decisions)
+    situation, decisions = _decide(request)
+    if situation.has_rules:
+        return _enroll_by_rules(request, situation, decisions)
     if not any(each.action for each in decisions):
         return decisions
-    if situation.has_rules:
-        return _take_if_unchanged(request, situation, decisions) or _decide_again_under_locks(request)
-    if explains_first:
-        changed, clash = _enroll_without_rules(request)
+    if decides_first:
+        changed, conflict = _take_seats(request)
     if not changed:
-        raise Raced from clash  # no course refused: the cause is gone, or the statement lost a race
+        raise Raced from conflict  # no course refused: the cause is gone, or the statement lost a race
     return changed
 
 
-def _enroll_without_rules(request: EnrollRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
+def _enroll_by_rules(request: EnrollRequest, situation: Situation, decisions: list[Decision]) -> ExchangeResult:
+    """Apply these decisions if they are still true; otherwise decide again under the locks."""
+    if not any(each.action for each in decisions):
+        return decisions
+    return _take_if_unchanged(request, situation, decisions) or _decide_again_under_locks(request)
+
+
+def _decide(request: EnrollRequest) -> tuple[Situation, list[Decision]]:
+    """Return the decisions and the situation that they are about. Raises the refusals."""
+    situation = situation_of(autocommit, request.student_id, request.course_ids, request.context)
+    decisions = request.decide(situation)
+    memory_of(db.engine).note(decisions, waitlist=request.waitlist)
+    promote_ahead(decisions, request.context)
+    refuse(decisions)
+    return situation, decisions
+
+
+def _take_seats(request: EnrollRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
     values = parameters(
         request.student_id, request.course_ids, request.context, waitlist=request.waitlist, reason=request.reason
