@@ -1,10 +1,12 @@
-"""The trace of one enroll in docs/architecture.md is the one that benchmarks/trace.py finds."""
+"""The traces of an enroll in docs/architecture.md are those that benchmarks/trace.py finds."""
 
 from __future__ import annotations
 
 import re
 import runpy
+import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,22 +14,53 @@ from flask import Flask
 from ..databases import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
+BY_SEATS, BY_RULES = "## One enroll, from the request to the row", "## One enroll by the rules of registration"
 
 
 @pytest.fixture
-def _on_sqlite(backend: str) -> None:
+def trace(backend: str, make_app: Callable[..., Flask]) -> Callable[..., tuple[list[str], str]]:
+    """Trace an enroll: the lines to draw, and the totals."""
     if backend != "sqlite":
         pytest.skip("the trace is drawn on SQLite")
-
-
-@pytest.mark.usefixtures("_on_sqlite")
-def test_the_trace_in_the_documentation_is_that_of_an_enroll(make_app: Callable[..., Flask]) -> None:
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "trace.py"))
-    section = PAGE.read_text().partition("## One enroll, from the request to the row")[2]
-    drawn = re.findall(r"^( *\S+\.py \w+)", section.partition("```text")[2].partition("```")[0], re.MULTILINE)
 
-    found = benchmark["trace_enroll"](make_app(log_level="info", log_format="json"))
-    jumps = [jump for jump in found if jump.file != "logs.py"]  # the tests' loggers are made anew for each line
+    def traced(**options: Any) -> tuple[list[str], str]:
+        jumps = benchmark["trace_enroll"](make_app(log_level="info", log_format="json"), **options)
+        jumps = [jump for jump in jumps if jump.file != "logs.py"]  # the tests' loggers are made anew for each line
+        return list(
+            map(str, benchmark["drawn"](jumps))
+        ), f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps"
 
-    assert drawn == [str(jump) for jump in jumps]
-    assert f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps" in section
+    return traced
+
+
+def shown(heading: str) -> tuple[list[str], str]:
+    """Return the calls that the first drawing below a heading of the page shows, and the text of the section."""
+    section = PAGE.read_text().partition(heading)[2].partition("\n## ")[0]
+    drawing = section.partition("```text")[2].partition("```")[0]
+    return re.findall(r"^( *\S+\.py \w+)", drawing, re.MULTILINE), section
+
+
+def test_the_trace_in_the_documentation_is_that_of_an_enroll(trace: Callable[..., tuple[list[str], str]]) -> None:
+    calls, section = shown(BY_SEATS)
+
+    lines, totals = trace()
+
+    assert calls == lines
+    assert totals in section
+
+
+def test_the_trace_by_rules_in_the_documentation_is_that_of_an_enroll_in_a_course_of_a_term(
+    trace: Callable[..., tuple[list[str], str]],
+) -> None:
+    """It shows what `_apply` calls; the lines before and after are those of the other trace."""
+    calls, section = shown(BY_RULES)
+    around, _ = shown(BY_SEATS)
+    first = next(index for index, line in enumerate(around) if line.endswith("_apply"))
+    last = next(index for index, line in enumerate(around) if line.endswith("log_outcomes"))
+
+    lines, totals = trace(in_term=True)
+
+    indented = textwrap.indent("\n".join(calls), " " * (len(around[first]) - len(around[first].lstrip())))
+    assert [*around[:first], *indented.splitlines(), *around[last:]] == lines
+    assert totals in section
