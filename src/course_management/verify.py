@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select, text
 
 from . import models, rule_notes  # noqa: F401 - whose ids are generated
-from .database import db, sequences
+from .database import sequences, snapshot
 from .models import students
 from .schemas.email_addresses import canonical_address
 
@@ -245,19 +244,3 @@ def _look_again(invariant: Invariant, first: Finding) -> Finding:
 def _heads(finding: Finding) -> dict[int, int]:
     """Return the first queue number of each course in a finding."""
     return {row["course_id"]: row["first_in_queue"] for row in finding.evidence}
-
-
-@contextmanager
-def snapshot() -> Iterator[Connection]:
-    """Open a read-only snapshot of the database, which blocks no other session and has no time limit."""
-    engine = db.engine.execution_options(autocommit=True)  # the transaction begins below
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN")
-        else:
-            connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        try:
-            yield connection
-        finally:
-            connection.exec_driver_sql("ROLLBACK")

@@ -24,6 +24,7 @@ from ..services import enrollment
 from ..services.enrollment.rules.installed import INSTALLED
 from ..urls import without_password
 from . import streams
+from .exports import export_files
 from .imports import import_files
 from .keys import keys
 from .migrate import migrate
@@ -56,6 +57,7 @@ def cli(context: click.Context) -> None:
             click.echo(f"Warning: {sentence}", err=True)
 
 
+cli.add_command(export_files)
 cli.add_command(import_files)
 cli.add_command(keys)
 cli.add_command(migrate)

@@ -10,6 +10,7 @@ import click
 
 from .. import ledger_seal
 from .. import verify as verification
+from ..database import snapshot
 from .service import service
 
 AS_SEALED = "the ledger is as it was sealed"
@@ -74,7 +75,7 @@ def _read(file: Path) -> ledger_seal.Seal:
 
 def _compare(sealed: ledger_seal.Seal) -> verification.Finding:
     started = time.perf_counter()
-    with verification.snapshot() as connection:
+    with snapshot() as connection:
         found = ledger_seal.make(connection, sealed.last_line)
     evidence = ledger_seal.differences(sealed, found)[: verification.EVIDENCE]
     return verification.Finding(AS_SEALED, found.lines, evidence, time.perf_counter() - started)
@@ -82,7 +83,7 @@ def _compare(sealed: ledger_seal.Seal) -> verification.Finding:
 
 def _write(file: Path) -> None:
     last_line = ledger_seal.last_settled_line()
-    with verification.snapshot() as connection:
+    with snapshot() as connection:
         made = ledger_seal.make(connection, last_line)
     try:
         with file.open("x") as target:

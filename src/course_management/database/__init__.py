@@ -9,6 +9,7 @@ The modules, in reading order:
     base, types                 what models are made of
     execute                     `autocommit`, `transaction`, `run`, `retry`; compiled and prepared statements
     orm                         `reading`, `writing`
+    snapshots                   `snapshot`: many statements that see one moment
     failures                    kinds of errors, and what an operator can do about each
     engine                      the engines of the service and of migrations; the pool
     sqlite                      connections to SQLite; detecting a replaced file
@@ -31,6 +32,7 @@ from .execute import AnyRow, autocommit, retried, retry, run, time_limit, transa
 from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
 from .migrations import SchemaState, schema_state
 from .orm import lock_text, reading, writing
+from .snapshots import snapshot
 from .sqlite import install_rules
 
 
@@ -66,6 +68,7 @@ __all__ = [
     "run",
     "schema_state",
     "sequences",
+    "snapshot",
     "time_limit",
     "transaction",
     "why",

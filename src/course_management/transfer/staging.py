@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
             return value.isoformat()
         case Decimal():
             return as_number(value)
-        case set() | frozenset():
+        case Set():  # also that of a relationship
             return sorted(value)
         case list() | tuple():
             return [plain(each) for each in value]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from ..database.types import as_number
 from ..schemas.fields import ClockTime, Credits, Day, Instant, StrictBoolean, StrictInteger
 from ..schemas.lists import SetField
 
@@ -58,6 +60,23 @@ def parse(field: fields.Field[Any], text: str, zone: tzinfo, warn: Warn, *, is_i
         return field.deserialize(_prepared(field, text, zone, warn))
     except ValidationError as error:
         raise BadValue("validation_failed", f"{_short(text)}: {_first(error.messages)}") from None
+
+
+def written(value: Any) -> str:
+    """Return the text from which `parse` makes this value again; None is the empty text."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return str(as_number(value))
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)
 
 
 def _prepared(field: fields.Field[Any], text: str, zone: tzinfo, warn: Warn) -> Any:
