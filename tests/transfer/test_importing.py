@@ -195,7 +195,7 @@ def test_a_killed_import_goes_on(run: Import, held: Any, sql: Any, monkeypatch: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(EnrollmentHandler, "write", killed)
+        patch.setattr(EnrollmentHandler, "write_all", killed)
         run(FILES)
     assert (sql("SELECT state FROM imports"), held()) == ([("applying",)], [])
     result = run(FILES)

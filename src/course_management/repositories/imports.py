@@ -148,17 +148,6 @@ def ids_of(model: type[Base], names: Collection[str], *, by_code: bool) -> Mappi
         return found | {row[0]: row[1] for row in session.execute(statement)}
 
 
-def statuses(student_ids: Collection[int], course_ids: Collection[int]) -> Mapping[tuple[int, int], AnyRow]:
-    """Return `status` and `actor` of these students in these courses, by both ids."""
-    table = enrollments.c
-    statement = select(table.student_id, table.course_id, table.status, table.actor).where(
-        table.student_id.in_(student_ids), table.course_id.in_(course_ids)
-    )
-    with reading() as session:
-        rows = session.execute(statement).all() if student_ids and course_ids else []
-    return {(row.student_id, row.course_id): row for row in rows}
-
-
 def instructors_of(course_ids: Collection[int]) -> Mapping[int, set[int]]:
     """Return the ids of the instructors of courses, by course."""
     table = course_instructors.c

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import String, bindparam, delete, insert, update
 
-from ..database import retried, writing
-from ..database.types import utcnow
+from ..database import retried, run, transaction, writing
+from ..database.types import Id, IdList, UtcDateTime, among, utcnow
 from ..models import Import, import_rows
+from .enrollment.loading import Execute
 
 
 @retried(repeatable=False)
@@ -46,24 +48,31 @@ def stage(rows: Sequence[Mapping[str, Any]]) -> None:
 @retried(repeatable=True)
 def note(import_id: int, verdicts: Iterable[Mapping[str, Any]], *, applied: bool) -> None:
     """Set `outcome`, `code` and `detail` of rows by their `number`; with `applied`, they are what was done."""
-    values = [
-        {"at_import": import_id, "at_number": each["number"], **{name: each[name] for name in _NOTED}}
-        for each in verdicts
-    ]
-    if not values:
-        return
-    statement = (
-        update(import_rows)
-        .where(
-            import_rows.c.import_id == bindparam("at_import"),
-            import_rows.c.number == bindparam("at_number"),
-        )
-        .values({name: bindparam(name) for name in _NOTED})
+    with transaction() as connection:
+        note_within(functools.partial(run, connection), import_id, verdicts, applied=applied)
+
+
+def note_within(execute: Execute, import_id: int, verdicts: Iterable[Mapping[str, Any]], *, applied: bool) -> None:
+    """Do what `note` does, in the transaction of `execute`. Rows with the same verdict are one statement."""
+    numbers: dict[tuple[str | None, ...], list[int]] = {}
+    for each in verdicts:
+        numbers.setdefault((each["outcome"], each["code"], each["detail"]), []).append(each["number"])
+    at = utcnow() if applied else None
+    for (outcome, code, detail), chosen in numbers.items():
+        values = {"new_outcome": outcome, "new_code": code, "new_detail": detail, "new_applied_at": at}
+        execute(_NOTE, {"at_import": import_id, "numbers": chosen, **values})
+
+
+_NOTE = (
+    update(import_rows)
+    .where(
+        import_rows.c.import_id == bindparam("at_import", type_=Id),
+        among(import_rows.c.number, bindparam("numbers", type_=IdList)),
     )
-    if applied:
-        statement = statement.values(applied_at=utcnow())
-    with writing() as session:
-        session.connection().execute(statement, values)
-
-
-_NOTED = ("outcome", "code", "detail")
+    .values(
+        outcome=bindparam("new_outcome", type_=String),
+        code=bindparam("new_code", type_=String),
+        detail=bindparam("new_detail", type_=String),
+        applied_at=bindparam("new_applied_at", type_=UtcDateTime),
+    )
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from marshmallow import ValidationError
 
@@ -25,26 +25,39 @@ from .references import PLANNED, References
 from .staging import Staged, Unit, plain
 from .verdicts import CREATE, REFUSE, UNCHANGED, UPDATE, Verdict, not_found, refused, without_repetitions
 
+Decided: TypeAlias = tuple[Unit, Sequence[Verdict]]
+"""The rows of a unit, and the verdicts about those that are to be written."""
 
-class Handler(Protocol):
+
+class Handler:
     """Decides what becomes of the rows of a unit, and does it."""
 
-    @property
-    def kind(self) -> Kind:
-        """The kind of the records."""
+    __slots__ = ()
+    kind: Kind
+    """The kind of the records."""
 
     def load(self, units: Sequence[Unit]) -> None:
         """Read what the decisions about these units need."""
+        raise NotImplementedError
 
     def decide(self, unit: Unit) -> list[Verdict]:
         """Return a verdict for each row."""
+        raise NotImplementedError
 
     def write(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Do what was decided, and return the verdicts about what was done."""
+        raise NotImplementedError
+
+    def write_all(self, decided: Sequence[Decided]) -> list[Verdict]:
+        """Do what was decided about units that were loaded together; return the verdicts that are to be noted.
+
+        A kind with very many rows overrides it, to do some of them in one transaction.
+        """
+        return [verdict for unit, verdicts in decided for verdict in self.write(unit, verdicts)]
 
 
 @dataclass(slots=True)
-class ResourceHandler:
+class ResourceHandler(Handler):
     """Creates and updates rows of a resource by their external id. It deletes none."""
 
     kind: Kind

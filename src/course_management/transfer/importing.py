@@ -6,7 +6,6 @@ The plan is made again by each call. An import that was killed while it was appl
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ from .kinds import Kind
 from .records import Record
 from .references import RESOURCES
 from .sources import Source
-from .staging import Stage
+from .staging import Stage, Unit
 from .verdicts import CHANGES, REFUSE, UNCHANGED, Verdict
 
 MOST_DROPS, SHARE_OF_DROPS, SMALL_COURSE = 50, 10, 5
@@ -191,22 +190,27 @@ def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bo
 
 
 def _run(import_id: int, handler: Handler, progress: Progress, *, is_planning: bool) -> None:
-    for batch in staging.batches(import_id, handler.kind):
-        units = batch if is_planning else [unit for unit in batch if not all(row.is_applied for row in unit)]
-        handler.load(units)
-        verdicts: list[Verdict] = []
-        for unit in units:
-            found = handler.decide(unit)
-            if not is_planning:
-                planned = {row.number: row.outcome for row in unit}
-                found = [_as_planned(each, planned[each.number]) for each in handler.write(unit, found)]
-            verdicts += found
+    for units in staging.batches(import_id, handler.kind):
+        verdicts = _plan(handler, units) if is_planning else _apply(handler, units)
         service.note(import_id, [each.as_dict() for each in verdicts], applied=not is_planning)
-        progress(sum(map(len, itertools.chain(batch))))
+        progress(sum(map(len, units)))
+
+
+def _plan(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
+    handler.load(units)
+    return [verdict for unit in units for verdict in handler.decide(unit)]
+
+
+def _apply(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
+    """Decide again and write the rows that are left. What a killed call did last keeps the planned outcome."""
+    left = [unit for unit in units if not all(row.is_applied for row in unit)]
+    planned = {row.number: row.outcome for unit in left for row in unit if not row.is_applied}
+    handler.load(left)
+    decided = [(unit, [each for each in handler.decide(unit) if each.number in planned]) for unit in left]
+    return [_as_planned(each, planned[each.number]) for each in handler.write_all(decided)]
 
 
 def _as_planned(verdict: Verdict, planned: str | None) -> Verdict:
-    """Return a verdict; what is there already by a call of this import that was killed keeps the planned outcome."""
     if verdict.outcome == UNCHANGED and verdict.code is None and planned in CHANGES:
         return Verdict(verdict.number, planned)
     return verdict

@@ -10,6 +10,7 @@ from ..repositories import imports as repository
 from ..services import whole_lists
 from ..services.courses import INSTRUCTORS
 from . import kinds, staging
+from .handlers import Handler
 from .references import PLANNED, References
 from .staging import Staged, Unit
 from .verdicts import CREATE, DROP, REFUSE, UNCHANGED, Verdict, not_found, refused, without_repetitions
@@ -22,7 +23,7 @@ class _ChangedMeanwhile(Exception):
 
 
 @dataclass(slots=True)
-class InstructorHandler:
+class InstructorHandler(Handler):
     """Adds instructors to courses, and removes those that the file says are gone."""
 
     import_id: int

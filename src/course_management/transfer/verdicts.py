@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import Problem
+from ..services.enrollment import Decision
 from .staging import LONGEST_DETAIL, Staged, Unit
 
 CREATE, UPDATE, UNCHANGED, REFUSE, WARNING = "create", "update", "unchanged", "refuse", "warning"
@@ -34,6 +35,31 @@ def refused(row: Staged, problem: Problem) -> Verdict:
     errors = problem.members.get("errors") or ()
     sentences = [f"{each['pointer'].removeprefix('/')}: {each['detail']}" for each in errors]
     return Verdict(row.number, REFUSE, problem.code, " ".join(sentences) or problem.detail)
+
+
+def of_outcome(row: Staged, outcome: str | None, decision: Decision, raised: int | None = None) -> Verdict:
+    """Return the verdict of what was done, with what the rules would have said; `raised`: to this capacity."""
+    if raised is not None and outcome == "enrolled":
+        return Verdict(row.number, ENROLL, "capacity_raised", f"The capacity was raised to {raised}.")
+    notes = decision.notes
+    code, detail = (notes[0].code, " ".join(each.describe() for each in notes)) if notes else (None, None)
+    return Verdict(row.number, _OUTCOMES.get(outcome, UNCHANGED), code, detail)
+
+
+def of_decision(row: Staged, decision: Decision) -> Verdict:
+    """Return the verdict of a decision that refuses the row, or that finds nothing to change."""
+    if not decision.reasons:
+        return Verdict(row.number, UNCHANGED)
+    sentences = " ".join(each.describe() for each in decision.reasons)
+    return Verdict(row.number, REFUSE, decision.reasons[0].code, sentences)
+
+
+_OUTCOMES: Mapping[str | None, str] = {
+    "enrolled": ENROLL,
+    "waitlisted": WAITLIST,
+    **dict.fromkeys(("unenrolled", "left_waitlist", "withdrawn"), DROP),
+}
+"""By the outcomes of the enrollment services."""
 
 
 def not_found(row: Staged, name: str, value: object) -> Verdict:

@@ -12,24 +12,33 @@ enrolling, replacing, unenrolling, promotion    what callers use; passing_over: 
 situation, questions, loading, situation_rows   what the rules look at, and how it is read
 rules, decisions                                the rules, and what they say about a request
 statements, decided_statements, exchanging      how it is applied: without rules, as decided, under locks
+bulk                                            requests of several students in one transaction, for imports
 course_memory, explaining                       which statement comes first; explanations for the staff
 """
 
-from .enrolling import Outcome, enroll
-from .exchanging import EnrollRequest
+from .bulk import Result, enrollments_of, exchange_all
+from .decisions import Decision
+from .enrolling import Outcome, enroll, explain
+from .exchanging import AppliedChanges, EnrollRequest
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
 from .unenrolling import unenroll
 
 __all__ = [
+    "AppliedChanges",
     "Batch",
+    "Decision",
     "EnrollRequest",
     "Outcome",
     "Promotion",
     "ReplaceOptions",
     "Replacement",
+    "Result",
     "due_courses",
     "enroll",
+    "enrollments_of",
+    "exchange_all",
+    "explain",
     "promote",
     "promote_all",
     "promote_batch",

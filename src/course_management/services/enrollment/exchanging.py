@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from ...context import RequestContext
 from ...database import AnyRow, Raced, db
-from ...errors import Reason, StudentNotFound
+from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
 from .decided_statements import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
 from .decisions import REFUSED, Decision, decide, waived
@@ -38,8 +38,8 @@ class EnrollRequest:
     """A request to enroll one student in `course_ids`, leaving those of `instead_of`; the ids are distinct.
 
     `chosen_credits` are those that the student chooses, in hundredths, by course; `changes_credits` says that they are
-    also meant for courses in which the student is enrolled already. The ledger keeps `reason`. With `notes`, the
-    rules of registration do not bind: what they would have said is put there, by course.
+    also meant for courses in which the student is enrolled already. The ledger keeps `reason`. Unless `rules_bind`, the
+    rules of registration refuse nothing: what they would have said is in `Decision.notes`.
     """
 
     student_id: int
@@ -51,23 +51,18 @@ class EnrollRequest:
     chosen_credits: Mapping[int, int] = field(default_factory=dict)
     changes_credits: bool = False
     instead_of: Sequence[int] = ()
-    notes: dict[int, tuple[Reason, ...]] | None = None
+    rules_bind: bool = True
 
     def decide(self, situation: Situation) -> list[Decision]:
         """Decide about the courses to enroll in, then about those to leave."""
-        if self.notes is not None:
-            situation = replace(situation, rules_bind=False)
-        decisions = decide(
-            situation,
+        return decide(
+            situation if self.rules_bind else replace(situation, rules_bind=False),
             self.course_ids,
             leaving=self.instead_of,
             waitlist=self.waitlist,
             chosen_credits=self.chosen_credits,
             changes_credits=self.changes_credits,
         )
-        if self.notes is not None:
-            self.notes.update({each.course_id: each.notes for each in decisions if each.notes})
-        return decisions
 
     def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:
         """Return the parameters of the statements that apply these decisions."""
@@ -75,10 +70,14 @@ class EnrollRequest:
 
 
 class AppliedChanges(NamedTuple):
-    """What was changed: the outcome by course, and courses whose waitlists may promote the student now."""
+    """What was changed: the outcome by course, and courses whose waitlists may promote the student now.
+
+    `decisions` are those that were applied, if they were made under the locks.
+    """
 
     outcomes: Mapping[int, str]
     courses_to_promote: Sequence[int] = ()
+    decisions: Sequence[Decision] = ()
 
 
 ExchangeResult = AppliedChanges | list[Decision]
@@ -125,7 +124,7 @@ def exchange(
     outcomes |= _take(execute, request, situation, decisions)
     outcomes |= _change_credits(execute, request, situation, decisions)
     cleared = execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waits}) if waits else ()
-    return AppliedChanges(outcomes, [row.course_id for row in cleared])
+    return AppliedChanges(outcomes, [row.course_id for row in cleared], decisions)
 
 
 def _leave(

@@ -37,6 +37,7 @@ from ...database.types import Id, IdList, among
 from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
 
 student_id = bindparam("student", type_=Id)
+student_ids = bindparam("students", type_=IdList)
 course_ids = bindparam("course_ids", type_=IdList)
 requested = bindparam("requested", type_=Integer)  # how many courses
 waitlist = bindparam("waitlist", type_=Boolean)

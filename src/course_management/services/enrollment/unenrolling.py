@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ...context import RequestContext
 from ...database import AnyRow, autocommit, db, retried, run, transaction
-from ...errors import CourseNotFound, Reason, UnenrollmentRefused
+from ...errors import CourseNotFound, UnenrollmentRefused
 from .course_memory import memory_of
 from .decided_statements import UNENROLL_DECIDED
 from .decisions import NOT_ENROLLED, Decision, refuse
@@ -23,15 +23,13 @@ def unenroll(
     *,
     context: RequestContext,
     reason: str | None = None,
-    notes: dict[int, tuple[Reason, ...]] | None = None,
 ) -> list[Outcome]:
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
-    The ledger keeps `reason`; with `notes`, rules do not bind (`EnrollRequest`). Returns `unenrolled`, `withdrawn`,
-    `left_waitlist` or `not_enrolled` for each course, in the order asked. Raises `StudentNotFound`, `CourseNotFound` or
-    `UnenrollmentRefused`; then nothing has changed.
+    The ledger keeps `reason`. Returns `unenrolled`, `withdrawn`, `left_waitlist` or `not_enrolled` for each course, in
+    the order asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
-    request = EnrollRequest(student_id, [], instead_of=course_ids, reason=reason, notes=notes, context=context)
+    request = EnrollRequest(student_id, [], instead_of=course_ids, reason=reason, context=context)
     changed, freed = _apply(request)
     promote(freed, context)
     return [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in course_ids]

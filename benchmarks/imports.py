@@ -1,0 +1,168 @@
+"""Import a generated school by the real command: rate, processor time and peak memory, with and without interruptions.
+
+    python -m benchmarks.imports --database postgresql --students 10000 --kills 5
+
+The processor time of the client and of the database says more than the rate on a machine that others use, too.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import psutil
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+from tests.databases import PostgreSQL, migrate
+
+PER_STUDENT = 10
+STUDENTS_PER_COURSE = 10
+"""Students of the school for each course: 100,000 students have 10,000 courses, with 100 enrollments on average."""
+CAPACITY = 130
+SAMPLE_S = 0.1
+
+
+@dataclass
+class Phases:
+    """Seconds, processor seconds of the client and of the database by the state of the import, and peak memory."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    peak_mb: float = 0.0
+
+    def add(self, state: str, *more: float) -> None:
+        """Add seconds to a state."""
+        self.seconds[state] = [sum(pair) for pair in zip(self.seconds.get(state, [0.0] * 3), more, strict=True)]
+
+
+def generate(folder: Path, students: int) -> int:
+    """Write the files of a school with so many students. Returns the number of enrollments."""
+    chance, courses = random.Random(students), max(students // STUDENTS_PER_COURSE, 2 * PER_STUDENT)  # noqa: S311
+    with _writer(folder, "terms", "external_id", "code", "title", "starts_on", "ends_on") as write:
+        write("t1", "2026-fall", "Fall 2026", "2026-09-01", "2026-12-18")
+    with _writer(folder, "catalog", "external_id", "code", "title", "credits") as write:
+        for number in range(courses // 2):
+            write(f"k{number}", f"SUB{number}", f"Subject {number}", "3")
+    with _writer(folder, "courses", "external_id", "code", "title", "term", "catalog", "credits", "capacity") as write:
+        for number in range(courses):
+            write(f"c{number}", f"CS{number}", f"Course {number}", "t1", f"k{number // 2}", "3", str(CAPACITY))
+    with _writer(folder, "students", "external_id", "name", "email") as write:
+        for number in range(students):
+            write(f"{number:07}", f"Student {number}", f"s{number}@example.edu")
+    with _writer(folder, "enrollments", "student", "course") as write:
+        for number in range(students):
+            for course in chance.sample(range(courses), PER_STUDENT):
+                write(f"{number:07}", f"c{course}")
+    return students * PER_STUDENT
+
+
+@contextmanager
+def _writer(folder: Path, name: str, *header: str) -> Iterator[Callable[..., object]]:
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        yield lambda *cells: writer.writerow(cells)
+
+
+class Client:
+    """The process of the command, and the processor time of the database beside it."""
+
+    def __init__(self, url: URL, folder: Path, server: PostgreSQL | None, *options: str) -> None:
+        environment = {**os.environ, "DATABASE_URL": url.render_as_string(hide_password=False)}
+        command = [str(Path(sys.executable).parent / "course-management"), "import", str(folder), "--apply", *options]
+        self._engine, self._server = create_engine(url), server
+        self.process = psutil.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._before = 0.0 if server is None else processor_s(*server.processes()[:1])
+
+    def watch(self, phases: Phases, kill_after_s: float | None = None) -> bool:
+        """Add up until the process ends, or kill it. Returns whether it came to its end."""
+        started = last = time.monotonic()
+        mine = theirs = 0.0
+        while self.process.poll() is None:
+            time.sleep(SAMPLE_S)
+            state, now = self._state(), time.monotonic()
+            with suppress(psutil.NoSuchProcess):
+                tree = [self.process, *self.process.children(recursive=True)]
+                phases.peak_mb = max(phases.peak_mb, sum(each.memory_info().rss for each in tree) / 1024**2)
+                used = processor_s(self.process), self._of_database()
+                phases.add(state, now - last, max(used[0] - mine, 0.0), max(used[1] - theirs, 0.0))
+                (mine, theirs), last = used, now
+            if kill_after_s is not None and now - started > kill_after_s:
+                self.process.kill()
+                self.process.wait()
+                return False
+        return True
+
+    def _of_database(self) -> float:
+        return 0.0 if self._server is None else processor_s(*self._server.processes()) - self._before
+
+    def _state(self) -> str:
+        query = "SELECT state FROM imports ORDER BY id DESC LIMIT 1"
+        kind = (
+            "SELECT kind FROM import_rows WHERE import_id = (SELECT max(id) FROM imports) AND kind = 'enrollments'"
+            " AND outcome IS NOT NULL LIMIT 1"
+        )
+        with self._engine.connect() as connection:
+            state = connection.scalar(text(query)) or "starting"
+            if state == "planning":
+                return f"planning {'enrollments' if connection.scalar(text(kind)) else 'others'}"
+            return state
+
+
+def processor_s(*processes: psutil.Process) -> float:
+    """Return the processor seconds of processes and of their children that have ended."""
+    total = 0.0
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(each.cpu_times()[:4])
+    return total
+
+
+@click.command()
+@click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="postgresql", show_default=True)
+@click.option("--students", type=click.IntRange(100), default=10_000, show_default=True)
+@click.option(
+    "--kills", type=click.IntRange(0), default=0, show_default=True, help="Kill it so often, then let it end."
+)
+@click.option("--within", type=float, default=10.0, show_default=True, help="Kill within so many seconds.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def main(database: str, students: int, kills: int, within: float, seed: int) -> None:
+    """Generate a school, import it, and print what that took."""
+    chance = random.Random(seed)  # noqa: S311 - a repeatable choice
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "files"
+        folder.mkdir()
+        rows = generate(folder, students)
+        server = PostgreSQL(fsync="on", autovacuum="on") if database == "postgresql" else None
+        url = server.url if server else make_url(f"sqlite:///{temporary}/school.db")
+        migrate(url)
+        phases, killed = Phases(), 0
+        while True:
+            after = chance.uniform(0.5, within) if killed < kills else None
+            client = Client(url, folder, server)
+            if client.watch(phases, after):
+                break
+            killed += 1
+            click.echo(f"killed after {after:.1f} s", err=True)
+        output, errors = client.process.communicate()
+        click.echo(output.decode() + errors.decode())
+        click.echo(f"{rows:,} enrollments, killed {killed} times; peak memory of the client {phases.peak_mb:.0f} MB")
+        click.echo(f"{'':24}{'seconds':>10}{'client s':>10}{'database s':>12}{'us of both per row':>20}")
+        for state, (seconds, mine, theirs) in phases.seconds.items():
+            each = 1e6 * (mine + theirs) / rows
+            click.echo(f"{state:24}{seconds:>10.1f}{mine:>10.1f}{theirs:>12.1f}{each:>20.0f}")
+        if server:
+            server.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Apply the requests of several students in one transaction, each of them all or nothing.
+
+For imports: one transaction for each student costs three times as much. The locks of all of them are taken first, in
+the order of all locks, so the caller bounds how many rows there are: the other requests for these courses wait.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
+
+from sqlalchemy import String, literal, select
+
+from ...database import AnyRow, autocommit, retried, run, transaction
+from ...database.types import among
+from ...models import ENROLLED, WAITLISTED, courses, enrollments, students
+from .exchanging import AppliedChanges, EnrollRequest, ExchangeResult, exchange
+from .loading import Execute
+from .promotion import promote
+from .statements import LOCK_COURSES, course_ids, student_ids
+
+Pair: TypeAlias = tuple[int, int]
+"""The ids of a student and a course."""
+Result: TypeAlias = ExchangeResult | None
+"""What `exchange` returns; None if the caller must look again: the student or an enrollment is not as it was seen."""
+Note: TypeAlias = Callable[[Execute, Sequence[Result]], object]
+"""Writes down the results in the transaction in which they were applied."""
+
+_LOCK_STUDENTS = (
+    select(students.c.id)
+    .where(among(students.c.id, student_ids))
+    .order_by(students.c.id)
+    .with_for_update(key_share=True)
+)
+_WAITING = (
+    select(enrollments.c.student_id, enrollments.c.course_id)
+    .join(courses, courses.c.id == enrollments.c.course_id)
+    .where(
+        among(enrollments.c.student_id, student_ids),
+        enrollments.c.status == literal(WAITLISTED, String),
+        courses.c.term_id.is_not(None),
+    )
+)
+_PRESENT = select(
+    enrollments.c.student_id, enrollments.c.course_id, enrollments.c.status, enrollments.c.actor, enrollments.c.revision
+).where(among(enrollments.c.student_id, student_ids), among(enrollments.c.course_id, course_ids))
+
+
+def enrollments_of(student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:
+    """Return `status`, `actor` and `revision` of these students in these courses, by pair."""
+    return _present(autocommit, student_list, course_list)
+
+
+def exchange_all(
+    requests: Sequence[EnrollRequest], seen: Mapping[Pair, AnyRow], note: Note = lambda *_: None
+) -> list[Result]:
+    """Apply each of the requests that nothing refuses, all in one transaction. Return a result for each.
+
+    A request is applied only if the enrollments that it is about are still those of `seen`, which the caller has looked
+    at (`enrollments_of`): so a change that somebody has made meanwhile is never overwritten. Several requests may be
+    about one student. `note` is called in the transaction; if it is tried again, once more.
+    """
+    results = _exchange_all(requests, seen, note)
+    reserved = [isinstance(each, list) and any(decision.seat_reserved for decision in each) for each in results]
+    freed: set[int] = set()
+    for result in results:
+        if isinstance(result, AppliedChanges):
+            freed |= {course_id for course_id, outcome in result.outcomes.items() if outcome != ENROLLED}
+            freed.update(result.courses_to_promote)
+        elif result:
+            freed |= {each.course_id for each in result if each.seat_reserved}
+    is_pending = promote(sorted(freed), requests[0].context).pending
+    # While students still wait beside the seat, the refusal is true: it is reserved for them.
+    return [
+        None if is_reserved and not is_pending else each for each, is_reserved in zip(results, reserved, strict=True)
+    ]
+
+
+@retried(repeatable=True)
+def _exchange_all(requests: Sequence[EnrollRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[Result]:
+    student_list = sorted({each.student_id for each in requests})
+    course_list = {course_id for each in requests for course_id in _courses_of(each)}
+    with transaction() as connection:
+        execute = functools.partial(run, connection)
+        waits: dict[int, list[int]] = {each: [] for each in student_list}
+        for row in execute(_WAITING, {"students": student_list}):
+            waits[row.student_id].append(row.course_id)
+        execute(LOCK_COURSES, {"course_ids": sorted(course_list.union(*waits.values()))})
+        known = {row.id for row in execute(_LOCK_STUDENTS, {"students": student_list})}
+        present = _present(execute, student_list, course_list)
+        results: list[Result] = []
+        for request in requests:
+            pairs = [(request.student_id, course_id) for course_id in _courses_of(request)]
+            is_as_seen = request.student_id in known and all(present.get(pair) == seen.get(pair) for pair in pairs)
+            results.append(exchange(execute, request, waits[request.student_id]) if is_as_seen else None)
+        note(execute, results)
+    return results
+
+
+def _courses_of(request: EnrollRequest) -> list[int]:
+    return [*request.course_ids, *request.instead_of]
+
+
+def _present(execute: Execute, student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:
+    rows = execute(_PRESENT, {"students": sorted(student_list), "course_ids": sorted(course_list)})
+    return {(row.student_id, row.course_id): row for row in rows}
