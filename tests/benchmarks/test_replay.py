@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from ..databases import PATIENCE_S, ROOT
+from benchmarks import client, enrollments, replay
 
-PATH = ROOT / "benchmarks" / "replay.py"
+from ..databases import PATIENCE_S
+
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
-
-def load() -> ModuleType:
-    """Load the benchmark by its path, because it is a script beside the package."""
-    spec = importlib.util.spec_from_file_location("replay", PATH)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["replay"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-replay = load()
 
 # --- the file ---------------------------------------------------------------------------------------------
 
@@ -73,7 +58,7 @@ def test_a_bad_number_names_its_line(file: Path, word: str) -> None:
 def test_a_file_without_students_is_refused(file: Path) -> None:
     file.write_text("\n \n")
 
-    with pytest.raises(replay.Unusable, match="no student"):
+    with pytest.raises(client.Unusable, match="no student"):
         replay.read(file)
 
 
@@ -123,7 +108,7 @@ def seen(lists: dict[int, dict[str, int | None]]) -> Any:
         student: [{"code": code, "position": position} for code, position in held.items()]
         for student, held in lists.items()
     }
-    return replay.Seen(rows, courses)
+    return enrollments.Seen(rows, courses)
 
 
 @pytest.fixture
@@ -133,7 +118,7 @@ def found() -> Any:
 
 
 def check(found: Any, before: Any = None, requests: dict[int, list[str]] = REQUESTS) -> Any:
-    return replay.check(CAPACITIES, requests, found, before or found)
+    return enrollments.check(CAPACITIES, requests, found, before or found)
 
 
 def test_what_is_right_is_not_reported(found: Any) -> None:
@@ -230,7 +215,7 @@ def closing_once() -> Iterator[str]:
 
 
 def service(url: str) -> Any:
-    return closing(replay.Service(url, 1))
+    return closing(client.Service(url, 1))
 
 
 def test_a_lost_connection_is_opened_again_once(closing_once: str) -> None:
@@ -245,7 +230,7 @@ def test_a_lost_connection_is_opened_again_once(closing_once: str) -> None:
     ("status", "repeated", "enrolled"), [(201, False, True), (200, False, False), (200, True, True), (409, True, False)]
 )
 def test_only_a_repeated_request_may_find_it_done_already(status: int, repeated: bool, enrolled: bool) -> None:
-    assert replay.Response(status, b"", 0.0, repeated).has_enrolled() is enrolled
+    assert client.Response(status, b"", 0.0, repeated).has_enrolled() is enrolled
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://127.0.0.1", "127.0.0.1:8000", "http://127.0.0.1:x"])
