@@ -14,6 +14,7 @@ from course_management.config import Settings
 from course_management.errors import Problem, all_codes
 from course_management.http.pages import Pages
 from course_management.services.enrollment.rules import RULES
+from course_management.transfer.kinds import KINDS
 
 from ..databases import ROOT
 from .pages import PAGES, RUN, anchors, blocks, links, name
@@ -217,3 +218,20 @@ def test_the_page_of_the_rules_has_a_row_for_each_rule_in_their_order() -> None:
             "recheck": "rechecking",
         }
         assert {action for action, word in words.items() if re.search(rf"\b{word}", applies_to)} == rule.applies_to
+
+
+def test_the_page_of_the_rules_gives_the_sentence_and_the_facts_of_each_rule() -> None:
+    section = text("docs/rules.md").partition("### What each reason says")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", section, re.MULTILINE)
+
+    assert [(code, meaning) for code, meaning, _ in rows] == [(rule.code, rule.meaning) for rule in RULES]
+    for rule, (_, _, facts) in zip(RULES, rows, strict=True):
+        assert set(getattr(rule, "example", {})) <= set(re.findall(r"`(\w+)`", facts)), rule.code
+
+
+def test_the_page_of_the_rules_names_templates_in_the_order_of_an_import() -> None:
+    section = text("docs/rules.md").partition("### Where the data comes from")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| [^|]+ \| `(\w+)` \|", section, re.MULTILINE)
+
+    assert named == [kind.name for kind in KINDS if kind.name in named]
+    assert {kind.name for kind in KINDS} - set(named) == {"people", "instructors", "accounts"}  # no rule needs them
