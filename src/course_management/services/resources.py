@@ -6,7 +6,7 @@ A `Resource` says which model it is and which refusal each constraint means; its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -85,6 +85,22 @@ def create(resource: Resource[M], values: Mapping[str, Any], context: RequestCon
             session.refresh(found, lists)  # an empty one is not loaded otherwise
     _log("created", resource, found, context)
     return found
+
+
+@retried(repeatable=False)
+def create_all(resource: Resource[M], rows: Sequence[Mapping[str, Any]], context: RequestContext) -> None:
+    """Create rows with these values, all in one transaction or none. Raises what `create` does, for any of them."""
+    created = []
+    with refusing(resource.constraints), writing() as session:
+        for name in {name for values in rows for name in values}:
+            _refuse_unknown(session, resource.model, {name: [each for row in rows if (each := row.get(name))]})
+        for values in rows:
+            created.append(resource.model(**values))
+            _check(resource, created[-1])
+        session.add_all(created)
+        session.flush()
+    for row in created:
+        _log("created", resource, row, context)
 
 
 @retried(repeatable=False)

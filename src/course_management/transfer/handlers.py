@@ -56,6 +56,10 @@ class Handler:
         return [verdict for unit, verdicts in decided for verdict in self.write(unit, verdicts)]
 
 
+class _ReferenceRefusedError(Exception):
+    """The row names another one of the import, which was refused."""
+
+
 @dataclass(slots=True)
 class ResourceHandler(Handler):
     """Creates and updates rows of a resource by their external id. It deletes none."""
@@ -128,6 +132,22 @@ class ResourceHandler(Handler):
         ids = {self.references[name]: self._ids[name].get(key) for name, key in keys.items() if key}
         return {name: value for name, value in row.values.items() if name not in self.references} | ids
 
+    def write_all(self, decided: Sequence[Decided]) -> list[Verdict]:
+        """Create all new rows in one transaction; if one of them is refused, decide again and write one by one."""
+        rows = {row.number: row for unit, _ in decided for row in unit}
+        new = [rows[each.number] for _, verdicts in decided for each in verdicts if each.outcome == CREATE]
+        if not new:
+            return Handler.write_all(self, decided)
+        try:
+            resources.create_all(self.resource, [self._values(row, None) for row in new], self.context)
+        except (Problem, ValidationError, _ReferenceRefusedError):
+            self.load([unit for unit, _ in decided])  # another import may have created one of them
+            numbers = {each.number for _, verdicts in decided for each in verdicts}
+            again = [(unit, [each for each in self.decide(unit) if each.number in numbers]) for unit, _ in decided]
+            return Handler.write_all(self, again)
+        others = [(unit, [each for each in verdicts if each.outcome != CREATE]) for unit, verdicts in decided]
+        return [Verdict(row.number, CREATE) for row in new] + Handler.write_all(self, others)
+
     def write(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Create or change the row."""
         rows = {row.number: row for row in unit}
@@ -137,12 +157,8 @@ class ResourceHandler(Handler):
         if verdict.outcome not in (CREATE, UPDATE):
             return verdict
         present = self._present.get(row.unit)
-        body = self._body(row) if present is None else self._changes(row, present)
-        if PLANNED in [body.get(column) for column in self.references.values()]:
-            return Verdict(row.number, REFUSE, "reference_refused", "The row that it names was refused.")
-        given = {name: value for name, value in body.items() if value is not None or present is not None}
         try:
-            values = self.schema.body(partial=present is not None).load(given)
+            values = self._values(row, present)
             if present is None:
                 resources.create(self.resource, values, self.context)
             elif self.resource is COURSES:
@@ -151,6 +167,20 @@ class ResourceHandler(Handler):
                 resources.change(self.resource, present.id, values, None, self.context)
         except Problem as problem:
             return refused(row, problem)
+        except _ReferenceRefusedError:
+            return Verdict(row.number, REFUSE, "reference_refused", "The row that it names was refused.")
         except ValidationError as error:
             return Verdict(row.number, REFUSE, "validation_failed", f"{error.messages}")
         return verdict
+
+    def _values(self, row: Staged, present: Any) -> dict[str, Any]:
+        """Return the values to create a row with, or to change in it.
+
+        Raises `ValidationError` and `_ReferenceRefusedError`.
+        """
+        body = self._body(row) if present is None else self._changes(row, present)
+        if PLANNED in [body.get(column) for column in self.references.values()]:
+            raise _ReferenceRefusedError
+        given = {name: value for name, value in body.items() if value is not None or present is not None}
+        values: dict[str, Any] = self.schema.body(partial=present is not None).load(given)
+        return values
