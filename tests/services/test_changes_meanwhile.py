@@ -17,7 +17,7 @@ from course_management.errors import CourseNotFound
 from course_management.services import enrollment
 from course_management.services.enrollment import enrolling, promotion, replacing
 from course_management.services.enrollment.decisions import Decision
-from course_management.services.enrollment.exchanging import EnrollRequest
+from course_management.services.enrollment.request import EnrollRequest
 
 from ..conftest import wait_until_blocked
 from ..fixture_types import Make

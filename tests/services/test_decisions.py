@@ -128,4 +128,4 @@ def test_a_refusal_has_a_decision_for_every_course_in_the_order_asked() -> None:
 def test_leaving_is_decided_by_the_rules_that_apply_to_it(course: Course, holds: list[Hold], expected: str) -> None:
     situation = Situation(now=NOW, student_id=7, holds=holds, courses={5: course})
 
-    assert [each.outcome for each in decide(situation, [], leaving=[5])] == [expected]
+    assert [each.outcome for each in decide(situation, [], unenrolling=[5])] == [expected]

@@ -171,7 +171,7 @@ def test_a_request_asks_about_five_students_and_the_background_about_the_rest(
     changed = raise_capacity(client, full, 2)
 
     assert changed["promotion"] == {"promoted": 0, "pending": True}
-    assert list(marks(full).values()) == ["hold"] * promotion.MOST_ASKED + [None] * 3
+    assert list(marks(full).values()) == ["hold"] * promotion.MOST_STUDENTS_JUDGED + [None] * 3
     assert background(app) == (1, 0)
     assert held(students[7]) == {full: "enrolled"}
     assert set(marks(full).values()) == {"hold"}

@@ -30,7 +30,7 @@ from ..schemas.enrollment import MAX_COURSES, PassedOver
 from ..schemas.fields import credits_of
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
-from ..services.enrollment import EnrollRequest, Outcome, ReplaceOptions
+from ..services.enrollment import CourseOutcome, EnrollRequest, ReplaceOptions
 from ..services.enrollment.enrolling import explain
 from ..services.permitting import enroll_with_permit
 from .enrollment_log import UNCHANGED, log_decisions, log_outcomes, log_replacement, logged
@@ -82,10 +82,10 @@ def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int,
         if query["dry_run"]:
             decisions = explain(request, permit=permit is not None)
             log_decisions(student_id, decisions)
-            return reply({"student_id": student_id, "decisions": [each.as_dict() for each in decisions]})
+            return reply({"student_id": student_id, "decisions": [decision.as_dict() for decision in decisions]})
         results = enroll_with_permit(request, permit["reason"]) if permit else service.enroll(request)
         log_outcomes(student_id, results)
-    changed = any(each.outcome not in UNCHANGED for each in results)
+    changed = any(result.outcome not in UNCHANGED for result in results)
     return _results(student_id, results, 201 if changed else 200)
 
 
@@ -276,11 +276,11 @@ def _check_number(student_id: int, course_ids: Sequence[int]) -> None:
         raise validation_failed({"course_ids": [reason]})
 
 
-def _results(student_id: int, outcomes: Sequence[Outcome], status: int) -> Response:
+def _results(student_id: int, outcomes: Sequence[CourseOutcome], status: int) -> Response:
     results = [
-        {"course_id": each.course_id, "outcome": each.outcome}
-        if each.position is None
-        else {"course_id": each.course_id, "outcome": each.outcome, "position": each.position}
-        for each in outcomes
+        {"course_id": outcome.course_id, "outcome": outcome.outcome}
+        if outcome.position is None
+        else {"course_id": outcome.course_id, "outcome": outcome.outcome, "position": outcome.position}
+        for outcome in outcomes
     ]
     return reply({"student_id": student_id, "results": results}, status)

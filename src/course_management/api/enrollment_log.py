@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from ..errors import Problem
-from ..services.enrollment import Outcome, Replacement
+from ..services.enrollment import CourseOutcome, Replacement
 from ..services.enrollment.decisions import Decision
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,9 @@ def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        reasons = {reason["code"] for each in problem.members.get("decisions", ()) for reason in each["reasons"]}
+        reasons = {
+            reason["code"] for decision in problem.members.get("decisions", ()) for reason in decision["reasons"]
+        }
         _log("refused", student_id, course_ids, sorted({problem.code, *reasons}))
         raise
     except Exception as error:
@@ -41,13 +43,15 @@ def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
         raise
 
 
-def log_outcomes(student_id: int, outcomes: Sequence[Outcome]) -> None:
+def log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
     """Log an enroll or unenroll: a line for each kind of change."""
-    by_action: dict[str, list[Outcome]] = {}
-    for each in outcomes:
-        by_action.setdefault(ACTIONS[each.outcome], []).append(each)
+    by_action: dict[str, list[CourseOutcome]] = {}
+    for outcome in outcomes:
+        by_action.setdefault(ACTIONS[outcome.outcome], []).append(outcome)
     for action, group in by_action.items():
-        _log(action, student_id, [each.course_id for each in group], sorted({each.outcome for each in group}))
+        _log(
+            action, student_id, [outcome.course_id for outcome in group], sorted({outcome.outcome for outcome in group})
+        )
 
 
 def log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
@@ -61,8 +65,10 @@ def log_replacement(student_id: int, requested: Sequence[int], done: Replacement
 
 def log_decisions(student_id: int, decisions: Sequence[Decision]) -> None:
     """Log a dry run: nothing was refused, whatever the decisions."""
-    codes = {reason.code for each in decisions for reason in each.reasons} or {each.outcome for each in decisions}
-    _log("dry_run", student_id, [each.course_id for each in decisions], sorted(codes))
+    codes = {reason.code for decision in decisions for reason in decision.reasons} or {
+        decision.outcome for decision in decisions
+    }
+    _log("dry_run", student_id, [decision.course_id for decision in decisions], sorted(codes))
 
 
 def _log(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:

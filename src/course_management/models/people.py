@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
 from ..database.types import NOW, ExternalId, Id, UtcDateTime, in_range, utcnow, when_created
-from .parts import parts
+from .owned_lists import owned_list
 from .search import Searchable, search_column
 
 ADVISOR, REGISTRAR = "advisor", "registrar"
@@ -40,11 +40,11 @@ class Person(Searchable, Base):
     searched = ("name", "email")
     search_text: Mapped[str | None] = search_column(*searched)
 
-    person_roles: Mapped[set[PersonRole]] = parts()
+    person_roles: Mapped[set[PersonRole]] = owned_list()
     roles: AssociationProxy[set[str]] = association_proxy(
         "person_roles", "role", creator=lambda role: PersonRole(role=role)
     )
-    advisees: Mapped[set[Advisee]] = parts()
+    advisees: Mapped[set[Advisee]] = owned_list()
     advises: AssociationProxy[set[int]] = association_proxy(
         "advisees", "student_id", creator=lambda student_id: Advisee(student_id=student_id)
     )

@@ -30,9 +30,9 @@ def put(student_id: int, catalog_id: int, term_code: str, values: Mapping[str, A
     `values` are `grade`, `points`, `passed`, `credits`, `source`; they take the place of those of this entry and term.
     Raises `StudentNotFound`, `CatalogEntryNotFound`.
     """
-    done, course_ids = _put((student_id, catalog_id, term_code), values, context)
+    result, course_ids = _put((student_id, catalog_id, term_code), values, context)
     promote(course_ids, context)
-    return done
+    return result
 
 
 @retried(repeatable=True)
@@ -43,18 +43,18 @@ def _put(key: tuple[int, int, str], values: Mapping[str, Any], context: RequestC
         if session.get(CatalogEntry, catalog_id, with_for_update={"read": True, "key_share": True}) is None:
             raise CatalogEntryNotFound
         course_ids = reconsider_student(session, student_id)
-        found = session.get(Completion, key)
-        is_new = found is None
-        if found is None:
-            found = Completion(student_id=student_id, catalog_id=catalog_id, term_code=term_code)
-            session.add(found)
-        before = None if is_new else [getattr(found, name) for name in FACTS]
+        completion = session.get(Completion, key)
+        is_new = completion is None
+        if completion is None:
+            completion = Completion(student_id=student_id, catalog_id=catalog_id, term_code=term_code)
+            session.add(completion)
+        before = None if is_new else [getattr(completion, name) for name in FACTS]
         for name, value in values.items():
-            setattr(found, name, value)
-        if before != [getattr(found, name) for name in FACTS]:
+            setattr(completion, name, value)
+        if before != [getattr(completion, name) for name in FACTS]:
             session.flush()
-            _record(context, session, found, "added" if is_new else "changed")
-        return Put(found, is_new), course_ids
+            _record(context, session, completion, "added" if is_new else "changed")
+        return Put(completion, is_new), course_ids
 
 
 def remove(student_id: int, catalog_id: int, term_code: str, context: RequestContext) -> None:
@@ -66,13 +66,13 @@ def remove(student_id: int, catalog_id: int, term_code: str, context: RequestCon
 def _remove(key: tuple[int, int, str], context: RequestContext) -> list[int]:
     with writing() as session:
         course_ids = reconsider_student(session, key[0])
-        found = session.get(Completion, key)
-        if found is not None:
-            session.delete(found)
-            _record(context, session, found, "removed")
+        completion = session.get(Completion, key)
+        if completion is not None:
+            session.delete(completion)
+            _record(context, session, completion, "removed")
         return course_ids
 
 
-def _record(context: RequestContext, session: Any, found: Completion, change: str) -> None:
-    facts = {name: getattr(found, name) for name in FACTS}
-    record(session, context, found.student_id, ("completion", found.catalog_id), change, facts)
+def _record(context: RequestContext, session: Any, completion: Completion, change: str) -> None:
+    facts = {name: getattr(completion, name) for name in FACTS}
+    record(session, context, completion.student_id, ("completion", completion.catalog_id), change, facts)

@@ -32,16 +32,16 @@ def _put(
     with writing() as session:
         _lock_term(session, term_id)
         course_ids = reconsider_student(session, student_id)
-        found = session.get(StudentTerm, (student_id, term_id))
-        change = None if found and found.credit_limit == credit_limit else "changed" if found else "added"
-        if found is None:
-            found = StudentTerm(student_id=student_id, term_id=term_id)
-            session.add(found)
-        found.credit_limit = credit_limit
+        limit = session.get(StudentTerm, (student_id, term_id))
+        change = None if limit and limit.credit_limit == credit_limit else "changed" if limit else "added"
+        if limit is None:
+            limit = StudentTerm(student_id=student_id, term_id=term_id)
+            session.add(limit)
+        limit.credit_limit = credit_limit
         session.flush()
         if change:
             record(session, context, student_id, ("limit", term_id), change, {"credit_limit": credit_limit})
-        return found, course_ids
+        return limit, course_ids
 
 
 def remove(student_id: int, term_id: int, context: RequestContext) -> None:
@@ -57,9 +57,9 @@ def _remove(student_id: int, term_id: int, context: RequestContext) -> list[int]
     with writing() as session:
         _lock_term(session, term_id)
         course_ids = reconsider_student(session, student_id)
-        if found := session.get(StudentTerm, (student_id, term_id)):
-            session.delete(found)
-            record(session, context, student_id, ("limit", term_id), "removed", {"credit_limit": found.credit_limit})
+        if limit := session.get(StudentTerm, (student_id, term_id)):
+            session.delete(limit)
+            record(session, context, student_id, ("limit", term_id), "removed", {"credit_limit": limit.credit_limit})
         return course_ids
 
 

@@ -18,10 +18,10 @@ from .enrollment.loading import Execute
 def start(values: Mapping[str, Any]) -> int:
     """Create an import (`format`, `digest`, `files`, `options`, `state`), and return its id."""
     with writing() as session:
-        found = Import(**values)
-        session.add(found)
+        row = Import(**values)
+        session.add(row)
         session.flush()
-        return found.id
+        return row.id
 
 
 @retried(repeatable=True)
@@ -55,8 +55,8 @@ def note(import_id: int, verdicts: Iterable[Mapping[str, Any]], *, applied: bool
 def note_within(execute: Execute, import_id: int, verdicts: Iterable[Mapping[str, Any]], *, applied: bool) -> None:
     """Do what `note` does, in the transaction of `execute`. Rows with the same verdict are one statement."""
     numbers: dict[tuple[str | None, ...], list[int]] = {}
-    for each in verdicts:
-        numbers.setdefault((each["outcome"], each["code"], each["detail"]), []).append(each["number"])
+    for verdict in verdicts:
+        numbers.setdefault((verdict["outcome"], verdict["code"], verdict["detail"]), []).append(verdict["number"])
     at = utcnow() if applied else None
     for (outcome, code, detail), chosen in numbers.items():
         values = {"new_outcome": outcome, "new_code": code, "new_detail": detail, "new_applied_at": at}

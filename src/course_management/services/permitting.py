@@ -6,18 +6,18 @@ import functools
 
 from ..database import retried, run, writing
 from . import permissions
-from .enrollment import EnrollRequest, Outcome
-from .enrollment.enrolling import outcomes, raise_if_refused
+from .enrollment import CourseOutcome, EnrollRequest
+from .enrollment.enrolling import promote_and_report, raise_if_refused
 from .enrollment.exchanging import ExchangeResult, exchange_under_locks
 
 
-def enroll_with_permit(request: EnrollRequest, permit: str) -> list[Outcome]:
+def enroll_with_permit(request: EnrollRequest, permit: str) -> list[CourseOutcome]:
     """Enroll as `enroll` does, and waive each rule that refuses one of the courses and can be waived.
 
     For each of these a permission is granted, with `permit` as its reason. Courses in which the student is enrolled or
     waitlisted already need none. Returns and raises what `enroll` does; after a refusal, nothing was granted.
     """
-    return outcomes(request, _apply(request, permit))
+    return promote_and_report(request, _apply(request, permit))
 
 
 @retried(repeatable=True)
@@ -28,5 +28,5 @@ def _apply(request: EnrollRequest, permit: str) -> ExchangeResult:
             values = {"course_id": course_id, "rule": rule, "reason": permit}
             permissions.add(session, request.student_id, values, request.context)
 
-        found = exchange_under_locks(functools.partial(run, session.connection()), request, grant)
-    return raise_if_refused(found, request.context)
+        result = exchange_under_locks(functools.partial(run, session.connection()), request, grant)
+    return raise_if_refused(result, request.context)

@@ -49,12 +49,12 @@ def cycles(graph: Graph) -> Iterator[list[int]]:
                 before = visits[-1][0]
                 lowest[before] = min(lowest[before], lowest[entry])
             if lowest[entry] == numbers[entry]:
-                found = [path.pop()]
-                while found[-1] != entry:
-                    found.append(path.pop())
-                on_path.difference_update(found)
-                if len(found) > 1:
-                    yield sorted(found)
+                cycle = [path.pop()]
+                while cycle[-1] != entry:
+                    cycle.append(path.pop())
+                on_path.difference_update(cycle)
+                if len(cycle) > 1:
+                    yield sorted(cycle)
 
 
 def unreachable(graph: Graph) -> set[int]:
@@ -67,21 +67,21 @@ def unreachable(graph: Graph) -> set[int]:
     satisfied: set[tuple[int, int]] = set()
     uses: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for entry, groups in graph.items():
-        for number, group in enumerate(groups):
+        for group_index, group in enumerate(groups):
             for required, _ in group:
-                uses[required].append((entry, number))
+                uses[required].append((entry, group_index))
 
     def reach(entries: Iterable[int]) -> None:
-        found = list(entries)
-        reached.update(found)
-        while found:
-            for use in uses[found.pop()]:
+        to_visit = list(entries)
+        reached.update(to_visit)
+        while to_visit:
+            for use in uses[to_visit.pop()]:
                 if use not in satisfied:
                     satisfied.add(use)
                     missing[use[0]] -= 1
                     if missing[use[0]] == 0 and use[0] not in reached:
                         reached.add(use[0])
-                        found.append(use[0])
+                        to_visit.append(use[0])
 
     reach([*(entry for entry in uses if entry not in graph), *(entry for entry, count in missing.items() if not count)])
     while together := _together(graph, graph.keys() - reached, satisfied):
@@ -91,23 +91,23 @@ def unreachable(graph: Graph) -> set[int]:
 
 def _together(graph: Graph, entries: set[int], satisfied: set[tuple[int, int]]) -> set[int]:
     """Return the most of these entries that can be taken in one term, when the `satisfied` groups are."""
-    left = set(entries)
+    possible = set(entries)
     uses: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     alternatives: dict[tuple[int, int], int] = {}
     for entry in entries:
-        for number, group in enumerate(graph[entry]):
-            if (entry, number) not in satisfied:
+        for group_index, group in enumerate(graph[entry]):
+            if (entry, group_index) not in satisfied:
                 concurrent = [required for required, is_concurrent in group if is_concurrent and required in entries]
-                alternatives[entry, number] = len(concurrent)
+                alternatives[entry, group_index] = len(concurrent)
                 for required in concurrent:
-                    uses[required].append((entry, number))
+                    uses[required].append((entry, group_index))
     impossible = [entry for (entry, _), count in alternatives.items() if not count]
     while impossible:
         entry = impossible.pop()
-        if entry in left:
-            left.remove(entry)
+        if entry in possible:
+            possible.remove(entry)
             for use in uses[entry]:
                 alternatives[use] -= 1
                 if not alternatives[use]:
                     impossible.append(use[0])
-    return left
+    return possible

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ..context import RequestContext
 from ..database import Base, retried, writing
 from ..errors import Problem, ValidationFailed
-from ..models.parts import parts_of
+from ..models.owned_lists import owned_lists_of
 from . import Precondition, refusing
 
 M = TypeVar("M", bound=Base)
@@ -49,7 +49,7 @@ class Resource(Generic[M]):
     def __post_init__(self) -> None:
         """Raise `ValueError` if a refusal is for a constraint or unique index that the table does not have."""
         table = self.model.metadata.tables[self.model.__tablename__]
-        names = {each.name for each in table.constraints} | {each.name for each in table.indexes}
+        names = {named.name for named in table.constraints} | {named.name for named in table.indexes}
         unknown = self.refusals.keys() - names
         unknown |= {self._unique(column)[0] for column in self.taken if names.isdisjoint(self._unique(column))}
         if unknown:
@@ -77,14 +77,14 @@ def create(resource: Resource[M], values: Mapping[str, Any], context: RequestCon
     """
     with refusing(resource.constraints), writing() as session:
         _refuse_unknown(session, resource.model, values)
-        found = resource.model(**values)
-        _check(resource, found)
-        session.add(found)
+        row = resource.model(**values)
+        _check(resource, row)
+        session.add(row)
         session.flush()
-        if lists := parts_of(resource.model):
-            session.refresh(found, lists)  # an empty one is not loaded otherwise
-    _log("created", resource, found, context)
-    return found
+        if lists := owned_lists_of(resource.model):
+            session.refresh(row, lists)  # an empty one is not loaded otherwise
+    _log("created", resource, row, context)
+    return row
 
 
 @retried(repeatable=False)
@@ -116,35 +116,35 @@ def change(
     Raises `not_found`, what `create` raises, and what `precondition` raises.
     """
     with refusing(resource.constraints), writing() as session:
-        found = locked(session, resource, row_id, precondition)
+        row = locked(session, resource, row_id, precondition)
         _refuse_unknown(session, resource.model, values)
         for name, value in values.items():
-            setattr(found, name, value)
-        _check(resource, found)
+            setattr(row, name, value)
+        _check(resource, row)
         session.flush()
-        resource.changed(session, found)
+        resource.changed(session, row)
     # The names of the fields only: their values may be personal.
-    _log("changed", resource, found, context, fields=sorted(values))
-    return found
+    _log("changed", resource, row, context, fields=sorted(values))
+    return row
 
 
 @retried(repeatable=False)
 def remove(resource: Resource[M], row_id: int, precondition: Precondition | None, context: RequestContext) -> None:
     """Delete the row with the id `row_id`. Raises `not_found`, `in_use`, and what `precondition` raises."""
     with refusing(resource.in_use), writing() as session:
-        found = locked(session, resource, row_id, precondition)
+        row = locked(session, resource, row_id, precondition)
         session.execute(delete(resource.model).filter_by(id=row_id))
-    _log("deleted", resource, found, context)
+    _log("deleted", resource, row, context)
 
 
 def locked(session: Session, resource: Resource[M], row_id: int, precondition: Precondition | None = None) -> M:
     """Return the row with the id `row_id`, locked, once `precondition` has accepted it. Raises `not_found`."""
-    found = session.get(resource.model, row_id, with_for_update={"key_share": True})
-    if found is None:
+    row = session.get(resource.model, row_id, with_for_update={"key_share": True})
+    if row is None:
         raise resource.not_found
     if precondition:
-        precondition(found)
-    return found
+        precondition(row)
+    return row
 
 
 def _log(action: str, resource: Resource[Any], row: Any, context: RequestContext, **more: object) -> None:
@@ -158,15 +158,15 @@ def unknown(session: Session, column: Column[Any], ids: Mapping[str, int]) -> li
     A foreign key would not say which one. The rows are locked as it locks them, so that none is deleted meanwhile.
     """
     known = select(column).where(column.in_(set(ids.values()))).order_by(column)
-    found = set(session.scalars(known.with_for_update(read=True, key_share=True))) if ids else set()
+    existing_ids = set(session.scalars(known.with_for_update(read=True, key_share=True))) if ids else set()
     sentence = f"There is no such id in {column.table.name}."
-    return [{"pointer": pointer, "detail": sentence} for pointer, each in ids.items() if each not in found][
+    return [{"pointer": pointer, "detail": sentence} for pointer, row_id in ids.items() if row_id not in existing_ids][
         : ValidationFailed.max_errors
     ]
 
 
-def _check(resource: Resource[M], found: M) -> None:
-    errors = [{"pointer": f"/{name}", "detail": sentence} for name, sentence in resource.check(found)]
+def _check(resource: Resource[M], row: M) -> None:
+    errors = [{"pointer": f"/{name}", "detail": sentence} for name, sentence in resource.check(row)]
     if errors:
         raise ValidationFailed(errors=errors)
 
@@ -179,7 +179,7 @@ def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, An
         if column is None or not value:
             continue
         is_list = isinstance(value, list)
-        ids = {f"/{name}/{index}": each for index, each in enumerate(value)} if is_list else {f"/{name}": value}
+        ids = {f"/{name}/{index}": row_id for index, row_id in enumerate(value)} if is_list else {f"/{name}": value}
         errors += unknown(session, column, ids)
     if errors:
         raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])

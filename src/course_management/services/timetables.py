@@ -45,10 +45,10 @@ def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]
         return
     if course.term_id is None:
         raise CourseHasNoTerm
-    found = session.execute(
+    linked_courses = session.execute(
         select(courses.c.id, courses.c.term_id).where(courses.c.id.in_({linked for _, linked in items}))
     )
-    terms = {row.id: row.term_id for row in found}
+    terms = {row.id: row.term_id for row in linked_courses}
     errors = []
     for pointer, linked in items:
         if linked == course.id:

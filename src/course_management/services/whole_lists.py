@@ -65,8 +65,8 @@ class WholeList:
         if not self.group:
             return [(f"/{index}", item) for index, item in enumerate(body)]
         return [
-            (f"/groups/{number}/{index}", item)
-            for number, group in enumerate(body["groups"])
+            (f"/groups/{group_index}/{index}", item)
+            for group_index, group in enumerate(body["groups"])
             for index, item in enumerate(group)
         ]
 
@@ -76,7 +76,7 @@ class WholeList:
             return self.sorted([self._row(item) for item in body])
         groups = {tuple(self.sorted([self._row(item) for item in group])) for group in body["groups"]}
         in_order = sorted(groups, key=lambda group: [_order(row) for row in group])
-        return [(number, *row) for number, group in enumerate(in_order, 1) for row in group]
+        return [(group_number, *row) for group_number, group in enumerate(in_order, 1) for row in group]
 
     def content(self, rows: Sequence[Row]) -> Any:
         """Return sorted rows as a response has them."""
@@ -141,8 +141,8 @@ def put(session: Session, whole: WholeList, owner_id: int, body: Any, preconditi
 def rows(session: Session, whole: WholeList, owner_id: int) -> list[Row]:
     """Return the sorted rows of a list."""
     columns = [whole.table.c[name] for name in whole.columns]
-    found = session.execute(select(*columns).where(whole.table.c[whole.column] == owner_id))
-    return whole.sorted([tuple(row) for row in found])
+    result = session.execute(select(*columns).where(whole.table.c[whole.column] == owner_id))
+    return whole.sorted([tuple(row) for row in result])
 
 
 def refuse_unknown(session: Session, whole: WholeList, body: Any) -> None:
@@ -152,8 +152,8 @@ def refuse_unknown(session: Session, whole: WholeList, body: Any) -> None:
         if (column := _referenced(whole.table.c[name])) is not None:
             json_name = whole.json_name(name)
             ids = {
-                pointer if whole.is_plain else f"{pointer}/{json_name}": each if whole.is_plain else each[json_name]
-                for pointer, each in whole.items(body)
+                pointer if whole.is_plain else f"{pointer}/{json_name}": item if whole.is_plain else item[json_name]
+                for pointer, item in whole.items(body)
             }
             errors += unknown(session, column, {pointer: value for pointer, value in ids.items() if value is not None})
     if errors:

@@ -258,7 +258,7 @@ class EnrollmentHandler(Handler):
         for decision in changes.decisions:
             row = work.dropping.get(decision.course_id) or work.enrolling[decision.course_id]
             raised = self._raised.get(decision.course_id)
-            yield of_outcome(row, changes.outcomes.get(decision.course_id), decision, raised)
+            yield of_outcome(row, changes.outcome_by_course.get(decision.course_id), decision, raised)
 
     def _after_refusals(self, refused: Sequence[tuple[_Work, Any]], done: list[Verdict]) -> None:
         """Raise the capacities that are missing, if that was asked for; the other refusals are final."""

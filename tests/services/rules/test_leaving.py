@@ -36,7 +36,7 @@ def test_leaving_is_dropping_then_withdrawing_then_refused(
     course = replace(LEAVING, term=term)
     situation = replace(STUDENT, courses={5: course}, enrollments=[held(5)])
 
-    (decision,) = decide(situation, [], leaving=[5])
+    (decision,) = decide(situation, [], unenrolling=[5])
 
     if planned is None:
         expected = {"closed_at": drop_until or ends_at, "withdraw_until": withdraw_until}
@@ -57,4 +57,4 @@ def test_with_a_permission_the_course_is_dropped_and_not_withdrawn_from() -> Non
     course = replace(LEAVING, term=replace(TERM, drop_until=BEFORE, withdraw_until=AFTER))
     permitted = replace(STUDENT, courses={5: course}, permissions=frozenset({(5, "drop_closed")}))
 
-    assert [each.new_status for each in decide(permitted, [], leaving=[5])] == ["unenrolled"]
+    assert [each.new_status for each in decide(permitted, [], unenrolling=[5])] == ["unenrolled"]

@@ -8,6 +8,7 @@
    holds; else both are done again under the locks.
 4. Constraints decide last.
 
+request                                         what callers give
 enrolling, replacing, unenrolling, promotion    what callers use; passing_over: promotion by rules
 situation, questions, loading, situation_rows   what the rules look at, and how it is read
 rules, decisions                                the rules, and what they say about a request
@@ -18,18 +19,19 @@ course_memory, explaining                       which statement comes first; exp
 
 from .bulk import Result, enrollments_of, exchange_all
 from .decisions import Decision
-from .enrolling import Outcome, enroll, explain
-from .exchanging import AppliedChanges, EnrollRequest
+from .enrolling import CourseOutcome, enroll, explain
+from .exchanging import AppliedChanges
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
+from .request import EnrollRequest
 from .unenrolling import unenroll
 
 __all__ = [
     "AppliedChanges",
     "Batch",
+    "CourseOutcome",
     "Decision",
     "EnrollRequest",
-    "Outcome",
     "Promotion",
     "ReplaceOptions",
     "Replacement",

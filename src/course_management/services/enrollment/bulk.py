@@ -15,9 +15,10 @@ from sqlalchemy import String, literal, select
 from ...database import AnyRow, autocommit, retried, run, transaction
 from ...database.types import among
 from ...models import ENROLLED, WAITLISTED, courses, enrollments, students
-from .exchanging import AppliedChanges, EnrollRequest, ExchangeResult, exchange
+from .exchanging import AppliedChanges, ExchangeResult, exchange
 from .loading import Execute
 from .promotion import promote
+from .request import EnrollRequest
 from .statements import LOCK_COURSES, course_ids, student_ids
 
 Pair: TypeAlias = tuple[int, int]
@@ -62,28 +63,29 @@ def exchange_all(
     about one student. `note` is called in the transaction; if it is tried again, once more.
     """
     results = _exchange_all(requests, seen, note)
-    reserved = [isinstance(each, list) and any(decision.seat_reserved for decision in each) for each in results]
+    reserved = [isinstance(result, list) and any(decision.seat_reserved for decision in result) for result in results]
     freed: set[int] = set()
     for result in results:
         if isinstance(result, AppliedChanges):
-            freed |= {course_id for course_id, outcome in result.outcomes.items() if outcome != ENROLLED}
+            freed |= {course_id for course_id, outcome in result.outcome_by_course.items() if outcome != ENROLLED}
             freed.update(result.courses_to_promote)
         elif result:
-            freed |= {each.course_id for each in result if each.seat_reserved}
+            freed |= {decision.course_id for decision in result if decision.seat_reserved}
     is_pending = promote(sorted(freed), requests[0].context).pending
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
     return [
-        None if is_reserved and not is_pending else each for each, is_reserved in zip(results, reserved, strict=True)
+        None if is_reserved and not is_pending else result
+        for result, is_reserved in zip(results, reserved, strict=True)
     ]
 
 
 @retried(repeatable=True)
 def _exchange_all(requests: Sequence[EnrollRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[Result]:
-    student_list = sorted({each.student_id for each in requests})
-    course_list = {course_id for each in requests for course_id in _courses_of(each)}
+    student_list = sorted({request.student_id for request in requests})
+    course_list = {course_id for request in requests for course_id in _courses_of(request)}
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waits: dict[int, list[int]] = {each: [] for each in student_list}
+        waits: dict[int, list[int]] = {student_id: [] for student_id in student_list}
         for row in execute(_WAITING, {"students": student_list}):
             waits[row.student_id].append(row.course_id)
         execute(LOCK_COURSES, {"course_ids": sorted(course_list.union(*waits.values()))})

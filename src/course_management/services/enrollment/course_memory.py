@@ -34,11 +34,11 @@ class CourseMemory:
 
     def note(self, decisions: Sequence[Decision], *, waitlist: bool) -> None:
         """Remember what these decisions say; forget all of it beyond `SIZE`."""
-        for each in decisions:
-            if each.outcome == REFUSED and not each.is_unknown:
-                self._refused.add((each.course_id, waitlist))
+        for decision in decisions:
+            if decision.outcome == REFUSED and not decision.is_unknown:
+                self._refused.add((decision.course_id, waitlist))
             else:
-                self._refused.discard((each.course_id, waitlist))
+                self._refused.discard((decision.course_id, waitlist))
         if len(self._refused) > SIZE:
             self._refused.clear()
 
@@ -46,7 +46,7 @@ class CourseMemory:
         """Remember which of these courses have a term; forget all of them beyond `SIZE`."""
         if len(self._with_term) > SIZE:
             self._with_term.clear()
-        self._with_term.update(each.id for each in situation.courses.values() if each.term is not None)
+        self._with_term.update(course.id for course in situation.courses.values() if course.term is not None)
 
 
 _memories: WeakKeyDictionary[Engine, CourseMemory] = WeakKeyDictionary()

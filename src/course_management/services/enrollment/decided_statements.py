@@ -1,7 +1,7 @@
 """The statements that apply what the rules have decided.
 
 They get the decision and not the question: which courses as seats, which as places on the waitlist, for which credits,
-which courses to leave; and what the decision was based on. They apply all of it or nothing: nothing if a
+which courses to unenroll from; and what the decision was based on. They apply all of it or nothing: nothing if a
 course no longer offers exactly what was judged (a seat, or a place), if a course that was judged without a term got
 one, or if something about the student has changed since (`schedule_revision`). Two courses of one student are two rows
 that have nothing in common but the student.
@@ -9,10 +9,8 @@ that have nothing in common but the student.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Executable,
@@ -34,17 +32,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...context import RequestContext
 from ...database.types import IdList, among
-from ...models import ENROLLED, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
-from .decisions import Decision
-from .situation import Situation
+from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
 from .statements import (
     actor,
     course_ids,
     insert_or_update,
     no_earlier_than_the_ledger,
-    parameters,
     place_free,
     reason,
     request_id,
@@ -60,22 +54,6 @@ without_term = bindparam("without_term", type_=IdList)
 seen = bindparam("seen", type_=Integer)
 credits_counted = bindparam("by_credits", type_=String)
 """A JSON object: hundredths by the id of the course."""
-
-
-def decided_parameters(
-    situation: Situation, decisions: Sequence[Decision], context: RequestContext, *, reason: str | None = None
-) -> dict[str, Any]:
-    """Return the parameters of these statements for decisions that refuse no course."""
-    credits_by_id = {str(each.course_id): each.credits for each in decisions if each.credits is not None}
-    return {
-        **parameters(situation.student_id, [each.course_id for each in decisions], context, reason=reason),
-        "seats": [each.course_id for each in decisions if each.new_status == ENROLLED],
-        "places": [each.course_id for each in decisions if each.new_status == WAITLISTED],
-        "withdrawn": [each.course_id for each in decisions if each.new_status == WITHDRAWN],
-        "without_term": [each.course_id for each in decisions if not each.has_term],
-        "by_credits": orjson.dumps(credits_by_id).decode(),
-        "seen": situation.schedule_revision,
-    }
 
 
 def _is_of_the_judged_kind() -> ColumnElement[bool]:
@@ -103,8 +81,8 @@ def _student(claims: FromClause) -> FromClause:
 
 def _credits(backend: str, course_id: ColumnElement[int]) -> ColumnElement[Any]:
     if backend == "postgresql":
-        found = cast(credits_counted, postgresql.JSONB)[cast(course_id, String)].astext
-        return cast(found, Integer)
+        json_value = cast(credits_counted, postgresql.JSONB)[cast(course_id, String)].astext
+        return cast(json_value, Integer)
     # Not ->>, which takes a text of digits for the index of an array.
     return func.json_extract(credits_counted, literal('$."', String) + cast(course_id, String) + literal('"', String))
 

@@ -75,19 +75,19 @@ def decide(
     situation: Situation,
     enrolling: Sequence[int],
     *,
-    leaving: Sequence[int] = (),
+    unenrolling: Sequence[int] = (),
     waitlist: bool = False,
     chosen_credits: Mapping[int, int] = NONE,
     changes_credits: bool = False,
 ) -> list[Decision]:
-    """Decide about each course in which to enroll, then about each course to leave.
+    """Decide about each course in which to enroll, then about each course to unenroll from.
 
     `chosen_credits` are those that the student chooses, in hundredths, by course; with `changes_credits` also for
     courses in which the student is enrolled already.
     """
     actions: dict[int, Action | None] = {}
     for course_id, course in situation.courses.items():
-        if course_id in leaving:
+        if course_id in unenrolling:
             actions[course_id] = "unenroll" if course.status in ALREADY else None
         elif course_id not in enrolling:
             actions[course_id] = None
@@ -97,7 +97,7 @@ def decide(
             has_others = course.status == ENROLLED and chosen_credits.get(course_id, course.credits) != course.credits
             actions[course_id] = "change_credits" if changes_credits and has_others else None
     planned = situation.with_plan(actions, chosen_credits)
-    return [judge(planned, course_id) for course_id in (*enrolling, *leaving)]
+    return [judge(planned, course_id) for course_id in (*enrolling, *unenrolling)]
 
 
 def judge(situation: Situation, course_id: int) -> Decision:
@@ -148,7 +148,7 @@ def _full(course: Course, situation: Situation) -> Reason | None:
 
 def refuse(decisions: Sequence[Decision], refusal: type[Problem] = EnrollmentRefused) -> None:
     """Raise `refusal`, or `CourseNotFound`, with all of these decisions if any of them refuses its course."""
-    refused = [each for each in decisions if each.outcome == REFUSED]
+    refused = [decision for decision in decisions if decision.outcome == REFUSED]
     if refused:
-        problem = CourseNotFound if any(each.is_unknown for each in refused) else refusal
-        raise problem(decisions=[each.as_dict() for each in decisions])
+        problem = CourseNotFound if any(decision.is_unknown for decision in refused) else refusal
+        raise problem(decisions=[decision.as_dict() for decision in decisions])

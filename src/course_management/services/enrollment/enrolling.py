@@ -23,18 +23,19 @@ from ...models import ENROLLED, WAITLISTED
 from .course_memory import CourseMemory, memory_of
 from .decided_statements import TAKE_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
-from .exchanging import AppliedChanges, EnrollRequest, ExchangeResult, exchange_under_locks
+from .exchanging import AppliedChanges, ExchangeResult, exchange_under_locks
 from .loading import Execute, load, load_without_rules
 from .promotion import promote
+from .request import EnrollRequest
 from .situation import Situation
-from .statements import ENROLL, parameters
+from .statements import ENROLL
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CourseOutcome:
     """The outcome for one course.
 
-    `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`; for a course to leave `unenrolled`,
+    `enrolled`, `waitlisted`, `already_enrolled` or `already_waitlisted`; for a course of `instead_of` `unenrolled`,
     `withdrawn`, `left_waitlist` or `not_enrolled`. `position` is the position on the waitlist, from 1; None without
     one.
     """
@@ -44,35 +45,38 @@ class Outcome:
     position: int | None = None
 
 
-def enroll(request: EnrollRequest) -> list[Outcome]:
-    """Enroll the student in all of `course_ids`, as the rules of their terms allow, and leave those of `instead_of`.
+def enroll(request: EnrollRequest) -> list[CourseOutcome]:
+    """Enroll the student in all of `course_ids`, as the rules of their terms allow, and unenroll from `instead_of`.
 
     With `waitlist`, the student joins the waitlist of each course that is full. Returns an outcome for each course, in
     the order of `course_ids`, then of `instead_of`. Raises `StudentNotFound`, `CourseNotFound` or `EnrollmentRefused`;
     then nothing has changed.
     """
-    return outcomes(request, _apply(request))
+    return promote_and_report(request, _apply(request))
 
 
-def outcomes(request: EnrollRequest, applied: ExchangeResult) -> list[Outcome]:
+def promote_and_report(request: EnrollRequest, result: ExchangeResult) -> list[CourseOutcome]:
     """Return the outcomes of a request that was applied, after promoting where a seat may have become free."""
     course_ids, instead_of = request.course_ids, request.instead_of
-    if isinstance(applied, list):
-        return [Outcome(each.course_id, each.outcome, each.position) for each in applied]
-    changed = applied.outcomes
-    left = [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in instead_of]
-    waits = [course_id for course_id in course_ids if changed.get(course_id) == WAITLISTED]
+    if isinstance(result, list):
+        return [CourseOutcome(decision.course_id, decision.outcome, decision.position) for decision in result]
+    outcome_by_course = result.outcome_by_course
+    unenrolled = [CourseOutcome(course_id, outcome_by_course.get(course_id, NOT_ENROLLED)) for course_id in instead_of]
+    waits = [course_id for course_id in course_ids if outcome_by_course.get(course_id) == WAITLISTED]
     # Also where the student now waits: a seat may have become free since the statement began.
-    if freed := [*waits, *instead_of, *applied.courses_to_promote]:
+    if freed := [*waits, *instead_of, *result.courses_to_promote]:
         promote(freed, request.context)
-    if all(changed.get(course_id) == ENROLLED for course_id in course_ids):
-        return [*(Outcome(course_id, ENROLLED) for course_id in course_ids), *left]
+    if all(outcome_by_course.get(course_id) == ENROLLED for course_id in course_ids):
+        return [*(CourseOutcome(course_id, ENROLLED) for course_id in course_ids), *unenrolled]
     now: dict[int, Decision] = {}
     # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
     # missing.
     with suppress(SQLAlchemyError, StudentNotFound):
-        now = {each.course_id: each for each in explain(replace(request, instead_of=()))}
-    return [*(_outcome(course_id, changed.get(course_id), now.get(course_id)) for course_id in course_ids), *left]
+        now = {decision.course_id: decision for decision in explain(replace(request, instead_of=()))}
+    return [
+        *(_outcome(course_id, outcome_by_course.get(course_id), now.get(course_id)) for course_id in course_ids),
+        *unenrolled,
+    ]
 
 
 def explain(request: EnrollRequest, *, permit: bool = False) -> list[Decision]:
@@ -89,11 +93,11 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
     """Return the situation of the student, by the cheapest query that has all that the rules of these courses need."""
     engine = db.engine
     memory = memory_of(engine)
-    found = None if memory.has_term(course_ids) else load_without_rules(execute, student_id, course_ids)
-    if found is None:
-        found = load(execute, engine.dialect.name, student_id, course_ids, context.time_zone)
-        memory.note_terms(found)
-    return found
+    situation = None if memory.has_term(course_ids) else load_without_rules(execute, student_id, course_ids)
+    if situation is None:
+        situation = load(execute, engine.dialect.name, student_id, course_ids, context.time_zone)
+        memory.note_terms(situation)
+    return situation
 
 
 @retried(repeatable=True)
@@ -117,7 +121,7 @@ def _enroll_by_seats(request: EnrollRequest, memory: CourseMemory) -> ExchangeRe
     situation, decisions = _decide(request)
     if situation.has_rules:
         return _enroll_by_rules(request, situation, decisions)
-    if not any(each.action for each in decisions):
+    if not any(decision.action for decision in decisions):
         return decisions
     if decides_first:
         changed, conflict = _take_seats(request)
@@ -128,7 +132,7 @@ def _enroll_by_seats(request: EnrollRequest, memory: CourseMemory) -> ExchangeRe
 
 def _enroll_by_rules(request: EnrollRequest, situation: Situation, decisions: list[Decision]) -> ExchangeResult:
     """Apply these decisions if they are still true; otherwise decide again under the locks."""
-    if not any(each.action for each in decisions):
+    if not any(decision.action for decision in decisions):
         return decisions
     return _take_if_unchanged(request, situation, decisions) or _decide_again_under_locks(request)
 
@@ -145,10 +149,7 @@ def _decide(request: EnrollRequest) -> tuple[Situation, list[Decision]]:
 
 def _take_seats(request: EnrollRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
-    values = parameters(
-        request.student_id, request.course_ids, request.context, waitlist=request.waitlist, reason=request.reason
-    )
-    return _run(ENROLL, values)
+    return _run(ENROLL, request.parameters(request.course_ids))
 
 
 def _take_if_unchanged(
@@ -170,7 +171,7 @@ def _run(
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
-        # Something does not exist or was left meanwhile, or a constraint decided a race: read the present state.
+        # Something does not exist or was dropped meanwhile, or a constraint decided a race: read the present state.
         return None, error
 
 
@@ -184,28 +185,28 @@ def _decide_again_under_locks(request: EnrollRequest) -> ExchangeResult:
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
     """
     with transaction() as connection:
-        found = exchange_under_locks(functools.partial(run, connection), request)
-    return raise_if_refused(found, request.context)
+        result = exchange_under_locks(functools.partial(run, connection), request)
+    return raise_if_refused(result, request.context)
 
 
-def raise_if_refused(found: ExchangeResult, context: RequestContext) -> ExchangeResult:
+def raise_if_refused(result: ExchangeResult, context: RequestContext) -> ExchangeResult:
     """Return what `exchange` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
-    if isinstance(found, AppliedChanges):
-        return found
-    promote_ahead(found, context)
-    refuse(found)
-    return found
+    if isinstance(result, AppliedChanges):
+        return result
+    promote_ahead(result, context)
+    refuse(result)
+    return result
 
 
 def promote_ahead(decisions: Sequence[Decision], context: RequestContext) -> None:
     """Give free seats to the students who wait for them. Raises `Raced` if none is left waiting beside a free seat."""
-    unclaimed = [each.course_id for each in decisions if each.seat_reserved]
+    unclaimed = [decision.course_id for decision in decisions if decision.seat_reserved]
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
     if unclaimed and not promote(unclaimed, context).pending:
         raise Raced
 
 
-def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcome:
+def _outcome(course_id: int, status: str | None, now: Decision | None) -> CourseOutcome:
     """Return the outcome for one course of a request that was applied.
 
     `status` is the status that the statement wrote, None if the student was enrolled or waitlisted already. `now` is
@@ -217,4 +218,4 @@ def _outcome(course_id: int, status: str | None, now: Decision | None) -> Outcom
         status = held or ALREADY[ENROLLED]
     elif held == ALREADY[ENROLLED]:
         status = ENROLLED
-    return Outcome(course_id, status, now.position if now else None)
+    return CourseOutcome(course_id, status, now.position if now else None)

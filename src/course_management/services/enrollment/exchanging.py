@@ -1,72 +1,36 @@
-"""Leave courses and enroll in others, in a transaction whose locks let nothing change in between.
+"""Unenroll from courses and enroll in others, in a transaction whose locks let nothing change in between.
 
 Swaps, replacements and permits are such exchanges, and so is the second attempt of each request that lost a race: the
-same with nothing to leave. A change of the student's courses may end what stopped a promotion elsewhere. So the courses
-for which the student waits are locked as well, and the marks of having been passed over there are cleared.
+same without courses to unenroll from. A change of the student's courses may end what stopped a promotion elsewhere. So
+the courses for which the student waits are locked as well, and the marks of having been passed over there are cleared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 from sqlalchemy import select
 
-from ...context import RequestContext
 from ...database import AnyRow, Raced, db
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
-from .decided_statements import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED, decided_parameters
-from .decisions import REFUSED, Decision, decide, waived
+from .decided_statements import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED
+from .decisions import REFUSED, Decision, waived
 from .loading import Execute, load
+from .request import EnrollRequest
 from .situation import Situation
 from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING, student_id
 
 Grant = Callable[[int, str], object]
 """Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
-LEFT = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
-"""The outcome of leaving a course, by the previous status; `withdrawn` where dropping is over."""
+UNENROLL_OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
+"""The outcome of unenrolling, by the previous status; `withdrawn` where dropping is over."""
 
 CREDITS_CHANGED = "credits_changed"
 
 _REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
-
-
-@dataclass(frozen=True, slots=True)
-class EnrollRequest:
-    """A request to enroll one student in `course_ids`, leaving those of `instead_of`; the ids are distinct.
-
-    `chosen_credits` are those that the student chooses, in hundredths, by course; `changes_credits` says that they are
-    also meant for courses in which the student is enrolled already. The ledger keeps `reason`. Unless `rules_bind`, the
-    rules of registration refuse nothing: what they would have said is in `Decision.notes`.
-    """
-
-    student_id: int
-    course_ids: Sequence[int]
-    _: KW_ONLY
-    context: RequestContext
-    waitlist: bool = False
-    reason: str | None = None
-    chosen_credits: Mapping[int, int] = field(default_factory=dict)
-    changes_credits: bool = False
-    instead_of: Sequence[int] = ()
-    rules_bind: bool = True
-
-    def decide(self, situation: Situation) -> list[Decision]:
-        """Decide about the courses to enroll in, then about those to leave."""
-        return decide(
-            situation if self.rules_bind else replace(situation, rules_bind=False),
-            self.course_ids,
-            leaving=self.instead_of,
-            waitlist=self.waitlist,
-            chosen_credits=self.chosen_credits,
-            changes_credits=self.changes_credits,
-        )
-
-    def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:
-        """Return the parameters of the statements that apply these decisions."""
-        return decided_parameters(situation, decisions, self.context, reason=self.reason)
 
 
 class AppliedChanges(NamedTuple):
@@ -75,7 +39,7 @@ class AppliedChanges(NamedTuple):
     `decisions` are those that were applied, if they were made under the locks.
     """
 
-    outcomes: Mapping[int, str]
+    outcome_by_course: Mapping[int, str]
     courses_to_promote: Sequence[int] = ()
     decisions: Sequence[Decision] = ()
 
@@ -111,13 +75,13 @@ def exchange(
     wanted = [*request.course_ids, *request.instead_of]
     situation = load(execute, db.engine.dialect.name, request.student_id, wanted, request.context.time_zone)
     decisions = request.decide(waived(situation) if grant else situation)
-    if any(each.outcome == REFUSED for each in decisions) or not any(each.action for each in decisions):
+    if any(decision.outcome == REFUSED for decision in decisions) or not any(decision.action for decision in decisions):
         return decisions
     if grant:
-        for each in request.decide(situation):
-            for code in each.waivable:
-                grant(each.course_id, code)
-    outcomes = _leave(execute, request, situation, decisions)
+        for decision in request.decide(situation):
+            for code in decision.waivable:
+                grant(decision.course_id, code)
+    outcomes = _unenroll(execute, request, situation, decisions)
     if outcomes:  # which has raised the revision
         (now,) = execute(_REVISION, {"student": request.student_id})
         situation = replace(situation, schedule_revision=now.schedule_revision)
@@ -127,30 +91,33 @@ def exchange(
     return AppliedChanges(outcomes, [row.course_id for row in cleared], decisions)
 
 
-def _leave(
+def _unenroll(
     execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    leaving = [each for each in decisions if each.does("unenroll")]
-    if not leaving:
+    unenrolling = [decision for decision in decisions if decision.does("unenroll")]
+    if not unenrolling:
         return {}
-    rows = execute(UNENROLL_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, leaving))
-    if len(rows) < len(leaving):
+    rows = execute(UNENROLL_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, unenrolling))
+    if len(rows) < len(unenrolling):
         raise Raced
-    return left_outcomes(rows, leaving)
+    return unenroll_outcomes(rows, unenrolling)
 
 
-def left_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> dict[int, str]:
-    """Return the outcome of leaving for each row of the statements, by course."""
-    withdrawn = {each.course_id for each in decisions if each.new_status == WITHDRAWN}
-    return {row.course_id: WITHDRAWN if row.course_id in withdrawn else LEFT[row.previous_status] for row in rows}
+def unenroll_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> dict[int, str]:
+    """Return the outcome of unenrolling for each row of the statements, by course."""
+    withdrawn = {decision.course_id for decision in decisions if decision.new_status == WITHDRAWN}
+    return {
+        row.course_id: WITHDRAWN if row.course_id in withdrawn else UNENROLL_OUTCOMES[row.previous_status]
+        for row in rows
+    }
 
 
 def _take(
     execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    if not any(each.does("enroll", "waitlist") for each in decisions):
+    if not any(decision.does("enroll", "waitlist") for decision in decisions):
         return {}
-    taking = [each for each in decisions if each.course_id in request.course_ids]
+    taking = [decision for decision in decisions if decision.course_id in request.course_ids]
     rows = execute(TAKE_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
     if not rows:
         raise Raced
@@ -160,7 +127,7 @@ def _take(
 def _change_credits(
     execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    changing = [each for each in decisions if each.does("change_credits")]
+    changing = [decision for decision in decisions if decision.does("change_credits")]
     if not changing:
         return {}
     rows = execute(CHANGE_CREDITS[db.engine.dialect.name], request.decided_parameters(situation, changing))

@@ -35,12 +35,12 @@ Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
 
 def questions(asking: Iterable[Rule]) -> Mapping[str, Select[Any]]:
     """Return `QUESTIONS` and those of the rules. Raises `ValueError` if two different ones have the same name."""
-    found = dict(QUESTIONS)
+    by_name = dict(QUESTIONS)
     for rule in asking:
         for name, question in rule.questions.items():
-            if found.setdefault(name, question) is not question:
+            if by_name.setdefault(name, question) is not question:
                 raise ValueError(f"the question {name!r} of {type(rule).__name__} has the name of another question")
-    return found
+    return by_name
 
 
 @functools.cache
@@ -90,8 +90,8 @@ def load_without_rules(execute: Execute, student: int, course_list: Sequence[int
     rows = execute(_STATES, {"student": student, "course_ids": course_list})
     if not rows:
         raise StudentNotFound
-    found = [row for row in rows if row.id is not None]
-    if any(row.term_id is not None or row.closed_at is not None for row in found):
+    course_rows = [row for row in rows if row.id is not None]
+    if any(row.term_id is not None or row.closed_at is not None for row in course_rows):
         return None
     return Situation(
         now=datetime.now(UTC),
@@ -107,7 +107,7 @@ def load_without_rules(execute: Execute, student: int, course_list: Sequence[int
                 status=row.status,
                 position=row.position,
             )
-            for row in found
+            for row in course_rows
         },
     )
 

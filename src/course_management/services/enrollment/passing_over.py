@@ -141,10 +141,10 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     if round_at is None or round_at <= now - ROUND:
         round_at = now
     execute = functools.partial(run, connection)
-    found = execute(_NEXT, {"course": course.id, "round_at": round_at})
-    if not found:
+    next_rows = execute(_NEXT, {"course": course.id, "round_at": round_at})
+    if not next_rows:
         return None
-    ((student_id,),) = found
+    ((student_id,),) = next_rows
     execute(LOCK_STUDENT, {"student": student_id})
     situation = load(execute, connection.dialect.name, student_id, [course.id], context.time_zone)
     wanted = situation.courses[course.id]
@@ -153,7 +153,7 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     planned = situation.with_plan({course.id: "promote"}, {course.id: wanted.credits})
     against = reasons(planned.courses[course.id], planned)
     codes = list(dict.fromkeys(reason.code for reason in against))
-    is_marked = any(each.is_passed_over for each in situation.enrollments if each.id != course.id)
+    is_marked = any(enrollment.is_passed_over for enrollment in situation.enrollments if enrollment.id != course.id)
     return Next(student_id, codes, wanted.credits or None, round_at, is_marked)
 
 

@@ -36,7 +36,7 @@ BATCH = 100
 """Most students promoted in one transaction, which bounds how long one lock is held."""
 TIME_LIMIT_S = 0.25
 """How long one request continues to promote; it promotes at least one batch. The rest is background work."""
-MOST_ASKED = 5
+MOST_STUDENTS_JUDGED = 5
 """For how many students of waitlists one request asks the rules of registration. The rest is background work."""
 
 log = structlog.get_logger(__name__)
@@ -129,7 +129,7 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
                 promoted += len(batch.promoted)
                 passed_over += len(batch.passed_over)
                 continues = continues or bool(batch)
-                if time.monotonic() > stop or passed_over >= MOST_ASKED:
+                if time.monotonic() > stop or passed_over >= MOST_STUDENTS_JUDGED:
                     continues = False
                     break
     except SQLAlchemyError as error:
@@ -190,10 +190,10 @@ def _postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
 
 def _promote_batch(course_id: int, context: RequestContext) -> Batch:
     with transaction() as connection:
-        found = run(connection, _LOCK, {"course_ids": [course_id]})
-        if not found:
+        course_rows = run(connection, _LOCK, {"course_ids": [course_id]})
+        if not course_rows:
             return Batch()
-        (course,) = found
+        (course,) = course_rows
         now = utcnow()
         at = max(now, course.last_event_at or now)  # as `no_earlier_than_the_ledger`
         values = {"course": course_id, "at": at, "request": context.request_id}

@@ -16,18 +16,18 @@ def recheck(student_id: int, course_ids: Sequence[int], context: RequestContext)
     """Return what the rules that apply to `recheck` say against a student's enrollments, by course. Changes nothing.
 
     The situation is loaded as for enrolling, so a permission waives here what it waives there. A reason that is the
-    same for several courses, such as the credit limit, is given for the first of them. Courses that the student has
-    left meanwhile, or all of a student who was deleted, have no reasons.
+    same for several courses, such as the credit limit, is given for the first of them. Courses from which the
+    student has unenrolled meanwhile, or all of a student who was deleted, have no reasons.
     """
     try:
         situation = load(autocommit, db.engine.dialect.name, student_id, course_ids, context.time_zone)
     except StudentNotFound:
         return []
-    enrolled = sorted(each.id for each in situation.courses.values() if each.status == ENROLLED)
+    enrolled = sorted(course.id for course in situation.courses.values() if course.status == ENROLLED)
     planned = situation.with_plan(dict.fromkeys(enrolled, "recheck"), {})
-    found: list[tuple[int, Reason]] = []
+    reasons_by_course: list[tuple[int, Reason]] = []
     for course_id in enrolled:
-        known = [reason.as_dict() for _, reason in found]
+        known = [reason.as_dict() for _, reason in reasons_by_course]
         against = reasons(planned.courses[course_id], planned)
-        found += [(course_id, reason) for reason in against if reason.as_dict() not in known]
-    return found
+        reasons_by_course += [(course_id, reason) for reason in against if reason.as_dict() not in known]
+    return reasons_by_course

@@ -17,10 +17,18 @@ from ...models.terms import terms
 from .. import Precondition
 from .decisions import REFUSED, Decision, refuse
 from .enrolling import promote_ahead, situation_of
-from .exchanging import CREDITS_CHANGED, AppliedChanges, EnrollRequest, ExchangeResult, exchange, left_outcomes, lock
+from .exchanging import (
+    CREDITS_CHANGED,
+    AppliedChanges,
+    ExchangeResult,
+    exchange,
+    lock,
+    unenroll_outcomes,
+)
 from .loading import Execute
 from .promotion import promote
-from .statements import ENROLL, HELD_ENROLLMENTS, UNENROLL, parameters
+from .request import EnrollRequest
+from .statements import ENROLL, HELD_ENROLLMENTS, UNENROLL
 
 _EVER = select(enrollments.c.course_id).where(enrollments.c.student_id == bindparam("student", type_=Id))
 _TERM = select(terms.c.id).where(terms.c.id == bindparam("term", type_=Id))
@@ -65,20 +73,23 @@ def replace(request: EnrollRequest, options: ReplaceOptions | None = None) -> Re
     def work() -> Replacement:
         if options.term_id is not None and not autocommit(_TERM, {"term": options.term_id}):
             raise TermNotFound
-        found = None
-        while found is None:  # each attempt locks at least one more course than the one before
-            found = _replace(request, options, met)
-        if isinstance(found, Replacement):
-            return found
+        result = None
+        while result is None:  # each attempt locks at least one more course than the one before
+            result = _replace(request, options, met)
+        if isinstance(result, Replacement):
+            return result
         if not options.dry_run:
-            promote_ahead(found, request.context)
-        refuse(found)
+            promote_ahead(result, request.context)
+        refuse(result)
         raise Raced  # by now, no course refuses
 
-    done = retry(work, repeatable=options.precondition is None)
+    replacement = retry(work, repeatable=options.precondition is None)
     if not options.dry_run:
-        promote([*done.unenrolled, *done.withdrawn, *done.waitlisted, *done.kept], request.context)
-    return done
+        promote(
+            [*replacement.unenrolled, *replacement.withdrawn, *replacement.waitlisted, *replacement.kept],
+            request.context,
+        )
+    return replacement
 
 
 def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> Replacement | list[Decision] | None:
@@ -108,19 +119,19 @@ def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> 
             applied = exchange(execute, dataclasses.replace(request, instead_of=removed, changes_credits=True), waits)
         else:
             applied = _exchange_without_rules(execute, request, new, removed)
-        if isinstance(applied, list) and any(each.action or each.outcome == REFUSED for each in applied):
+        if isinstance(applied, list) and any(decision.action or decision.outcome == REFUSED for decision in applied):
             connection.rollback()
             return applied
         if options.dry_run:
             connection.rollback()
-    outcomes = {} if isinstance(applied, list) else applied.outcomes
+    outcomes = {} if isinstance(applied, list) else applied.outcome_by_course
     return Replacement(
-        enrolled=[each for each in new if outcomes.get(each) == ENROLLED],
-        waitlisted=[each for each in new if outcomes.get(each) == WAITLISTED],
-        unenrolled=[each for each in removed if outcomes.get(each) != WITHDRAWN],
-        withdrawn=[each for each in removed if outcomes.get(each) == WITHDRAWN],
-        kept=[each for each in course_ids if each in before],
-        credits_changed=[each for each in course_ids if outcomes.get(each) == CREDITS_CHANGED],
+        enrolled=[course_id for course_id in new if outcomes.get(course_id) == ENROLLED],
+        waitlisted=[course_id for course_id in new if outcomes.get(course_id) == WAITLISTED],
+        unenrolled=[course_id for course_id in removed if outcomes.get(course_id) != WITHDRAWN],
+        withdrawn=[course_id for course_id in removed if outcomes.get(course_id) == WITHDRAWN],
+        kept=[course_id for course_id in course_ids if course_id in before],
+        credits_changed=[course_id for course_id in course_ids if outcomes.get(course_id) == CREDITS_CHANGED],
     )
 
 
@@ -137,7 +148,7 @@ def _lock(execute: Execute, request: EnrollRequest, met: set[int]) -> tuple[Sequ
     held = execute(HELD_ENROLLMENTS, student)
     if not locking.issuperset(row.course_id for row in held):
         # Locking that course now would break the order. While other requests of the student go on, the next one is
-        # mostly one that the student has left before.
+        # mostly one from which the student has unenrolled before.
         met.update(row.course_id for row in execute(_EVER, student))
         return None
     return held, {row.id: row for row in locked}
@@ -145,8 +156,8 @@ def _lock(execute: Execute, request: EnrollRequest, met: set[int]) -> tuple[Sequ
 
 def _have_rules(course_ids: Sequence[int], locked: Mapping[int, AnyRow]) -> bool:
     """Return whether rules decide about one of the courses, as `Course.has_rules`."""
-    found = [locked[course_id] for course_id in course_ids if course_id in locked]
-    return any(course.term_id is not None or course.closed_at is not None for course in found)
+    existing = [locked[course_id] for course_id in course_ids if course_id in locked]
+    return any(course.term_id is not None or course.closed_at is not None for course in existing)
 
 
 def _refuse_others(course_ids: Sequence[int], others: set[int]) -> None:
@@ -163,15 +174,13 @@ def _refuse_others(course_ids: Sequence[int], others: set[int]) -> None:
 def _exchange_without_rules(
     execute: Execute, request: EnrollRequest, new: Sequence[int], removed: Sequence[int]
 ) -> ExchangeResult:
-    """Leave and enroll by the statements that only look at seats. Return the outcomes, or decisions that refuse."""
+    """Unenroll and enroll by the statements that only look at seats. Return the outcomes, or decisions that refuse."""
     backend = db.engine.dialect.name
     changed: dict[int, str] = {}
     if removed:
-        values = parameters(request.student_id, removed, request.context, reason=request.reason)
-        changed = left_outcomes(execute(UNENROLL[backend], values), [])
+        changed = unenroll_outcomes(execute(UNENROLL[backend], request.parameters(removed)), [])
     if new:
-        values = parameters(request.student_id, new, request.context, waitlist=request.waitlist, reason=request.reason)
-        rows = execute(ENROLL[backend], values)
+        rows = execute(ENROLL[backend], request.parameters(new))
         if len(rows) < len(new):
             # The transaction sees the student without the removed courses.
             return request.decide(situation_of(execute, request.student_id, request.course_ids, request.context))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ...models import ENROLLED, HELD, WAITLISTED
 
 Action = Literal["enroll", "waitlist", "promote", "unenroll", "change_credits", "recheck"]
-"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to leave; to keep the
+"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to unenroll; to keep the
 seat for other credits, or as it is, for which the rules are asked again."""
 
 
@@ -222,7 +222,7 @@ class Situation:
     @property
     def waits(self) -> bool:
         """Whether the student waits for a seat in a course of a term."""
-        return any(each.status == WAITLISTED for each in self.enrollments)
+        return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
     def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
         """Return the situation with these outcomes and credits planned for its courses."""
@@ -241,20 +241,20 @@ class Situation:
         """
         statuses = HELD if with_waitlists else (ENROLLED,)
         kept = [
-            each
-            for each in self.enrollments
-            if each.id != course.id and each.status in statuses and not self.is_left(each.id)
+            enrollment
+            for enrollment in self.enrollments
+            if enrollment.id != course.id and enrollment.status in statuses and not self.will_unenroll(enrollment.id)
         ]
         new = [
-            each
-            for each in self.courses.values()
-            if each.id != course.id
-            and each.term is not None
-            and (each.planned_action == "enroll" or (with_waitlists and each.planned_action == "waitlist"))
+            other
+            for other in self.courses.values()
+            if other.id != course.id
+            and other.term is not None
+            and (other.planned_action == "enroll" or (with_waitlists and other.planned_action == "waitlist"))
         ]
         return [*kept, *new]
 
-    def is_left(self, course_id: int) -> bool:
-        """Return whether the student is about to leave a course."""
-        found = self.courses.get(course_id)
-        return found is not None and found.planned_action == "unenroll"
+    def will_unenroll(self, course_id: int) -> bool:
+        """Return whether the student is about to unenroll from a course."""
+        course = self.courses.get(course_id)
+        return course is not None and course.planned_action == "unenroll"

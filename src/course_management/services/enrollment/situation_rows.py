@@ -211,7 +211,7 @@ def _prerequisites(rows: Rows) -> list[list[Prerequisite]]:
                 minimum_grade=grade,
                 concurrent_allowed=bool(concurrent),
             )
-            for catalog_id, group_id, code, points, grade, concurrent, _ in sorted(group, key=lambda each: each[-1])
+            for catalog_id, group_id, code, points, grade, concurrent, _ in sorted(group, key=lambda row: row[-1])
         ]
         for group in _grouped(rows).values()
     ]
@@ -235,5 +235,5 @@ def _instant(text: str | None) -> datetime | None:
 
 def _known(text: str) -> datetime:
     """Return an instant that a database wrote into JSON: SQLite without its zone, PostgreSQL in that of the session."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

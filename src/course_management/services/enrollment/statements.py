@@ -1,13 +1,12 @@
 """The statements that change enrollments, built once for each database.
 
-Every value is a parameter (see `parameters`). The statements contain no `now()`, no volatile function and no column
+Every value is a parameter (see `EnrollRequest`). The statements contain no `now()`, no volatile function and no column
 default, so that they also run through a Citus coordinator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -32,7 +31,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...context import RequestContext
 from ...database.types import Id, IdList, among
 from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
 
@@ -50,28 +48,6 @@ reason = bindparam("by_reason", type_=String)
 
 CLEAR_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
 """What every change of a status sets, since the mark belongs to a waiting student."""
-
-
-def parameters(
-    student: int,
-    course_list: Sequence[int],
-    context: RequestContext,
-    *,
-    waitlist: bool = False,
-    reason: str | None = None,
-) -> dict[str, Any]:
-    """Return the parameters of the statements. The ids in `course_list` are distinct; `reason` is for the ledger."""
-    return {
-        "student": student,
-        "course_ids": course_list,
-        "requested": len(course_list),
-        "waitlist": waitlist,
-        "withdrawn": [],
-        "now": datetime.now(UTC),
-        "by_actor": context.caller.actor,
-        "by_request": context.request_id,
-        "by_reason": reason,
-    }
 
 
 def no_earlier_than_the_ledger(course: FromClause) -> ColumnElement[Any]:

@@ -11,10 +11,11 @@ from ...errors import CourseNotFound, UnenrollmentRefused
 from .course_memory import memory_of
 from .decided_statements import UNENROLL_DECIDED
 from .decisions import NOT_ENROLLED, Decision, refuse
-from .enrolling import Outcome, situation_of
-from .exchanging import AppliedChanges, EnrollRequest, exchange_under_locks, left_outcomes
+from .enrolling import CourseOutcome, situation_of
+from .exchanging import AppliedChanges, exchange_under_locks, unenroll_outcomes
 from .promotion import promote
-from .statements import UNENROLL, parameters
+from .request import EnrollRequest
+from .statements import UNENROLL
 
 
 def unenroll(
@@ -23,7 +24,7 @@ def unenroll(
     *,
     context: RequestContext,
     reason: str | None = None,
-) -> list[Outcome]:
+) -> list[CourseOutcome]:
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
     The ledger keeps `reason`. Returns `unenrolled`, `withdrawn`, `left_waitlist` or `not_enrolled` for each course, in
@@ -32,21 +33,22 @@ def unenroll(
     request = EnrollRequest(student_id, [], instead_of=course_ids, reason=reason, context=context)
     changed, freed = _apply(request)
     promote(freed, context)
-    return [Outcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in course_ids]
+    return [CourseOutcome(course_id, changed.get(course_id, NOT_ENROLLED)) for course_id in course_ids]
 
 
 @retried(repeatable=True)
 def _apply(request: EnrollRequest) -> tuple[Mapping[int, str], Sequence[int]]:
     """Return the outcome of each change, by course id, and the courses in which to promote. Raises the refusals."""
     student_id, course_ids, context = request.student_id, request.instead_of, request.context
+    rows: Sequence[AnyRow] = ()
     if not memory_of(db.engine).has_term(course_ids):
-        values = parameters(student_id, course_ids, context, reason=request.reason)
-        if rows := autocommit(UNENROLL[db.engine.dialect.name], values):
-            return _changed(rows, [], course_ids)
+        rows = autocommit(UNENROLL[db.engine.dialect.name], request.parameters(course_ids))
+    if rows:
+        return _changed(rows, [], course_ids)
     situation = situation_of(autocommit, student_id, course_ids, context)
     decisions = request.decide(situation)
     _refuse(decisions)
-    if not any(each.action for each in decisions):
+    if not any(decision.action for decision in decisions):
         # This may repeat a call whose promotion failed.
         return {}, course_ids
     if situation.has_rules and not situation.waits:
@@ -57,23 +59,23 @@ def _apply(request: EnrollRequest) -> tuple[Mapping[int, str], Sequence[int]]:
     # late: while it waited for its courses, other requests may have taken the student out of those that it had seen,
     # and into others of them.
     with transaction() as connection:
-        found = exchange_under_locks(functools.partial(run, connection), request)
-    if isinstance(found, AppliedChanges):
-        return found.outcomes, [*course_ids, *found.courses_to_promote]
-    _refuse(found)
+        result = exchange_under_locks(functools.partial(run, connection), request)
+    if isinstance(result, AppliedChanges):
+        return result.outcome_by_course, [*course_ids, *result.courses_to_promote]
+    _refuse(result)
     return {}, course_ids
 
 
 def _changed(
     rows: Sequence[AnyRow], decisions: Sequence[Decision], course_ids: Sequence[int]
 ) -> tuple[dict[int, str], list[int]]:
-    found = left_outcomes(rows, decisions)
+    outcomes = unenroll_outcomes(rows, decisions)
     waiting = {row.course_id for row in rows if row.waiting}
     # Also in courses that did not change: this may repeat a call whose promotion failed.
-    return found, [course_id for course_id in course_ids if course_id not in found or course_id in waiting]
+    return outcomes, [course_id for course_id in course_ids if course_id not in outcomes or course_id in waiting]
 
 
 def _refuse(decisions: Sequence[Decision]) -> None:
-    if any(each.is_unknown for each in decisions):
-        raise CourseNotFound(decisions=[each.as_dict() for each in decisions if each.is_unknown])
+    if any(decision.is_unknown for decision in decisions):
+        raise CourseNotFound(decisions=[decision.as_dict() for decision in decisions if decision.is_unknown])
     refuse(decisions, UnenrollmentRefused)

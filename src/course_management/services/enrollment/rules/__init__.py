@@ -1,7 +1,7 @@
 """The rules of registration, in the order in which their reasons are given.
 
 Each is said once, here, and asked by everything: enroll, replace, promotion, dry run, pages. To add a rule, write its
-class in a module of this package and list it. Those of a school follow ours (`installed.py`).
+class in a module of this package and list it. The rules of a school follow them (`installed.py`).
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ class PrerequisiteMissingRule(Rule):
         if course.entry is None:
             return
         missing = [
-            [_facts(each) for each in group]
+            [_facts(alternative) for alternative in group]
             for group in course.entry.prerequisites
-            if not any(_is_met(each, course, situation) for each in group)
+            if not any(_is_met(alternative, course, situation) for alternative in group)
         ]
         if missing:
             yield {"groups": missing, "sentence": sentence(missing)}
@@ -48,8 +48,8 @@ def _is_met(required: Prerequisite, course: Course, situation: Situation) -> boo
     if required.group_id is not None:
         return required.group_id in situation.group_ids
     enough = required.minimum_points
-    for each in situation.completions:
-        if each.catalog_id == required.catalog_id and (enough is None or (each.points or 0) >= enough):
+    for completion in situation.completions:
+        if completion.catalog_id == required.catalog_id and (enough is None or (completion.points or 0) >= enough):
             return True
     return any(
         other.catalog_id == required.catalog_id and _comes_first(other, course, required)
@@ -65,15 +65,15 @@ def _comes_first(other: Section, course: Course, required: Prerequisite) -> bool
 
 
 def _facts(required: Prerequisite) -> dict[str, Any]:
-    found: dict[str, Any] = {"code": required.code}
+    facts: dict[str, Any] = {"code": required.code}
     if required.group_id is not None:
-        return {"group_id": required.group_id, **found}
-    found = {"catalog_id": required.catalog_id, **found}
+        return {"group_id": required.group_id, **facts}
+    facts = {"catalog_id": required.catalog_id, **facts}
     if required.minimum_grade is not None:
-        found["minimum_grade"] = required.minimum_grade
+        facts["minimum_grade"] = required.minimum_grade
     if required.minimum_points is not None:
-        found["minimum_points"] = as_json_number(required.minimum_points)
-    return {**found, "concurrent_allowed": required.concurrent_allowed}
+        facts["minimum_points"] = as_json_number(required.minimum_points)
+    return {**facts, "concurrent_allowed": required.concurrent_allowed}
 
 
 class AlreadyCompletedRule(Rule):
@@ -90,7 +90,7 @@ class AlreadyCompletedRule(Rule):
         entry = course.entry
         if entry is None or entry.completions_allowed is None:
             return
-        completions = sum(each.catalog_id == entry.id for each in situation.completions)
+        completions = sum(completion.catalog_id == entry.id for completion in situation.completions)
         if completions >= entry.completions_allowed:
             yield {"completions": completions, "allowed": entry.completions_allowed}
 

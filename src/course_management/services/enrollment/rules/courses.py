@@ -39,16 +39,16 @@ class RestrictedRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield, for each kind that does not admit the student, the groups it admits and excludes."""
-        for kind in sorted({each.kind for each in course.restrictions}):
-            of_kind = [each for each in course.restrictions if each.kind == kind]
-            admits = [each for each in of_kind if each.admits]
-            excludes = [each for each in of_kind if not each.admits]
-            is_admitted = not admits or any(each.group_id in situation.group_ids for each in admits)
-            if not is_admitted or any(each.group_id in situation.group_ids for each in excludes):
+        for kind in sorted({restriction.kind for restriction in course.restrictions}):
+            of_kind = [restriction for restriction in course.restrictions if restriction.kind == kind]
+            admits = [group for group in of_kind if group.admits]
+            excludes = [group for group in of_kind if not group.admits]
+            is_admitted = not admits or any(group.group_id in situation.group_ids for group in admits)
+            if not is_admitted or any(group.group_id in situation.group_ids for group in excludes):
                 yield {
                     "kind": kind,
-                    "admits": sorted(each.code for each in admits),
-                    "excludes": sorted(each.code for each in excludes),
+                    "admits": sorted(group.code for group in admits),
+                    "excludes": sorted(group.code for group in excludes),
                 }
 
 

@@ -40,24 +40,24 @@ class CreditLimitRule(Rule):
         if limit is None or not course.credits:
             return
         new = {
-            each.id: each.credits
-            for each in situation.courses.values()
-            if each.term is not None and each.term.id == course.term.id and each.planned_action in COUNTED
+            other.id: other.credits
+            for other in situation.courses.values()
+            if other.term is not None and other.term.id == course.term.id and other.planned_action in COUNTED
         }
         held = sum(
-            each.credits
-            for each in situation.enrollments
-            if each.status == ENROLLED
-            and each.term is not None
-            and each.term.id == course.term.id
-            and each.id not in new
-            and not situation.is_left(each.id)
+            enrollment.credits
+            for enrollment in situation.enrollments
+            if enrollment.status == ENROLLED
+            and enrollment.term is not None
+            and enrollment.term.id == course.term.id
+            and enrollment.id not in new
+            and not situation.will_unenroll(enrollment.id)
         )
         asked = sum(new.values())
         present = sum(
-            each.credits
-            for each in situation.enrollments
-            if each.status == ENROLLED and each.term is not None and each.term.id == course.term.id
+            enrollment.credits
+            for enrollment in situation.enrollments
+            if enrollment.status == ENROLLED and enrollment.term is not None and enrollment.term.id == course.term.id
         )
         if held + asked > (limit if course.planned_action == "recheck" else max(limit, present)):
             yield {"limit": as_json_number(limit), "held": as_json_number(held), "asked": as_json_number(asked)}

@@ -1,4 +1,4 @@
-"""The rules of a school: those of installed packages, which follow ours.
+"""The rules of a school: those of installed packages, which follow `RULES`.
 
 A package names its rules as entry points of the group `course_management.rules`. They are loaded when this module is
 imported, before the schemas and pages that list every code. A rule that is not valid is left out, and the app does not
@@ -37,23 +37,23 @@ class Installed:
     problems: Sequence[str]
 
 
-def load(found: Iterable[EntryPoint], present: Sequence[Rule]) -> Installed:
+def load(points: Iterable[EntryPoint], present: Sequence[Rule]) -> Installed:
     """Return the rules of these entry points in the order of their names; `present` are the rules before them."""
-    loaded: list[tuple[str, Rule]] = []
+    valid_rules: list[tuple[str, Rule]] = []
     problems: list[str] = []
-    for point in sorted(found, key=lambda each: (each.name, each.value)):
-        package = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    for entry_point in sorted(points, key=lambda point: (point.name, point.value)):
+        package = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else entry_point.value
         try:
-            rule = point.load()
+            rule = entry_point.load()
             rule = rule() if isinstance(rule, type) else rule
         except Exception as error:  # noqa: BLE001 - the code of another package may raise anything
-            wrong = [f"cannot be loaded ({type(error).__name__}: {error})"]
+            mistakes = [f"cannot be loaded ({type(error).__name__}: {error})"]
         else:
-            wrong = [*_problems(rule, [*present, *(each for _, each in loaded)])]
-            if not wrong:
-                loaded.append((package, rule))
-        problems += [f"The rule {point.name} of {package} {sentence}." for sentence in wrong]
-    return Installed(loaded, problems)
+            mistakes = [*_problems(rule, [*present, *(valid for _, valid in valid_rules)])]
+            if not mistakes:
+                valid_rules.append((package, rule))
+        problems += [f"The rule {entry_point.name} of {package} {sentence}." for sentence in mistakes]
+    return Installed(valid_rules, problems)
 
 
 def _problems(rule: object, present: Sequence[Rule]) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _problems(rule: object, present: Sequence[Rule]) -> Iterator[str]:
     if isinstance(code := getattr(rule, "code", None), str):
         if not CODE.fullmatch(code):
             yield f"has the code {code!r}; it must be 1 to 50 lower-case letters, digits and underscores"
-        elif code in {each.code for each in present} or all_codes().get(code) is not type(rule):
+        elif code in {other.code for other in present} or all_codes().get(code) is not type(rule):
             yield f"has the code {code}, which another rule or problem has"
     for name, question in _mapping(rule.questions).items():
         yield from _problems_of_question(name, question, present)
@@ -95,15 +95,15 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 def _problems_of_question(name: Any, question: Any, present: Sequence[Rule]) -> Iterator[str]:
     taken = dict(QUESTIONS)
-    for each in present:
-        taken |= each.questions
+    for rule in present:
+        taken |= rule.questions
     if not isinstance(name, str) or not CODE.fullmatch(name) or not isinstance(question, Select):
         yield f"has the question {name!r}; it must be a select, named by lower-case letters, digits and underscores"
     elif taken.get(name, question) is not question:
         yield f"has the question {name}, and another question has that name"
     else:
-        bound = (each for each in visitors.iterate(question) if isinstance(each, BindParameter))
-        if unknown := {each.key for each in bound if each.required} - PARAMETERS:
+        bound = (element for element in visitors.iterate(question) if isinstance(element, BindParameter))
+        if unknown := {parameter.key for parameter in bound if parameter.required} - PARAMETERS:
             yield f"has the question {name} with parameters that have no value: {', '.join(sorted(unknown))}"
 
 

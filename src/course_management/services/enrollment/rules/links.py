@@ -23,7 +23,7 @@ class LinkedCourseMissingRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the groups of which the student takes no course."""
-        others = {each.id for each in situation.others(course, with_waitlists=True)}
+        others = {other.id for other in situation.others(course, with_waitlists=True)}
         missing = [sorted(group) for group in course.links if others.isdisjoint(group)]
         if missing:
             yield {"groups": missing}
@@ -42,9 +42,9 @@ class NeededByCourseRule(Rule):
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the courses that would lack a linked course."""
         stays = situation.others(course, with_waitlists=True)
-        ids = {each.id for each in stays}
+        ids = {other.id for other in stays}
         needing = [
-            each.id for each in stays if any(course.id in group and ids.isdisjoint(group) for group in each.links)
+            other.id for other in stays if any(course.id in group and ids.isdisjoint(group) for group in other.links)
         ]
         if needing:
             yield {"course_ids": sorted(needing)}

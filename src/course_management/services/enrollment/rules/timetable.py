@@ -36,11 +36,11 @@ class TimeConflictRule(Rule):
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the meetings of other courses with which a meeting of the course clashes."""
         clashes = [
-            {"course_id": other.id, **_facts(theirs)}
+            {"course_id": other.id, **_facts(other_meeting)}
             for other in situation.others(course)
             if not (course.planned_action == "recheck" and (other.id, self.code) in situation.permissions)
-            for theirs in other.meetings
-            if any(theirs.clashes_with(ours) for ours in course.meetings)
+            for other_meeting in other.meetings
+            if any(other_meeting.clashes_with(meeting) for meeting in course.meetings)
         ]
         if clashes:
             yield {"with": clashes}

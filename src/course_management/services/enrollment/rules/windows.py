@@ -32,13 +32,17 @@ class RegistrationClosedRule(Rule):
         """Yield the term and the student's next window: null, and the end of the last one, if there is no next."""
         term = course.term
         assert term is not None
-        windows = [each for each in term.windows if each.group_id is None or each.group_id in situation.group_ids]
-        if any(each.opens_at <= situation.now < each.closes_at for each in windows):
+        windows = [
+            window for window in term.windows if window.group_id is None or window.group_id in situation.group_ids
+        ]
+        if any(window.opens_at <= situation.now < window.closes_at for window in windows):
             return
         coming = min(
-            (each for each in windows if each.opens_at > situation.now), key=lambda each: each.opens_at, default=None
+            (window for window in windows if window.opens_at > situation.now),
+            key=lambda window: window.opens_at,
+            default=None,
         )
-        past = max((each.closes_at for each in windows), default=None)
+        past = max((window.closes_at for window in windows), default=None)
         yield {
             "term": term.code,
             "opens_at": coming.opens_at if coming else None,
@@ -84,7 +88,7 @@ class DropClosedRule(Rule):
 
 
 def is_withdrawal(course: Course, situation: Situation) -> bool:
-    """Return whether a student who leaves the course withdraws: dropping is over, and withdrawing is not."""
+    """Return whether a student who unenrolls withdraws: dropping is over, and withdrawing is not."""
     term = course.term
     if term is None or course.status != ENROLLED or situation.now < term.drops_close_at:
         return False

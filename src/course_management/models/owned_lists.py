@@ -1,7 +1,7 @@
 """Lists that are part of a row, though their values are in another table: the roles of a person, and others.
 
-The model has the relationship (`parts`) and, for clients, the values as an `association_proxy` to it. They are loaded
-with the row, set like any other attribute, and a change to them dates the row.
+The model has the relationship (`owned_list`) and, for clients, the values as an `association_proxy` to it. They are
+loaded with the row, set like any other attribute, and a change to them dates the row.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sqlalchemy.orm import Mapper, Relationship, relationship
 from ..database import Base
 from ..database.types import utcnow
 
-_MARK = "part"
+_MARK = "owned list"
 
 
-def parts() -> Relationship[Any]:
+def owned_list() -> Relationship[Any]:
     """Declare the relationship of a row to the rows of such a list.
 
     They are loaded by a second statement, which begins after a lock on the row and so sees what the lock waited for.
@@ -27,13 +27,13 @@ def parts() -> Relationship[Any]:
 
 
 @functools.cache
-def parts_of(model: type[Base]) -> tuple[str, ...]:
+def owned_lists_of(model: type[Base]) -> tuple[str, ...]:
     """Return the names of these relationships of a model."""
-    return tuple(each.key for each in inspect(model).relationships if each.info.get(_MARK))
+    return tuple(relation.key for relation in inspect(model).relationships if relation.info.get(_MARK))
 
 
 @event.listens_for(Base, "before_update", propagate=True)
 def _touch_updated_at(_: Mapper[Any], __: Connection, target: Any) -> None:
     attributes = inspect(target).attrs
-    if any(attributes[name].history.has_changes() for name in parts_of(target.__class__)):
+    if any(attributes[name].history.has_changes() for name in owned_lists_of(target.__class__)):
         target.updated_at = utcnow()
