@@ -31,8 +31,8 @@ class Finding:
 
 def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[Finding]:
     """Find everything that is unsafe, dangerous findings first, in an application context."""
-    found = [*_callers(settings), *_network(settings), *_database(settings), *_process(settings, environ)]
-    return sorted(found, key=lambda each: not each.dangerous)
+    findings = [*_callers(settings), *_network(settings), *_database(settings), *_process(settings, environ)]
+    return sorted(findings, key=lambda finding: not finding.dangerous)
 
 
 def not_ready() -> str | None:

@@ -75,10 +75,10 @@ def _check_postgresql(url: URL) -> None:
         raise ValueError("has more than one @; write an @ in the password as %40")
     if url.port is not None and not 0 < url.port <= MAX_PORT:
         raise ValueError(f"names a port that is not between 1 and {MAX_PORT}")
-    known = [each.keyword.decode() for each in Conninfo.get_defaults()]
+    known = [option.keyword.decode() for option in Conninfo.get_defaults()]
     for name in url.query:
         if name not in known:
-            closest = "".join(f"; use {each}" for each in get_close_matches(name, known, 1))
+            closest = "".join(f"; use {option}" for option in get_close_matches(name, known, 1))
             raise ValueError(f"has the parameter {name!r}, which PostgreSQL does not know{closest}")
 
 
@@ -130,7 +130,7 @@ def time_zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory, such as Europe
-        closest = "".join(f"; use {each}" for each in get_close_matches(text, available_timezones(), 1))
+        closest = "".join(f"; use {name}" for name in get_close_matches(text, available_timezones(), 1))
         raise ValueError(f"is {text!r}, which is no IANA time zone, such as Europe/Berlin{closest}") from None
 
 
@@ -245,18 +245,18 @@ class Settings:
             if file.problems:
                 raise ConfigurationError(list(file.problems))
             environ = environment.completed_by(file)
-        given = {**environ, **{name: str(value) for name, value in (overrides or {}).items()}}
+        texts = {**environ, **{name: str(value) for name, value in (overrides or {}).items()}}
         values: dict[str, Any] = {}
         problems: list[str] = []
-        for each in fields(cls):
-            name = each.name.upper()
+        for setting in fields(cls):
+            name = setting.name.upper()
             # An empty variable counts as unset: `PORT= make run` and an empty line of .env mean the default.
-            text = given.get(name) or each.metadata["default"]
+            text = texts.get(name) or setting.metadata["default"]
             try:
-                values[each.name] = each.metadata["check"](text)
+                values[setting.name] = setting.metadata["check"](text)
             except ValueError as error:
                 problems.append(f"{name} {error}.")
-        oidc = [given.get(name) for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL")]
+        oidc = [texts.get(name) for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL")]
         if any(oidc) and not all(oidc):
             problems.append("OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URL go together: set all three, or none.")
         if problems:
@@ -266,11 +266,12 @@ class Settings:
     @classmethod
     def misspelled(cls) -> list[str]:
         """Return a sentence for each name in `.env` or the environment that resembles a setting and has no effect."""
-        return environment.misspelled([each.name.upper() for each in fields(cls)])
+        return environment.misspelled([setting.name.upper() for setting in fields(cls)])
 
     @classmethod
     def example(cls) -> str:
         """Return the text of `.env.example`: every setting with its meaning, commented out at its default."""
         return "\n".join(
-            f"# {each.metadata['meaning']}\n#{each.name.upper()}={each.metadata['default']}\n" for each in fields(cls)
+            f"# {setting.metadata['meaning']}\n#{setting.name.upper()}={setting.metadata['default']}\n"
+            for setting in fields(cls)
         )

@@ -75,8 +75,8 @@ def make() -> str:
         ).id
         for code, title, seats, places in COURSES
     ]
-    for number, student_id in enumerate(people[1:]):
-        chosen = [offered[(number + step) % len(offered)] for step in range(2)]
+    for index, student_id in enumerate(people[1:]):
+        chosen = [offered[(index + step) % len(offered)] for step in range(2)]
         enrollment.enroll(enrollment.EnrollRequest(student_id, chosen, waitlist=True, context=context))
     return f"{len(people)} students, {len(offered)} courses, {2 * (len(people) - 1)} enrollments"
 
@@ -125,18 +125,22 @@ def remove() -> str | None:
 
 
 def _courses(connection: Connection) -> Sequence[AnyRow]:
-    made = exists().where(events.c.course_id == courses.c.id, events.c.actor == ACTOR)
+    made_by_demo = exists().where(events.c.course_id == courses.c.id, events.c.actor == ACTOR)
     named = tuple_(courses.c.code, courses.c.title).in_([(code, title) for code, title, *_ in COURSES])
-    return connection.execute(select(courses.c.id).where(named, made).order_by(courses.c.id).with_for_update()).all()
+    return connection.execute(
+        select(courses.c.id).where(named, made_by_demo).order_by(courses.c.id).with_for_update()
+    ).all()
 
 
 def _students(connection: Connection) -> Sequence[AnyRow]:
     enrolled = select(events.c.student_id).where(events.c.actor == ACTOR)
     # The first student is in no course, to be enrolled by the reader, and was created just before the others.
     first = select(func.min(events.c.student_id) - 1).where(events.c.actor == ACTOR).scalar_subquery()
-    made = or_(students.c.id.in_(enrolled), and_(students.c.id == first, students.c.name == PEOPLE[0]))
+    made_by_demo = or_(students.c.id.in_(enrolled), and_(students.c.id == first, students.c.name == PEOPLE[0]))
     named = tuple_(students.c.name, students.c.email).in_([(name, _email(name)) for name in PEOPLE])
-    return connection.execute(select(students.c.id).where(named, made).order_by(students.c.id).with_for_update()).all()
+    return connection.execute(
+        select(students.c.id).where(named, made_by_demo).order_by(students.c.id).with_for_update()
+    ).all()
 
 
 def _stop_if_in_use(connection: Connection, offered: Sequence[int], people: Sequence[int]) -> None:
@@ -167,7 +171,7 @@ def example_call() -> tuple[int, int] | None:
     """
     held = select(StudentCourses.course_id).where(StudentCourses.student_id == Student.id)
     first = select(func.min(Student.id)).scalar_subquery()
-    found = autocommit(
+    enrolled = autocommit(
         select(Student.id, Course.id)
         .join(Course, Course.id.not_in(held))
         .where(Student.id == first, Course.waiting == 0)
@@ -175,6 +179,6 @@ def example_call() -> tuple[int, int] | None:
         .order_by(Course.id)
         .limit(1)
     )
-    for student_id, course_id in found:
+    for student_id, course_id in enrolled:
         return student_id, course_id
     return None

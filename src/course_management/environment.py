@@ -105,16 +105,18 @@ def _parse(path: Path, text: str) -> EnvFile:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     problems: list[str] = []
-    for each in parse_stream(io.StringIO(text, newline="")):
-        line = _first_line(each)
-        if each.error or (each.key is not None and each.value is None):
+    for binding in parse_stream(io.StringIO(text, newline="")):
+        line = _first_line(binding)
+        if binding.error or (binding.key is not None and binding.value is None):
             problems.append(f"{path}, line {line}: this is not NAME=value. Check the = and the quotes.")
-        elif each.key is None or each.value is None:
+        elif binding.key is None or binding.value is None:
             continue  # a comment, or empty lines
-        elif each.key in lines:
-            problems.append(f"{path}, line {line}: {each.key} is set in line {lines[each.key]} already. Remove one.")
+        elif binding.key in lines:
+            problems.append(
+                f"{path}, line {line}: {binding.key} is set in line {lines[binding.key]} already. Remove one."
+            )
         else:
-            values[each.key], lines[each.key] = each.value, line
+            values[binding.key], lines[binding.key] = binding.value, line
     return EnvFile(values, lines, problems)
 
 

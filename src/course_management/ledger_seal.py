@@ -81,8 +81,8 @@ class Seal:
 def read(content: bytes) -> Seal:
     """Parse the content of a file. Raises `NotASeal`."""
     try:
-        found = json.loads(content)
-        seal = Seal(**{**found, "blocks": [Block(**block) for block in found["blocks"]]})
+        content_of_seal = json.loads(content)
+        seal = Seal(**{**content_of_seal, "blocks": [Block(**block) for block in content_of_seal["blocks"]]})
         if seal.format != FORMAT:
             raise NotASeal(f"The seal has the format {seal.format!r}, and this version reads {FORMAT!r} only.")
         # This detects damage, not forgery: a seal must be stored where others cannot write.
@@ -100,28 +100,28 @@ def make(connection: Connection, last_line: int) -> Seal:
     """Digest the ledger up to `last_line`, in the current transaction."""
     digest = hashlib.sha256()
     blocks: list[Block] = []
-    number, lines, block = 0, 0, hashlib.sha256()
+    block_number, lines, block = 0, 0, hashlib.sha256()
 
     def close() -> None:
         if lines:
-            blocks.append(Block(number * BLOCK + 1, (number + 1) * BLOCK, lines, block.hexdigest()))
+            blocks.append(Block(block_number * BLOCK + 1, (block_number + 1) * BLOCK, lines, block.hexdigest()))
 
     for line_id, line in _lines(connection, last_line):
-        if (line_id - 1) // BLOCK != number:
+        if (line_id - 1) // BLOCK != block_number:
             close()
-            number, lines, block = (line_id - 1) // BLOCK, 0, hashlib.sha256()
+            block_number, lines, block = (line_id - 1) // BLOCK, 0, hashlib.sha256()
         digest.update(line)
         block.update(line)
         lines += 1
     close()
-    total = sum(each.lines for each in blocks)
+    total = sum(block.lines for block in blocks)
     made_at = utcnow().isoformat(timespec="seconds").replace("+00:00", "Z")
     return Seal(FORMAT, made_at, SCHEMA_REVISION, last_line, total, digest.hexdigest(), blocks)
 
 
-def differences(sealed: Seal, found: Seal) -> list[dict[str, Any]]:
+def differences(sealed: Seal, present: Seal) -> list[dict[str, Any]]:
     """Return the blocks in which the ledger differs from the seal, in order of their ids."""
-    then, now = ({block.first: block for block in seal.blocks} for seal in (sealed, found))
+    then, now = ({block.first: block for block in seal.blocks} for seal in (sealed, present))
     return [
         {
             "lines_from": first,

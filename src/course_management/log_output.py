@@ -188,10 +188,10 @@ class ThreadedOutput:
                 while len(batch) < MAX_BATCH:
                     batch.append(queue.get_nowait())
             with suppress(Exception):
-                self._write_lines("".join(each for each in batch if isinstance(each, str)))
-            for each in batch:
-                if isinstance(each, threading.Event):
-                    each.set()
+                self._write_lines("".join(entry for entry in batch if isinstance(entry, str)))
+            for entry in batch:
+                if isinstance(entry, threading.Event):
+                    entry.set()
 
     def _write_lines(self, text: str) -> None:
         lost = self._lost

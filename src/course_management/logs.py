@@ -76,4 +76,6 @@ def _pretty_line(renderer: structlog.dev.ConsoleRenderer) -> Any:
 
 def frames_of(error: BaseException) -> list[str]:
     """Where an exception happened, the innermost 12 frames. Its text is never logged: a client may have sent it."""
-    return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)][-12:]
+    return [f"{entry.filename}:{entry.lineno} {entry.name}" for entry in traceback.extract_tb(error.__traceback__)][
+        -12:
+    ]

@@ -54,8 +54,8 @@ def resolve(host: str, port: int) -> list[Address]:
     text = host.strip()
     if "://" in text or "/" in text:
         raise ValueError(f"HOST is {host!r}, which is not an address. Write HOST=127.0.0.1, for example.")
-    if found := NAME_WITH_PORT.fullmatch(text):
-        raise ValueError(f"HOST is {host!r}, with a port. Write HOST={found['host']} and PORT={found['port']}.")
+    if with_port := NAME_WITH_PORT.fullmatch(text):
+        raise ValueError(f"HOST is {host!r}, with a port. Write HOST={with_port['host']} and PORT={with_port['port']}.")
     if "%" in text:
         raise ValueError(f"HOST is {host!r}, with a zone, which is not supported. Write HOST=:: for all addresses.")
     name = "0.0.0.0" if text == ALL else text.removeprefix("[").removesuffix("]")  # noqa: S104 - the operator's choice
@@ -64,8 +64,8 @@ def resolve(host: str, port: int) -> list[Address]:
     except (OSError, UnicodeError) as error:
         why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise ValueError(f"HOST is {host!r}, a name that cannot be resolved{why}. Write an IP address.") from None
-    by_family = sorted(found_addresses, key=lambda each: each[0] != socket.AF_INET)
-    unique = dict.fromkeys(_unmapped(str(each[4][0])) for each in by_family if "%" not in str(each[4][0]))
+    by_family = sorted(found_addresses, key=lambda address: address[0] != socket.AF_INET)
+    unique = dict.fromkeys(_unmapped(str(address[4][0])) for address in by_family if "%" not in str(address[4][0]))
     return [Address(ip, port) for ip in unique]
 
 
@@ -91,7 +91,7 @@ def choose(host: str, port: int) -> Address:
     addresses = resolve(host, port)
     deadline = time.monotonic() + RETRY_S
     while True:
-        errors = [_listen_error(each) for each in addresses]
+        errors = [_listen_error(address) for address in addresses]
         if None in errors:
             return addresses[errors.index(None)]
         if errno.EADDRINUSE not in {error.errno for error in errors if error} or time.monotonic() > deadline:

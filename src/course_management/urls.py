@@ -31,13 +31,15 @@ def web_address(text: str) -> str:
 
 def origins(text: str) -> tuple[str, ...]:
     """Check a list of origins, separated by commas: scheme, host and port only."""
-    found = tuple(each.strip().rstrip("/") for each in text.split(",") if each.strip())
-    for number, each in enumerate(found, 1):
-        parts = _split(each)
-        is_origin = parts.scheme in {"http", "https"} and parts.hostname and each == f"{parts.scheme}://{parts.netloc}"
-        if not is_origin or "*" in each or "@" in each:
+    entries = tuple(entry.strip().rstrip("/") for entry in text.split(",") if entry.strip())
+    for number, origin in enumerate(entries, 1):
+        parts = _split(origin)
+        is_origin = (
+            parts.scheme in {"http", "https"} and parts.hostname and origin == f"{parts.scheme}://{parts.netloc}"
+        )
+        if not is_origin or "*" in origin or "@" in origin:
             raise ValueError(f"has an entry that is not an origin (number {number}); write https://host, without *")
-    return found
+    return entries
 
 
 def storage_uri(text: str) -> str:
@@ -45,7 +47,9 @@ def storage_uri(text: str) -> str:
     text = text.strip()
     parts = _split(text)
     if parts.scheme not in STORAGES:
-        raise ValueError(f"must begin with {', '.join(f'{each}://' for each in STORAGES[:-1])} or {STORAGES[-1]}://")
+        raise ValueError(
+            f"must begin with {', '.join(f'{scheme}://' for scheme in STORAGES[:-1])} or {STORAGES[-1]}://"
+        )
     if parts.scheme == "memory":
         return "memory://"
     if parts.scheme != "redis+unix" and not parts.hostname:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from . import models, rule_notes  # noqa: F401 - whose ids are generated
+from . import models, verify_notes  # noqa: F401 - whose ids are generated
 from .database import sequences, snapshot
 from .models import students
 from .schemas.email_addresses import canonical_address
@@ -84,7 +84,7 @@ _PAIRS = f"""
 
 def _addresses(connection: Connection) -> Iterator[dict[str, Any]]:
     """Find students whose e-mail address is not in canonical form, at most `EVIDENCE`."""
-    found = 0
+    shown = 0
     statement = (
         select(students.c.id, students.c.email).where(students.c.email.is_not(None)).execution_options(yield_per=10_000)
     )
@@ -95,8 +95,8 @@ def _addresses(connection: Connection) -> Iterator[dict[str, Any]]:
             stored = None
         if stored != email:
             yield {"student_id": student_id, "form": "another one" if stored else "no e-mail address"}
-            found += 1
-            if found == EVIDENCE:
+            shown += 1
+            if shown == EVIDENCE:
                 return
 
 
@@ -173,7 +173,7 @@ INVARIANTS = (
     Invariant(
         "new ids are above all that were given",
         f"SELECT {len(sequences.tables())}",
-        lambda connection: [asdict(found) for found in sequences.behind(connection)],
+        lambda connection: [asdict(sequence) for sequence in sequences.behind(connection)],
     ),
     Invariant(
         "the lines of the ledger are in order of time in each course",
@@ -189,7 +189,7 @@ INVARIANTS = (
         lambda connection: list(_addresses(connection)),
         note=True,
     ),
-    *(Invariant(name, figure, broken, note=True) for name, figure, broken in rule_notes.notes(EVIDENCE)),
+    *(Invariant(name, figure, broken, note=True) for name, figure, broken in verify_notes.notes(EVIDENCE)),
 )
 
 

@@ -203,8 +203,8 @@ def _in_environ(header: str) -> str:
 _PROXY = re.compile(
     "|".join(
         [
-            *(f"{_in_environ(each)}$" for each in PROXY_HEADERS.split()),
-            *(_in_environ(each) for each in PROXY_PREFIXES.split()),
+            *(f"{_in_environ(header)}$" for header in PROXY_HEADERS.split()),
+            *(_in_environ(prefix) for prefix in PROXY_PREFIXES.split()),
         ]
     )
 )

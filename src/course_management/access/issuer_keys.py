@@ -72,16 +72,16 @@ class KeySet:
 
         Raises `IssuerUnavailable` until keys were fetched once.
         """
-        found = self._known(key_id)
-        if found is None:
+        key = self._known(key_id)
+        if key is None:
             if running := self.refresh():
                 running.done.wait(running.started + WAIT_S - time.monotonic())
-            found = self._known(key_id)
+            key = self._known(key_id)
             if not self._keys:
                 raise IssuerUnavailable(headers={"Retry-After": str(self._retry_after())})
         elif time.monotonic() - self._fetched > STALE_S:
             self.refresh()
-        return found
+        return key
 
     def refresh(self) -> Fetch | None:
         """Start a fetch, unless one is running or has just ended. Return the running one."""
@@ -134,19 +134,19 @@ def _get(url: str) -> bytes:
 
 def usable(document: Any) -> dict[str, Key]:
     """Return the keys of a JWKS that tokens may be signed with, by key id. Raises `ValueError` if there are none."""
-    found: dict[str, Key] = {}
-    for each in document["keys"]:
-        algorithm = ALGORITHMS.get(each.get("kty"))
-        if algorithm is None or each.get("use", "sig") != "sig" or each.get("alg", algorithm) != algorithm:
+    key_by_id: dict[str, Key] = {}
+    for jwk in document["keys"]:
+        algorithm = ALGORITHMS.get(jwk.get("kty"))
+        if algorithm is None or jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
             continue
-        if algorithm == "ES256" and each.get("crv") != "P-256":
+        if algorithm == "ES256" and jwk.get("crv") != "P-256":
             continue
         try:
-            material = jwt.PyJWK(each, algorithm=algorithm).key
+            material = jwt.PyJWK(jwk, algorithm=algorithm).key
         except (PyJWTError, ValueError, TypeError):
             continue  # the other keys may be readable
         if algorithm == "ES256" or material.key_size >= MIN_RSA_BITS:
-            found[str(each.get("kid"))] = Key(algorithm, material)
-    if not found:
+            key_by_id[str(jwk.get("kid"))] = Key(algorithm, material)
+    if not key_by_id:
         raise ValueError("no usable key")
-    return found
+    return key_by_id

@@ -28,7 +28,7 @@ FORM = re.compile(rf"{MARK}[0-9A-Za-z]{{{PREFIX + SECRET + CHECKSUM}}}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 """The name of a service, which is in the ledger."""
 
-_ANY = select(exists(select(keys.c.id)).label("found"))
+_ANY = select(exists(select(keys.c.id)).label("any_key"))
 _BY_PREFIX = select(keys).where(keys.c.prefix == bindparam("prefix"))
 _USED = (
     update(keys)
@@ -52,7 +52,7 @@ def active() -> ColumnElement[bool]:
 
 def any_exist() -> bool:
     """Return whether a key was ever created, active or not. The first key ends protected mode permanently."""
-    return bool(autocommit(_ANY)[0].found)
+    return bool(autocommit(_ANY)[0].any_key)
 
 
 def any_active() -> bool:
@@ -82,9 +82,9 @@ def find(key: str) -> AnyRow | None:
     rows = autocommit(_BY_PREFIX, {"prefix": prefix_of(key)})
     if not rows or not hmac.compare_digest(rows[0].digest, digest(key)):
         return None
-    found = rows[0]
+    row = rows[0]
     now = utcnow()
-    return None if found.revoked_at or (found.expires_at and found.expires_at <= now) else found
+    return None if row.revoked_at or (row.expires_at and row.expires_at <= now) else row
 
 
 def write_use(prefix: str, at: datetime) -> None:
@@ -92,9 +92,9 @@ def write_use(prefix: str, at: datetime) -> None:
     autocommit(_USED, {"which": prefix, "now": at})
 
 
-def caller_of(found: AnyRow) -> ServiceCaller:
+def caller_of(row: AnyRow) -> ServiceCaller:
     """Return the caller that a key belongs to."""
-    return ServiceCaller(f"service:{found.name}", frozenset(found.scopes))
+    return ServiceCaller(f"service:{row.name}", frozenset(row.scopes))
 
 
 def digest(key: str) -> str:
@@ -103,8 +103,8 @@ def digest(key: str) -> str:
 
 
 def _checksum(body: str) -> str:
-    number, letters = zlib.crc32(body.encode()), ""
+    remainder, letters = zlib.crc32(body.encode()), ""
     for _ in range(CHECKSUM):
-        number, index = divmod(number, len(ALPHABET))
+        remainder, index = divmod(remainder, len(ALPHABET))
         letters += ALPHABET[index]
     return letters

@@ -43,14 +43,14 @@ def find(issuer: str, subject: str) -> PersonCaller | None:
     rows = autocommit(_BY_SUBJECT, {"issuer": issuer, "subject": subject})
     if not rows:
         return None
-    found: dict[str, set[int | None]] = {}
+    ids_by_relation: dict[str, set[int | None]] = {}
     for row in rows:
-        found.setdefault(row.what, set()).add(row.number)
-    roles = frozenset(found.keys() & ROLES)
-    (student_id,) = found["student"]
-    teaches = frozenset(filter(None, found.get("teaches", ())))
+        ids_by_relation.setdefault(row.what, set()).add(row.number)
+    roles = frozenset(ids_by_relation.keys() & ROLES)
+    (student_id,) = ids_by_relation["student"]
+    teaches = frozenset(filter(None, ids_by_relation.get("teaches", ())))
     # A person who is no longer an advisor keeps the list, without effect.
-    advises = frozenset(filter(None, found.get("advises", ()))) if ADVISOR in roles else frozenset[int]()
+    advises = frozenset(filter(None, ids_by_relation.get("advises", ()))) if ADVISOR in roles else frozenset[int]()
     return PersonCaller(_actor(rows[0].person_id, roles, student_id, teaches), roles, student_id, advises, teaches)
 
 

@@ -24,8 +24,8 @@ from . import (
 )
 
 BLUEPRINTS = tuple(
-    each.endpoints
-    for each in (
+    module.endpoints
+    for module in (
         enrollment,
         students,
         registration,

@@ -38,11 +38,13 @@ routes.register()
 def warnings_about(catalog_id: int) -> dict[str, Any]:
     """Return the warnings about the prerequisites of an entry: cycles, and that no student can satisfy them."""
     graph = graph_below(catalog_id)
-    found = [("prerequisite_cycle", CYCLE, cycle) for cycle in prerequisite_graph.cycles(graph) if catalog_id in cycle]
+    warnings = [
+        ("prerequisite_cycle", CYCLE, cycle) for cycle in prerequisite_graph.cycles(graph) if catalog_id in cycle
+    ]
     unreachable = prerequisite_graph.unreachable(graph)
     if catalog_id in unreachable:
-        found.append(("entry_unreachable", UNREACHABLE, sorted(unreachable)))
-    return {"warnings": [{"code": code, "detail": detail, "catalog_ids": ids} for code, detail, ids in found]}
+        warnings.append(("entry_unreachable", UNREACHABLE, sorted(unreachable)))
+    return {"warnings": [{"code": code, "detail": detail, "catalog_ids": ids} for code, detail, ids in warnings]}
 
 
 def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +52,10 @@ def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:
     codes = codes_of(catalog_id) if content["groups"] else {}
     # A group of prerequisites that another request has just removed has no code, and the next GET does not have it.
     groups = [
-        [each | {"code": codes.get((each["catalog_id"], each["group_id"]), "?")} for each in group]
+        [
+            alternative | {"code": codes.get((alternative["catalog_id"], alternative["group_id"]), "?")}
+            for alternative in group
+        ]
         for group in content["groups"]
     ]
     return {"sentence": sentence(groups)}

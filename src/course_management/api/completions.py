@@ -100,10 +100,10 @@ def delete_credit_limit(student_id: int, term_id: int, context: RequestContext) 
     return empty()
 
 
-def _term_code(given: str) -> str:
+def _term_code(text: str) -> str:
     """Return the code as it is stored. Raises `NotFound` for what no term code can be."""
     try:
-        return str(Text(50).deserialize(given))
+        return str(Text(50).deserialize(text))
     except ValidationError:
         raise NotFound from None
 
@@ -113,7 +113,7 @@ def item(completion: Any) -> dict[str, Any]:
     return {name: getattr(completion, name) for name in COMPLETION}
 
 
-def _limit(student_id: int, term_id: int, found: Any) -> dict[str, Any]:
+def _limit(student_id: int, term_id: int, limit: Any) -> dict[str, Any]:
     return {"student_id": student_id, "term_id": term_id} | {
-        name: getattr(found, name) for name in ("credit_limit", "created_at", "updated_at")
+        name: getattr(limit, name) for name in ("credit_limit", "created_at", "updated_at")
     }

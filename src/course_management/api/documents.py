@@ -43,7 +43,7 @@ swagger_ui = Pages(
 PERMANENT = "public, max-age=31536000, immutable"
 REVALIDATED = "public, no-cache"
 """Caches may store it and must revalidate it by its ETag each time."""
-CATALOG = {cls.slug(): cls for cls in all_codes().values()}
+ERROR_BY_SLUG = {cls.slug(): cls for cls in all_codes().values()}
 """After the import of the schemas, by which the rules of installed packages are loaded."""
 DESCRIPTION = (
     "Enroll students in courses. A course is never oversold, every enrollment call is safe to repeat, a refusal gives "
@@ -65,22 +65,22 @@ PAGE = {
 @functools.cache
 def _document(blueprints: tuple[Endpoints, ...]) -> Asset:
     """Make the document when it is first read: that takes ten times as long as the rest of the start."""
-    found = Document(
+    openapi = Document(
         title="Course enrollment",
         version=__version__,
         description=DESCRIPTION,
         problem=ProblemDetails,
         example_path="/students/7",
     )
-    for each in blueprints:
-        found.add(each.name, each.description, each.endpoints)
-    return Asset(orjson.dumps(found.as_dict()), "application/json")
+    for blueprint in blueprints:
+        openapi.add(blueprint.name, blueprint.description, blueprint.endpoints)
+    return Asset(orjson.dumps(openapi.as_dict()), "application/json")
 
 
 @document.page("/openapi.json", PUBLIC)
 def openapi_json() -> Response:
     """Return the OpenAPI document."""
-    blueprints = tuple(each for each in current_app.blueprints.values() if isinstance(each, Endpoints))
+    blueprints = tuple(blueprint for blueprint in current_app.blueprints.values() if isinstance(blueprint, Endpoints))
     with _lock:
         return _document(blueprints).response()
 
@@ -109,25 +109,25 @@ def show(path: str = "") -> Response:
     """Return the same page, or one of its assets."""
     if not path:
         return docs()
-    found = assets.of_folder(SWAGGER_UI / "dist")
+    asset_by_name = assets.of_folder(SWAGGER_UI / "dist")
     version, _, name = path.rpartition("/")
-    if name not in found or version not in {"", assets.version_of(found)}:
+    if name not in asset_by_name or version not in {"", assets.version_of(asset_by_name)}:
         raise NotFound
-    return found[name].response(PERMANENT if version else REVALIDATED)
+    return asset_by_name[name].response(PERMANENT if version else REVALIDATED)
 
 
 @pages.page("/problems/<slug>", PUBLIC)
 def problem_page(slug: str) -> Response:
     """Return the page of one error code: what it means, and what to do."""
     slug = slug.replace("_", "-")  # a code as it is in a response
-    if slug not in CATALOG:
+    if slug not in ERROR_BY_SLUG:
         raise NotFound
-    found = CATALOG[slug]
-    status = found.status if issubclass(found, Problem) else None
-    return Response(render_template("problem.html", problem=found, status=status), mimetype="text/html")
+    problem = ERROR_BY_SLUG[slug]
+    status = problem.status if issubclass(problem, Problem) else None
+    return Response(render_template("problem.html", problem=problem, status=status), mimetype="text/html")
 
 
 @pages.page("/problems", PUBLIC)
 def problem_list() -> Response:
     """Return the list of all error codes."""
-    return Response(render_template("problems.html", problems=CATALOG), mimetype="text/html")
+    return Response(render_template("problems.html", problems=ERROR_BY_SLUG), mimetype="text/html")

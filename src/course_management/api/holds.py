@@ -15,14 +15,14 @@ from ..http.endpoints import Endpoints, body, query, responds
 from ..http.pagination import Page
 from ..http.responses import empty, reply
 from ..models import holds, students
-from ..repositories import belonging
-from ..repositories.belonging import Belonging
+from ..repositories import owned_rows
+from ..repositories.owned_rows import OwnedRows
 from ..schemas.holds import HOLD, HOLD_BODY, Hold, HoldBody, Holds
 from ..schemas.pagination import PageQuery
 from ..services import holds as service
 
 endpoints = Endpoints("holds", __name__, description="Blocks that stop a student from registering or unenrolling.")
-HOLDS = Belonging(students, holds, "student_id")
+HOLDS = OwnedRows(students, holds, "student_id")
 READ_ALL, WRITE = Access(scope="holds:read"), Access(scope="holds:write")
 
 
@@ -34,7 +34,7 @@ def list_holds(page: Page, student_id: int, context: RequestContext) -> Response
 
     The student reads them without the note.
     """
-    rows = belonging.page(HOLDS, student_id, after=page.after(), limit=page.limit + 1)
+    rows = owned_rows.page(HOLDS, student_id, after=page.after(), limit=page.limit + 1)
     if rows is None:
         raise StudentNotFound
     left_out = left_out_for(context.caller)

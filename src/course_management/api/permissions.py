@@ -14,14 +14,14 @@ from ..http.endpoints import Endpoints, body, query, responds
 from ..http.pagination import Page
 from ..http.responses import empty, reply
 from ..models import permissions, students
-from ..repositories import belonging
-from ..repositories.belonging import Belonging
+from ..repositories import owned_rows
+from ..repositories.owned_rows import OwnedRows
 from ..schemas.holds import PERMISSION, PERMISSION_BODY, Permission, PermissionBody, Permissions
 from ..schemas.pagination import PageQuery
 from ..services import permissions as service
 
 endpoints = Endpoints("permissions", __name__, description="Rules that are waived for a student in a course.")
-PERMISSIONS = Belonging(students, permissions, "student_id")
+PERMISSIONS = OwnedRows(students, permissions, "student_id")
 READ = Access(scope="permissions:read", student=True, advisor=True, instructor=True)
 GRANT = Access(scope="permissions:write", advisor=True, instructor=True)
 
@@ -35,7 +35,7 @@ def list_permissions(page: Page, student_id: int, context: RequestContext) -> Re
     An instructor lists those of the courses that the instructor teaches.
     """
     courses = policy.limited_to(READ, context.caller, student_id)
-    rows = belonging.page(PERMISSIONS, student_id, after=page.after(), limit=page.limit + 1, course_ids=courses)
+    rows = owned_rows.page(PERMISSIONS, student_id, after=page.after(), limit=page.limit + 1, course_ids=courses)
     if rows is None and courses is None:
         raise StudentNotFound  # an instructor gets the same for each student without a permission
     return page.reply(rows or [], lambda row: int(row.id), item)

@@ -30,15 +30,18 @@ def get_registration(query: dict[str, Any], student_id: int, context: RequestCon
 
     Holds have a note only for callers who may read holds.
     """
-    found = repository.of_student(student_id, query["term_id"])
+    registration = repository.of_student(student_id, query["term_id"])
     left_out = holds.left_out_for(context.caller)
     body = {
-        "holds": [holds.item(each, left_out) for each in found.holds],
+        "holds": [holds.item(hold, left_out) for hold in registration.holds],
         "windows": [
-            {"opens_at": each.opens_at, "closes_at": each.closes_at, "mine": found.is_mine(each)}
-            for each in found.windows
+            {"opens_at": window.opens_at, "closes_at": window.closes_at, "mine": registration.is_mine(window)}
+            for window in registration.windows
         ],
-        "credits": {"limit": Credits.written(found.credit_limit), "held": Credits.written(found.credits)},
-        "groups": [{"id": each.id, "kind": each.kind, "code": each.code, "title": each.title} for each in found.groups],
+        "credits": {"limit": Credits.written(registration.credit_limit), "held": Credits.written(registration.credits)},
+        "groups": [
+            {"id": group.id, "kind": group.kind, "code": group.code, "title": group.title}
+            for group in registration.groups
+        ],
     }
     return reply(body, tag=fingerprint([body]))

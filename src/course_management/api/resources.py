@@ -134,7 +134,7 @@ class ResourceRoutes:
         try:
             yield
         except Conflict as refusal:
-            column = next((name for name, each in self.resource.taken.items() if isinstance(refusal, each)), None)
+            column = next((name for name, problem in self.resource.taken.items() if isinstance(refusal, problem)), None)
             if column and policy.permits(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, self._unique(column, values, row_id))
                 refusal.members |= {"existing_id": existing} if existing else {}

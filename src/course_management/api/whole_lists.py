@@ -16,8 +16,8 @@ from ..errors import Problem
 from ..http.declarations import Body, Declaration, Endpoint, Success
 from ..http.endpoints import Endpoints
 from ..http.responses import IfMatch, fingerprint, reply
-from ..repositories import belonging
-from ..repositories.belonging import Belonging
+from ..repositories import owned_rows
+from ..repositories.owned_rows import OwnedRows
 from ..schemas.lists import Distinct
 from ..services import Precondition
 from ..services import whole_lists as service
@@ -114,7 +114,7 @@ class WholeListRoutes:
         (owner_id,) = path.values()
         whole = self.whole
         owner = cast("Table", whole.owner.model.__table__)
-        rows = belonging.everything(Belonging(owner, whole.table, whole.column), whole.columns, owner_id)
+        rows = owned_rows.everything(OwnedRows(owner, whole.table, whole.column), whole.columns, owner_id)
         if rows is None:
             raise whole.owner.not_found
         rows = whole.sorted(rows)

@@ -42,9 +42,11 @@ class PromotionJob:
     def _due(self) -> list[int]:
         due = due_courses()
         # A course that is no longer due starts with the first pause next time.
-        self._postponed = {each: self._postponed[each] for each in due if each in self._postponed}
+        self._postponed = {course_id: self._postponed[course_id] for course_id in due if course_id in self._postponed}
         now = time.monotonic()
-        return [each for each in due if each not in self._postponed or self._postponed[each][0] <= now]
+        return [
+            course_id for course_id in due if course_id not in self._postponed or self._postponed[course_id][0] <= now
+        ]
 
     def _postpone(self, course_id: int) -> None:
         _, backoff = self._postponed.get(course_id, (0.0, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)))

@@ -24,6 +24,7 @@ from ..services import enrollment
 from ..services.enrollment.rules.installed import INSTALLED
 from ..urls import without_password
 from . import streams
+from .explaining import explain_request
 from .exports import export_files
 from .imports import import_files
 from .keys import keys
@@ -31,7 +32,6 @@ from .migrate import migrate
 from .people import people
 from .recheck import recheck
 from .repair import repair
-from .rules import rules
 from .service import service
 from .terms import terms
 from .verify import verify
@@ -64,7 +64,7 @@ cli.add_command(migrate)
 cli.add_command(people)
 cli.add_command(recheck)
 cli.add_command(repair)
-cli.add_command(rules)
+cli.add_command(explain_request)
 cli.add_command(terms)
 cli.add_command(verify)
 
@@ -80,14 +80,14 @@ def serve() -> None:
         raise ConfigurationError([str(error)]) from None
     settings, address = replace(settings, host=listen.ip), listen.url
     with service("warning", ready=False):
-        found = checks.find(settings)
-        if dangers := [each.sentence for each in found if each.dangerous]:
+        findings = checks.find(settings)
+        if dangers := [finding.sentence for finding in findings if finding.dangerous]:
             raise ConfigurationError(dangers)
         out, err = logs.banner(sys.stdout), logs.banner(sys.stderr)
         out(f"Serving on     {address}")
         out(f"Documentation  {address}/docs")
-        for each in found:
-            err(f"Warning: {each.sentence}")
+        for finding in findings:
+            err(f"Warning: {finding.sentence}")
         try:
             pair = demo.example_call()
         except SQLAlchemyError as error:
@@ -151,12 +151,12 @@ def check() -> None:
     """Report unsafe settings, exit 1 if there are any; and list the rules of installed packages."""
     settings = Settings.load()
     with service(ready=False):
-        found = checks.find(settings)
+        findings = checks.find(settings)
     for package, rule in INSTALLED.rules:
         click.echo(f"rule    {rule.code} ({package})")
-    for each in found:
-        click.echo(f"{'DANGER' if each.dangerous else 'unsafe'}  {each.sentence}")
-    if found:
+    for finding in findings:
+        click.echo(f"{'DANGER' if finding.dangerous else 'unsafe'}  {finding.sentence}")
+    if findings:
         raise SystemExit(1)
     click.echo("Nothing unsafe was found.")
 

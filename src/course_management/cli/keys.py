@@ -38,8 +38,8 @@ def _moment(_: Any, __: Any, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        if found := re.fullmatch(r"(\d{1,4})([hdw])", text):
-            moment = utcnow() + int(found[1]) * UNITS[found[2]]
+        if match := re.fullmatch(r"(\d{1,4})([hdw])", text):
+            moment = utcnow() + int(match[1]) * UNITS[match[2]]
         else:
             moment = datetime.fromisoformat(text)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -87,8 +87,8 @@ def remove(issuer: str, subject: str) -> None:
 def list_people() -> None:
     """List the accounts, with the people and students that they belong to."""
     with service("warning"):
-        for each in all_accounts():
-            click.echo(f"{each.subject}  {_what(each)}  {each.issuer}")
+        for account in all_accounts():
+            click.echo(f"{account.subject}  {_what(account)}  {account.issuer}")
 
 
 def _what(account: AnyRow) -> str:

@@ -13,7 +13,7 @@ from ..config import Settings
 from ..context import RequestContext
 from ..repositories.enrolled_students import students_of_term
 from ..services.enrollment import rechecking
-from . import named
+from . import course_arguments
 from .service import REFUSED, service
 
 COLUMNS = ("student_id", "course_id", "course_code", "rule", "detail", "facts")
@@ -38,14 +38,14 @@ def recheck(term: str, report: TextIO | None) -> None:
     counts: Counter[str] = Counter()
     students, enrollments, concerned = 0, 0, 0
     with service():
-        term_id = named.find_term(term)
+        term_id = course_arguments.find_term(term)
         writer = csv.writer(report, lineterminator="\n") if report else None
         if writer:
             writer.writerow(COLUMNS)
         for student_id, codes in students_of_term(term_id):
-            found = rechecking.recheck(student_id, list(codes), context)
-            students, enrollments, concerned = students + 1, enrollments + len(codes), concerned + bool(found)
-            for course_id, reason in found:
+            reasons = rechecking.recheck(student_id, list(codes), context)
+            students, enrollments, concerned = students + 1, enrollments + len(codes), concerned + bool(reasons)
+            for course_id, reason in reasons:
                 counts[reason.code] += 1
                 facts = json.dumps(reason.facts, default=str)
                 row = (student_id, course_id, codes[course_id], reason.code, reason.describe(), facts)
@@ -57,6 +57,6 @@ def recheck(term: str, report: TextIO | None) -> None:
     if not counts:
         click.echo("The rules refuse none of them.")
         return
-    listed = ", ".join(f"{code} {number:,}" for code, number in counts.most_common())
+    listed = ", ".join(f"{code} {count:,}" for code, count in counts.most_common())
     click.echo(f"Findings about {concerned:,} students: {listed}.")
     raise SystemExit(REFUSED)

@@ -18,10 +18,10 @@ def repair_sequences() -> None:
     """Set sequences that are behind, so that new ids are above all existing ones. Safe while the service is in use."""
     with service():
         done, left = sequences.repair()
-    for each in done:
-        click.echo(f"{each.table}: the next id is {each.largest_id + 1}; it was {each.next_id}.")
-    for each in left:
-        click.echo(f"{each.table}: {each.fix}.", err=True)
+    for sequence in done:
+        click.echo(f"{sequence.table}: the next id is {sequence.largest_id + 1}; it was {sequence.next_id}.")
+    for sequence in left:
+        click.echo(f"{sequence.table}: {sequence.fix}.", err=True)
     if left:
         raise SystemExit(1)
     if not done:

@@ -9,9 +9,9 @@ import click
 
 from ..database import AnyRow
 from ..errors import Problem
-from ..repositories import names
+from ..repositories import course_lookup
 from ..services import adopting
-from . import named
+from . import course_arguments
 from .service import REFUSED, service
 
 
@@ -24,8 +24,8 @@ def terms() -> None:
 def list_terms() -> None:
     """List the terms by their first day, with the number of their courses."""
     with service():
-        for each in names.all_terms():
-            click.echo(f"{each.code:20}  {each.starts_on} to {each.ends_on}  {each.courses:6} courses  {each.title}")
+        for term in course_lookup.all_terms():
+            click.echo(f"{term.code:20}  {term.starts_on} to {term.ends_on}  {term.courses:6} courses  {term.title}")
 
 
 @terms.command()
@@ -47,19 +47,21 @@ def adopt(
     again to continue after an interruption. A course that is in another term, or whose code the term has already,
     stays as it is and is reported (exit code 3).
     """
-    given = [*named_courses, *more, *_lines(file)]
-    if bool(given) == all_courses:
+    course_names = [*named_courses, *more, *_lines(file)]
+    if bool(course_names) == all_courses:
         raise click.UsageError("Name the courses with --courses or --from, or use --all.")
     with service("warning"):
-        term_id = named.find_term(code)
-        courses = {row.id: row for row in named.find_courses(given, lambda rows: _movable(rows, term_id))}
-        results = list(adopting.adopt(term_id, names.courses_without_term() if all_courses else list(courses)))
-        refused = {each.course_id: each.refusal for each in results if each.refusal}
+        term_id = course_arguments.find_term(code)
+        courses = {
+            row.id: row for row in course_arguments.find_courses(course_names, lambda rows: _movable(rows, term_id))
+        }
+        results = list(adopting.adopt(term_id, course_lookup.courses_without_term() if all_courses else list(courses)))
+        refused = {result.course_id: result.refusal for result in results if result.refusal}
         if all_courses:
-            courses = {row.id: row for row in names.courses_of([], refused)}
-    came = [each.enrollments for each in results if each.enrollments is not None]
-    click.echo(f"Moved {len(came)} courses with {sum(came)} enrollments into {code}.")
-    if unchanged := len(results) - len(came) - len(refused):
+            courses = {row.id: row for row in course_lookup.courses_of([], refused)}
+    enrollment_counts = [result.enrollments for result in results if result.enrollments is not None]
+    click.echo(f"Moved {len(enrollment_counts)} courses with {sum(enrollment_counts)} enrollments into {code}.")
+    if unchanged := len(results) - len(enrollment_counts) - len(refused):
         click.echo(f"{unchanged} courses were in it already.")
     for course_id, refusal in refused.items():
         click.echo(_refusal(course_id, refusal, courses.get(course_id)), err=True)
@@ -81,6 +83,6 @@ def _movable(rows: list[AnyRow], term_id: int) -> Sequence[AnyRow]:
 
 
 def _refusal(course_id: int, refusal: Problem, course: AnyRow | None) -> str:
-    name = named.describe(course) if course else f"id {course_id}"
+    name = course_arguments.describe(course) if course else f"id {course_id}"
     existing = refusal.members.get("existing_id")
     return f"{name}: {refusal.code}. {refusal.detail}" + (f" existing_id: {existing}." if existing else "")

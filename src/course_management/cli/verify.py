@@ -76,18 +76,18 @@ def _read(file: Path) -> ledger_seal.Seal:
 def _compare(sealed: ledger_seal.Seal) -> verification.Finding:
     started = time.perf_counter()
     with snapshot() as connection:
-        found = ledger_seal.make(connection, sealed.last_line)
-    evidence = ledger_seal.differences(sealed, found)[: verification.EVIDENCE]
-    return verification.Finding(AS_SEALED, found.lines, evidence, time.perf_counter() - started)
+        present = ledger_seal.make(connection, sealed.last_line)
+    evidence = ledger_seal.differences(sealed, present)[: verification.EVIDENCE]
+    return verification.Finding(AS_SEALED, present.lines, evidence, time.perf_counter() - started)
 
 
 def _write(file: Path) -> None:
     last_line = ledger_seal.last_settled_line()
     with snapshot() as connection:
-        made = ledger_seal.make(connection, last_line)
+        seal = ledger_seal.make(connection, last_line)
     try:
         with file.open("x") as target:
-            target.write(made.as_json())
+            target.write(seal.as_json())
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"Sealed {made.lines:,} lines, up to number {made.last_line}. Store {file} away from the database.")
+    click.echo(f"Sealed {seal.lines:,} lines, up to number {seal.last_line}. Store {file} away from the database.")

@@ -208,20 +208,20 @@ def compile_statement(statement: Executable, dialect: Dialect, names: tuple[str,
     columns = list(getattr(statement, "exported_columns", ()))
     outward = [
         (index, process)
-        for index, each in enumerate(columns)
-        if (process := each.type.dialect_impl(dialect).result_processor(dialect, None))
+        for index, column in enumerate(columns)
+        if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
     ]
-    row = namedtuple("row", [each.key for each in columns], rename=True)  # type: ignore[misc]
+    row = namedtuple("row", [column.key for column in columns], rename=True)  # type: ignore[misc]
     plain = functools.partial(tuple.__new__, row)  # `row._make` without its check of the number of columns
 
-    def converted(found: Sequence[Any]) -> AnyRow:
-        values = list(found)
+    def converted(fetched: Sequence[Any]) -> AnyRow:
+        values = list(fetched)
         for index, process in outward:
             if (value := values[index]) is not None:  # null is None in every type
                 values[index] = process(value)
         return plain(values)
 
-    writes = any(isinstance(each, UpdateBase) for each in iterate(cast("ClauseElement", statement)))
+    writes = any(isinstance(element, UpdateBase) for element in iterate(cast("ClauseElement", statement)))
     return Compiled(str(compiled), order, inward, converted if outward else plain, writes)
 
 
@@ -230,7 +230,7 @@ def _send(connection: PoolProxiedConnection, compiled: Compiled, values: Sequenc
         return execute_prepared(connection, compiled.text, values, compiled.make_row)
     with closing(connection.cursor()) as cursor:
         cursor.execute(compiled.text, values)
-        return [compiled.make_row(each) for each in cursor.fetchall()]
+        return [compiled.make_row(fetched) for fetched in cursor.fetchall()]
 
 
 def execute_prepared(
@@ -242,14 +242,14 @@ def execute_prepared(
     """
     driver: psycopg.Connection[Any] = connection.driver_connection  # type: ignore[assignment]
     transformer = Transformer(driver)
-    given = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+    arguments = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
     prepared: set[bytes] = connection.info.setdefault("prepared", set())
     name = _name(text)
     if name not in prepared:
         with suppress(DuplicatePreparedStatement):  # the same statement, by another client of a pooler
             _successful(driver.pgconn.prepare(name, text.encode()))
         prepared.add(name)
-    result = _successful(driver.pgconn.exec_prepared(name, given))  # type: ignore[arg-type]  # None is NULL
+    result = _successful(driver.pgconn.exec_prepared(name, arguments))  # type: ignore[arg-type]  # None is NULL
     transformer.set_pgresult(result)
     return transformer.load_rows(0, result.ntuples, make_row)
 

@@ -25,11 +25,11 @@ def add_columns(table: str, *parts: Column[Any] | Constraint) -> None:
     default that is an expression, such as CURRENT_TIMESTAMP.
     """
     context = op.get_context()
-    made = SchemaObjects(context).table(table, *parts)
-    compiler = context.dialect.ddl_compiler(context.dialect, CreateTable(made))
-    columns = [compiler.process(CreateColumn(each)) for each in made.columns]
-    text = compiler.create_table_constraints(made)  # type: ignore[no-untyped-call] # SQLAlchemy has no type for it
-    constraints = [each for each in text.split(", \n\t") if each]
+    target = SchemaObjects(context).table(table, *parts)
+    compiler = context.dialect.ddl_compiler(context.dialect, CreateTable(target))
+    columns = [compiler.process(CreateColumn(column)) for column in target.columns]
+    text = compiler.create_table_constraints(target)  # type: ignore[no-untyped-call] # SQLAlchemy has no type for it
+    constraints = [constraint for constraint in text.split(", \n\t") if constraint]
     if context.dialect.name == "sqlite":
         change = together(with_lines(*columns, before="CONSTRAINT"), with_lines(*constraints))
         rebuild(op.get_bind(), {table: change})
@@ -39,9 +39,9 @@ def add_columns(table: str, *parts: Column[Any] | Constraint) -> None:
 
 def drop_columns(table: str, *columns: str, constraints: Sequence[str] = ()) -> None:
     """Take back what `add_columns` added: these columns, and the constraints with these names."""
-    names = [*(f"CONSTRAINT {each}" for each in constraints), *columns]
+    names = [*(f"CONSTRAINT {constraint}" for constraint in constraints), *columns]
     if op.get_context().dialect.name == "sqlite":
-        rebuild(op.get_bind(), {table: without_lines(*(f"{each} " for each in names))})
+        rebuild(op.get_bind(), {table: without_lines(*(f"{name} " for name in names))})
     else:
         op.execute(f"ALTER TABLE {table} DROP {', DROP '.join(names)}")
 
@@ -104,7 +104,7 @@ def with_lines(*lines: str, before: str = "") -> Change:
 
     def change(definition: str) -> str:
         head, old, tail = _split(definition)
-        place = next((number for number, line in enumerate(old) if before and before in line), len(old))
+        place = next((index for index, line in enumerate(old) if before and before in line), len(old))
         return _join(head, [*old[:place], *lines, *old[place:]], tail)
 
     return change
@@ -155,8 +155,8 @@ def together(*changes: Change) -> Change:
     """Return a change that makes several changes in order."""
 
     def change(definition: str) -> str:
-        for each in changes:
-            definition = each(definition)
+        for single_change in changes:
+            definition = single_change(definition)
         return definition
 
     return change

@@ -57,7 +57,7 @@ def tables() -> list[str]:
 
 def behind(connection: Connection) -> list[Behind]:
     """Find the sequences that are behind their tables."""
-    return [found for table in tables() for found in _behind(connection, table)]
+    return [sequence for table in tables() for sequence in _behind(connection, table)]
 
 
 def repair() -> tuple[list[Behind], list[Behind]]:
@@ -72,12 +72,12 @@ def repair() -> tuple[list[Behind], list[Behind]]:
             if connection.dialect.name == "postgresql":
                 # The lock stops inserts, which would take ids: setting the sequence could move it back.
                 connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
-            for found in _behind(connection, table):
-                if found.can_be_set:
-                    connection.execute(text(found.fix))
-                    done.append(found)
+            for sequence in _behind(connection, table):
+                if sequence.can_be_set:
+                    connection.execute(text(sequence.fix))
+                    done.append(sequence)
                 else:
-                    left.append(found)
+                    left.append(sequence)
     return done, left
 
 

@@ -102,12 +102,12 @@ def set_up(connection: psycopg.Connection[Any]) -> None:
             "ENCODING 'UTF8' TEMPLATE template0, and move the data there."
         )
     wanted = {**EXACT, **AT_CONNECT}
-    for name, value, found in connection.execute(_DIFFERING, [list(wanted), list(wanted.values())]).fetchall():
+    for name, value, present in connection.execute(_DIFFERING, [list(wanted), list(wanted.values())]).fetchall():
         try:
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         except psycopg.errors.InsufficientPrivilege:
             raise UnusableDatabase(
-                f"The session setting {name} is {found}, but must be {value}, and the role of DATABASE_URL may not "
+                f"The session setting {name} is {present}, but must be {value}, and the role of DATABASE_URL may not "
                 f"change it. Remove it from the role and the database: ALTER ROLE ... RESET {name}, ALTER DATABASE ... "
                 f"RESET {name}."
             ) from None

@@ -160,11 +160,11 @@ class DatabaseFile:
     def check_before_open(self) -> None:
         """Raise `FileReplaced` when the path leads to another file than at the start of this service."""
         self.check()
-        found = _identity(self._paths[0])
+        identity = _identity(self._paths[0])
         with self._lock:
             if self._served is None:  # the file was created after this process started
-                self._served = found
-            elif found != self._served:
+                self._served = identity
+            elif identity != self._served:
                 self._is_replaced = True
         if self._is_replaced:
             raise FileReplaced
@@ -211,18 +211,18 @@ class DatabaseFile:
 
 def name_for_workers(path: str) -> None:
     """Make all worker processes, also later ones, serve the file that is at this path now, and no other."""
-    if found := _identity(path):
-        os.environ[SERVED_FILE] = f"{found[0]}:{found[1]}"
+    if identity := _identity(path):
+        os.environ[SERVED_FILE] = f"{identity[0]}:{identity[1]}"
 
 
 def _named_by_parent() -> Identity | None:
-    device, _, number = os.environ.get(SERVED_FILE, "").partition(":")
-    return (int(device), int(number)) if number else None
+    device, _, inode = os.environ.get(SERVED_FILE, "").partition(":")
+    return (int(device), int(inode)) if inode else None
 
 
 def _identity(path: str) -> Identity | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - for each request; a Path costs more than the call
+        status = os.stat(path)  # noqa: PTH116 - for each request; a Path costs more than the call
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -149,7 +149,7 @@ class among(FunctionElement[bool]):  # noqa: N801 - reads as SQLAlchemy's own fu
 
 @compiles(among)
 def _among(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
-    column, ids = (compiler.process(each, **kwargs) for each in element.clauses)
+    column, ids = (compiler.process(clause, **kwargs) for clause in element.clauses)
     if compiler.dialect.name == "sqlite":
         return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - what was compiled, no values
     return f"{column} = ANY ({ids})"
@@ -164,7 +164,7 @@ class by_code_point(FunctionElement[str]):  # noqa: N801 - reads as SQLAlchemy's
 
 @compiles(by_code_point)
 def _by_code_point(element: by_code_point, compiler: SQLCompiler, **kwargs: Any) -> str:
-    (text,) = (compiler.process(each, **kwargs) for each in element.clauses)
+    (text,) = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return text if compiler.dialect.name == "sqlite" else f'{text} COLLATE "C"'
 
 

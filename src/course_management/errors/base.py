@@ -87,7 +87,7 @@ def all_codes() -> dict[str, type[ErrorCode]]:
         for child in cls.__subclasses__():
             yield from leaves(child)
 
-    found: dict[str, type[ErrorCode]] = {}
+    class_by_code: dict[str, type[ErrorCode]] = {}
     for cls in leaves(ErrorCode):
-        found.setdefault(cls.code, cls)
-    return found
+        class_by_code.setdefault(cls.code, cls)
+    return class_by_code

@@ -56,4 +56,4 @@ def of_folder(folder: Path) -> dict[str, Asset]:
 
 def version_of(assets: dict[str, Asset]) -> str:
     """Return a digest of all assets. An address that contains it can be cached permanently."""
-    return blake2b("".join(each.tag for each in assets.values()).encode(), digest_size=6).hexdigest()
+    return blake2b("".join(asset.tag for asset in assets.values()).encode(), digest_size=6).hexdigest()

@@ -69,8 +69,8 @@ def query(schema: type[Schema]) -> Decorator:
 
 def body(schema: type[Schema] | Schema, example: Any, *, required: bool = True) -> Decorator:
     """Pass the JSON body, loaded by `schema`, to the view as `body`; None if there is none and none is required."""
-    found = Body(schema() if isinstance(schema, type) else schema, example, required=required)
-    return _declaring(lambda declaration: setattr(declaration, "body", found))
+    body_declaration = Body(schema() if isinstance(schema, type) else schema, example, required=required)
+    return _declaring(lambda declaration: setattr(declaration, "body", body_declaration))
 
 
 def raw_body(*media_types: str) -> Decorator:
@@ -78,16 +78,16 @@ def raw_body(*media_types: str) -> Decorator:
 
     No endpoint takes one yet; imports of files will.
     """
-    found = Body(media_types=media_types)
-    return _declaring(lambda declaration: setattr(declaration, "body", found))
+    body_declaration = Body(media_types=media_types)
+    return _declaring(lambda declaration: setattr(declaration, "body", body_declaration))
 
 
 def responds(
     status: int, schema: type[Schema] | Schema | None = None, example: Any = None, *, headers: tuple[str, ...] = ()
 ) -> Decorator:
     """Document a successful response."""
-    found = Success(status, schema, example, headers)
-    return _declaring(lambda declaration: declaration.responses.insert(0, found))
+    success = Success(status, schema, example, headers)
+    return _declaring(lambda declaration: declaration.responses.insert(0, success))
 
 
 def if_match(view: View) -> View:
@@ -103,8 +103,8 @@ def if_none_match(view: View) -> View:
 
 
 def _declaration(view: View) -> Declaration:
-    found: Declaration = vars(view).setdefault("declaration", Declaration())
-    return found
+    declaration: Declaration = vars(view).setdefault("declaration", Declaration())
+    return declaration
 
 
 def _declaring(note: Callable[[Declaration], object]) -> Decorator:

@@ -46,9 +46,9 @@ def begin_request() -> None:
     )
 
 
-def choose_request_id(given: str | None) -> str:
+def choose_request_id(header: str | None) -> str:
     """Return the id of a request: the one that the client gave in X-Request-ID or, without a valid one, a new one."""
-    return given if given is not None and REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    return header if header is not None and REQUEST_ID.fullmatch(header) else secrets.token_hex(16)
 
 
 def refuse_malformed() -> None:
@@ -78,9 +78,9 @@ def log_request(response: Response) -> Response:
 
 def add_headers(response: Response) -> Response:
     """Add the id of the request, security headers and CORS headers."""
-    found = context.current.get()
-    if found and found.request_id:
-        response.headers["X-Request-ID"] = found.request_id
+    request_context = context.current.get()
+    if request_context and request_context.request_id:
+        response.headers["X-Request-ID"] = request_context.request_id
     blueprint = current_app.blueprints.get(request.blueprint or "")
     if isinstance(blueprint, Pages):
         for name, value in blueprint.headers:

@@ -111,8 +111,8 @@ class Document:
         for rule, group in by_rule.items():
             self._spec.path(
                 re.sub(r"<\w+:(\w+)>", r"{\1}", rule),
-                operations={each.method.lower(): self._operation(tag, each) for each in group},
-                parameters=[self._path_parameter(*found) for found in re.findall(r"<(\w+):(\w+)>", rule)],
+                operations={declared.method.lower(): self._operation(tag, declared) for declared in group},
+                parameters=[self._path_parameter(*parameter) for parameter in re.findall(r"<(\w+):(\w+)>", rule)],
             )
 
     def _path_parameter(self, converter: str, name: str) -> Any:
@@ -124,15 +124,15 @@ class Document:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document."""
-        found: dict[str, Any] = self._spec.to_dict()
+        document: dict[str, Any] = self._spec.to_dict()
         for name, schema in self._schemas.items():
-            if name in found["components"]["schemas"] and schema.__doc__:
-                found["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__)
-        _name_types(found["components"]["schemas"])
-        bodies = _names_of_bodies(found)
-        _open_responses(found, bodies)
-        _describe_defaults(found, bodies)
-        return found
+            if name in document["components"]["schemas"] and schema.__doc__:
+                document["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__)
+        _name_types(document["components"]["schemas"])
+        bodies = _names_of_bodies(document)
+        _open_responses(document, bodies)
+        _describe_defaults(document, bodies)
+        return document
 
     def _name_of(self, schema: Any) -> str:
         name = _component_name(schema)
@@ -149,7 +149,7 @@ class Document:
             "summary": summary,
             "parameters": [*query, *declared.conditional, "X-Request-ID"],
             "responses": {
-                **{str(each.status): self._success(each) for each in declared.responses},
+                **{str(success.status): self._success(success) for success in declared.responses},
                 **{str(status): name for status, name in self._problems(endpoint)},
             },
             "security": [{"bearer": [endpoint.access.scope]}] if endpoint.access.scope else [],
@@ -165,17 +165,17 @@ class Document:
         for problem in (*endpoint.problems, *_common(endpoint)):
             by_status.setdefault(problem.status, {})[problem] = None
         for status, group in sorted(by_status.items()):
-            yield status, self._shared(sorted(group, key=lambda each: each.code))
+            yield status, self._shared(sorted(group, key=lambda problem: problem.code))
 
     def _success(self, success: Success) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        response: dict[str, Any] = {
             "description": HTTPStatus(success.status).phrase,
             "headers": {name: name for name in ("X-Request-ID", *success.headers)},
         }
         if success.schema:
             content = {"schema": self._schema(success.schema), "example": success.example}
-            found["content"] = {"application/json": content}
-        return found
+            response["content"] = {"application/json": content}
+        return response
 
     def _request_body(self, body: Body) -> dict[str, Any]:
         content: dict[str, Any] = {
@@ -194,18 +194,22 @@ class Document:
     def _shared(self, group: Sequence[type[Problem]]) -> str:
         """Return the name of the component for these problems, which have one status."""
         components = self._spec.components
-        name = "Or".join(each.__name__ for each in group)
+        name = "Or".join(problem.__name__ for problem in group)
         if name not in components.responses:
-            for each in group:
-                if each.code not in components.examples:
-                    example = problem_body(each, each.meaning, self._example_path, "5f0c5b1e") | dict(each.example)
-                    components.example(each.code, {"value": example})
-            always = sorted({header for each in group for header in each.always})
-            content = {PROBLEM_JSON: {"schema": self._problem, "examples": {each.code: each.code for each in group}}}
+            for problem in group:
+                if problem.code not in components.examples:
+                    example = problem_body(problem, problem.meaning, self._example_path, "5f0c5b1e") | dict(
+                        problem.example
+                    )
+                    components.example(problem.code, {"value": example})
+            always = sorted({header for problem in group for header in problem.always})
+            content = {
+                PROBLEM_JSON: {"schema": self._problem, "examples": {problem.code: problem.code for problem in group}}
+            }
             components.response(
                 name,
                 {
-                    "description": " / ".join(each.title for each in group),
+                    "description": " / ".join(problem.title for problem in group),
                     "content": content,
                     "headers": {header: header for header in ["X-Request-ID", *always]},
                 },
@@ -216,11 +220,11 @@ class Document:
 def _name_types(schemas: dict[str, Any]) -> None:
     """Turn each property with an `x-type` into a reference to the schema of that name."""
     for schema in list(schemas.values()):
-        for name, found in schema.get("properties", {}).items():
-            if type_name := found.pop("x-type", None):
-                schemas[type_name] = {**found, "type": "string"}
+        for name, property_schema in schema.get("properties", {}).items():
+            if type_name := property_schema.pop("x-type", None):
+                schemas[type_name] = {**property_schema, "type": "string"}
                 reference = {"$ref": f"#/components/schemas/{type_name}"}
-                is_nullable = "null" in found["type"]
+                is_nullable = "null" in property_schema["type"]
                 schema["properties"][name] = {"anyOf": [reference, {"type": "null"}]} if is_nullable else reference
 
 
@@ -234,10 +238,10 @@ def _open_responses(document: dict[str, Any], bodies: set[str]) -> None:
 def _describe_defaults(document: dict[str, Any], bodies: set[str]) -> None:
     """Write the defaults in bodies as text: generated clients would send them, or require their fields."""
     for name in bodies:
-        for found in document["components"]["schemas"][name]["properties"].values():
-            if "default" in found:
-                default = f"Default: {json.dumps(found.pop('default'))}."
-                found["description"] = " ".join(filter(None, [found.get("description"), default]))
+        for property_schema in document["components"]["schemas"][name]["properties"].values():
+            if "default" in property_schema:
+                default = f"Default: {json.dumps(property_schema.pop('default'))}."
+                property_schema["description"] = " ".join(filter(None, [property_schema.get("description"), default]))
 
 
 def _names_of_bodies(document: dict[str, Any]) -> set[str]:
@@ -249,10 +253,10 @@ def _names_of_bodies(document: dict[str, Any]) -> set[str]:
         if isinstance(operation, dict)
     ]
     names: set[str] = set()
-    found = _referred(bodies)
-    while found:
-        names |= found
-        found = _referred([document["components"]["schemas"][name] for name in found]) - names
+    referred = _referred(bodies)
+    while referred:
+        names |= referred
+        referred = _referred([document["components"]["schemas"][name] for name in referred]) - names
     return names
 
 

@@ -99,5 +99,6 @@ class IfMatch:
 def _names(if_none_match: str, tag: str) -> bool:
     """Return whether an If-None-Match header names `tag`, which is quoted. A malformed header names none."""
     return TAGS.fullmatch(if_none_match) is not None and (
-        if_none_match.strip() == "*" or tag in (each.removeprefix("W/") for each in re.findall(TAG, if_none_match))
+        if_none_match.strip() == "*"
+        or tag in (listed_tag.removeprefix("W/") for listed_tag in re.findall(TAG, if_none_match))
     )

@@ -20,7 +20,7 @@ def validation_failed(messages: Any) -> ValidationFailed:
 def _pointers(messages: Any, path: str) -> Iterator[dict[str, str]]:
     if isinstance(messages, Mapping):
         # Ordered: marshmallow keeps unknown names in a set, and the same error must get the same response.
-        for key, value in sorted(messages.items(), key=lambda each: (isinstance(each[0], str), each[0])):
+        for key, value in sorted(messages.items(), key=lambda item: (isinstance(item[0], str), item[0])):
             yield from _pointers(value, path if key == "_schema" else f"{path}/{_token(key)}")
     else:
         for message in messages if isinstance(messages, list) else [messages]:

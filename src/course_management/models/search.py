@@ -43,8 +43,8 @@ def search_column(*searched: str) -> MappedColumn[str | None]:
     """Return the column `search_text`, whose value an INSERT takes from the columns `searched`."""
 
     def value(context: Any) -> str:
-        given = context.get_current_parameters()
-        return search_text_of(given.get(name) for name in searched)
+        values = context.get_current_parameters()
+        return search_text_of(values.get(name) for name in searched)
 
     return mapped_column(Text, default=value, deferred=True)
 

@@ -9,11 +9,11 @@ from sqlalchemy import bindparam, func, select
 
 from ..database import AnyRow, autocommit
 from ..models import accounts, advisees, people, person_roles, students
-from . import belonging
-from .belonging import Belonging
+from ..repositories.owned_rows import OwnedRows
+from . import owned_rows
 
 _OF = {
-    column: Belonging(owner, accounts, column) for column, owner in (("person_id", people), ("student_id", students))
+    column: OwnedRows(owner, accounts, column) for column, owner in (("person_id", people), ("student_id", students))
 }
 _BY_SUBJECT = select(accounts).where(
     accounts.c.issuer == bindparam("issuer"), accounts.c.subject == bindparam("subject")
@@ -25,7 +25,7 @@ def page(column: str, owner_id: int, after: int, limit: int) -> Sequence[AnyRow]
 
     None: there is no such person or student.
     """
-    return belonging.page(_OF[column], owner_id, after=after, limit=limit)
+    return owned_rows.page(_OF[column], owner_id, after=after, limit=limit)
 
 
 def whose(issuer: str, subject: str) -> dict[str, Any]:

@@ -67,16 +67,16 @@ def _history(column: ColumnElement[int], owner: Table) -> Select[tuple[int]]:
 
     One row without a line means that the owner exists and has no lines. The ledger outlives its owners.
     """
-    given = bindparam("id", type_=Id)
+    owner_id = bindparam("id", type_=Id)
     page = (
         select(events)
-        .where(column == given, events.c.id < bindparam("before", type_=Id))
+        .where(column == owner_id, events.c.id < bindparam("before", type_=Id))
         .order_by(events.c.id.desc())
         .limit(bindparam("limit", type_=Integer))
         .subquery("page")
     )
     always = select(literal(1, Integer).label("one")).subquery("always")
-    known = select(owner.c.id).where(owner.c.id == given).exists()
+    known = select(owner.c.id).where(owner.c.id == owner_id).exists()
     return (
         select(page)
         .select_from(always.outerjoin(page, true()))

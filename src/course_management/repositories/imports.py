@@ -71,7 +71,7 @@ def counts(import_id: int) -> Mapping[tuple[str, str], int]:
         .group_by(table.kind, table.outcome)
     )
     with reading() as session:
-        return {(kind, outcome): number for kind, outcome, number in session.execute(statement).all()}
+        return {(kind, outcome): count for kind, outcome, count in session.execute(statement).all()}
 
 
 def examples(import_id: int, outcome: str, limit: int) -> Sequence[AnyRow]:
@@ -126,8 +126,8 @@ def by_external_id(model: type[Base], ids: Collection[str]) -> Mapping[str, Any]
     """Return the objects of a model by their external ids."""
     column = _table(model).c.external_id
     with reading() as session:
-        found: Any = session.scalars(select(model).where(column.in_(ids))).all() if ids else ()
-    return {each.external_id: each for each in found}
+        rows: Any = session.scalars(select(model).where(column.in_(ids))).all() if ids else ()
+    return {row.external_id: row for row in rows}
 
 
 def _table(model: type[Base]) -> Table:
@@ -139,25 +139,25 @@ def ids_of(model: type[Base], names: Collection[str], *, by_code: bool) -> Mappi
     table = _table(model)
     if not names:
         return {}
-    found: dict[str, int] = {}
+    id_by_name: dict[str, int] = {}
     with reading() as session:
         if by_code:
             statement = select(table.c.code, func.min(table.c.id)).where(table.c.code.in_(names)).group_by(table.c.code)
-            found |= {row[0]: row[1] for row in session.execute(statement.having(func.count() == 1))}
+            id_by_name |= {row[0]: row[1] for row in session.execute(statement.having(func.count() == 1))}
         statement = select(table.c.external_id, table.c.id).where(table.c.external_id.in_(names))
-        return found | {row[0]: row[1] for row in session.execute(statement)}
+        return id_by_name | {row[0]: row[1] for row in session.execute(statement)}
 
 
 def instructors_of(course_ids: Collection[int]) -> Mapping[int, set[int]]:
     """Return the ids of the instructors of courses, by course."""
     table = course_instructors.c
-    found: dict[int, set[int]] = {course_id: set() for course_id in course_ids}
+    instructors_by_course: dict[int, set[int]] = {course_id: set() for course_id in course_ids}
     statement = select(table.course_id, table.person_id).where(table.course_id.in_(course_ids))
     with reading() as session:
         rows = session.execute(statement).all() if course_ids else ()
     for course_id, person_id in rows:
-        found[course_id].add(person_id)
-    return found
+        instructors_by_course[course_id].add(person_id)
+    return instructors_by_course
 
 
 def seats_of(course_ids: Collection[int]) -> Mapping[int, AnyRow]:

@@ -77,9 +77,9 @@ def past_roster(course_id: int, status: str, as_of: datetime, after: tuple[int, 
         rows = autocommit(_ENROLLED, values)
     if not rows:
         raise CourseNotFound
-    found = [row for row in rows if row.status is not None][:limit]
+    page = [row for row in rows if row.status is not None][:limit]
     last = rows[limit - 1].key if len(rows) > limit else rows[-1].key if rows[-1].more else None
-    return PastPage(found, None if last is None else (last, shown + len(found) if status == WAITLISTED else 0))
+    return PastPage(page, None if last is None else (last, shown + len(page) if status == WAITLISTED else 0))
 
 
 def past_roster_by_name(
@@ -90,14 +90,14 @@ def past_roster_by_name(
     Students who were deleted since have no name and come first. The whole roster is read for each page: no index has
     the names of the past. Raises `CourseNotFound`.
     """
-    found: list[AnyRow] = []
+    roster: list[AnyRow] = []
     following: tuple[int, int] | None = (0, 0)
     while following is not None:
         page = past_roster(course_id, status, as_of, following, LOOK)
-        found += page.rows
+        roster += page.rows
         following = page.following
-    found.sort(key=_name_and_id)
-    return [row for row in found if _name_and_id(row) > after][:limit]
+    roster.sort(key=_name_and_id)
+    return [row for row in roster if _name_and_id(row) > after][:limit]
 
 
 def _name_and_id(row: AnyRow) -> tuple[str, int]:

@@ -51,8 +51,8 @@ def graph_below(catalog_id: int) -> dict[int, list[list[tuple[int, bool]]]]:
     return {
         entry: [
             [(required, is_concurrent) for required, is_concurrent in group if required is not None]
-            for group in found.values()
+            for group in groups_of_entry.values()
             if all(required is not None for required, _ in group)
         ]
-        for entry, found in groups.items()
+        for entry, groups_of_entry in groups.items()
     }

@@ -56,7 +56,7 @@ def of_student(student_id: int, term_id: int) -> Registration:
         own = session.get(StudentTerm, (student_id, term_id))
         return Registration(
             holds=session.scalars(select(Hold).where(Hold.student_id == student_id, *live).order_by(Hold.id)).all(),
-            windows=sorted(term.windows, key=lambda each: (each.opens_at, each.closes_at, each.id)),
+            windows=sorted(term.windows, key=lambda window: (window.opens_at, window.closes_at, window.id)),
             credit_limit=term.credit_limit if own is None else own.credit_limit,
             credits=session.scalar(
                 enrolled.where(

@@ -51,8 +51,8 @@ def _rows(
     if has_only_columns and is_constant:
         return autocommit(statement, values)
     with reading() as session:
-        found = session.execute(statement, values)
-        return found.all() if has_only_columns else found.scalars().all()
+        result = session.execute(statement, values)
+        return result.all() if has_only_columns else result.scalars().all()
 
 
 def _has_only_columns(model: type[Base], names: tuple[str, ...]) -> bool:

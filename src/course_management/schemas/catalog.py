@@ -106,7 +106,7 @@ class PrerequisitesBody(Schema):
         MAX_GROUPS,
         one="a group",
         many="groups",
-        key=lambda group: frozenset(tuple(each.values()) for each in group),
+        key=lambda group: frozenset(tuple(alternative.values()) for alternative in group),
         required=True,
     )
 

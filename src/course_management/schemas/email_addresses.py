@@ -59,7 +59,7 @@ def _domain(text: str) -> tuple[str, str]:
         labels = [_label(label) for label in text.removesuffix(".").split(".")]
     except (idna.IDNAError, UnicodeError):
         raise ValueError("The domain of the email address is not valid.") from None
-    return ".".join(each for each, _ in labels), ".".join(each for _, each in labels)
+    return ".".join(label for label, _ in labels), ".".join(label for _, label in labels)
 
 
 def _label(text: str) -> tuple[str, str]:

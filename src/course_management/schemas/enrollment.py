@@ -56,23 +56,23 @@ class CreditsByCourse(fields.Dict):
             raise self.make_error("invalid")
         if len(value) > MAX_COURSES:
             raise ValidationError(f"Must be at most {MAX_COURSES} courses.")
-        found: dict[int, int] = {}
+        credits_by_course: dict[int, int] = {}
         errors: dict[str, Any] = {}
-        for key, each in value.items():
+        for key, course_credits in value.items():
             try:
-                hundredths = int(self.credits.deserialize(each) * 100)  # type: ignore[operator]
-                found[self.course_id.deserialize(key)] = hundredths  # type: ignore[index]
+                hundredths = int(self.credits.deserialize(course_credits) * 100)  # type: ignore[operator]
+                credits_by_course[self.course_id.deserialize(key)] = hundredths  # type: ignore[index]
             except ValidationError as error:
                 errors[key] = error.messages
         if errors:
             raise ValidationError(errors)
-        return found
+        return credits_by_course
 
 
 def _check_credits(data: dict[str, Any]) -> None:
     others = data.get("credits", {}).keys() - set(data["course_ids"])
     if others:
-        raise ValidationError({str(each): ["Must be a course of the request."] for each in others}, "credits")
+        raise ValidationError({str(course_id): ["Must be a course of the request."] for course_id in others}, "credits")
 
 
 class ReasonText(Text):
@@ -118,7 +118,7 @@ class EnrollBody(CoursesBody):
         _check_credits(data)
         wanted = set(data["course_ids"])
         sentence = ["Must not be in course_ids, too."]
-        if both := {index: sentence for index, each in enumerate(data["instead_of"]) if each in wanted}:
+        if both := {index: sentence for index, course_id in enumerate(data["instead_of"]) if course_id in wanted}:
             raise ValidationError(both, "instead_of")
         return data
 

@@ -90,10 +90,10 @@ class Future(Instant):
     """A time that has not come yet."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
-        found = super()._deserialize(value, attr, data, **kwargs)
-        if found <= datetime.now(UTC):
+        instant = super()._deserialize(value, attr, data, **kwargs)
+        if instant <= datetime.now(UTC):
             raise ValidationError("Must be in the future.")
-        return found
+        return instant
 
 
 class Day(fields.Date):
@@ -104,8 +104,8 @@ class Day(fields.Date):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
         try:
-            if self.FORM.fullmatch(value) and self.FIRST <= (found := date.fromisoformat(value)) <= self.LAST:
-                return found
+            if self.FORM.fullmatch(value) and self.FIRST <= (day := date.fromisoformat(value)) <= self.LAST:
+                return day
         except (TypeError, ValueError):
             pass  # no text, or the 30th of February
         raise ValidationError(f"Must be a date, as 2026-09-01, from {self.FIRST} to {self.LAST}.")
@@ -123,9 +123,9 @@ class Credits(fields.Float):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if type(value) in {int, float} and 0 <= value <= self.LARGEST:
-            found = Decimal(str(value))
-            if found == round(found, 2):
-                return found
+            amount = Decimal(str(value))
+            if amount == round(amount, 2):
+                return amount
         raise ValidationError(f"Must be a number from 0 to {self.LARGEST} with at most two decimals.")
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:

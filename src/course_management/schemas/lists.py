@@ -41,24 +41,24 @@ class Distinct(fields.List[Any]):
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise ValidationError(f"Must be {self.minimum} to {self.maximum} {self.many}.")
         takes_ids = isinstance(self.inner, Id)
-        found: dict[Hashable, Any] = {}
+        item_by_key: dict[Hashable, Any] = {}
         errors: dict[int, Any] = {}
-        for index, each in enumerate(value):
+        for index, raw_item in enumerate(value):
             # Without the field for plain ids: 100,000 of them take 13 ms instead of 126.
-            is_id = takes_ids and type(each) is int and 1 <= each <= MAX_ID
+            is_id = takes_ids and type(raw_item) is int and 1 <= raw_item <= MAX_ID
             try:
-                item = each if is_id else self.inner.deserialize(each)
+                item = raw_item if is_id else self.inner.deserialize(raw_item)
                 key = item if is_id else self.key(item)
-                if key in found:
+                if key in item_by_key:
                     errors[index] = [f"Must not repeat {self.one}."]
-                found[key] = item
+                item_by_key[key] = item
             except ValidationError as error:
                 errors[index] = error.messages
             if len(errors) == ValidationFailed.max_errors:
                 break
         if errors:
             raise ValidationError(dict(errors))
-        return list(found.values())
+        return list(item_by_key.values())
 
 
 class SetField(Distinct):

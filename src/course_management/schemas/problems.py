@@ -23,16 +23,16 @@ class ValidationErrorDetails(Schema):
 
 
 _REASONS: tuple[type[ErrorCode], ...] = (UnknownCourse, CourseFull, WaitlistFull, *map(type, rules.RULES))
-REASONS = {each.code: each for each in _REASONS}
+REASONS = {reason.code: reason for reason in _REASONS}
 """What may stand against a course, by its code."""
 
 
 def _fact(name: str, examples: Sequence[Any]) -> fields.Field[Any]:
     """Return the field of a fact by examples of it; rules may mean different things by one name. It may be null."""
-    if all(isinstance(each, list) for each in examples):
-        return fields.List(_fact(name, [item for each in examples for item in each]))
-    if all(isinstance(each, dict) for each in examples):
-        members = {key: _fact(key, [each[key] for each in examples]) for key in examples[0]}
+    if all(isinstance(example, list) for example in examples):
+        return fields.List(_fact(name, [item for example in examples for item in example]))
+    if all(isinstance(example, dict) for example in examples):
+        members = {key: _fact(key, [example[key] for example in examples]) for key in examples[0]}
         described = Schema.from_dict(members, name=f"{name.title()}Fact")
         described.__doc__ = f"An item of `{name}`."
         return fields.Nested(described)
@@ -40,7 +40,7 @@ def _fact(name: str, examples: Sequence[Any]) -> fields.Field[Any]:
         return fields.Integer(allow_none=True, metadata={"format": "int64"})
     if name.endswith(("_at", "_until")):
         return fields.DateTime(allow_none=True)
-    types = {type(each) for each in examples}
+    types = {type(example) for example in examples}
     kind = Schema.TYPE_MAPPING[types.pop()] if len(types) == 1 else fields.Raw
     return kind(allow_none=True)
 

@@ -105,11 +105,11 @@ class ResourceSchema(Schema):
     @functools.cache
     def response(cls) -> type[Schema]:
         """Return the schema of a response, in which every field is there."""
-        found = {name: copy.deepcopy(cls.fields_of()[name]) for name in cls.shown()}
-        for field in found.values():
+        fields_by_name = {name: copy.deepcopy(cls.fields_of()[name]) for name in cls.shown()}
+        for field in fields_by_name.values():
             field.required, field.dump_only, field.load_default = True, False, missing
             _leave_out_example(field)
-        return type(cls.__name__.removesuffix("Schema"), (Schema,), {"__doc__": cls.__doc__, **found})
+        return type(cls.__name__.removesuffix("Schema"), (Schema,), {"__doc__": cls.__doc__, **fields_by_name})
 
     @classmethod
     def query(cls, plural: str) -> type[PageQuery]:

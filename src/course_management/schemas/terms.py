@@ -99,7 +99,7 @@ WINDOWS = Distinct(
     MAX_WINDOWS,
     one="a window",
     many="windows",
-    key=lambda each: tuple(sorted(each.items(), key=lambda pair: pair[0])),
+    key=lambda window: tuple(sorted(window.items(), key=lambda pair: pair[0])),
 )
 RESTRICTIONS = Distinct(
     fields.Nested(RestrictionBody),
@@ -107,7 +107,7 @@ RESTRICTIONS = Distinct(
     MAX_RESTRICTIONS,
     one="a group",
     many="restrictions",
-    key=lambda each: each["group_id"],
+    key=lambda restriction: restriction["group_id"],
 )
 GROUP_IDS = Distinct(Id(), 0, MAX_GROUPS)
 PERSON_IDS = Distinct(Id(), 0, MAX_INSTRUCTORS)

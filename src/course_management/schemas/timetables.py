@@ -76,7 +76,7 @@ MEETINGS = Distinct(
     MAX_MEETINGS,
     one="a meeting",
     many="meetings",
-    key=lambda each: tuple(sorted(each.items(), key=lambda pair: pair[0])),
+    key=lambda meeting: tuple(sorted(meeting.items(), key=lambda pair: pair[0])),
 )
 MEETINGS_EXAMPLE = [
     {

@@ -61,9 +61,9 @@ def check() -> None:
 
 def _names_in(owner: type) -> set[str]:
     """Return the names that the functions of a class and of its bases use, attributes included."""
-    members = (getattr(each, "__func__", each) for base in owner.__mro__ for each in vars(base).values())
-    functions = [each for member in members if inspect.isfunction(each := inspect.unwrap(member))]
-    return {name for each in functions for name in each.__code__.co_names}
+    members = (getattr(attribute, "__func__", attribute) for base in owner.__mro__ for attribute in vars(base).values())
+    functions = [function for member in members if inspect.isfunction(function := inspect.unwrap(member))]
+    return {name for function in functions for name in function.__code__.co_names}
 
 
 def call_with_requests(receive: Callable[[Any, Any], None]) -> None:

@@ -71,9 +71,9 @@ class RequestQueue:
 
     def put(self, transport: Transport, environ: WSGIEnvironment, on_done: OnDone = None) -> None:
         """Serve or refuse a request later, and then call `on_done`."""
-        number = self._next()
-        self._waiting[number] = QueuedRequest(transport, environ, on_done, self._clock())
-        self._numbers.put(number)
+        request_number = self._next()
+        self._waiting[request_number] = QueuedRequest(transport, environ, on_done, self._clock())
+        self._numbers.put(request_number)
 
     def waiting(self) -> int:
         """Return the number of waiting requests."""
@@ -102,14 +102,14 @@ class RequestQueue:
 
     def refuse_overdue(self) -> float:
         """Refuse the requests that have waited too long. Return the seconds until this is needed again."""
-        for number in list(self._waiting):  # in the order of arrival
-            oldest = self._waiting.get(number)
+        for request_number in list(self._waiting):  # in the order of arrival
+            oldest = self._waiting.get(request_number)
             if oldest is None:
                 continue  # a thread has taken it
             left_s = oldest.arrived + self._max_wait_s - self._clock()
             if left_s > 0:
                 return left_s
-            if self._waiting.pop(number, None):
+            if self._waiting.pop(request_number, None):
                 self._refuse(oldest)
         return self._max_wait_s
 

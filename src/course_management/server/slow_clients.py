@@ -83,21 +83,21 @@ class SlowClients:
         ended = 0
         for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 - thousands of `Path` objects would cost more than the check
             # Other descriptors are not sockets, or were closed meanwhile.
-            with contextlib.suppress(OSError), _borrowed(int(name)) as found:
-                ended += self._end_if_slow(found, before.get(int(name)), now)
+            with contextlib.suppress(OSError), _borrowed(int(name)) as connection:
+                ended += self._end_if_slow(connection, before.get(int(name)), now)
         return ended
 
-    def _end_if_slow(self, found: socket.socket, last: Progress | None, now: float) -> bool:
-        if found.family not in {socket.AF_INET, socket.AF_INET6} or found.getsockname()[1] != self._port:
+    def _end_if_slow(self, connection: socket.socket, last: Progress | None, now: float) -> bool:
+        if connection.family not in {socket.AF_INET, socket.AF_INET6} or connection.getsockname()[1] != self._port:
             return False
-        info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
         state, in_flight, acknowledged, received, unsent = _INFO.unpack(info)
         if state == LISTENING:
             if not self.is_listening:
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections inherit it
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections inherit it
                 self.is_listening = True
             return False
-        inode = os.fstat(found.fileno()).st_ino
+        inode = os.fstat(connection.fileno()).st_ino
         is_reading = bool(in_flight or unsent)
         limit_s = self.client_timeout_s if is_reading else 2 * self.client_timeout_s
         if (
@@ -111,10 +111,10 @@ class SlowClients:
             last = Progress(inode, acknowledged, received, now)
         if now - last.at >= limit_s:
             # Otherwise the kernel would keep the unread bytes for minutes after the close.
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
-            found.shutdown(socket.SHUT_RDWR)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            connection.shutdown(socket.SHUT_RDWR)
             return True
-        self._progress[found.fileno()] = last
+        self._progress[connection.fileno()] = last
         return False
 
 
@@ -125,8 +125,8 @@ def _borrowed(descriptor: int) -> Iterator[socket.socket]:
     Nothing is closed here, not even a duplicate: closing any descriptor of a file releases all locks that the process
     has on it, and the descriptors include those of the SQLite file.
     """
-    found = socket.socket(fileno=descriptor)
+    connection = socket.socket(fileno=descriptor)
     try:
-        yield found
+        yield connection
     finally:
-        found.detach()
+        connection.detach()

@@ -57,9 +57,9 @@ class Supervisor(mp.MPServer):
 
     def _set_signals(self) -> None:
         """Add to the signals of granian: SIGTERM and SIGINT stop the server, SIGHUP replaces the workers one by one."""
-        for number in IGNORED:
-            if number != signal.SIGHUP or self._ignores_hangup:
-                signal.signal(number, signal.SIG_IGN)
+        for signal_number in IGNORED:
+            if signal_number != signal.SIGHUP or self._ignores_hangup:
+                signal.signal(signal_number, signal.SIG_IGN)
         signal.signal(signal.SIGQUIT, self.signal_handler_interrupt)
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:  # type: ignore[override]

@@ -51,8 +51,8 @@ def make_worker(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # instead of the inherited handler; granian sets its own
     # All threads inherit this mask. Ctrl-C is sent to all processes of the terminal; only the parent reacts to it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    for signal_number in IGNORED:
+        signal.signal(signal_number, signal.SIG_IGN)
     at_stop: list[Callable[[], object]] = []
     threading.Thread(target=_wait_for_stop, args=(at_stop,), name="signals", daemon=True).start()
     # Under load, hundreds of threads may wait for the interpreter lock, and each requests it once per interval. The
@@ -128,7 +128,7 @@ def _frames() -> dict[str, list[str]]:
     names = {thread.ident: thread.name for thread in threading.enumerate() if thread.name.startswith("request-")}
     return {
         names[ident]: [
-            f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_stack(frame)[-FRAMES:]
+            f"{entry.filename}:{entry.lineno} {entry.name}" for entry in traceback.extract_stack(frame)[-FRAMES:]
         ]
         for ident, frame in sys._current_frames().items()  # noqa: SLF001 - a documented function
         if ident in names

@@ -18,19 +18,19 @@ from ..services.enrollment.decisions import Decision
 from ..services.enrollment.explaining import explain_all
 from ..services.enrollment.rules import waivable
 from ..services.enrollment.situation import Course, Situation, Window
-from . import named
+from . import course_arguments
 from .service import REFUSED, service
 
 OUTCOMES = {"already_enrolled": "is enrolled already", "already_waitlisted": "is on the waitlist already"}
-PLANNED = {"enrolled": "would be enrolled", "waitlisted": "would join the waitlist"}
+NEW_STATUSES = {"enrolled": "would be enrolled", "waitlisted": "would join the waitlist"}
 
 
-@click.command()
+@click.command("rules")
 @click.argument("student", type=click.IntRange(1))
 @click.argument("courses", nargs=-1, required=True, metavar="COURSE...")
 @click.option("--term", help="The code of the term, where courses of several terms have the same code.")
 @click.option("--waitlist", is_flag=True, help="Decide about joining the waitlist of courses that are full.")
-def rules(student: int, courses: tuple[str, ...], term: str | None, *, waitlist: bool) -> None:
+def explain_request(student: int, courses: tuple[str, ...], term: str | None, *, waitlist: bool) -> None:
     """Explain whether the student with the id STUDENT can enroll in courses (codes or ids). Changes nothing.
 
     Prints for each course what would happen, each reason against it, whether a permission can waive it, and which
@@ -39,9 +39,11 @@ def rules(student: int, courses: tuple[str, ...], term: str | None, *, waitlist:
     time_zone = Settings.load().time_zone
     context = RequestContext(time_zone=time_zone)
     with service():
-        term_id = named.find_term(term) if term else None
-        found = named.find_courses(courses, lambda rows: [row for row in rows if term_id in {None, row.term_id}])
-        ids = list(dict.fromkeys(row.id for row in found))
+        term_id = course_arguments.find_term(term) if term else None
+        course_rows = course_arguments.find_courses(
+            courses, lambda rows: [row for row in rows if term_id in {None, row.term_id}]
+        )
+        ids = list(dict.fromkeys(row.id for row in course_rows))
         try:
             decisions, situation = explain_all(student, ids, waitlist=waitlist, context=context)
         except StudentNotFound:
@@ -49,24 +51,24 @@ def rules(student: int, courses: tuple[str, ...], term: str | None, *, waitlist:
         name = student_name(student)
     for line in _about_student(student, name, situation, time_zone):
         click.echo(line)
-    rows = {row.id: row for row in found}
+    rows = {row.id: row for row in course_rows}
     for decision in decisions:
         click.echo()
         for line in _about_course(rows[decision.course_id], decision, situation, time_zone):
             click.echo(line)
-    if any(each.outcome == "refused" for each in decisions):
+    if any(decision.outcome == "refused" for decision in decisions):
         raise SystemExit(REFUSED)
 
 
 def _about_student(student: int, name: str | None, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
     yield f"Student {student}, {name}, at {_shown(situation.now, time_zone)}"
-    holds = [f"{each.kind} (blocks: {each.blocks}; contact: {each.contact})" for each in situation.holds]
+    holds = [f"{hold.kind} (blocks: {hold.blocks}; contact: {hold.contact})" for hold in situation.holds]
     yield f"  holds: {', '.join(holds) or 'none'}"
     yield f"  ids of groups: {', '.join(map(str, sorted(situation.group_ids))) or 'none'}"
 
 
 def _about_course(row: AnyRow, decision: Decision, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
-    yield f"{named.describe(row)}: {_outcome(decision)}"
+    yield f"{course_arguments.describe(row)}: {_outcome(decision)}"
     for reason in decision.reasons:
         can = "can" if reason.code in waivable() else "cannot"
         yield f"  {reason.code}: {reason.describe()} (a permission {can} waive it)"
@@ -81,15 +83,15 @@ def _about_course(row: AnyRow, decision: Decision, situation: Situation, time_zo
 
 def _outcome(decision: Decision) -> str:
     if decision.outcome == "eligible":
-        return PLANNED[decision.new_status or "enrolled"]
+        return NEW_STATUSES[decision.new_status or "enrolled"]
     position = f", position {decision.position}" if decision.position else ""
     return OUTCOMES.get(decision.outcome, decision.outcome) + position
 
 
 def _windows(course: Course, situation: Situation, time_zone: tzinfo) -> Iterator[str]:
-    for each in sorted(course.term.windows if course.term else (), key=lambda window: window.opens_at):
-        times = f"{_shown(each.opens_at, time_zone)} to {_shown(each.closes_at, time_zone)}"
-        yield f"{times} ({', '.join(_about_window(each, situation))})"
+    for window in sorted(course.term.windows if course.term else (), key=lambda window: window.opens_at):
+        times = f"{_shown(window.opens_at, time_zone)} to {_shown(window.closes_at, time_zone)}"
+        yield f"{times} ({', '.join(_about_window(window, situation))})"
 
 
 def _about_window(window: Window, situation: Situation) -> Iterator[str]:
@@ -113,7 +115,7 @@ def _shown(value: Any, time_zone: tzinfo) -> str:
             moment = value.astimezone(time_zone)
         return moment.strftime("%Y-%m-%d %H:%M %Z")
     if isinstance(value, Mapping):
-        return " ".join(_shown(each, time_zone) for each in value.values())
+        return " ".join(_shown(item, time_zone) for item in value.values())
     if isinstance(value, str) or not isinstance(value, Sequence):
         return "none" if value is None else str(value)
-    return ", ".join(_shown(each, time_zone) for each in value) or "none"
+    return ", ".join(_shown(item, time_zone) for item in value) or "none"

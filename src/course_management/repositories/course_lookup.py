@@ -31,14 +31,14 @@ def courses_of(codes: Sequence[str], ids: Collection[int]) -> list[AnyRow]:
 
     `term` is the code of the term; None without one.
     """
-    found: dict[int, AnyRow] = {}
+    course_by_id: dict[int, AnyRow] = {}
     with reading() as session:
         for start in range(0, max(len(codes), 1), AT_ONCE):
             of_codes = courses.c.code.in_(codes[start : start + AT_ONCE])
             of_ids = among(courses.c.id, bindparam("ids", type_=IdList))
             rows = session.execute(_COURSES.where(or_(of_codes, of_ids)), {"ids": list(ids)})
-            found |= {row.id: row for row in rows}
-    return [found[each] for each in sorted(found)]
+            course_by_id |= {row.id: row for row in rows}
+    return [course_by_id[course_id] for course_id in sorted(course_by_id)]
 
 
 def courses_without_term() -> list[int]:

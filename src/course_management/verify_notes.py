@@ -70,7 +70,11 @@ def notes(evidence: int) -> list[Note]:
     """Return the notes, each with at most so many rows of evidence."""
     return [
         ("no student is over a credit limit", _ENROLLED, _LIMITS),
-        ("no student has two courses at the same time", _ENROLLED, lambda found: _first(clashes, found, evidence)),
+        (
+            "no student has two courses at the same time",
+            _ENROLLED,
+            lambda connection: _first(clashes, connection, evidence),
+        ),
         ("students have the prerequisites of their courses", _ENROLLED, _PREREQUISITES),
     ]
 

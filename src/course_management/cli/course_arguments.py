@@ -10,7 +10,7 @@ import click
 
 from ..database import AnyRow
 from ..database.types import MAX_ID
-from ..repositories import names
+from ..repositories import course_lookup
 
 SHOWN = 20
 """Names in one message, at most."""
@@ -19,41 +19,45 @@ NAME = re.compile(r"(?:(id|code)=)?(.*)", re.DOTALL)
 
 def find_term(code: str) -> int:
     """Return the id of the term with this code. Raises `BadParameter`."""
-    term_id = names.term_of(code) if _is_text(code) else None
+    term_id = course_lookup.term_of(code) if _is_text(code) else None
     if term_id is None:
         raise click.BadParameter(f"there is no term {code}. `course-management terms list` lists the terms")
     return term_id
 
 
-def find_courses(given: Sequence[str], choose: Callable[[list[AnyRow]], Sequence[AnyRow]]) -> list[AnyRow]:
+def find_courses(texts: Sequence[str], choose: Callable[[list[AnyRow]], Sequence[AnyRow]]) -> list[AnyRow]:
     """Return one course for each name, with `id, code, term_id, term`. Raises `BadParameter`.
 
     A name is a code or an id; `code=101` and `id=101` say which. `choose` gets the courses with the same code in
     different terms, and returns those that can be meant.
     """
-    parsed = [_parse(text) for text in given]
+    parsed = [_parse(text) for text in texts]
     ids = {int(name) for kind, name in parsed if kind != "code" and _is_id(name)}
     codes = {name for kind, name in parsed if kind != "id" and _is_text(name)}
-    rows = names.courses_of(sorted(codes), ids)
+    rows = course_lookup.courses_of(sorted(codes), ids)
     by_id, by_code = {str(row.id): row for row in rows}, _grouped(rows)
-    found: list[AnyRow] = []
+    courses: list[AnyRow] = []
     unknown: list[str] = []
     unclear: list[str] = []
-    for text, (kind, name) in zip(given, parsed, strict=True):
+    for text, (kind, name) in zip(texts, parsed, strict=True):
         as_id = [by_id[name]] if kind != "code" and name in by_id else []
         as_code = list(choose(by_code.get(name, []))) if kind != "id" else []
         meant = {row.id: row for row in [*as_id, *as_code]}
         if len(meant) == 1:
-            found += meant.values()
+            courses += meant.values()
         elif not meant:
             unknown.append(text)
         else:
-            clear = [f"id={row.id}" for row in as_id] + [f"code={name}"] if as_id else [f"id={each}" for each in meant]
+            clear = (
+                [f"id={row.id}" for row in as_id] + [f"code={name}"]
+                if as_id
+                else [f"id={course_id}" for course_id in meant]
+            )
             unclear.append(f"{text} can be {' or '.join(map(describe, meant.values()))}; write {' or '.join(clear)}")
     sentences = [f"no course is named {_shown(unknown)}"] if unknown else []
     if sentences := [*sentences, *unclear[:SHOWN]]:
         raise click.BadParameter(". ".join(sentences))
-    return found
+    return courses
 
 
 def describe(course: AnyRow) -> str:

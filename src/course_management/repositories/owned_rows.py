@@ -17,7 +17,7 @@ from ..database.types import Id, IdList, among
 _OWNER_ID = bindparam("owner_id", type_=Id)
 
 
-class Belonging(NamedTuple):
+class OwnedRows(NamedTuple):
     """A table whose rows belong to those of another table, the id of which is in `column`."""
 
     owner: Table
@@ -26,7 +26,7 @@ class Belonging(NamedTuple):
 
 
 def page(
-    which: Belonging, owner_id: int, *, after: int, limit: int, course_ids: Collection[int] | None = None
+    owned: OwnedRows, owner_id: int, *, after: int, limit: int, course_ids: Collection[int] | None = None
 ) -> Sequence[AnyRow] | None:
     """Return up to `limit` rows that belong to the row `owner_id`, by id from above `after`; None without that row.
 
@@ -35,20 +35,20 @@ def page(
     values: dict[str, Any] = {"owner_id": owner_id, "after": after, "limit": limit}
     if course_ids is not None:
         values["course_ids"] = list(course_ids)
-    rows = autocommit(_page(which, of_courses=course_ids is not None), values)
+    rows = autocommit(_page(owned, of_courses=course_ids is not None), values)
     return [row for row in rows if row.id is not None] if rows else None
 
 
-def everything(which: Belonging, names: tuple[str, ...], owner_id: int) -> list[tuple[Any, ...]] | None:
+def everything(owned: OwnedRows, names: tuple[str, ...], owner_id: int) -> list[tuple[Any, ...]] | None:
     """Return the columns `names` of all rows that belong to the row `owner_id`; None without that row."""
-    rows = autocommit(_everything(which, names), {"owner_id": owner_id})
+    rows = autocommit(_everything(owned, names), {"owner_id": owner_id})
     return [tuple(row[1:]) for row in rows if row[0] is not None] if rows else None
 
 
 # Cached, because `autocommit` needs one object per statement.
 @functools.cache
-def _page(which: Belonging, *, of_courses: bool) -> Select[Any]:
-    owner, table, column = which
+def _page(owned: OwnedRows, *, of_courses: bool) -> Select[Any]:
+    owner, table, column = owned
     wanted = [table.c[column] == owner.c.id, table.c.id > bindparam("after", type_=Id)]
     if of_courses:
         wanted.append(among(table.c.course_id, bindparam("course_ids", type_=IdList)))
@@ -62,8 +62,8 @@ def _page(which: Belonging, *, of_courses: bool) -> Select[Any]:
 
 
 @functools.cache
-def _everything(which: Belonging, names: tuple[str, ...]) -> Select[Any]:
-    owner, table, column = which
+def _everything(owned: OwnedRows, names: tuple[str, ...]) -> Select[Any]:
+    owner, table, column = owned
     return (
         select(table.c[column], *(table.c[name] for name in names))
         .select_from(owner.outerjoin(table, table.c[column] == owner.c.id))
