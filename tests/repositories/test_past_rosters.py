@@ -223,7 +223,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
             def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
                 return datetime.now(tz) + timedelta(seconds=seconds)
 
-        monkeypatch.setattr("course_management.services.enrollment.statements.datetime", Clock)
+        monkeypatch.setattr("course_management.services.enrollment.request.datetime", Clock)
         monkeypatch.setattr("course_management.services.enrollment.promotion.utcnow", lambda: Clock.now(UTC))
 
     return differ
