@@ -16,7 +16,7 @@ from ..repositories import exports as repository
 from ..services import external_ids
 from ..transfer.exporting import OF_TERM, Progress, write_csv
 from ..transfer.kinds import KINDS
-from . import named
+from . import course_arguments
 from .output_files import output_files
 from .service import service
 
@@ -51,7 +51,7 @@ def export_files(file_format: str, folder: Path, *, term: str | None, force: boo
     """
     writers = FORMATS[file_format](of_term=term is not None)
     with service():
-        term_id = named.find_term(term) if term else None
+        term_id = course_arguments.find_term(term) if term else None
         with output_files(folder, writers, force=force) as files:
             if assigns:
                 click.echo(f"Gave an external id to {external_ids.assign():,} rows.")
