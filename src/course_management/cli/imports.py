@@ -62,7 +62,7 @@ def import_files(
     zone = Settings.load().time_zone
     with service():
         try:
-            planned = plan(sources.find(paths), choices, zone)
+            planned = plan(sources.find(paths), choices, zone, is_preview=plans)
         except FileRefused as refused:
             click.echo(str(refused), err=True)
             raise SystemExit(2) from None

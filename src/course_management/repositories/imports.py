@@ -32,6 +32,20 @@ def latest(digest: str) -> Import | None:
         ).first()
 
 
+def find(import_id: int) -> Import | None:
+    """Return an import, or None."""
+    with reading() as session:
+        return session.get(Import, import_id)
+
+
+def total(import_id: int, kinds: Collection[str]) -> int:
+    """Return the number of rows of an import, of some kinds."""
+    table = import_rows.c
+    statement = select(func.count()).where(table.import_id == import_id, table.kind.in_(kinds))
+    with reading() as session:
+        return session.scalar(statement) or 0
+
+
 def rows_by_unit(import_id: int, kind: str) -> Iterator[AnyRow]:
     """Yield the rows of a kind in the order of their units, in bounded memory."""
     table = import_rows.c

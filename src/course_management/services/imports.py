@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import String, bindparam, delete, insert, update
+from sqlalchemy import String, bindparam, delete, insert, select, update
 
 from ..database import retried, run, transaction, writing
 from ..database.types import Id, IdList, UtcDateTime, among, utcnow
-from ..models import Import, import_rows
+from ..models import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, import_rows
 from .enrollment.loading import Execute
+
+Verdict: TypeAlias = tuple[int, str | None, str | None, str | None]
+LONGEST_DETAIL = 1_000
+"""Characters of the column `detail`."""
+ROWS_AT_ONCE = 2_000
+"""Rows that are deleted in one transaction."""
+
+
+def start(values: Mapping[str, Any], again: int | None = None) -> int:
+    """Begin to read an import (`format`, `digest`, `files`, `options`), and return its id.
+
+    With `again`, it is that of an import which was not applied, whose rows are deleted.
+    """
+    if again is None:
+        return _create({**values, "state": READING})
+    set_state(again, READING)
+    while _clear(again, ROWS_AT_ONCE):
+        pass
+    return again
 
 
 @retried(repeatable=False)
-def start(values: Mapping[str, Any]) -> int:
-    """Create an import (`format`, `digest`, `files`, `options`, `state`), and return its id."""
+def _create(values: Mapping[str, Any]) -> int:
     with writing() as session:
         row = Import(**values)
         session.add(row)
@@ -32,10 +50,15 @@ def set_state(import_id: int, state: str) -> None:
 
 
 @retried(repeatable=True)
-def clear(import_id: int) -> None:
-    """Delete the rows of an import that was not read to its end."""
+def _clear(import_id: int, limit: int) -> bool:
+    """Delete some rows of an import that was not applied. Returns whether there may be more."""
+    table = import_rows.c
+    last = select(table.number).where(table.import_id == import_id).order_by(table.number).limit(limit)
     with writing() as session:
-        session.execute(delete(import_rows).where(import_rows.c.import_id == import_id))
+        numbers = session.scalars(last).all()
+        if numbers:
+            session.execute(delete(import_rows).where(table.import_id == import_id, table.number <= numbers[-1]))
+    return len(numbers) == limit
 
 
 @retried(repeatable=False)
@@ -46,21 +69,21 @@ def stage(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 @retried(repeatable=True)
-def note(import_id: int, verdicts: Iterable[Mapping[str, Any]], *, applied: bool) -> None:
-    """Set `outcome`, `code` and `detail` of rows by their `number`; with `applied`, they are what was done."""
+def note(import_id: int, verdicts: Iterable[Verdict], *, applied: bool) -> None:
+    """Write down what becomes of rows: their number, outcome, code, detail. With `applied`, it was done."""
     with transaction() as connection:
         note_within(functools.partial(run, connection), import_id, verdicts, applied=applied)
 
 
-def note_within(execute: Execute, import_id: int, verdicts: Iterable[Mapping[str, Any]], *, applied: bool) -> None:
+def note_within(execute: Execute, import_id: int, verdicts: Iterable[Verdict], *, applied: bool) -> None:
     """Do what `note` does, in the transaction of `execute`. Rows with the same verdict are one statement."""
     numbers: dict[tuple[str | None, ...], list[int]] = {}
-    for verdict in verdicts:
-        numbers.setdefault((verdict["outcome"], verdict["code"], verdict["detail"]), []).append(verdict["number"])
+    for number, *verdict in verdicts:
+        numbers.setdefault(tuple(verdict), []).append(number)
     at = utcnow() if applied else None
     for (outcome, code, detail), chosen in numbers.items():
-        values = {"new_outcome": outcome, "new_code": code, "new_detail": detail, "new_applied_at": at}
-        execute(_NOTE, {"at_import": import_id, "numbers": chosen, **values})
+        values = {"new_outcome": outcome, "new_code": code, "new_detail": detail and detail[:LONGEST_DETAIL]}
+        execute(_NOTE, {"at_import": import_id, "numbers": chosen, "new_applied_at": at, **values})
 
 
 _NOTE = (
@@ -76,3 +99,16 @@ _NOTE = (
         applied_at=bindparam("new_applied_at", type_=UtcDateTime),
     )
 )
+
+__all__ = [
+    "APPLIED",
+    "APPLYING",
+    "PLANNED",
+    "PLANNING",
+    "READING",
+    "note",
+    "note_within",
+    "set_state",
+    "stage",
+    "start",
+]

@@ -214,7 +214,7 @@ class EnrollmentHandler(Handler):
                 if isinstance(result, enrollment.AppliedChanges)
                 for verdict in self._verdicts(work, result)
             ]
-            service.note_within(execute, self.import_id, [each.as_dict() for each in verdicts], applied=True)
+            service.note_within(execute, self.import_id, verdicts, applied=True)
 
         seen = {pair: row for work in works for pair, row in work.seen.items() if row is not None}
         results = enrollment.exchange_all([request for _, request in asked], seen, note)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from ..context import RequestContext
 from ..errors import Problem
@@ -74,6 +74,7 @@ class ResourceHandler(Handler):
     _present: Mapping[str, Any] = field(default_factory=dict)
     _before: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
     _ids: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    _schemas: dict[bool, Schema] = field(default_factory=dict)
 
     def load(self, units: Sequence[Unit]) -> None:
         """Read the rows with these external ids, those that they name, and what the last import said."""
@@ -173,6 +174,11 @@ class ResourceHandler(Handler):
             return Verdict(row.number, REFUSE, "validation_failed", f"{error.messages}")
         return verdict
 
+    def _schema(self, *, partial: bool) -> Schema:
+        if partial not in self._schemas:  # making one takes longer than loading a row
+            self._schemas[partial] = self.schema.body(partial=partial)
+        return self._schemas[partial]
+
     def _values(self, row: Staged, present: Any) -> dict[str, Any]:
         """Return the values to create a row with, or to change in it.
 
@@ -182,5 +188,5 @@ class ResourceHandler(Handler):
         if PLANNED in [body.get(column) for column in self.references.values()]:
             raise _ReferenceRefusedError
         given = {name: value for name, value in body.items() if value is not None or present is not None}
-        values: dict[str, Any] = self.schema.body(partial=present is not None).load(given)
+        values: dict[str, Any] = self._schema(partial=present is not None).load(given)
         return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,7 +21,6 @@ BATCH = 1_000
 UNITS = 200
 FINDING = "finding"
 """The kind of a row that is only a finding about the files."""
-LONGEST_DETAIL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ def plain(value: Any) -> Any:
 class Stage:
     """Writes rows of an import in batches."""
 
-    def __init__(self, import_id: int, first: int = 1) -> None:
-        self.import_id, self._number = import_id, first
+    def __init__(self, import_id: int, progress: Callable[[int, int], object] = lambda *_: None) -> None:
+        self.import_id, self._progress, self._number = import_id, progress, 1
         self._rows: list[dict[str, Any]] = []
 
     def add(self, record: Record) -> None:
@@ -78,7 +77,7 @@ class Stage:
         """Add a finding."""
         column = f"{finding.column}: " if finding.column else ""
         outcome = "refuse" if finding.is_error else "warning"
-        detail = f"{column}{finding.detail}"[:LONGEST_DETAIL]
+        detail = f"{column}{finding.detail}"[: service.LONGEST_DETAIL]
         self._add(finding.file, finding.line, kind=FINDING, outcome=outcome, code=finding.code, detail=detail)
 
     def _add(self, file: str, line: int | None, **values: Any) -> None:
@@ -92,6 +91,7 @@ class Stage:
         """Write what is left."""
         if self._rows:
             service.stage(self._rows)
+            self._progress(len(self._rows), 0)
             self._rows = []
 
 

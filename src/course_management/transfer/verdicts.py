@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import Problem
 from ..services.enrollment import Decision
-from .staging import LONGEST_DETAIL, Staged, Unit
+from .staging import Staged, Unit
 
 CREATE, UPDATE, UNCHANGED, REFUSE, WARNING = "create", "update", "unchanged", "refuse", "warning"
 ENROLL, WAITLIST, DROP = "enroll", "waitlist", "drop"
@@ -16,18 +15,13 @@ OUTCOMES = (CREATE, UPDATE, UNCHANGED, ENROLL, WAITLIST, DROP, REFUSE, WARNING)
 CHANGES = frozenset({CREATE, UPDATE, ENROLL, WAITLIST, DROP})
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of a row: an outcome, and the code and sentence of a refusal or a note."""
 
     number: int
     outcome: str
     code: str | None = None
     detail: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the columns of the table."""
-        return asdict(self) | {"detail": self.detail and self.detail[:LONGEST_DETAIL]}
 
 
 def refused(row: Staged, problem: Problem) -> Verdict:
