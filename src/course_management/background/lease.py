@@ -65,17 +65,18 @@ class Lease(Protocol):
 class RowLease:
     """A lease in the table `leases`, for use in an application context. Raises SQLAlchemy's errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = NAME) -> None:
+        self._name = name
         self.holder = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(8)}"
 
     def acquire(self) -> bool:
         """Take or renew the lease if no other process holds a valid one: one statement, safe to repeat."""
-        values = {"lease": NAME, "by": self.holder, "lasts": timedelta(seconds=LEASE_S)}
+        values = {"lease": self._name, "by": self.holder, "lasts": timedelta(seconds=LEASE_S)}
         return bool(autocommit(_TAKE, values))
 
     def release(self) -> None:
         """Remove the row, if this process still holds the lease."""
-        autocommit(_RELEASE, {"lease": NAME, "by": self.holder})
+        autocommit(_RELEASE, {"lease": self._name, "by": self.holder})
 
 
 class FileLease:
@@ -107,6 +108,8 @@ class FileLease:
             self._descriptor = None
 
 
-def lease_of(database: URL) -> RowLease | FileLease:
-    """Make the lease for the background work of a database."""
-    return FileLease(f"{database.database}-leader") if database.get_backend_name() == "sqlite" else RowLease()
+def lease_of(database: URL, name: str = NAME) -> RowLease | FileLease:
+    """Make the lease for the background work of a database, or for other work that one process may do at a time."""
+    if database.get_backend_name() == "sqlite":
+        return FileLease(f"{database.database}-{'leader' if name == NAME else name}")
+    return RowLease(name)

@@ -17,6 +17,7 @@ from ..transfer.importing import Choices, Planned, apply, is_refused, plan
 from ..transfer.kinds import KINDS
 from ..transfer.texts import known_encoding
 from ..transfer.verdicts import OUTCOMES
+from .import_run import run_of_import
 from .service import REFUSED, service
 
 SHOWN = 3
@@ -27,6 +28,7 @@ NAMES = [kind.name for kind in KINDS]
 @click.command("import")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--plan/--apply", "plans", default=True, help="Only show what would change (default), or do it.")
+@click.option("--as-planned", type=click.IntRange(1), metavar="ID", help="Only if the files are those of this plan.")
 @click.option("--mode", type=click.Choice(["delta", "bulk"]), default="delta", help="bulk: drop what is missing.")
 @click.option("--on-full", type=click.Choice(["refuse", "waitlist", "raise"]), default="refuse", help="Full courses.")
 @click.option("--allow-drops", type=click.IntRange(0), help="The exact number of drops, where they are many.")
@@ -40,6 +42,7 @@ def import_files(
     paths: tuple[Path, ...],
     *,
     plans: bool,
+    as_planned: int | None,
     allow_drops: int | None,
     report: Path | None,
     wanted: str | None,
@@ -61,14 +64,15 @@ def import_files(
         raise click.BadParameter(f"{choices.encoding} is not an encoding", param_hint="--encoding")
     zone = Settings.load().time_zone
     with service():
-        try:
-            planned = plan(sources.find(paths), choices, zone, is_preview=plans)
-        except FileRefused as refused:
-            click.echo(str(refused), err=True)
-            raise SystemExit(2) from None
-        if not plans:
-            _refuse_drops(planned, allow_drops)
-            apply(planned, choices, zone)
+        with run_of_import() as run:
+            try:
+                planned = plan(sources.find(paths), choices, zone, run.progress, as_planned, is_preview=plans)
+            except FileRefused as refused:
+                click.echo(str(refused), err=True)
+                raise SystemExit(2) from None
+            if not plans:
+                _refuse_drops(planned, allow_drops)
+                apply(planned, choices, zone, run.progress)
         _show(planned, applied=not plans)
         if report:
             _write_report(planned.id, report)
