@@ -83,9 +83,10 @@ class Client:
         self.process = psutil.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._before = 0.0 if server is None else processor_s(*server.processes()[:1])
 
-    def watch(self, phases: Phases, kill_after_s: float | None = None) -> bool:
-        """Add up until the process ends, or kill it. Returns whether it came to its end."""
-        started = last = time.monotonic()
+    def watch(self, phases: Phases, kill: tuple[str, float] | None = None) -> bool:
+        """Add up until the process ends, or kill it so long after a state began. Returns whether it came to its end."""
+        last = time.monotonic()
+        since: float | None = None
         mine = theirs = 0.0
         while self.process.poll() is None:
             time.sleep(SAMPLE_S)
@@ -96,10 +97,13 @@ class Client:
                 used = processor_s(self.process), self._of_database()
                 phases.add(state, now - last, max(used[0] - mine, 0.0), max(used[1] - theirs, 0.0))
                 (mine, theirs), last = used, now
-            if kill_after_s is not None and now - started > kill_after_s:
-                self.process.kill()
-                self.process.wait()
-                return False
+            if kill and state.startswith(kill[0]):
+                since = since or now
+                if now - since >= kill[1]:
+                    self.process.kill()
+                    self.process.wait()
+                    return False
+        self._engine.dispose()
         return True
 
     def _of_database(self) -> float:
@@ -127,6 +131,37 @@ def processor_s(*processes: psutil.Process) -> float:
     return total
 
 
+def check(url: URL, rows: int) -> list[str]:
+    """Return what is wrong after an import of `rows` enrollments, from verification and from counts."""
+    counts = {
+        "enrollments that are not in the ledger exactly once": (
+            "SELECT count(*) FROM (SELECT student_id, course_id FROM enrollment_events"
+            " GROUP BY student_id, course_id HAVING count(*) > 1) AS twice"
+        ),
+        "rows that were not applied": "SELECT count(*) FROM import_rows WHERE applied_at IS NULL",
+        "enrollments without a row, or rows without an enrollment": (
+            f"SELECT {rows} - (SELECT count(*) FROM import_rows WHERE kind = 'enrollments' AND outcome = 'refuse')"  # noqa: S608 - a number
+            " - (SELECT count(*) FROM student_courses WHERE status = 'enrolled')"
+        ),
+        "ledger lines that are missing": (
+            "SELECT (SELECT count(*) FROM student_courses) - (SELECT count(*) FROM enrollment_events)"
+        ),
+    }
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = [f"{what}: {number}" for what, query in counts.items() if (number := connection.scalar(text(query)))]
+    engine.dispose()
+    environment = {**os.environ, "DATABASE_URL": url.render_as_string(hide_password=False)}
+    command = [str(Path(sys.executable).parent / "course-management"), "verify"]
+    verified = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    return [*found, *([verified.stdout] if verified.returncode else [])]
+
+
+def moments(kills: int, within: float, chance: random.Random) -> list[tuple[str, float]]:
+    """Return when to kill: once while the files are read, then while the import is applied."""
+    return [("reading" if not kill else "applying", chance.uniform(0, within)) for kill in range(kills)]
+
+
 @click.command()
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="postgresql", show_default=True)
 @click.option("--students", type=click.IntRange(100), default=10_000, show_default=True)
@@ -137,7 +172,6 @@ def processor_s(*processes: psutil.Process) -> float:
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(database: str, students: int, kills: int, within: float, seed: int) -> None:
     """Generate a school, import it, and print what that took."""
-    chance = random.Random(seed)  # noqa: S311 - a repeatable choice
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "files"
         folder.mkdir()
@@ -145,23 +179,26 @@ def main(database: str, students: int, kills: int, within: float, seed: int) -> 
         server = PostgreSQL(fsync="on", autovacuum="on") if database == "postgresql" else None
         url = server.url if server else make_url(f"sqlite:///{temporary}/school.db")
         migrate(url)
-        phases, killed = Phases(), 0
-        while True:
-            after = chance.uniform(0.5, within) if killed < kills else None
+        phases = Phases()
+        plan = moments(kills, within, random.Random(seed))  # noqa: S311 - a repeatable choice
+        for kill in [*plan, None]:
             client = Client(url, folder, server)
-            if client.watch(phases, after):
+            ended = client.watch(phases, kill)
+            click.echo("ended" if ended or kill is None else f"killed {kill[1]:.1f} s after {kill[0]} began")
+            if ended:
                 break
-            killed += 1
-            click.echo(f"killed after {after:.1f} s", err=True)
         output, errors = client.process.communicate()
         click.echo(output.decode() + errors.decode())
-        click.echo(f"{rows:,} enrollments, killed {killed} times; peak memory of the client {phases.peak_mb:.0f} MB")
+        click.echo(f"{rows:,} enrollments, peak memory of the client {phases.peak_mb:.0f} MB")
         click.echo(f"{'':24}{'seconds':>10}{'client s':>10}{'database s':>12}{'us of both per row':>20}")
         for state, (seconds, mine, theirs) in phases.seconds.items():
             each = 1e6 * (mine + theirs) / rows
             click.echo(f"{state:24}{seconds:>10.1f}{mine:>10.1f}{theirs:>12.1f}{each:>20.0f}")
+        wrong = check(url, rows)
+        click.echo("\n".join(wrong) or "verified: every row was applied once, and the ledger agrees")
         if server:
             server.end()
+        raise SystemExit(bool(wrong))
 
 
 if __name__ == "__main__":
