@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from course_management import create_app, logs
 from course_management.config import Settings, database_url
 from course_management.database import db
 
+from .cheap_apps import make_apps_cheap
 from .contract import ContractClient
 from .databases import PATIENCE_S, Databases, PostgreSQL
 from .real_server import until
@@ -31,6 +33,8 @@ from .spies import watched
 
 DATABASES = ("sqlite", "postgresql")
 SLOW = Path(__file__).parent / "slow"
+QUICK_CASES = 3
+"""The number of cases of a parametrized test that `--quick` runs: most others take the same path."""
 
 
 def pytest_configure() -> None:
@@ -42,7 +46,9 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="run on one database only")
-    parser.addoption("--quick", action="store_true", help="run on SQLite only, and skip tests that start a process")
+    parser.addoption(
+        "--quick", action="store_true", help="run on SQLite only, the first cases of each test, and start no process"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -57,6 +63,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         only = "sqlite" if metafunc.config.getoption("--quick") else metafunc.config.getoption("--database")
         metafunc.parametrize("backend", [only] if only else DATABASES, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the first cases of each parametrized test if `--quick` was given."""
+    if not config.getoption("--quick"):
+        return
+    cases: Counter[str] = Counter()
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        cases[test] += 1
+        (kept if cases[test] <= QUICK_CASES else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -84,6 +105,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     }
     for line in sorted(lines):
         terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_apps() -> Iterator[None]:
+    """Let the apps of all tests start in a quarter of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_apps_cheap(patch)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
