@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import URL
 
@@ -17,32 +17,14 @@ from course_management.services import imports as service
 from course_management.transfer.enrolling import EnrollmentHandler
 from course_management.verify import verify
 
+from .conftest import Import
 from .reading import real
 
-Import = Callable[..., Result]
 TERMS = "external_id,code,title,starts_on,ends_on\nf26,2026-fall,Fall,2026-09-01,2026-12-18\n"
 COURSES = "external_id,code,title,term,capacity\nc1,CS101,Programming,f26,\nc2,CS102,Data,2026-fall,1\n"
 STUDENTS = "external_id,name,email\ns1,Ada,ada@example.edu\ns2,Bob,\n007,Cy,\n"
 ENROLLMENTS = "student,course\ns1,c1\ns1,CS102\ns2,c1\n007,c1\n"
 FILES = {"terms": TERMS, "courses": COURSES, "students": STUDENTS, "enrollments": ENROLLMENTS}
-
-
-@pytest.fixture
-def run(database: URL, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Import:
-    """Writes files, imports their folder with these options, and applies the plan unless the options say otherwise."""
-    monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
-
-    def imports(files: Mapping[str, str], *options: str) -> Result:
-        folder = tmp_path / "files"
-        folder.mkdir(exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
-        for name, text in files.items():
-            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-        ends = () if "--plan" in options else ("--apply",)
-        return CliRunner().invoke(cli, ["import", str(folder), *options, *ends])
-
-    return imports
 
 
 @pytest.fixture
@@ -236,12 +218,6 @@ def test_a_file_that_cannot_be_used_changes_nothing(run: Import, sql: Any) -> No
     result = run(FILES | {"students": STUDENTS + '"Dee\n'})
     assert (result.exit_code, sql("SELECT count(*) FROM terms")) == (2, [(0,)])
     assert "students.csv, line 5: The quotes" in result.output
-
-
-def test_a_kind_that_cannot_be_imported_yet_is_refused(run: Import) -> None:
-    result = run({"groups": "kind,code,title\nprogram,CS,Computing\n"})
-    assert result.exit_code == 2
-    assert "not imported yet" in result.output
 
 
 @pytest.mark.usefixtures("run")

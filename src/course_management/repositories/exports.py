@@ -19,7 +19,9 @@ from ..models import (
     catalog_entries,
     completions,
     course_instructors,
+    course_links,
     course_meetings,
+    course_restrictions,
     courses,
     enrollments,
     groups,
@@ -36,7 +38,7 @@ from ..models import (
 
 PAGE = 2_000
 """Rows that are in memory at once."""
-_required = catalog_entries.alias("required")
+_required, _linked = catalog_entries.alias("required"), courses.alias("linked")
 
 
 def _name(table: FromClause) -> ColumnElement[Any]:
@@ -129,6 +131,20 @@ _SOURCES: Mapping[str, _Source] = {
         ],
         {"course": _COURSE, "starts": course_meetings.c.starts_minute, "ends": course_meetings.c.ends_minute},
         course_meetings.join(courses),
+    ),
+    "restrictions": _Source(
+        course_restrictions,
+        [*_by(_COURSE), course_restrictions.c.course_id, *_by(groups.c.kind, groups.c.code)],
+        {"course": _COURSE, "kind": groups.c.kind, "code": groups.c.code},
+        course_restrictions.join(courses).join(groups),
+    ),
+    "links": _Source(
+        course_links,
+        [*_by(_COURSE), course_links.c.course_id, course_links.c.group_number, *_by(_name(_linked))],
+        {"course": _COURSE, "linked": _name(_linked)},
+        course_links.join(courses, courses.c.id == course_links.c.course_id).join(
+            _linked, _linked.c.id == course_links.c.linked_id
+        ),
     ),
     "students": _Source(students, [*_by(students.c.external_id), students.c.id]),
     "members": _Source(

@@ -9,31 +9,20 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 
 from ..context import NamedActor, RequestContext
 from ..repositories import imports as repository
-from ..schemas.catalog import CatalogEntrySchema
-from ..schemas.courses import CourseSchema
-from ..schemas.people import PersonSchema
-from ..schemas.students import StudentSchema
-from ..schemas.terms import TermSchema
 from ..services import imports as service
-from ..services.catalog import CATALOG
-from ..services.courses import COURSES
-from ..services.people import PEOPLE
-from ..services.students import STUDENTS
-from ..services.terms import TERMS
 from . import formats, kinds, staging
 from .enrolling import EnrollmentHandler
 from .findings import FileRefused, Finding
-from .handlers import Handler, ResourceHandler
-from .instructing import InstructorHandler
+from .handlers import Handler
 from .kinds import Kind
+from .missing import Missing
 from .records import Record
-from .references import RESOURCES
 from .sources import Source
 from .staging import Stage, Unit
 from .verdicts import CHANGES, REFUSE, UNCHANGED, Verdict
@@ -138,44 +127,14 @@ def _refuse_changes(plan_id: int, files: Sequence[Mapping[str, str]], digest: st
 
 
 def _stage(rows: Stage, records: Iterable[Record], *, create_missing: bool) -> None:
-    supported = {kind.name for kind in _SUPPORTED}
-    wanted: dict[str, dict[str, Record]] = {name: {} for name in ("student", "person")}
-    defined: dict[str, set[str]] = {name: set() for name in wanted}
+    missing = Missing()
     for record in records:
-        if record.kind.name not in supported:
-            detail = f"Files of {record.kind.name} can be read, but not imported yet."
-            raise FileRefused(record.file, "not_supported", detail, record.line)
         rows.add(record)
-        if create_missing and not record.is_removed:
-            _note_missing(record, wanted, defined)
-    for name, found in wanted.items():
-        keys = [key for key in found if key not in defined[name]]
-        for chunk in _chunks(keys):
-            kind, resource = RESOURCES[name]
-            present = repository.ids_of(resource.model, chunk, by_code=False)
-            for key in chunk:
-                if key not in present:
-                    values = {"external_id": key, "name": key}
-                    is_both = name == "person" and (key in wanted["student"] or key in defined["student"])
-                    more = {"student": key} if is_both else {}
-                    rows.add(Record(kind, found[key].file, found[key].line, values | more))
+        if create_missing:
+            missing.note(record)
+    for record in missing.records():
+        rows.add(record)
     rows.flush()
-
-
-def _note_missing(record: Record, wanted: Mapping[str, dict[str, Record]], defined: Mapping[str, set[str]]) -> None:
-    match record.kind.name:
-        case "students" | "people":
-            name = "student" if record.kind is kinds.STUDENTS else "person"
-            defined[name].add(record.values["external_id"])
-        case "enrollments" if record.values.get("status") in (None, "enrolled"):
-            wanted["student"].setdefault(record.values["student"], record)
-        case "instructors":
-            wanted["person"].setdefault(record.values["person"], record)
-
-
-def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), staging.BATCH):
-        yield keys[start : start + staging.BATCH]
 
 
 def _stage_drops(import_id: int, rows: Stage) -> tuple[int, bool]:
@@ -195,27 +154,10 @@ def _stage_drops(import_id: int, rows: Stage) -> tuple[int, bool]:
     return len(missing), len(missing) > MOST_DROPS or len(missing) * SHARE_OF_DROPS > total or halves
 
 
-_SUPPORTED: Sequence[Kind] = (
-    kinds.TERMS,
-    kinds.CATALOG,
-    kinds.COURSES,
-    kinds.STUDENTS,
-    kinds.PEOPLE,
-    kinds.INSTRUCTORS,
-    kinds.ENROLLMENTS,
-)
-
-
 def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bool) -> Sequence[Handler]:
     context = RequestContext(caller=NamedActor(f"import:{import_id}"), time_zone=zone)
-    of_course = {"term": "term_id", "catalog": "catalog_id"}
     return (
-        ResourceHandler(kinds.TERMS, TERMS, TermSchema, import_id, context),
-        ResourceHandler(kinds.CATALOG, CATALOG, CatalogEntrySchema, import_id, context),
-        ResourceHandler(kinds.COURSES, COURSES, CourseSchema, import_id, context, of_course),
-        ResourceHandler(kinds.STUDENTS, STUDENTS, StudentSchema, import_id, context),
-        ResourceHandler(kinds.PEOPLE, PEOPLE, PersonSchema, import_id, context, {"student": "student_id"}),
-        InstructorHandler(import_id),
+        *(handler(import_id, context) for handler in kinds.HANDLERS),
         EnrollmentHandler(import_id, context, choices.on_full, choices.rules == "refuse", is_planning),
     )
 

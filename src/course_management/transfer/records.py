@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Any
 
 from .findings import Finding, Report
-from .kinds import Kind
+from .kind import Kind
 from .tables import Row
 from .values import BadValue, parse
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..repositories import import_targets as targets
 from ..repositories import imports as repository
 from ..services.catalog import CATALOG
 from ..services.courses import COURSES
@@ -12,20 +13,21 @@ from ..services.people import PEOPLE
 from ..services.resources import Resource
 from ..services.students import STUDENTS
 from ..services.terms import TERMS
-from . import kinds
-from .kinds import Kind
 
-RESOURCES: Mapping[str, tuple[Kind, Resource[Any]]] = {
-    "term": (kinds.TERMS, TERMS),
-    "catalog": (kinds.CATALOG, CATALOG),
-    "course": (kinds.COURSES, COURSES),
-    "student": (kinds.STUDENTS, STUDENTS),
-    "person": (kinds.PEOPLE, PEOPLE),
+RESOURCES: Mapping[str, tuple[str, Resource[Any]]] = {
+    "term": ("terms", TERMS),
+    "catalog": ("catalog", CATALOG),
+    "course": ("courses", COURSES),
+    "student": ("students", STUDENTS),
+    "person": ("people", PEOPLE),
 }
-"""By the column that names such a row."""
-_WITH_CODE = {"term", "catalog", "course"}
+"""The kind of each such row, and its resource."""
+WITH_CODE = {"term", "catalog", "course"}
+"""Rows that can be named by their code, too."""
 PLANNED = 0
 """Stands for the id of a row that the import will create."""
+GroupName = tuple[str, str]
+"""The kind and the code of a group."""
 
 
 class References:
@@ -37,6 +39,12 @@ class References:
     def ids(self, name: str, keys: Collection[str]) -> Mapping[str, int]:
         """Return the id of each key that is known; `PLANNED` for a row that the import will create."""
         kind, resource = RESOURCES[name]
-        found = dict(repository.ids_of(resource.model, keys, by_code=name in _WITH_CODE))
-        planned = repository.planned_names(self._import_id, kind.name, {*keys} - found.keys())
+        found = dict(repository.ids_of(resource.model, keys, by_code=name in WITH_CODE))
+        planned = repository.planned_names(self._import_id, kind, {*keys} - found.keys())
+        return found | dict.fromkeys(planned, PLANNED)
+
+    def group_ids(self, names: Collection[GroupName]) -> Mapping[GroupName, int]:
+        """Return the same of groups."""
+        found = {name: group.id for name, group in targets.groups_of(names).items()}
+        planned = targets.planned_groups(self._import_id, {*names} - found.keys())
         return found | dict.fromkeys(planned, PLANNED)

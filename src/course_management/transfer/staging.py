@@ -13,7 +13,7 @@ from ..database.types import as_number
 from ..repositories import imports as repository
 from ..services import imports as service
 from .findings import Finding
-from .kinds import Kind
+from .kind import Kind
 from .records import Record
 
 BATCH = 1_000

@@ -10,8 +10,9 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
-from .. import kinds, spreadsheets
-from ..kinds import KINDS, Kind
+from .. import spreadsheets
+from ..kind import Kind
+from ..kinds import KINDS
 from ..records import Record
 from ..tables import Row, key_of
 from .base import Files, Format, Shape, require_columns
@@ -28,25 +29,6 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     **{name: (f"{name}id", f"{name}externalid") for name in ("student", "course", "term", "catalog", "person")},
 }
 """Other names of columns, as keys."""
-_SIGNATURES: Mapping[Kind, tuple[str, ...]] = {
-    kinds.TERMS: ("code starts_on ends_on",),
-    kinds.CATALOG: ("code title credits",),
-    kinds.PREREQUISITES: ("catalog group_number",),
-    kinds.COURSES: ("code title term", "code title capacity", "code title component"),
-    kinds.MEETINGS: ("course weekday starts",),
-    kinds.GROUPS: ("kind code title",),
-    kinds.STUDENTS: ("external_id name",),
-    kinds.MEMBERS: ("student kind code",),
-    kinds.PEOPLE: ("external_id name roles", "external_id name given_name"),
-    kinds.INSTRUCTORS: ("course person",),
-    kinds.ACCOUNTS: ("issuer subject",),
-    kinds.COMPLETIONS: ("student catalog term_code",),
-    kinds.HOLDS: ("student kind contact",),
-    kinds.PERMISSIONS: ("student course rule",),
-    kinds.LIMITS: ("student term credit_limit",),
-    kinds.ENROLLMENTS: ("student course",),
-}
-_WITHOUT = {kinds.CATALOG: ("term", "capacity", "component")}
 EXAMPLES: Mapping[str, str] = {
     "external_id": "sis-4711",
     "term": "2026-fall",
@@ -55,6 +37,7 @@ EXAMPLES: Mapping[str, str] = {
     "student": "s4711",
     "person": "p17",
     "requires": "CS 125",
+    "linked": "CS225-B-2026-fall",
     "group_number": "1",
     "kind": "program",
     "weekday": "1",
@@ -112,9 +95,9 @@ def _shape(kind: Kind) -> Shape:
     columns = {key_of(name) for name in kind.fields}
     return Shape(
         kind.name,
-        tuple(frozenset(map(key_of, each.split())) for each in _SIGNATURES[kind]),
+        tuple(frozenset(map(key_of, each.split())) for each in kind.signatures),
         frozenset(columns | {*aliases}),
-        frozenset(map(key_of, _WITHOUT.get(kind, ()))),
+        frozenset(map(key_of, kind.without.split())),
         {other: key for other, key in aliases.items() if other not in columns},
     )
 

@@ -1,0 +1,31 @@
+"""The terms of courses, also of those that an import will create."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..repositories import import_targets as targets
+from .references import PLANNED, References
+
+
+def terms_of(import_id: int, course_ids: Mapping[str, int]) -> Mapping[str, tuple[str, str] | None]:
+    """Return the first and the last day of the terms of courses, by the names of the courses; None without a term."""
+    terms = targets.terms_of_courses({course_id for course_id in course_ids.values() if course_id != PLANNED})
+    days = targets.dates_of_terms({term_id for term_id in terms.values() if term_id})
+    found = {
+        name: days.get(terms.get(course_id) or PLANNED)
+        for name, course_id in course_ids.items()
+        if course_id != PLANNED
+    }
+    new = {name for name, course_id in course_ids.items() if course_id == PLANNED}
+    named = {name: values.get("term") for name, values in targets.planned_values(import_id, "courses", new).items()}
+    names = {term for term in named.values() if term}
+    term_ids = References(import_id).ids("term", names)
+    days = targets.dates_of_terms({term_id for term_id in term_ids.values() if term_id != PLANNED})
+    planned = targets.planned_values(import_id, "terms", names)
+    for name, term in named.items():
+        if term in planned:
+            found[name] = planned[term]["starts_on"], planned[term]["ends_on"]
+        else:
+            found[name] = days.get(term_ids.get(term or "", PLANNED))
+    return found

@@ -1,0 +1,22 @@
+"""Catalog entries."""
+
+from __future__ import annotations
+
+from ...schemas.catalog import CatalogEntrySchema
+from ...services.catalog import CATALOG as RESOURCE
+from ..handlers import ResourceHandler
+from ..kind import Kind, of_resource
+
+CATALOG = Kind(
+    "catalog",
+    of_resource(CatalogEntrySchema),
+    ("external_id",),
+    ("code title credits",),
+    without="term capacity component",
+)
+
+
+class CatalogHandler(ResourceHandler):
+    """Creates and changes catalog entries."""
+
+    kind, resource, schema = CATALOG, RESOURCE, CatalogEntrySchema

@@ -1,0 +1,16 @@
+"""Terms."""
+
+from __future__ import annotations
+
+from ...schemas.terms import TermSchema
+from ...services.terms import TERMS as RESOURCE
+from ..handlers import ResourceHandler
+from ..kind import Kind, of_resource
+
+TERMS = Kind("terms", of_resource(TermSchema), ("external_id",), ("code starts_on ends_on",))
+
+
+class TermHandler(ResourceHandler):
+    """Creates and changes terms."""
+
+    kind, resource, schema = TERMS, RESOURCE, TermSchema
