@@ -3,7 +3,8 @@
 `python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own; with
 `--term`, in a course of a term, by the rules of registration. It draws each call that goes from one file of the package
 into another, indented below its caller; a call that is repeated directly, as in a loop, is drawn once. A call that
-passes through a library on its way counts as one jump. The last line has the totals: `N files, M jumps`.
+passes through a library on its way counts as one jump. The last line counts what is crossed from the entry of the
+application to the row: `N files, M jumps`. The line before it counts the whole request.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import FrameType
@@ -81,6 +82,17 @@ def drawn(jumps: Iterable[Jump]) -> Iterator[Jump]:
             yield jump
 
 
+def totals(jumps: Sequence[Jump]) -> str:
+    """Return how many files these jumps cross, and how many jumps they are."""
+    return f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps"
+
+
+def to_the_row(jumps: Sequence[Jump]) -> Sequence[Jump]:
+    """Return the jumps until the last statement was handed to the driver, which has written the row."""
+    last = max(index for index, jump in enumerate(jumps) if jump.function == "cursor")
+    return jumps[: last + 1]
+
+
 def trace_enroll(app: Flask, *, in_term: bool = False) -> list[Jump]:
     """Return the jumps of one enroll, on a migrated database without courses of these codes."""
     client = app.test_client()
@@ -117,7 +129,8 @@ def main() -> None:
             app = create_app({"LOG_LEVEL": "info", "LOG_FORMAT": "json"})
             jumps = trace_enroll(app, in_term="--term" in sys.argv[1:])
     print(*drawn(jumps), sep="\n")
-    print(f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps")
+    print(f"The whole request: {totals(jumps)}. From the entry of the application to the row:")
+    print(totals(to_the_row(jumps)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response
 
 from ..access import policy
+from ..access.callers import PersonCaller
 from ..access.policy import Access
 from ..context import RequestContext
 from ..errors import (
@@ -115,7 +116,7 @@ def _authorize(body: Mapping[str, Any], student_id: int, course_ids: Sequence[in
         taught = policy.limited_to(GRANT, caller, student_id)
         if taught is not None and not taught.issuperset(course_ids):
             raise Forbidden("You can grant permissions for the courses that you teach only.")
-    elif policy.limited_to(ENROLL, caller, student_id) is not None:
+    elif isinstance(caller, PersonCaller) and not policy.permits(WRITE, caller, student_id):
         raise Forbidden('As an instructor, send "permit" to enroll a student in a course that you teach.')
     if "reason" in body:
         _authorize_reason(student_id, caller)
