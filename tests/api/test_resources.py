@@ -129,6 +129,19 @@ def test_a_change_is_dated_and_a_change_to_the_same_value_is_not(
     assert other["created_at"] == row.body["created_at"]
 
 
+@pytest.mark.parametrize("name", RESOURCES)
+def test_the_document_names_the_filters_of_a_list(client: FlaskClient, name: str) -> None:
+    schema = RESOURCES[name].schema
+    filters = {field for field, declared in schema.fields_of().items() if declared.metadata.get("filter")}
+    search = {"q"} if schema.searched else set()
+
+    parameters = client.get("/openapi.json").get_json()["paths"][f"/{name}"]["get"]["parameters"]
+
+    names = {parameter.get("name") or parameter["$ref"].rsplit("/")[-1] for parameter in parameters}
+    assert names == filters | search | {"limit", "after", "X-Request-ID"}
+    assert not any(parameter.get("required") for parameter in parameters)
+
+
 @pytest.mark.parametrize(("name", "field"), FILTERS)
 def test_a_list_can_be_filtered_by_a_field(
     client: FlaskClient, made: Callable[..., Row], name: str, field: str

@@ -201,6 +201,16 @@ def test_the_map_names_only_files_that_exist() -> None:
             assert any(place.exists() for place in places), each
 
 
+def test_the_map_names_every_module_at_the_top_of_the_package() -> None:
+    block = next(block for block in blocks(ROOT / "docs" / "architecture.md") if block.language == "text")
+    package = ROOT / "src" / "course_management"
+    modules = {
+        f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir() if path.name[0] not in "_."
+    }
+
+    assert {name for name in modules if not re.search(rf"(?<![\w/.]){re.escape(name)}", block.text)} == set()
+
+
 # --- rules of registration --------------------------------------------------------------------------------
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from flask import Flask
 
+from course_management.errors import CourseFull, WaitlistFull
+from course_management.services.enrollment import rules
+
 from .comparison import compare
+from .registrar import CODES, WAIVABLE
+
+
+def test_the_oracle_knows_every_rule() -> None:
+    """Otherwise a rule that was added later would be compared with nothing."""
+    assert {rule.code for rule in rules.RULES} | {CourseFull.code, WaitlistFull.code} == CODES
+    assert rules.waivable() == WAIVABLE
 
 
 def test_service_and_oracle_decide_the_same(app: Flask) -> None:

@@ -52,7 +52,7 @@ def meeting(weekday: int, starts: str, ends: str, first: str = "2026-09-01", las
     )
 
 
-def found(course: Course = COURSE, situation: Situation = STUDENT, *others: Course) -> dict[str, Any]:
+def facts_by_code(course: Course = COURSE, situation: Situation = STUDENT, *others: Course) -> dict[str, Any]:
     """Return the facts by code for a course of a request, to which `others` belong too."""
     asked = replace(situation, courses={each.id: each for each in (course, *others)})
     return {reason.code: dict(reason.facts) for reason in reasons(course, asked)}

@@ -15,7 +15,7 @@ from course_management.services.enrollment.situation import (
     Situation,
 )
 
-from .situations import COURSE, EARLIER, ENTRY, OTHER, STUDENT, TERM, found, held
+from .situations import COURSE, EARLIER, ENTRY, OTHER, STUDENT, TERM, facts_by_code, held
 
 CALCULUS = Prerequisite(code="MATH101", catalog_id=50)
 WITH_C = replace(CALCULUS, minimum_points=200, minimum_grade="C")
@@ -29,13 +29,13 @@ def needing(*groups: list[Prerequisite]) -> Course:
 def test_without_a_prerequisite_the_facts_name_the_groups_that_are_missing() -> None:
     course = needing([WITH_C, PLACEMENT], [replace(CALCULUS, catalog_id=51, code="CS1", concurrent_allowed=True)])
 
-    assert found(course, replace(STUDENT, group_ids=frozenset({3}))) == {
+    assert facts_by_code(course, replace(STUDENT, group_ids=frozenset({3}))) == {
         "prerequisite_missing": {
             "groups": [[{"catalog_id": 51, "code": "CS1", "concurrent_allowed": True}]],
             "sentence": "CS1 (concurrent allowed)",
         }
     }
-    assert found(course)["prerequisite_missing"]["groups"][0] == [
+    assert facts_by_code(course)["prerequisite_missing"]["groups"][0] == [
         {
             "catalog_id": 50,
             "code": "MATH101",
@@ -60,13 +60,13 @@ def test_without_a_prerequisite_the_facts_name_the_groups_that_are_missing() -> 
 def test_a_completion_counts_with_enough_points(required: Prerequisite, points: int | None, is_met: bool) -> None:
     situation = replace(STUDENT, completions=[Completion(catalog_id=50, points=points)])
 
-    assert (found(needing([required]), situation) == {}) is is_met
+    assert (facts_by_code(needing([required]), situation) == {}) is is_met
 
 
 def test_the_best_of_several_completions_counts() -> None:
     attempts = [Completion(catalog_id=50, points=100), Completion(catalog_id=50, points=300)]
 
-    assert found(needing([WITH_C]), replace(STUDENT, completions=attempts)) == {}
+    assert facts_by_code(needing([WITH_C]), replace(STUDENT, completions=attempts)) == {}
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,16 @@ def test_a_course_of_an_earlier_term_counts_and_one_of_the_same_where_that_is_al
 ) -> None:
     course = needing([replace(WITH_C, concurrent_allowed=concurrent)])
 
-    assert (found(course, replace(STUDENT, enrollments=[enrollment])) == {}) is is_met
+    assert (facts_by_code(course, replace(STUDENT, enrollments=[enrollment])) == {}) is is_met
 
 
 def test_a_course_that_is_asked_for_in_the_same_request_counts_as_concurrent() -> None:
     course = needing([replace(CALCULUS, concurrent_allowed=True)])
 
-    assert found(course, STUDENT, replace(OTHER, catalog_id=50)) == {}
-    assert "prerequisite_missing" in found(course, STUDENT, replace(OTHER, catalog_id=50, planned_action="waitlist"))
+    assert facts_by_code(course, STUDENT, replace(OTHER, catalog_id=50)) == {}
+    assert "prerequisite_missing" in facts_by_code(
+        course, STUDENT, replace(OTHER, catalog_id=50, planned_action="waitlist")
+    )
 
 
 def test_one_alternative_of_each_group_is_needed() -> None:
@@ -104,7 +106,7 @@ def test_one_alternative_of_each_group_is_needed() -> None:
             group_ids=frozenset(group_ids),
             completions=[Completion(catalog_id=each) for each in completed],
         )
-        facts = found(course, situation).get("prerequisite_missing", {"groups": []})
+        facts = facts_by_code(course, situation).get("prerequisite_missing", {"groups": []})
         assert len(facts["groups"]) == missing
 
 
@@ -115,20 +117,20 @@ def test_an_entry_is_completed_as_often_as_the_catalog_allows(allowed: int | Non
     course = replace(COURSE, entry=replace(ENTRY, completions_allowed=allowed))
     situation = replace(STUDENT, completions=[Completion(catalog_id=40)] * times)
 
-    assert ("already_completed" in found(course, situation)) is refused
+    assert ("already_completed" in facts_by_code(course, situation)) is refused
 
 
 def test_the_facts_of_a_repetition_are_how_often_and_how_often_it_is_allowed() -> None:
     course = replace(COURSE, entry=replace(ENTRY, completions_allowed=2))
 
-    assert found(course, replace(STUDENT, completions=[Completion(catalog_id=40)] * 2)) == {
+    assert facts_by_code(course, replace(STUDENT, completions=[Completion(catalog_id=40)] * 2)) == {
         "already_completed": {"completions": 2, "allowed": 2}
     }
 
 
 def entry_held(*enrollments: Enrollment, course: Course = COURSE) -> dict[str, object]:
     situation: Situation = replace(STUDENT, enrollments=enrollments)
-    return found(course, situation)
+    return facts_by_code(course, situation)
 
 
 def test_a_student_takes_one_course_of_an_entry_in_a_term() -> None:
@@ -158,7 +160,7 @@ def test_the_catalog_may_allow_several_courses_of_an_entry_in_a_term() -> None:
 def test_two_courses_of_an_entry_are_refused_in_one_request() -> None:
     other = replace(COURSE, id=6)
 
-    assert found(COURSE, STUDENT, other) == {"other_course_of_entry_held": {"course_ids": [6]}}
+    assert facts_by_code(COURSE, STUDENT, other) == {"other_course_of_entry_held": {"course_ids": [6]}}
 
 
 def test_a_course_without_an_entry_has_no_rule_of_the_catalog() -> None:

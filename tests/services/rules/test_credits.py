@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from course_management.services.enrollment.situation import Action
 
-from .situations import COURSE, EARLIER, OTHER, STUDENT, TERM, found, held
+from .situations import COURSE, EARLIER, OTHER, STUDENT, TERM, facts_by_code, held
 
 LIMITED = replace(TERM, credit_limit=1200)
 THREE = replace(COURSE, term=LIMITED, credits=300, least_credits=300, most_credits=300)
@@ -18,8 +18,8 @@ FULL = replace(STUDENT, enrollments=[held(9, credits=1000)])
 
 
 def test_the_limit_is_the_sum_of_what_the_student_has_and_asks_for() -> None:
-    assert found(THREE, FULL) == {"credit_limit_exceeded": {"limit": 12, "held": 10, "asked": 3}}
-    assert found(replace(THREE, credits=200, least_credits=200), FULL) == {}
+    assert facts_by_code(THREE, FULL) == {"credit_limit_exceeded": {"limit": 12, "held": 10, "asked": 3}}
+    assert facts_by_code(replace(THREE, credits=200, least_credits=200), FULL) == {}
 
 
 def test_a_student_above_the_limit_may_come_down_and_not_go_further_up() -> None:
@@ -27,18 +27,18 @@ def test_a_student_above_the_limit_may_come_down_and_not_go_further_up() -> None
     left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned_action="unenroll", credits=1500)
     swapped = replace(THREE, credits=1400, least_credits=1400, most_credits=1400)
 
-    assert found(swapped, above, left) == {}
-    assert found(replace(swapped, credits=1600, most_credits=1600), above, left) == {
+    assert facts_by_code(swapped, above, left) == {}
+    assert facts_by_code(replace(swapped, credits=1600, most_credits=1600), above, left) == {
         "credit_limit_exceeded": {"limit": 12, "held": 0, "asked": 16}
     }
-    assert found(THREE, above) == {"credit_limit_exceeded": {"limit": 12, "held": 15, "asked": 3}}
+    assert facts_by_code(THREE, above) == {"credit_limit_exceeded": {"limit": 12, "held": 15, "asked": 3}}
 
 
 def test_courses_of_one_request_count_together() -> None:
     other = replace(OTHER, term=LIMITED, credits=950, least_credits=950, most_credits=950)
 
-    assert found(THREE, STUDENT, other)["credit_limit_exceeded"] == {"limit": 12, "held": 0, "asked": 12.5}
-    assert found(THREE, STUDENT, replace(other, planned_action="waitlist")) == {}
+    assert facts_by_code(THREE, STUDENT, other)["credit_limit_exceeded"] == {"limit": 12, "held": 0, "asked": 12.5}
+    assert facts_by_code(THREE, STUDENT, replace(other, planned_action="waitlist")) == {}
 
 
 @pytest.mark.parametrize(
@@ -47,31 +47,31 @@ def test_courses_of_one_request_count_together() -> None:
     ids=["another term", "a waitlist"],
 )
 def test_courses_of_other_terms_and_waitlists_do_not_count(enrollment: object) -> None:
-    assert found(THREE, replace(STUDENT, enrollments=[enrollment])) == {}  # type: ignore[list-item]
+    assert facts_by_code(THREE, replace(STUDENT, enrollments=[enrollment])) == {}  # type: ignore[list-item]
 
 
 def test_a_course_that_is_left_does_not_count() -> None:
     left = replace(OTHER, id=9, term=LIMITED, status="enrolled", planned_action="unenroll", credits=1000)
 
-    assert found(THREE, FULL, left) == {}
+    assert facts_by_code(THREE, FULL, left) == {}
 
 
 def test_a_course_without_credits_is_not_refused_by_a_limit_that_is_exceeded_already() -> None:
     over = replace(STUDENT, enrollments=[held(9, credits=1500)])
 
-    assert found(replace(THREE, credits=0, least_credits=0), over) == {}
+    assert facts_by_code(replace(THREE, credits=0, least_credits=0), over) == {}
 
 
 @pytest.mark.parametrize(("planned", "expected"), [("enroll", True), ("promote", True), ("waitlist", False)])
 def test_the_limit_does_not_stop_a_student_from_joining_a_waitlist(planned: Action, expected: bool) -> None:
-    assert ("credit_limit_exceeded" in found(replace(THREE, planned_action=planned), FULL)) is expected
+    assert ("credit_limit_exceeded" in facts_by_code(replace(THREE, planned_action=planned), FULL)) is expected
 
 
 def test_other_credits_for_a_course_count_in_the_place_of_its_present_ones() -> None:
     other = replace(THREE, id=9, status="enrolled", planned_action="change_credits", credits=1300, most_credits=1300)
 
-    assert found(other, FULL) == {"credit_limit_exceeded": {"limit": 12, "held": 0, "asked": 13}}
-    assert found(replace(other, credits=1200), FULL) == {}
+    assert facts_by_code(other, FULL) == {"credit_limit_exceeded": {"limit": 12, "held": 0, "asked": 13}}
+    assert facts_by_code(replace(other, credits=1200), FULL) == {}
 
 
 @pytest.mark.parametrize(("asked", "refused"), [(99, True), (100, False), (250, False), (400, False), (401, True)])
@@ -80,7 +80,7 @@ def test_a_course_is_offered_for_its_least_to_its_most_credits(asked: int, refus
     course = replace(COURSE, credits=asked, least_credits=100, most_credits=400, planned_action=planned)
 
     expected = {"credits_not_offered": {"least": 1, "most": 4}} if refused else {}
-    assert found(course) == expected
+    assert facts_by_code(course) == expected
 
 
 @given(st.lists(st.integers(0, 600), max_size=4), st.lists(st.integers(1, 600), min_size=1, max_size=4))
@@ -91,6 +91,6 @@ def test_a_request_is_refused_exactly_when_the_sum_is_above_the_limit(enrolled: 
     ]
     situation = replace(STUDENT, enrollments=[held(200 + index, credits=each) for index, each in enumerate(enrolled)])
 
-    refused = [bool(found(course, situation, *courses)) for course in courses]
+    refused = [bool(facts_by_code(course, situation, *courses)) for course in courses]
 
     assert refused == [sum(enrolled) + sum(asked) > 1200] * len(asked)

@@ -9,7 +9,7 @@ import pytest
 
 from course_management.services.enrollment.decisions import decide
 
-from .situations import COURSE, DAY, NOW, STUDENT, TERM, found, held
+from .situations import COURSE, DAY, NOW, STUDENT, TERM, facts_by_code, held
 
 LEAVING = replace(COURSE, status="enrolled", planned_action="unenroll")
 BEFORE, AFTER = NOW - DAY, NOW + DAY
@@ -40,7 +40,7 @@ def test_leaving_is_dropping_then_withdrawing_then_refused(
 
     if planned is None:
         expected = {"closed_at": drop_until or ends_at, "withdraw_until": withdraw_until}
-        assert found(course, situation) == {"drop_closed": expected}
+        assert facts_by_code(course, situation) == {"drop_closed": expected}
         assert decision.outcome == "refused"
     else:
         assert (decision.outcome, decision.new_status) == ("eligible", planned)
@@ -50,7 +50,7 @@ def test_a_waitlist_can_be_left_at_any_time() -> None:
     over = replace(TERM, ends_at=BEFORE)
     course = replace(LEAVING, status="waitlisted", term=over)
 
-    assert found(course) == {}
+    assert facts_by_code(course) == {}
 
 
 def test_with_a_permission_the_course_is_dropped_and_not_withdrawn_from() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from course_management.services.enrollment.situation import Action
 
-from .situations import COURSE, OTHER, STUDENT, found, held
+from .situations import COURSE, OTHER, STUDENT, facts_by_code, held
 
 LECTURE = replace(COURSE, links=[frozenset({11, 12}), frozenset({20})])
 
@@ -16,18 +16,18 @@ LECTURE = replace(COURSE, links=[frozenset({11, 12}), frozenset({20})])
 def test_a_course_is_taken_with_one_of_each_group_of_its_links() -> None:
     with_lab = replace(STUDENT, enrollments=[held(11)])
 
-    assert found(LECTURE) == {"linked_course_missing": {"groups": [[11, 12], [20]]}}
-    assert found(LECTURE, with_lab) == {"linked_course_missing": {"groups": [[20]]}}
-    assert found(LECTURE, with_lab, replace(OTHER, id=20)) == {}
+    assert facts_by_code(LECTURE) == {"linked_course_missing": {"groups": [[11, 12], [20]]}}
+    assert facts_by_code(LECTURE, with_lab) == {"linked_course_missing": {"groups": [[20]]}}
+    assert facts_by_code(LECTURE, with_lab, replace(OTHER, id=20)) == {}
 
 
 @pytest.mark.parametrize("planned", ["enroll", "promote", "waitlist"])
 def test_a_place_on_the_waitlist_of_the_lab_is_enough_for_the_lecture(planned: Action) -> None:
     situation = replace(STUDENT, enrollments=[held(11, "waitlisted"), held(20)])
 
-    assert found(replace(LECTURE, planned_action=planned), situation) == {}
+    assert facts_by_code(replace(LECTURE, planned_action=planned), situation) == {}
     waiting = replace(OTHER, id=11, planned_action="waitlist")
-    assert found(replace(LECTURE, planned_action=planned), STUDENT, waiting) == {
+    assert facts_by_code(replace(LECTURE, planned_action=planned), STUDENT, waiting) == {
         "linked_course_missing": {"groups": [[20]]}
     }
 
@@ -41,9 +41,9 @@ def test_a_course_that_another_one_needs_cannot_be_left_alone() -> None:
     lecture = held(5, links=LECTURE.links)
     situation = replace(STUDENT, enrollments=[lecture, held(11), held(20)])
 
-    assert found(lab, situation) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]
-    assert found(lab, situation, leaving(5)) == {}  # type: ignore[arg-type]
-    assert found(lab, situation, replace(OTHER, id=12)) == {}  # type: ignore[arg-type]
+    assert facts_by_code(lab, situation) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]
+    assert facts_by_code(lab, situation, leaving(5)) == {}  # type: ignore[arg-type]
+    assert facts_by_code(lab, situation, replace(OTHER, id=12)) == {}  # type: ignore[arg-type]
     both = replace(situation, enrollments=[*situation.enrollments, held(12)])
-    assert found(lab, both) == {}  # type: ignore[arg-type]
-    assert found(lab, both, other_lab) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]
+    assert facts_by_code(lab, both) == {}  # type: ignore[arg-type]
+    assert facts_by_code(lab, both, other_lab) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]

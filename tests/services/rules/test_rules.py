@@ -27,12 +27,12 @@ from course_management.services.enrollment.situation import (
     Window,
 )
 
-from .situations import COURSE, DAY, NOW, OPEN, STUDENT, TERM, found, held
+from .situations import COURSE, DAY, NOW, OPEN, STUDENT, TERM, facts_by_code, held
 
 
 @pytest.mark.parametrize("planned", get_args(Action))
 def test_without_reasons_every_outcome_is_allowed(planned: Action) -> None:
-    assert found(replace(COURSE, planned_action=planned)) == {}
+    assert facts_by_code(replace(COURSE, planned_action=planned)) == {}
 
 
 def test_every_rule_has_a_page_and_a_code_of_its_own() -> None:
@@ -78,14 +78,14 @@ LIBRARY = Hold(kind="library", contact="library@example.edu", blocks="enroll")
 def test_a_hold_blocks_what_it_says(blocks: str, planned: Action, is_refused: bool) -> None:
     situation = replace(STUDENT, holds=[replace(LIBRARY, blocks=blocks)])
 
-    assert ("hold" in found(replace(COURSE, planned_action=planned), situation)) is is_refused
+    assert ("hold" in facts_by_code(replace(COURSE, planned_action=planned), situation)) is is_refused
 
 
 def test_several_holds_are_one_reason_with_every_kind_and_contact() -> None:
     bursar = Hold(kind="bursar", contact="bursar@example.edu", blocks="both")
     situation = replace(STUDENT, holds=[LIBRARY, bursar, LIBRARY])
 
-    assert found(situation=situation) == {
+    assert facts_by_code(situation=situation) == {
         "hold": {"kinds": ["bursar", "library"], "contact": "library@example.edu; bursar@example.edu"}
     }
 
@@ -93,7 +93,7 @@ def test_several_holds_are_one_reason_with_every_kind_and_contact() -> None:
 def test_a_hold_is_not_waived() -> None:
     situation = replace(STUDENT, holds=[LIBRARY], permissions=frozenset({(COURSE.id, "hold")}))
 
-    assert "hold" in found(situation=situation)
+    assert "hold" in facts_by_code(situation=situation)
 
 
 # --- windows ----------------------------------------------------------------------------------------------
@@ -104,21 +104,23 @@ def in_windows(*windows: Window, **changes: Any) -> Course:
 
 
 def test_a_term_without_windows_is_closed_to_everybody() -> None:
-    assert found(in_windows()) == {"registration_closed": {"term": "2026FA", "opens_at": None, "closes_at": None}}
+    assert facts_by_code(in_windows()) == {
+        "registration_closed": {"term": "2026FA", "opens_at": None, "closes_at": None}
+    }
 
 
 @pytest.mark.parametrize(("opens", "closes", "is_open"), [(0, 1, True), (-1, 0, False), (-2, 1, True), (1, 2, False)])
 def test_a_window_is_open_from_its_first_instant_until_before_its_last(opens: int, closes: int, is_open: bool) -> None:
     course = in_windows(Window(opens_at=NOW + opens * DAY, closes_at=NOW + closes * DAY))
 
-    assert (found(course) == {}) is is_open
+    assert (facts_by_code(course) == {}) is is_open
 
 
 def test_a_window_of_another_group_is_not_the_students() -> None:
     course = in_windows(replace(OPEN, group_id=2))
 
-    assert found(course) == {"registration_closed": {"term": "2026FA", "opens_at": None, "closes_at": None}}
-    assert found(course, replace(STUDENT, group_ids=frozenset({2}))) == {}
+    assert facts_by_code(course) == {"registration_closed": {"term": "2026FA", "opens_at": None, "closes_at": None}}
+    assert facts_by_code(course, replace(STUDENT, group_ids=frozenset({2}))) == {}
 
 
 def test_the_next_window_is_named_and_after_the_last_one_its_end() -> None:
@@ -126,8 +128,8 @@ def test_the_next_window_is_named_and_after_the_last_one_its_end() -> None:
     soon, later = (Window(opens_at=NOW + n * DAY, closes_at=NOW + (n + 1) * DAY) for n in (2, 5))
     others = Window(opens_at=NOW + DAY, closes_at=NOW + 2 * DAY, group_id=2)
 
-    coming = found(in_windows(past, later, soon, others))["registration_closed"]
-    over = found(in_windows(past))["registration_closed"]
+    coming = facts_by_code(in_windows(past, later, soon, others))["registration_closed"]
+    over = facts_by_code(in_windows(past))["registration_closed"]
 
     assert (coming["opens_at"], coming["closes_at"]) == (soon.opens_at, soon.closes_at)
     assert (over["opens_at"], over["closes_at"]) == (None, past.closes_at)
@@ -135,14 +137,14 @@ def test_the_next_window_is_named_and_after_the_last_one_its_end() -> None:
 
 @pytest.mark.parametrize("planned", ["promote", "unenroll"])
 def test_promotion_and_unenrolling_need_no_window(planned: Action) -> None:
-    assert found(in_windows(planned_action=planned)) == {}
+    assert facts_by_code(in_windows(planned_action=planned)) == {}
 
 
 @pytest.mark.parametrize(("planned", "is_refused"), [("waitlist", True), ("promote", True), ("enroll", False)])
 def test_waitlists_end_with_the_term_or_before(planned: Action, is_refused: bool) -> None:
     course = replace(COURSE, planned_action=planned, term=replace(TERM, promote_until=NOW))
 
-    assert found(course) == ({"waitlist_closed": {"closed_at": NOW}} if is_refused else {})
+    assert facts_by_code(course) == ({"waitlist_closed": {"closed_at": NOW}} if is_refused else {})
 
 
 # --- courses ----------------------------------------------------------------------------------------------
@@ -152,8 +154,8 @@ def test_waitlists_end_with_the_term_or_before(planned: Action, is_refused: bool
 def test_a_closed_course_takes_nobody_with_or_without_a_term(term: Term | None) -> None:
     course = replace(COURSE, term=term, closed_at=NOW)
 
-    assert found(course) == {"course_closed": {"closed_at": NOW}}
-    assert found(replace(course, planned_action="unenroll")) == {}
+    assert facts_by_code(course) == {"course_closed": {"closed_at": NOW}}
+    assert facts_by_code(replace(course, planned_action="unenroll")) == {}
 
 
 def admitting(kind: str, *numbers: int, admits: bool = True) -> list[Restriction]:
@@ -183,9 +185,9 @@ def test_of_each_kind_one_admitting_group_is_the_students_and_no_excluded_one(
 def test_a_course_by_permission_is_refused_without_one() -> None:
     course = replace(COURSE, permission_required=True)
 
-    assert found(course) == {"permission_required": {}}
-    assert found(course, replace(STUDENT, permissions=frozenset({(5, "permission_required")}))) == {}
-    assert found(course, replace(STUDENT, permissions=frozenset({(6, "permission_required")}))) != {}
+    assert facts_by_code(course) == {"permission_required": {}}
+    assert facts_by_code(course, replace(STUDENT, permissions=frozenset({(5, "permission_required")}))) == {}
+    assert facts_by_code(course, replace(STUDENT, permissions=frozenset({(6, "permission_required")}))) != {}
 
 
 # --- all together -----------------------------------------------------------------------------------------
@@ -210,13 +212,13 @@ def test_every_reason_is_given_at_once_in_the_order_of_the_list() -> None:
         enrollments=[held(9, catalog_id=40)],
     )
 
-    assert list(found(course, student)) == [rule.code for rule in RULES if "waitlist" in rule.applies_to]
+    assert list(facts_by_code(course, student)) == [rule.code for rule in RULES if "waitlist" in rule.applies_to]
 
 
 def test_only_a_closed_course_is_refused_without_a_term() -> None:
     course = replace(COURSE, term=None, closed_at=NOW, permission_required=True, restrictions=admitting("program", 2))
 
-    assert list(found(course, replace(STUDENT, holds=[LIBRARY]))) == ["course_closed"]
+    assert list(facts_by_code(course, replace(STUDENT, holds=[LIBRARY]))) == ["course_closed"]
 
 
 INSTANTS = st.integers(-3, 3).map(lambda days: NOW + days * DAY)
@@ -255,9 +257,9 @@ SITUATIONS = st.builds(
 
 @given(COURSES, SITUATIONS)
 def test_a_permission_removes_the_reasons_of_its_rule_and_no_others(course: Course, situation: Situation) -> None:
-    before = found(course, replace(situation, permissions=frozenset()))
+    before = facts_by_code(course, replace(situation, permissions=frozenset()))
 
-    after = found(course, situation)
+    after = facts_by_code(course, situation)
 
     waived = {code for number, code in situation.permissions if number == course.id} & waivable()
     assert after == {code: facts for code, facts in before.items() if code not in waived}
@@ -265,4 +267,4 @@ def test_a_permission_removes_the_reasons_of_its_rule_and_no_others(course: Cour
 
 @given(COURSES, SITUATIONS)
 def test_a_student_without_holds_can_always_leave(course: Course, situation: Situation) -> None:
-    assert found(replace(course, planned_action="unenroll"), replace(situation, holds=[])) == {}
+    assert facts_by_code(replace(course, planned_action="unenroll"), replace(situation, holds=[])) == {}

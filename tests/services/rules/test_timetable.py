@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from course_management.services.enrollment.situation import Action, Meeting
 
-from .situations import COURSE, EARLIER, OTHER, STUDENT, found, held, meeting
+from .situations import COURSE, EARLIER, OTHER, STUDENT, facts_by_code, held, meeting
 
 MONDAY = meeting(1, "09:00", "10:15")
 
 
 def clashes(*theirs: Meeting, ours: Meeting = MONDAY) -> bool:
     situation = replace(STUDENT, enrollments=[held(9, meetings=theirs)])
-    return "time_conflict" in found(replace(COURSE, meetings=[ours]), situation)
+    return "time_conflict" in facts_by_code(replace(COURSE, meetings=[ours]), situation)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_half_terms_do_not_clash() -> None:
 def test_the_facts_name_every_meeting_that_clashes() -> None:
     situation = replace(STUDENT, enrollments=[held(9, meetings=[MONDAY, meeting(2, "09:00", "10:00")])])
 
-    assert found(replace(COURSE, meetings=[MONDAY]), situation) == {
+    assert facts_by_code(replace(COURSE, meetings=[MONDAY]), situation) == {
         "time_conflict": {
             "with": [
                 {
@@ -68,31 +68,33 @@ def test_the_facts_name_every_meeting_that_clashes() -> None:
 def test_courses_of_one_request_clash() -> None:
     ours, theirs = replace(COURSE, meetings=[MONDAY]), replace(OTHER, meetings=[MONDAY])
 
-    assert "time_conflict" in found(ours, STUDENT, theirs)
-    assert "time_conflict" in found(theirs, STUDENT, ours)
-    assert found(ours, STUDENT, replace(theirs, planned_action="waitlist")) == {}
-    assert found(ours, STUDENT, replace(theirs, planned_action=None)) == {}
+    assert "time_conflict" in facts_by_code(ours, STUDENT, theirs)
+    assert "time_conflict" in facts_by_code(theirs, STUDENT, ours)
+    assert facts_by_code(ours, STUDENT, replace(theirs, planned_action="waitlist")) == {}
+    assert facts_by_code(ours, STUDENT, replace(theirs, planned_action=None)) == {}
 
 
 @pytest.mark.parametrize(("planned", "expected"), [("enroll", True), ("promote", True), ("waitlist", False)])
 def test_a_time_conflict_does_not_stop_a_student_from_joining_a_waitlist(planned: Action, expected: bool) -> None:
     situation = replace(STUDENT, enrollments=[held(9, meetings=[MONDAY])])
 
-    assert ("time_conflict" in found(replace(COURSE, meetings=[MONDAY], planned_action=planned), situation)) is expected
+    assert (
+        "time_conflict" in facts_by_code(replace(COURSE, meetings=[MONDAY], planned_action=planned), situation)
+    ) is expected
 
 
 def test_a_course_that_is_left_or_only_waited_for_does_not_clash() -> None:
     ours = replace(COURSE, meetings=[MONDAY])
     left = replace(OTHER, meetings=[MONDAY], status="enrolled", planned_action="unenroll")
 
-    assert found(ours, replace(STUDENT, enrollments=[held(9, "waitlisted", meetings=[MONDAY])])) == {}
-    assert found(ours, replace(STUDENT, enrollments=[held(OTHER.id, meetings=[MONDAY])]), left) == {}
+    assert facts_by_code(ours, replace(STUDENT, enrollments=[held(9, "waitlisted", meetings=[MONDAY])])) == {}
+    assert facts_by_code(ours, replace(STUDENT, enrollments=[held(OTHER.id, meetings=[MONDAY])]), left) == {}
 
 
 def test_a_course_of_another_term_clashes_where_the_dates_overlap() -> None:
     situation = replace(STUDENT, enrollments=[held(9, term=EARLIER, meetings=[MONDAY])])
 
-    assert "time_conflict" in found(replace(COURSE, meetings=[MONDAY]), situation)
+    assert "time_conflict" in facts_by_code(replace(COURSE, meetings=[MONDAY]), situation)
 
 
 DAYS = st.integers(0, 20).map(lambda days: date(2026, 9, 1) + timedelta(days=days))
