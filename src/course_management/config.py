@@ -178,7 +178,12 @@ class Settings:
     background: str = setting(
         "on",
         one_of("on", "off"),
-        "Whether `serve` does the background work (promotion) in its workers; off: run `course-management worker`.",
+        "Whether `serve` does the background work in its workers; off: run `course-management worker`.",
+    )
+    import_report_days: int = setting(
+        "14",
+        integer(1, 3650),
+        "Days for which an import keeps all of its rows; then only those that no later import has replaced.",
     )
     worker_timeout_s: int = setting(
         "30", integer(3, 3600), "Seconds without a heartbeat after which a server process is replaced."

@@ -6,6 +6,7 @@ nothing is left to do. So a thread can renew its lease, stop, or turn to another
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ..config import Settings
 from ..database import is_missing, is_unavailable, kind_of
 from ..logs import frames_of
 from .backoff import Backoff
+from .import_rows import purge
 from .promotion import PromotionJob
 
 LONGEST_PAUSE_S = 60.0
@@ -36,7 +38,10 @@ class Job:
 
 def all_jobs(settings: Settings) -> list[Job]:
     """Make the list of all jobs of a service. Each list has its own state: which work is postponed, and until when."""
-    return [Job("promotion", PromotionJob(settings.time_zone).steps, every_s=1.0)]
+    return [
+        Job("promotion", PromotionJob(settings.time_zone).steps, every_s=1.0),
+        Job("import_rows", functools.partial(purge, settings.import_report_days), every_s=86_400.0),
+    ]
 
 
 class JobRunner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Select, Table, and_, func, or_, select, tuple_
@@ -36,6 +37,14 @@ def find(import_id: int) -> Import | None:
     """Return an import, or None."""
     with reading() as session:
         return session.get(Import, import_id)
+
+
+def ended_before(moment: datetime) -> Sequence[int]:
+    """Return the ids of the imports that still have rows, and whose state has not changed since then."""
+    has_rows = select(import_rows.c.number).where(import_rows.c.import_id == imports.c.id).exists()
+    statement = select(imports.c.id).where(imports.c.updated_at < moment, has_rows).order_by(imports.c.id)
+    with reading() as session:
+        return session.scalars(statement).all()
 
 
 def total(import_id: int, kinds: Collection[str]) -> int:

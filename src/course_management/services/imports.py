@@ -6,11 +6,11 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import String, bindparam, delete, insert, select, update
+from sqlalchemy import String, bindparam, delete, insert, not_, or_, select, update
 
 from ..database import retried, run, transaction, writing
 from ..database.types import Id, IdList, UtcDateTime, among, utcnow
-from ..models import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, import_rows
+from ..models import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, import_rows, imports
 from .enrollment.loading import Execute
 
 Verdict: TypeAlias = tuple[int, str | None, str | None, str | None]
@@ -59,6 +59,44 @@ def _clear(import_id: int, limit: int) -> bool:
         if numbers:
             session.execute(delete(import_rows).where(table.import_id == import_id, table.number <= numbers[-1]))
     return len(numbers) == limit
+
+
+@retried(repeatable=True)
+def purge(import_id: int, after: int) -> int | None:
+    """Delete rows of an import that no other one needs, of the next `ROWS_AT_ONCE` after a number.
+
+    Kept is what the latest applied import said about something: by that, the next one knows what somebody has changed
+    since. Returns the number to go on after, or None at the end.
+    """
+    row, applied = import_rows.c, import_rows.alias("applied")
+    replaced = (
+        select(applied.c.number)
+        .join(imports, imports.c.id == applied.c.import_id)
+        .where(
+            applied.c.kind == row.kind,
+            applied.c.unit == row.unit,
+            applied.c.part.is_not_distinct_from(row.part),
+            applied.c.import_id > import_id,
+            applied.c.outcome.not_in(["refuse", "warning"]),
+            imports.c.state == APPLIED,
+        )
+        .exists()
+    )
+    was_applied = select(imports.c.id).where(imports.c.id == import_id, imports.c.state == APPLIED).exists()
+    page = select(row.number).where(row.import_id == import_id, row.number > after).order_by(row.number)
+    with writing() as session:
+        numbers: Sequence[int] = session.scalars(page.limit(ROWS_AT_ONCE)).all()
+        if not numbers:
+            return None
+        session.execute(
+            delete(import_rows).where(
+                row.import_id == import_id,
+                row.number.between(numbers[0], numbers[-1]),
+                or_(not_(was_applied), row.outcome.is_(None), row.outcome.in_(["refuse", "warning"]), replaced),
+            ),
+            execution_options={"synchronize_session": False},
+        )
+    return numbers[-1]
 
 
 @retried(repeatable=False)
