@@ -19,23 +19,27 @@ from course_management.transfer.sources import Source
 ZONE = ZoneInfo("America/New_York")
 
 
-def read_all(found: list[Source], school: str | None = None) -> tuple[list[Record], list[Finding]]:
+def read_all(
+    found: list[Source], school: str | None = None, term: str | None = None
+) -> tuple[list[Record], list[Finding]]:
     findings: list[Finding] = []
-    records = list(read(found, Options(findings.append, ZONE, school)))
+    records = list(read(found, Options(findings.append, ZONE, school, term)))
     return records, findings
 
 
-def read_texts(files: Mapping[str, str], school: str | None = None) -> tuple[list[Record], list[Finding]]:
+def read_texts(
+    files: Mapping[str, str], school: str | None = None, term: str | None = None
+) -> tuple[list[Record], list[Finding]]:
     """Return the records of files, by their names, and the findings."""
-    return read_all([_source(name, text) for name, text in files.items()], school)
+    return read_all([_source(name, text) for name, text in files.items()], school, term)
 
 
 def _source(name: str, text: str) -> Source:
     return Source(name, lambda: io.BytesIO(text.encode()))
 
 
-def read_path(path: Path) -> tuple[list[Record], list[Finding]]:
-    return read_all(sources.find([path]))
+def read_path(path: Path, term: str | None = None) -> tuple[list[Record], list[Finding]]:
+    return read_all(sources.find([path]), term=term)
 
 
 def real(name: str) -> Path:

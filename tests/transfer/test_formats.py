@@ -167,13 +167,64 @@ def test_the_flat_file_of_moodle_has_no_header() -> None:
     assert codes(findings) == [("flat.txt", 4, "validation_failed")]
 
 
-def test_a_prerequisite_on_itself_is_refused() -> None:
+def test_prerequisites_name_entries_by_their_codes() -> None:
     header = "CourseName,PrereqName,ConcurrentAllowed,PrereqGroupNum\n"
-    records, findings = read_texts({"p.csv": f"{header}CS 225,CS 125,True,0\nCS 225,CS 225,False,1\n"})
+    records, findings = read_texts({"p.csv": f"{header}CS 225,CS 125,True,0\n"})
     assert values(records, "prerequisites") == [
         {"catalog": "CS 225", "requires": "CS 125", "group_number": "0", "concurrent_allowed": True}
     ]
-    assert codes(findings) == [("p.csv", 3, "requires_itself")]
+    assert findings == []
+
+
+SECTIONS = (
+    "Subject,Number,Name,Credit Hours,CRN,Section,Section Credit Hours,Enrollment Status,Type Code,Start Time,End Time,"
+    "Days of Week,Room,Building\n"
+    "CS,225,Data &amp; Structures,3 OR 4 hours.,101,AL1,,Open,LEC,09:00 AM,09:50 AM,MW,ARR,Hall\n"
+    "CS,225,Data &amp; Structures,3 OR 4 hours.,101,AL1,,Open,DIS,12:00 PM,01:50 PM,F,7,Hall\n"
+    "CS,225,Data &amp; Structures,3 OR 4 hours.,102,,4 hours,Closed,LAB,ARRANGED,,,,\n"
+    "CS,225,Data &amp; Structures,3 OR 4 hours.,103,,1 hours,Open,LAB,ARRANGED,,TR,,\n"
+    "CS,199,Seminar,some hours,104,A,,Open,LEC,09:00 AM,09:50 AM,MX,,\n"
+)
+
+
+def test_sections_become_entries_courses_and_meetings() -> None:
+    records, findings = read_texts({"s.csv": SECTIONS}, term="2026-su")
+    (entry,) = values(records, "catalog")
+    assert (entry["code"], entry["title"], entry["credits"], entry["credits_max"]) == (
+        "CS 225",
+        "Data & Structures",
+        3,
+        4,
+    )
+    courses = values(records, "courses")
+    assert [(each["external_id"], each["code"], each["component"], each["closed"]) for each in courses] == [
+        ("101", "CS 225 AL1", "LEC", False),
+        ("102", "CS 225-102", "LAB", True),
+        ("103", "CS 225-103", "LAB", False),
+    ]
+    assert [(each["credits"], each["credits_max"]) for each in courses] == [(3, 4), (4, None), (1, None)]
+    assert {each["term"] for each in courses} == {"2026-su"}
+    meetings = [tuple(each.values()) for each in values(records, "meetings")]
+    assert [sorted(map(str, each)) for each in meetings] == [
+        sorted(map(str, each))
+        for each in [
+            ("101", 1, "09:00", "09:50", "Hall"),
+            ("101", 3, "09:00", "09:50", "Hall"),
+            ("101", 5, "12:00", "13:50", "7 Hall"),
+            ("104", 1, "09:00", "09:50", None),
+        ]
+    ]
+    assert codes(findings) == [
+        ("s.csv", 2, "credits_between"),
+        ("s.csv", 5, "meeting_without_time"),
+        ("s.csv", 6, "validation_failed"),
+        ("s.csv", 6, "validation_failed"),
+    ]
+
+
+def test_sections_need_a_term() -> None:
+    with pytest.raises(FileRefused, match="--term CODE"):
+        read_texts({"s.csv": SECTIONS})
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])

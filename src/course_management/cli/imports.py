@@ -21,7 +21,7 @@ from .import_run import run_of_import
 from .service import REFUSED, service
 
 SHOWN = 3
-"""Rows that are shown of each outcome."""
+"""Rows that are shown of each outcome and code."""
 NAMES = [kind.name for kind in KINDS]
 
 
@@ -35,6 +35,7 @@ NAMES = [kind.name for kind in KINDS]
 @click.option("--rules", type=click.Choice(["notes", "refuse"]), default="notes", help="Whether rules refuse rows.")
 @click.option("--create-missing", is_flag=True, help="Create students and staff that no file describes.")
 @click.option("--school", metavar="ID", help="Import one school of several.")
+@click.option("--term", metavar="CODE", help="The term of sections, where the files do not say it.")
 @click.option("--encoding", help="The encoding of files without a byte order mark (default: UTF-8).")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a line per row to this file.")
 @click.option("--template", "wanted", type=click.Choice(NAMES), help="Print a template, and import nothing.")
@@ -99,12 +100,14 @@ def _show(planned: Planned, *, applied: bool) -> None:
         numbers = [counts.get((kind, each), 0) for each in outcomes]
         if any(numbers):
             click.echo("".join([f"{kind:14}", *(f"{number:>11}" for number in numbers)]))
-    for outcome in outcomes:
-        rows = repository.examples(planned.id, outcome, SHOWN)
-        if rows:
-            click.echo(f"\n{outcome}, the first rows:")
-        for row in rows:
-            what = " ".join(filter(None, [row.unit, row.part, row.code, row.detail]))
+    by_code = repository.counts_by_code(planned.id)
+    for outcome, code in sorted(by_code, key=lambda each: (OUTCOMES.index(each[0]), each[1] or "")):
+        count = by_code[outcome, code]
+        rows = f"{count} row{'s' if count > 1 else ''}{', the first' if count > SHOWN else ''}"
+        click.echo(f"\n{outcome}{f' {code}' if code else ''} ({rows}):")
+        for row in repository.examples(planned.id, outcome, code, SHOWN):
+            name = "/".join(filter(None, [row.unit, row.part]))
+            what = f"{name}: {row.detail}" if name and row.detail else name or row.detail or ""
             click.echo(f"  {row.file}, line {row.line or '-'}: {what}")
 
 

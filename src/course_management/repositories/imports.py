@@ -97,12 +97,24 @@ def counts(import_id: int) -> Mapping[tuple[str, str], int]:
         return {(kind, outcome): count for kind, outcome, count in session.execute(statement).all()}
 
 
-def examples(import_id: int, outcome: str, limit: int) -> Sequence[AnyRow]:
-    """Return the first rows with an outcome."""
+def counts_by_code(import_id: int) -> Mapping[tuple[str, str | None], int]:
+    """Return the number of rows by outcome and code."""
+    table = import_rows.c
+    statement = (
+        select(table.outcome, table.code, func.count())
+        .where(table.import_id == import_id)
+        .group_by(table.outcome, table.code)
+    )
+    with reading() as session:
+        return {(outcome, code): count for outcome, code, count in session.execute(statement).all()}
+
+
+def examples(import_id: int, outcome: str, code: str | None, limit: int) -> Sequence[AnyRow]:
+    """Return the first rows with an outcome and a code."""
     table = import_rows.c
     statement = (
         select(import_rows)
-        .where(table.import_id == import_id, table.outcome == outcome)
+        .where(table.import_id == import_id, table.outcome == outcome, table.code.is_not_distinct_from(code))
         .order_by(table.number)
         .limit(limit)
     )

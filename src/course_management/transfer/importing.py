@@ -43,6 +43,7 @@ class Choices:
     rules: str = "notes"
     create_missing: bool = False
     school: str | None = None
+    term: str | None = None
     encoding: str | None = None
 
 
@@ -85,7 +86,7 @@ def plan(
     rows = Stage(import_id, functools.partial(progress, READING))
     for finding in findings:
         rows.find(finding)
-    tables = replace(tables, options=formats.Options(rows.find, zone, choices.school))
+    tables = replace(tables, options=formats.Options(rows.find, zone, choices.school, choices.term))
     _stage(rows, format_.records(tables), create_missing=choices.create_missing)
     for source, file in zip(sources, files, strict=True):
         if source.digest() != file["sha256"]:

@@ -63,6 +63,8 @@ def _joined(texts: list[str]) -> str:
     """Return one text for several, another one for each other list of texts; a long one ends with its hash."""
     if len(texts) > 1:
         texts = [text.replace("\\", r"\\").replace("/", r"\/") for text in texts]
+    while len(texts) > 1 and not texts[-1]:
+        texts.pop()
     joined = "/".join(texts)
     if len(joined) <= LONGEST_KEY:
         return joined

@@ -47,11 +47,15 @@ def shape(name: str, *signatures: str, columns: str = "", without: str = "") -> 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How files are read: what is called with findings, the time zone of the school, and one school of several."""
+    """How files are read: what is called with findings, and what the files do not say themselves.
+
+    The time zone of the school, one school of several, and the term of sections.
+    """
 
     report: Report
     zone: tzinfo = UTC
     school: str | None = None
+    term: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
