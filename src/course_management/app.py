@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from flask import Flask
 
-from . import api, background, database, logs
+from . import api, background, database, logs, web
 from .access import policy
 from .access.authentication import Authentication
 from .config import ConfigurationError, Settings
@@ -46,6 +46,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.teardown_request(hooks.end_request)
 
     api.init_app(app)
+    web.init_app(app, settings)
     problems.init_app(app)
     list(policy.rows(app))  # a route without an access row stops the start
     return app

@@ -143,7 +143,7 @@ def test_an_issuer_without_keys(find: Check, issuer: LocalIssuer) -> None:
     settings = {name.lower(): value for name, value in issuer.settings.items()}
     assert find(**settings) == []
     issuer.fails = True
-    assert "OIDC_JWKS_URL has no keys to check tokens with (HTTPException:" in sentences(find(**settings))
+    assert "OIDC_JWKS_URL has no keys to check tokens with (Refused:" in sentences(find(**settings))
 
 
 def test_the_filesystem_of_this_machine_is_known() -> None:

@@ -11,7 +11,7 @@ students, courses, enrollment, people, terms, catalog, holds, keys   refusals by
 service     the service cannot carry it out
 """
 
-from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
+from .access import Forbidden, IssuerUnavailable, ProtectedMode, SignInFailed, TooManyRequests, Unauthenticated
 from .base import CodeTaken, Conflict, ErrorCode, ExternalIdTaken, Problem, Reason, all_codes
 from .catalog import CatalogEntryInUse, CatalogEntryNotFound, CourseIsLinked, StudentHasCompletions
 from .courses import (
@@ -84,6 +84,7 @@ __all__ = [
     "Problem",
     "ProtectedMode",
     "Reason",
+    "SignInFailed",
     "StudentHasCompletions",
     "StudentHasEnrollments",
     "StudentIdTaken",
