@@ -39,7 +39,7 @@ from .requests import (
     ValidationFailed,
 )
 from .service import DatabaseUnavailable, InternalError, Overloaded
-from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
+from .students import EmailTaken, PlanFull, StudentHasEnrollments, StudentNotFound
 from .terms import CourseHasNoTerm, GroupInUse, GroupNotFound, TermHasCourses, TermIsFixed, TermNotFound
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "PermissionExists",
     "PermissionNotFound",
     "PersonNotFound",
+    "PlanFull",
     "PreconditionFailed",
     "Problem",
     "ProtectedMode",

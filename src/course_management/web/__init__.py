@@ -17,8 +17,7 @@ registrar  pages of registrars
 
 from __future__ import annotations
 
-from flask import Flask
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Flask, Response
 
 from ..access.policy import PageAccess
 from ..config import Settings
@@ -27,6 +26,7 @@ from ..errors import NotFound
 from . import assets, errors, home, moments, sign_in, texts
 from .pages import AppPages, same_page
 from .prefix import WithPrefix
+from .reasons import status_in_words
 from .registrar import PAGES as OF_REGISTRARS
 from .students import PAGES as OF_STUDENTS
 
@@ -37,7 +37,7 @@ unknown = AppPages("unknown_page")
 
 
 @unknown.page("/<path:path>", PageAccess(scope=None), methods=("GET", "POST"))
-def unknown_page(path: str) -> AnyResponse:  # noqa: ARG001 - Flask passes it
+def unknown_page(path: str) -> Response:  # noqa: ARG001 - Flask passes it
     """Say that there is no such page, as a page."""
     raise NotFound
 
@@ -51,7 +51,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     texts.init_app(app)
     app.jinja_env.filters["credits"] = as_number
-    app.jinja_env.globals["same_page"] = same_page
+    app.jinja_env.globals.update(same_page=same_page, status_in_words=status_in_words)
     moments.init_app(app)
     assets.init_app(app)
     sign_in.init_app(app, settings)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
 
-from flask import request
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Response, request
 
 from ..context import current
 from ..errors import Unauthenticated
@@ -15,7 +14,7 @@ from .reasons import explain
 from .texts import _
 
 
-def respond(error: Exception) -> AnyResponse:
+def respond(error: Exception) -> Response:
     """Return the page of whatever was raised. Without a session, it is the page to sign in."""
     problem = as_problem(error)
     if isinstance(problem, Unauthenticated):

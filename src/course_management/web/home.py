@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Response
 
 from ..access.policy import PageAccess
 from ..access.visitors import Visitor
@@ -12,7 +12,7 @@ pages = AppPages("home", template_folder="templates")
 
 
 @pages.show("/", PageAccess(scope="courses:read", every_person=True))
-def show_home(visitor: Visitor) -> AnyResponse:
+def show_home(visitor: Visitor) -> Response:
     """Go to the first page that is for the visitor, or say that there is none."""
     for menu in links_for(visitor):
         return done(menu.links[0].path)

@@ -17,9 +17,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import flask
-from flask import Response, current_app, g, redirect, request
+from flask import Response, current_app, g, request
 from marshmallow import EXCLUDE, Schema
-from werkzeug.wrappers import Response as AnyResponse
 
 from ..access import sessions
 from ..access.policy import PageAccess
@@ -160,18 +159,23 @@ def links_for(seen: Visitor) -> list[Menu]:
     return [Menu(name, links, name == area) for name, links in areas.items() if links]
 
 
-def done(path: str, sentence: str | None = None) -> AnyResponse:
+def see(address: str) -> Response:
+    """Redirect to an address, to be read with GET."""
+    return Response(status=303, headers={"Location": address}, mimetype="text/html")
+
+
+def done(path: str, sentence: str | None = None) -> Response:
     """Redirect to a page of `/app` after a change, so that reloading it does not send the form again.
 
     The page reports `sentence`. In protected mode, a session begins for that.
     """
-    response = redirect(f"{root()}{path}", 303)
+    response = see(f"{root()}{path}")
     if sentence:
         _report(response, sentence)
     return response
 
 
-def _report(response: AnyResponse, sentence: str) -> None:
+def _report(response: Response, sentence: str) -> None:
     seen = visitor()
     if seen.session:
         sessions.set_flash(seen.session.digest, sentence[:1000])
@@ -185,13 +189,13 @@ def same_page(**changed: Any) -> str:
     return f"?{urlencode({name: value for name, value in values.items() if value not in (None, '')})}"
 
 
-def set_cookie(response: AnyResponse, session_id: str) -> None:
+def set_cookie(response: Response, session_id: str) -> None:
     """Give the browser the id of a session."""
     pages = current_app.extensions["authentication"].pages
     response.set_cookie(pages.cookie, session_id, path=pages.prefix or "/", secure=True, httponly=True, samesite="Lax")
 
 
-def delete_cookie(response: AnyResponse) -> None:
+def delete_cookie(response: Response) -> None:
     """Take the id of the session from the browser."""
     pages = current_app.extensions["authentication"].pages
     response.delete_cookie(pages.cookie, path=pages.prefix or "/", secure=True, httponly=True, samesite="Lax")

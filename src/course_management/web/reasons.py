@@ -73,6 +73,19 @@ def explained(reason: Facts, codes: Codes) -> Explained:
     return Explained(code, _(found.title if found else code), _(reason["detail"]), [*describe(reason, codes)])
 
 
+STATUSES = {
+    "enrolled": N_("enrolled"),
+    "waitlisted": N_("on the waitlist"),
+    "unenrolled": N_("not enrolled"),
+    "withdrawn": N_("withdrawn"),
+}
+
+
+def status_in_words(status: str | None) -> str:
+    """Return the status of an enrollment; a student without an enrollment is not enrolled."""
+    return _(STATUSES[status or "unenrolled"])
+
+
 def title_of(code: str) -> str:
     """Return the title of a code."""
     found = _all_codes().get(code)
@@ -139,7 +152,7 @@ def _restricted(facts: Facts, _codes: Codes) -> Iterator[str]:
 
 
 def _prerequisite_missing(facts: Facts, _codes: Codes) -> Iterator[str]:
-    if missing := sentence(facts["groups"]):
+    if missing := sentence(facts["groups"], _):
         yield _("Missing: %(prerequisites)s.", prerequisites=missing)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, current_app, redirect, request
+from flask import Flask, Response, current_app, request
 from marshmallow.fields import Integer, String
 from marshmallow.validate import Length, Range
-from werkzeug.wrappers import Response as AnyResponse
 
 from ..access import people, sessions
 from ..access.policy import PageAccess
@@ -18,7 +17,7 @@ from ..config import Settings
 from ..database.types import MAX_ID
 from ..errors import Forbidden, NotFound, SignInFailed, StudentNotFound
 from ..repositories.courses import student_name
-from .pages import AppPages, Form, delete_cookie, done, local, render, root, set_cookie
+from .pages import AppPages, Form, delete_cookie, done, local, render, root, see, set_cookie
 from .texts import _
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class ViewAs(Form):
 
 
 @pages.show("/login", EVERYBODY, query=LoginQuery)
-def show_login(query: dict[str, Any], visitor: Visitor) -> AnyResponse:
+def show_login(query: dict[str, Any], visitor: Visitor) -> Response:
     """Offer the ways to sign in."""
     if visitor.is_signed_in:
         return done(local(query["next"]))
@@ -84,10 +83,10 @@ def show_login(query: dict[str, Any], visitor: Visitor) -> AnyResponse:
 
 
 @pages.show("/login/start", EVERYBODY, query=LoginQuery)
-def start_login(query: dict[str, Any]) -> AnyResponse:
+def start_login(query: dict[str, Any]) -> Response:
     """Send the browser to the issuer. A link and not a form: the Content-Security-Policy keeps forms here."""
     begun = _sign_in().begin(local(query["next"]))
-    response = redirect(begun.url, 303)
+    response = see(begun.url)
     response.set_cookie(
         _cookie(), begun.kept, max_age=LASTS_S, path=_cookie_path(), secure=True, httponly=True, samesite="Lax"
     )
@@ -95,7 +94,7 @@ def start_login(query: dict[str, Any]) -> AnyResponse:
 
 
 @pages.show("/login/back", EVERYBODY, query=Issued)
-def finish_login(query: dict[str, Any], visitor: Visitor) -> AnyResponse:
+def finish_login(query: dict[str, Any], visitor: Visitor) -> Response:
     """Start the session of a person whom the issuer sends back."""
     sign_in = _sign_in()
     finished = sign_in.finish(query, request.cookies.get(_cookie()))
@@ -118,7 +117,7 @@ def show_link(code: str) -> Response:
 
 
 @pages.act("/sign-in/<code>", EVERYBODY)
-def use_link(code: str, visitor: Visitor) -> AnyResponse:
+def use_link(code: str, visitor: Visitor) -> Response:
     """Start the session of the person or student for whom the link was made; it works once."""
     owner = sessions.use_link(code)
     if owner is None:
@@ -127,7 +126,7 @@ def use_link(code: str, visitor: Visitor) -> AnyResponse:
 
 
 @pages.act("/logout", EVERYBODY)
-def sign_out(visitor: Visitor) -> AnyResponse:
+def sign_out(visitor: Visitor) -> Response:
     """End the session."""
     if visitor.session and not visitor.is_protected:
         sessions.end(visitor.session.digest)
@@ -143,7 +142,7 @@ def stay_signed_in() -> Response:
 
 
 @pages.act("/view-as", PageAccess(scope="students:read"), form=ViewAs)
-def view_as(form: dict[str, Any], visitor: Visitor) -> AnyResponse:
+def view_as(form: dict[str, Any], visitor: Visitor) -> Response:
     """View the pages as a student, in protected mode only."""
     if not visitor.is_protected:
         raise NotFound
@@ -159,12 +158,12 @@ def view_as(form: dict[str, Any], visitor: Visitor) -> AnyResponse:
     return response
 
 
-def _begin(method: Method, owner: Owner, visitor: Visitor, path: str) -> AnyResponse:
+def _begin(method: Method, owner: Owner, visitor: Visitor, path: str) -> Response:
     """Begin a session with a new id, whatever the browser had before, and end that."""
     if visitor.session:
         sessions.end(visitor.session.digest)
     session_id = sessions.begin(method, owner, _("You are signed in."))
-    response = redirect(f"{root()}{path}", 303)
+    response = see(f"{root()}{path}")
     set_cookie(response, session_id)
     return response
 

@@ -1,0 +1,40 @@
+"""The pages of an app, from their access rows: every page is in the tests as soon as it has one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flask import Flask
+
+from course_management.access import policy
+from course_management.access.policy import Access
+
+
+class Page(NamedTuple):
+    """A page or an action: its method, its rule, and its access row."""
+
+    method: str
+    rule: str
+    access: Access
+
+    def path(self, ids: Mapping[str, Any]) -> str:
+        """Return its path, with these values. Raises `KeyError` for one that `school.py` does not have."""
+        return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(ids[found[1]]), self.rule) + QUERIES.get(self.rule, "")
+
+
+QUERIES = {"/app/seats": "?ids=1-2"}
+"""What a page needs to be shown."""
+FRAGMENTS = {"/app/seats"}
+"""Pages that are parts of others."""
+REDIRECTS = {"/app/", "/app/login", "/app/login/start", "/app/login/back"}
+UNKNOWN = "/app/<path:path>"
+
+
+def pages(app: Flask, method: str | None = None) -> Iterator[Page]:
+    """Yield the pages (GET) and actions (POST)."""
+    for found in policy.rows(app):
+        page = Page(*found)
+        if page.access.by_session and page.rule != UNKNOWN and method in {None, page.method}:
+            yield page
