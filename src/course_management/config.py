@@ -273,8 +273,8 @@ class Settings:
         oidc = [texts.get(name) for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL")]
         if any(oidc) and not all(oidc):
             problems.append("OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URL go together: set all three, or none.")
-        client = [given.get(name) for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")]
-        if any(client) and not (all(client) and given.get("OIDC_ISSUER") and given.get("BASE_URL")):
+        client = [texts.get(name) for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")]
+        if any(client) and not (all(client) and texts.get("OIDC_ISSUER") and texts.get("BASE_URL")):
             problems.append(
                 "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET go together, with OIDC_ISSUER and BASE_URL: set all, or none."
             )

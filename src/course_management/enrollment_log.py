@@ -7,15 +7,9 @@ from contextlib import contextmanager
 
 import structlog
 
-<<<<<<< HEAD:src/course_management/api/enrollment_log.py
-from ..errors import Problem
-from ..services.enrollment import CourseOutcome, Replacement
-from ..services.enrollment.decisions import Decision
-=======
 from .errors import Problem
-from .services.enrollment import Outcome, Replacement
+from .services.enrollment import CourseOutcome, Replacement
 from .services.enrollment.decisions import Decision
->>>>>>> c071aec (Serve pages for people: sessions, sign-in, layout, and course search):src/course_management/enrollment_log.py
 
 log = structlog.get_logger(__name__)
 

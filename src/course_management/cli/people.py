@@ -9,10 +9,12 @@ from typing import Any
 import click
 
 from ..config import ConfigurationError, Settings
+from ..context import RequestContext
 from ..database import AnyRow
 from ..errors import Problem
 from ..repositories.accounts import all_accounts
 from ..services import people as services
+from ..services import resources
 from .service import service
 
 
@@ -38,6 +40,19 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
                 raise click.ClickException(str(error)) from None
 
     return run
+
+
+@people.command()
+@click.option("--name", required=True, help="The name that others see.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(["advisor", "registrar"]), help="May be repeated.")
+def create(name: str, roles: tuple[str, ...]) -> None:
+    """Create a person without an account, who signs in with a link (`sign-in-link`), and show the id."""
+    with service("warning"):
+        try:
+            person = resources.create(services.PEOPLE, {"name": name, "roles": set(roles)}, RequestContext())
+        except Problem as error:
+            raise click.ClickException(str(error)) from None
+    click.echo(person.id)
 
 
 @people.command()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..repositories import belonging
-from ..repositories.belonging import Belonging
+from ..repositories import owned_rows
+from ..repositories.owned_rows import OwnedRows
 from ..repositories.prerequisites import codes_of
 from ..services.catalog import PREREQUISITES
 from ..services.prerequisite_sentence import sentence
@@ -16,7 +16,7 @@ from .texts import _
 def content_of(whole: WholeList, owner_id: int) -> Any:
     """Return the content of a list. Raises the refusal of an owner that does not exist."""
     table: Any = whole.owner.model.__table__
-    rows = belonging.everything(Belonging(table, whole.table, whole.column), whole.columns, owner_id)
+    rows = owned_rows.everything(OwnedRows(table, whole.table, whole.column), whole.columns, owner_id)
     if rows is None:
         raise whole.owner.not_found
     return whole.content(whole.sorted(rows))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ErrorCode, all_codes
-from ..repositories.names import codes_of
+from ..repositories.course_lookup import codes_of
 from ..services.prerequisite_sentence import sentence
 from .moments import moment, weekday
 from .texts import N_, _

@@ -22,7 +22,7 @@ class Explanation(NamedTuple):
     situation: Situation
 
 
-class Chance(NamedTuple):
+class WaysToEnroll(NamedTuple):
     """What a student can do about one course: enroll or, where it is full, join its waitlist."""
 
     enroll: Decision
@@ -30,7 +30,7 @@ class Chance(NamedTuple):
     """None unless all seats are taken, and that is a reason against enrolling."""
 
 
-def chances(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, Chance]:
+def decide_each(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, WaysToEnroll]:
     """Decide about each course alone, by course, from one snapshot; change nothing. Raises `StudentNotFound`.
 
     Unlike a request for all of them, which would have them clash with one another. Courses that do not exist are left
@@ -38,21 +38,21 @@ def chances(student_id: int, course_ids: Sequence[int], context: RequestContext)
     """
     situation = situation_of(autocommit, student_id, course_ids, context)
     return {
-        course_id: _chance(replace(situation, courses={course_id: situation.courses[course_id]}), course_id)
+        course_id: _ways_to_enroll(replace(situation, courses={course_id: situation.courses[course_id]}), course_id)
         for course_id in course_ids
         if course_id in situation.courses
     }
 
 
-def _chance(situation: Situation, course_id: int) -> Chance:
+def _ways_to_enroll(situation: Situation, course_id: int) -> WaysToEnroll:
     (enroll,) = decide(situation, [course_id])
     if not any(reason.code == CourseFull.code for reason in enroll.reasons):
-        return Chance(enroll, None)
+        return WaysToEnroll(enroll, None)
     (waitlist,) = decide(situation, [course_id], waitlist=True)
-    return Chance(enroll, waitlist)
+    return WaysToEnroll(enroll, waitlist)
 
 
-def exits(
+def decide_leaving(
     student_id: int, course_id: int | None, leaving: Sequence[int], context: RequestContext
 ) -> dict[int, tuple[Decision, ...]]:
     """Decide about leaving each course of `leaving` alone or, with `course_id`, in exchange for that course.
@@ -62,7 +62,7 @@ def exits(
     """
     wanted = [] if course_id is None else [course_id]
     situation = situation_of(autocommit, student_id, [*wanted, *leaving], context)
-    return {each: tuple(decide(situation, wanted, leaving=[each])) for each in leaving}
+    return {each: tuple(decide(situation, wanted, unenrolling=[each])) for each in leaving}
 
 
 def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> Explanation:

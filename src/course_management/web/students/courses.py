@@ -18,10 +18,10 @@ from ...database.types import MAX_ID, utcnow
 from ...errors import CourseNotFound
 from ...http.responses import digest, unless_known
 from ...repositories import course_search
+from ...repositories.course_lookup import all_terms
 from ...repositories.course_search import CourseFilter
-from ...repositories.names import all_terms
 from ...repositories.timetables import meetings_of
-from ...services.enrollment.explaining import Chance, chances
+from ...services.enrollment.explaining import WaysToEnroll, decide_each
 from ..pages import AppPages, Form, render
 from ..reasons import Explained, explain
 from ..texts import N_
@@ -58,27 +58,27 @@ class Shown:
 
     course: AnyRow
     meetings: Sequence[AnyRow]
-    chance: Chance
+    ways: WaysToEnroll
     reasons: Sequence[Explained]
     """Why the student cannot enroll, or not join the waitlist where that would be possible."""
 
     @property
     def status(self) -> str:
         """What the student is in the course, or can do: `enrolled`, `waitlisted`, `enroll`, `waitlist` or `refused`."""
-        outcome = self.chance.enroll.outcome
+        outcome = self.ways.enroll.outcome
         if outcome.startswith("already_"):
             return outcome.removeprefix("already_")
         if outcome == "eligible":
             return "enroll"
-        return "waitlist" if self.chance.waitlist and self.chance.waitlist.outcome == "eligible" else "refused"
+        return "waitlist" if self.ways.waitlist and self.ways.waitlist.outcome == "eligible" else "refused"
 
 
 def shown(student_id: int, courses: Sequence[AnyRow], context: RequestContext) -> list[Shown]:
     """Return these courses as a page shows them to a student: one query for the meetings, one for all decisions."""
     ids = [row.id for row in courses]
-    found = chances(student_id, ids, context) if ids else {}
+    found = decide_each(student_id, ids, context) if ids else {}
     meetings = meetings_of(ids)
-    decisions = [_decisive(chance).as_dict() for chance in found.values()]
+    decisions = [_decisive(ways).as_dict() for ways in found.values()]
     reasons = {each.course_id: each.reasons for each in explain(decisions)}
     return [
         Shown(row, meetings.get(row.id, ()), found[row.id], reasons.get(row.id, ()))
@@ -87,11 +87,11 @@ def shown(student_id: int, courses: Sequence[AnyRow], context: RequestContext) -
     ]
 
 
-def _decisive(chance: Chance) -> Any:
+def _decisive(ways: WaysToEnroll) -> Any:
     """Return the decision whose reasons the student should see: the one about the waitlist, if that is what is left."""
-    if chance.waitlist and chance.waitlist.outcome != "eligible" and len(chance.enroll.reasons) == 1:
-        return chance.waitlist
-    return chance.enroll
+    if ways.waitlist and ways.waitlist.outcome != "eligible" and len(ways.enroll.reasons) == 1:
+        return ways.waitlist
+    return ways.enroll
 
 
 @pages.show("/courses", OWN, query=SearchQuery, link=N_("Find courses"))
@@ -130,7 +130,7 @@ def _search(
 
 
 def _is_wanted(each: Shown, query: Mapping[str, Any]) -> bool:
-    clashes = any(reason.code == "time_conflict" for reason in each.chance.enroll.reasons)
+    clashes = any(reason.code == "time_conflict" for reason in each.ways.enroll.reasons)
     if query["possible"] and each.status not in {"enroll", "waitlist"}:
         return False
     return not (query["fits"] and clashes)

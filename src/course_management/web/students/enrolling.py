@@ -19,8 +19,8 @@ from ...repositories import course_search, enrollments
 from ...services import courses as course_service
 from ...services import enrollment as service
 from ...services import plans, timetables
-from ...services.enrollment import EnrollRequest, Outcome
-from ...services.enrollment.explaining import exits
+from ...services.enrollment import CourseOutcome, EnrollRequest
+from ...services.enrollment.explaining import decide_leaving
 from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
 from ..reasons import ExplainedDecision, explain
@@ -65,7 +65,7 @@ class Exchange:
     decisions: Sequence[ExplainedDecision]
 
 
-def report(student_id: int, outcomes: Sequence[Outcome]) -> str:
+def report(student_id: int, outcomes: Sequence[CourseOutcome]) -> str:
     """Return what was done, as sentences, and write the lines of the log."""
     log_outcomes(student_id, outcomes)
     codes = {row.id: row.code for row in course_search.of_ids([each.course_id for each in outcomes])}
@@ -108,7 +108,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
 def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Say what the student loses with the course, before it is dropped."""
     course = find(course_id)
-    (decision,) = exits(student_id, None, [course_id], context)[course_id]
+    (decision,) = decide_leaving(student_id, None, [course_id], context)[course_id]
     held = {row.id: row for row in enrollments.of_student(student_id)}
     return render(
         "students/drop.html",
@@ -133,7 +133,7 @@ def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Res
     """Show which of the student's courses could be swapped for this one."""
     course = find(course_id)
     held = [row.id for row in enrollments.of_student(student_id) if row.id != course_id]
-    decided = exits(student_id, course_id, held, context)
+    decided = decide_leaving(student_id, course_id, held, context)
     explained = explain([each.as_dict() for pair in decided.values() for each in pair])
     rows = {row.id: row for row in course_search.of_ids(held)}
     options = [

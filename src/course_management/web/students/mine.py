@@ -12,7 +12,7 @@ from marshmallow.validate import Range
 from ...access.policy import PageAccess
 from ...database.types import MAX_ID, utcnow
 from ...repositories import enrollments, registration
-from ...repositories.names import all_terms, codes_of
+from ...repositories.course_lookup import all_terms, codes_of
 from ...repositories.timetables import meetings_of
 from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
