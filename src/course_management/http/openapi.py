@@ -172,9 +172,11 @@ class Document:
             "description": HTTPStatus(success.status).phrase,
             "headers": {name: name for name in ("X-Request-ID", *success.headers)},
         }
+        content: dict[str, Any] = {each: {"schema": {"type": "string", "format": "binary"}} for each in success.files}
         if success.schema:
-            content = {"schema": self._schema(success.schema), "example": success.example}
-            response["content"] = {"application/json": content}
+            content["application/json"] = {"schema": self._schema(success.schema), "example": success.example}
+        if content:
+            response["content"] = content
         return response
 
     def _request_body(self, body: Body) -> dict[str, Any]:
