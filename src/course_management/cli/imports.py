@@ -20,6 +20,8 @@ from ..transfer.verdicts import OUTCOMES
 from .import_run import run_of_import
 from .service import REFUSED, service
 
+UNUSABLE = 2
+"""The exit code of files that cannot be used, or whose drops were not allowed."""
 SHOWN = 3
 """Rows that are shown of each outcome and code."""
 NAMES = [kind.name for kind in KINDS]
@@ -70,7 +72,7 @@ def import_files(
                 planned = plan(sources.find(paths), choices, zone, run.progress, as_planned, is_preview=plans)
             except FileRefused as refused:
                 click.echo(str(refused), err=True)
-                raise SystemExit(2) from None
+                raise SystemExit(UNUSABLE) from None
             if not plans:
                 _refuse_drops(planned, allow_drops)
                 apply(planned, choices, zone, run.progress)
@@ -82,12 +84,14 @@ def import_files(
 
 
 def _refuse_drops(planned: Planned, allowed: int | None) -> None:
-    """Raise `UsageError` for many drops, unless their exact number was allowed."""
+    """End with exit code 2 for many drops, unless their exact number was allowed."""
     if planned.drops_need_permission and allowed != planned.drops:
-        raise click.UsageError(
-            f"The files lack {planned.drops} enrollments that earlier imports made, and these would be dropped. Look "
-            f"at the plan; if that is right, use --allow-drops {planned.drops}. Nothing was changed."
+        click.echo(
+            f"Enrollments that earlier imports made and the files lack: {planned.drops}. They would be dropped. Look "
+            f"at the plan; if that is right, add --allow-drops {planned.drops}. Nothing was changed.",
+            err=True,
         )
+        raise SystemExit(UNUSABLE)
 
 
 def _show(planned: Planned, *, applied: bool) -> None:
