@@ -20,6 +20,7 @@ from course_management.repositories import exports
 from course_management.transfer.kinds import KINDS
 
 from ..databases import Databases
+from .reading import real
 from .test_kinds import FILES as OTHER_KINDS
 from .test_kinds import GROUPS
 
@@ -122,6 +123,18 @@ def test_an_export_of_a_database_that_was_filled_from_an_export_is_equal(
     files, other = export(), databases.migrated()
     result = imported(command, tmp_path, files, on=other)
     assert result.exit_code == 0, result.output
+    assert export(on=other) == files
+    databases.drop(other)
+
+
+def test_a_real_roster_is_the_same_after_an_export_and_an_import(
+    command: Command, export: Callable[..., Files], tmp_path: Path, databases: Databases
+) -> None:
+    assert command("import", real("rosters/oneroster-a"), "--apply").exit_code == 0
+    files, other = export(), databases.migrated()
+    result = imported(command, tmp_path, files, on=other)
+    assert result.exit_code == 0, result.output
+    assert len(rows_of(files["enrollments.csv"])) == 225
     assert export(on=other) == files
     databases.drop(other)
 

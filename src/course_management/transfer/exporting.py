@@ -19,7 +19,7 @@ from . import kinds, spreadsheets, values
 from .kinds import Kind
 
 MEDIA_TYPE = "text/csv"
-AT_ONCE = 200
+AT_ONCE = 100
 """Rows that are written without a pause."""
 Progress = Callable[[int], object]
 """Called with the number of rows that were just written."""
