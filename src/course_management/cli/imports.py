@@ -35,7 +35,7 @@ NAMES = [kind.name for kind in KINDS]
 @click.option("--on-full", type=click.Choice(["refuse", "waitlist", "raise"]), default="refuse", help="Full courses.")
 @click.option("--allow-drops", type=click.IntRange(0), help="The exact number of drops, where they are many.")
 @click.option("--rules", type=click.Choice(["notes", "refuse"]), default="notes", help="Whether rules refuse rows.")
-@click.option("--create-missing", is_flag=True, help="Create students and staff that no file describes.")
+@click.option("--create-missing", is_flag=True, help="Create students, staff and entries that no file describes.")
 @click.option("--school", metavar="ID", help="Import one school of several.")
 @click.option("--term", metavar="CODE", help="The term of sections, where the files do not say it.")
 @click.option("--encoding", help="The encoding of files without a byte order mark (default: UTF-8).")
