@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,8 @@ class Client:
         command = [str(Path(sys.executable).parent / "course-management"), "import", str(folder), "--apply", *options]
         self._engine, self._server = create_engine(url), server
         self.process = psutil.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.output = self.errors = ""
+        """What the command has written, once it has ended."""
         self._before = 0.0 if server is None else processor_s(*server.processes()[:1])
 
     def watch(self, phases: Phases, kill: tuple[str, float] | None = None) -> bool:
@@ -101,10 +104,10 @@ class Client:
                 since = since or now
                 if now - since >= kill[1]:
                     self.process.kill()
-                    self.process.wait()
-                    return False
+                    break
         self._engine.dispose()
-        return True
+        self.output, self.errors = (text.decode() for text in self.process.communicate())
+        return bool(self.process.returncode != -signal.SIGKILL)
 
     def _of_database(self) -> float:
         return 0.0 if self._server is None else processor_s(*self._server.processes()) - self._before
@@ -187,8 +190,7 @@ def main(database: str, students: int, kills: int, within: float, seed: int) -> 
             click.echo("ended" if ended or kill is None else f"killed {kill[1]:.1f} s after {kill[0]} began")
             if ended:
                 break
-        output, errors = client.process.communicate()
-        click.echo(output.decode() + errors.decode())
+        click.echo(client.output + client.errors)
         click.echo(f"{rows:,} enrollments, peak memory of the client {phases.peak_mb:.0f} MB")
         click.echo(f"{'':24}{'seconds':>10}{'client s':>10}{'database s':>12}{'us of both per row':>20}")
         for state, (seconds, mine, theirs) in phases.seconds.items():

@@ -74,6 +74,8 @@ def check(app: Flask, response: TestResponse) -> None:
         assert response.data == b"", f"{where} has a body that is not documented"
         return
     assert response.mimetype in content, f"{where}: {response.mimetype} is not documented"
+    if response.mimetype != "application/json" and response.status_code < 400:  # a text or a file
+        return
     schema = content[response.mimetype]["schema"]
     whole = schema | {"components": document(app)["components"]}
     errors = [error.message for error in OAS31Validator(whole).iter_errors(response.get_json())]

@@ -19,16 +19,19 @@ from course_management.database import db
 from .databases import migrate
 
 Run = Callable[..., Result]
-LINES = [
-    (1, "2026-09-01 08:00:00.000001", 1, 1, None, "enrolled", "service:portal", "request-1"),
-    (2, "2026-09-01 08:00:00.100000", 2, 1, None, "waitlisted", "person:Zo\u00eb", None),
-    (3, "2026-09-01 08:00:01.000000", 1, 1, "enrolled", "unenrolled", 'a "quoted" \\ actor', ""),
-    (10_000, "2026-09-02 00:00:00.000000", 3, 9, None, "enrolled", "database", None),
-    (10_001, "2026-09-03 00:00:00.000000", 4, 9, None, "enrolled", "database", None),
-    (2**53 - 1, "2026-09-04 23:59:59.999999", 2**53 - 1, 9, None, "enrolled", "database", None),
+LINES: list[tuple[Any, ...]] = [
+    (1, "2026-09-01 08:00:00.000001", 1, 1, None, "enrolled", "service:portal", "request-1", 300, None),
+    (2, "2026-09-01 08:00:00.100000", 2, 1, None, "waitlisted", "person:Zo\u00eb", None, None, "Asked by m\u00e4il"),
+    (3, "2026-09-01 08:00:01.000000", 1, 1, "enrolled", "unenrolled", 'a "quoted" \\ actor', "", 250, ""),
+    (10_000, "2026-09-02 00:00:00.000000", 3, 9, None, "enrolled", "database", None, None, None),
+    (10_001, "2026-09-03 00:00:00.000000", 4, 9, None, "enrolled", "database", None, None, None),
+    (2**53 - 1, "2026-09-04 23:59:59.999999", 2**53 - 1, 9, None, "enrolled", "database", None, None, None),
 ]
-# Of the documented form, computed apart from the service.
-DIGEST = "1f14a7ab436d8ef186111f865525ea62a60ec1c203331b8da99a5d713e07b2c8"
+# Of the documented forms, computed apart from the service. The first one ends with the request id.
+DIGESTS = {
+    1: "1f14a7ab436d8ef186111f865525ea62a60ec1c203331b8da99a5d713e07b2c8",
+    2: "6b55753a3121c679dff1ad542f7a227e34bcdd9919fefb154aa1e46e21630865",
+}
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def write(url: URL, lines: list[tuple[Any, ...]]) -> None:
     """Add lines to a ledger, and nothing else."""
-    columns = "id, at, student_id, course_id, from_status, to_status, actor, request_id"
+    columns = "id, at, student_id, course_id, from_status, to_status, actor, request_id, credits, reason"
     names = columns.split(", ")
     statement = f"INSERT INTO enrollment_events ({columns}) VALUES ({', '.join(f':{name}' for name in names)})"
     with create_engine(url, poolclass=NullPool).begin() as connection:
@@ -86,9 +89,30 @@ def test_new_lines_do_not_change_the_sealed_part(run: Run, seal: Path) -> None:
     assert as_sealed(run("--against", str(seal))).startswith("ok      ")
 
 
-def test_the_same_ledger_has_the_same_digest_on_every_database(seal: Path) -> None:
+@pytest.mark.parametrize("number", DIGESTS)
+def test_the_same_ledger_has_the_same_digest_on_every_database(app: Flask, database: URL, number: int) -> None:
     """Written down once, so that SQLite, PostgreSQL and later versions are held to one form."""
-    assert json.loads(seal.read_text())["sha256"] == DIGEST
+    write(database, LINES)
+    (seal_format,) = (name for name in ledger_seal.FORMATS if name.startswith(f"ledger seal {number}:"))
+
+    with app.app_context(), db.engine.connect() as connection:
+        found = ledger_seal.make(connection, LINES[-1][0], seal_format)
+
+    assert found.sha256 == DIGESTS[number]
+
+
+def test_a_seal_of_an_earlier_version_holds_and_reveals_what_it_covers(
+    app: Flask, run: Run, seal: Path, tamper: Callable[[str], None]
+) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        earlier = ledger_seal.make(connection, LINES[-1][0], "ledger seal 1: sha256 of compact JSON lines")
+    seal.write_text(earlier.as_json())
+
+    assert as_sealed(run("--against", str(seal))).startswith("ok      ")
+    tamper("UPDATE enrollment_events SET reason = 'another' WHERE id = 2")
+    assert as_sealed(run("--against", str(seal))).startswith("ok      ")
+    tamper("UPDATE enrollment_events SET actor = 'another' WHERE id = 2")
+    assert as_sealed(run("--against", str(seal))).startswith("BROKEN")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +120,8 @@ def test_the_same_ledger_has_the_same_digest_on_every_database(seal: Path) -> No
     [
         ("UPDATE enrollment_events SET actor = 'nobody' WHERE id = 3", 1),
         ("UPDATE enrollment_events SET request_id = NULL WHERE id = 3", 1),
+        ("UPDATE enrollment_events SET credits = 350 WHERE id = 1", 1),
+        ("UPDATE enrollment_events SET reason = 'Nobody asked' WHERE id = 2", 1),
         ("UPDATE enrollment_events SET at = '2026-09-01 08:00:00.100001' WHERE id = 2", 1),
         ("UPDATE enrollment_events SET to_status = 'waitlisted' WHERE id = 10001", 10_001),
         ("DELETE FROM enrollment_events WHERE id = 10001", 10_001),

@@ -34,6 +34,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     for sentence in Settings.misspelled():
         log.warning("setting_without_effect", problem=sentence)
     database.init_app(app, settings)
+    app.extensions["settings"] = settings
     app.extensions["time_zone"] = settings.time_zone
     authentication = app.extensions["authentication"] = Authentication(settings)
     hooks.init_app(app, settings)

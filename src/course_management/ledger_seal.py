@@ -4,32 +4,32 @@ Triggers prevent changes of the ledger by mistake. The owner of the database can
 elsewhere reveals that. It has the SHA-256 of each block of 10,000 ids and of all lines, in the same form on both
 databases:
 
-    [id,"2026-09-01T08:00:00.123456Z",student_id,course_id,from,to,actor,request_id]
+    [id,"2026-09-01T08:00:00.123456Z",student_id,course_id,from,to,actor,request_id,credits,reason]
 
-as compact JSON, one per line. The ledger is read in parts, in bounded memory.
+as compact JSON, one per line; credits are in hundredths. Seals of format 1 end with the request id, and are compared
+without what follows. The ledger is read in parts, in bounded memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Integer, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select, text, type_coerce
 
 from .database import SCHEMA_REVISION, db
 from .database.types import Id, utcnow
 from .models import events
 
-FORMAT = "ledger seal 1: sha256 of compact JSON lines"
 BLOCK = 10_000
 """Ids per block: how precisely a difference is located."""
 
-_COLUMNS = (
+_COLUMNS: tuple[ColumnElement[Any], ...] = (
     events.c.id,
     events.c.at,
     events.c.student_id,
@@ -39,12 +39,12 @@ _COLUMNS = (
     events.c.actor,
     events.c.request_id,
 )
-_PART = (
-    select(*_COLUMNS)
-    .where(events.c.id > bindparam("after", type_=Id), events.c.id <= bindparam("last", type_=Id))
-    .order_by(events.c.id)
-    .limit(bindparam("limit", type_=Integer))
-)
+FORMATS = {
+    "ledger seal 1: sha256 of compact JSON lines": _COLUMNS,
+    "ledger seal 2: sha256 of compact JSON lines": (*_COLUMNS, type_coerce(events.c.credits, Integer), events.c.reason),
+}
+"""The columns of a line, by the format; new seals have the last one."""
+NEWEST = [*FORMATS][-1]
 
 
 class NotASeal(ValueError):
@@ -83,8 +83,9 @@ def read(content: bytes) -> Seal:
     try:
         content_of_seal = json.loads(content)
         seal = Seal(**{**content_of_seal, "blocks": [Block(**block) for block in content_of_seal["blocks"]]})
-        if seal.format != FORMAT:
-            raise NotASeal(f"The seal has the format {seal.format!r}, and this version reads {FORMAT!r} only.")
+        if seal.format not in FORMATS:
+            known = " and ".join(map(repr, FORMATS))
+            raise NotASeal(f"The seal has the format {seal.format!r}, and this version reads {known}.")
         # This detects damage, not forgery: a seal must be stored where others cannot write.
         whole = isinstance(seal.last_line, int) and sum(block.lines for block in seal.blocks) == seal.lines
     except (ValueError, TypeError, KeyError) as error:
@@ -96,7 +97,7 @@ def read(content: bytes) -> Seal:
     return seal
 
 
-def make(connection: Connection, last_line: int) -> Seal:
+def make(connection: Connection, last_line: int, seal_format: str = NEWEST) -> Seal:
     """Digest the ledger up to `last_line`, in the current transaction."""
     digest = hashlib.sha256()
     blocks: list[Block] = []
@@ -106,7 +107,7 @@ def make(connection: Connection, last_line: int) -> Seal:
         if lines:
             blocks.append(Block(block_number * BLOCK + 1, (block_number + 1) * BLOCK, lines, block.hexdigest()))
 
-    for line_id, line in _lines(connection, last_line):
+    for line_id, line in _lines(connection, last_line, FORMATS[seal_format]):
         if (line_id - 1) // BLOCK != block_number:
             close()
             block_number, lines, block = (line_id - 1) // BLOCK, 0, hashlib.sha256()
@@ -116,7 +117,7 @@ def make(connection: Connection, last_line: int) -> Seal:
     close()
     total = sum(block.lines for block in blocks)
     made_at = utcnow().isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Seal(FORMAT, made_at, SCHEMA_REVISION, last_line, total, digest.hexdigest(), blocks)
+    return Seal(seal_format, made_at, SCHEMA_REVISION, last_line, total, digest.hexdigest(), blocks)
 
 
 def differences(sealed: Seal, present: Seal) -> list[dict[str, Any]]:
@@ -146,9 +147,15 @@ def last_settled_line() -> int:
         return connection.execute(select(func.max(events.c.id))).scalar() or 0
 
 
-def _lines(connection: Connection, last: int) -> Iterator[tuple[int, bytes]]:
+def _lines(connection: Connection, last: int, columns: Sequence[ColumnElement[Any]]) -> Iterator[tuple[int, bytes]]:
+    part = (
+        select(*columns)
+        .where(events.c.id > bindparam("after", type_=Id), events.c.id <= bindparam("last", type_=Id))
+        .order_by(events.c.id)
+        .limit(bindparam("limit", type_=Integer))
+    )
     after = 0
-    while rows := connection.execute(_PART, {"after": after, "last": last, "limit": BLOCK}).all():
+    while rows := connection.execute(part, {"after": after, "last": last, "limit": BLOCK}).all():
         for row in rows:
             moment: datetime = row.at.astimezone(UTC).replace(tzinfo=None)
             fields = [row.id, moment.isoformat(timespec="microseconds") + "Z", *row[2:]]

@@ -98,6 +98,12 @@ TABLE = """
 | GET /keys/{k}                          | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
 | PATCH /keys/{k}                        | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
 | DELETE /keys/{k}                       | admin             | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /exports/students.csv              | exports:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /exports/courses.csv               | exports:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /exports/enrollments.csv           | exports:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /exports/oneroster.zip             | exports:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
+| GET /students/{s}/schedule.ics         | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
+| GET /courses/{c}/schedule.ics          | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
 | GET /healthz                           | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
 | GET /readyz                            | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
 | GET /                                  | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |

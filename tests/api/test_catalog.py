@@ -202,6 +202,7 @@ def test_the_sentence_of_prerequisites_has_the_present_code_of_an_entry(
     ("groups", "expected"),
     [
         ([[{"catalog_id": 1}]], ["/groups/0/0/catalog_id"]),  # itself
+        ([[{"catalog_id": 1}, {"catalog_id": 99}]], ["/groups/0/0/catalog_id", "/groups/0/1/catalog_id"]),
         (
             [[{"catalog_id": 2}, {"catalog_id": 99}], [{"group_id": 98}]],
             ["/groups/0/1/catalog_id", "/groups/1/0/group_id"],

@@ -117,6 +117,19 @@ def test_a_course_cannot_be_left_in_a_swap_while_another_one_needs_it(
     assert client.delete(f"/students/{ada}/unenroll", json={"course_ids": [lecture, other_lab]}).status_code == 200
 
 
+def test_a_course_is_not_needed_by_one_that_a_permission_lets_the_student_take_without_it(
+    client: FlaskClient, student: Make, course: Make, enroll: Any, open_term: int
+) -> None:
+    lecture, lab = course(term_id=open_term), course(term_id=open_term)
+    client.put(f"/courses/{lecture}/links", json={"groups": [[lab]]})
+    ada, path = student(), "/students/{}/permissions"
+    assert enroll(ada, lecture, lab).status_code == 201
+    permission = {"course_id": lecture, "rule": "linked_course_missing", "reason": "Did the lab last year"}
+    assert client.post(path.format(ada), json=permission).status_code == 201
+
+    assert client.delete(f"/students/{ada}/unenroll", json={"course_id": lab}).status_code == 200
+
+
 def test_put_decides_what_is_left_with_what_is_new(
     client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, open_term: int
 ) -> None:

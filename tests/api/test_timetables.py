@@ -188,6 +188,7 @@ def test_a_course_is_linked_to_courses_of_its_term(client: FlaskClient, course: 
     ("groups", "expected"),
     [
         ([[1]], ["/groups/0/0"]),  # itself
+        ([[1, 99]], ["/groups/0/0", "/groups/0/1"]),  # also one that does not exist
         ([[2, 99]], ["/groups/0/1"]),
         ([[]], ["/groups/0"]),
         ([[2, 2]], ["/groups/0/1"]),

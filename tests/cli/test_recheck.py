@@ -153,9 +153,21 @@ def test_findings_are_printed_with_their_facts(
     assert json.loads("{" + facts) == {"limit": 6, "held": 6.5, "asked": 0}
     assert summary == [
         "Rechecked 2 students with 4 enrollments in T.",
-        "Findings about 1 students: credit_limit_exceeded 1.",
+        "Findings about 1 student: credit_limit_exceeded 1.",
     ]
     assert result.exit_code == REFUSED
+
+
+def test_a_spreadsheet_computes_nothing_of_a_report(
+    client: FlaskClient, run: Run, school: SimpleNamespace, tmp_path: Path
+) -> None:
+    client.put(f"/students/{school.ada}/terms/{school.term}", json={"credit_limit": 6})
+    client.patch(f"/courses/{school.lecture}", json={"code": "=1+1"})
+
+    run("recheck", "--term", "T", "--report", tmp_path / "report.csv")
+
+    with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["course_code"] for row in csv.DictReader(file)] == ["'=1+1"]
 
 
 def test_what_a_permission_waives_is_not_listed(

@@ -65,7 +65,7 @@ def test_a_course_that_is_in_the_term_already_is_unchanged(run: Run, course: Mak
     result = run("terms", "adopt", "F26", "--courses", "LOG")
 
     assert result.exit_code == DONE
-    assert result.output == "Moved 0 courses with 0 enrollments into F26.\n1 courses were in it already.\n"
+    assert result.output == "Moved 0 courses with 0 enrollments into F26.\nAlready in it: 1 course.\n"
     assert sql("SELECT * FROM courses") == before
 
 
@@ -79,7 +79,7 @@ def test_what_the_term_cannot_take_is_reported_and_all_else_is_adopted(
     result = run("terms", "adopt", "F26", "--courses", "AWAY", "TWIN", "LOG")
 
     assert result.exit_code == REFUSED
-    assert "Moved 1 courses with 0 enrollments into F26.\n" in result.output
+    assert "Moved 1 course with 0 enrollments into F26.\n" in result.output
     assert f"AWAY (id {elsewhere}, term S27): term_is_fixed. " in result.output
     assert f"TWIN (id {taken}): code_taken. " in result.output
     assert f"existing_id: {twin}." in result.output

@@ -126,6 +126,11 @@ class Registrar:
                 found.add(row["id"])
         return found
 
+    def waived(self, course: int) -> set[str]:
+        """Return the codes of the rules that a live permission waives."""
+        rows = self.rows("permissions", student_id=self.student, course_id=course, revoked_at=None)
+        return {row["rule"] for row in rows if row["expires_at"] is None or row["expires_at"] > self.now}
+
     # --- the rules -------------------------------------------------------------------------------------------
 
     def against(self, course: int) -> set[str]:
@@ -133,11 +138,7 @@ class Registrar:
         action = self.actions.get(course)
         if action is None:
             return set()
-        waived = {
-            row["rule"]
-            for row in self.rows("permissions", student_id=self.student, course_id=course, revoked_at=None)
-            if row["expires_at"] is None or row["expires_at"] > self.now
-        }
+        waived = self.waived(course)
         found = {*self._closed(course, action), *self._not_offered(course, action)}
         if self.term(course) is not None:
             found |= {*self._of_student(course, action), *self._of_course(course, action)}
@@ -247,6 +248,8 @@ class Registrar:
                     yield "linked_course_missing"
         if action == "unenroll":
             for other in held:
+                if "linked_course_missing" in self.waived(other):
+                    continue
                 links = self.rows("course_links", course_id=other)
                 for number in {row["group_number"] for row in links if row["linked_id"] == course}:
                     if not {row["linked_id"] for row in links if row["group_number"] == number} & held:

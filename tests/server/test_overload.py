@@ -15,6 +15,7 @@ import pytest
 from course_management.server import slow_clients
 from course_management.server.large_responses import MAX_SENDING
 from course_management.server.slow_clients import SlowClients
+from course_management.server.spooled_responses import MAX_SENDING as MAX_SENDING_EXPORTS
 
 from ..databases import PATIENCE_S
 from ..real_server import Connection, Server, serving, until
@@ -140,6 +141,27 @@ def test_other_requests_are_served_beside_slow_readers(server: Server) -> None:
         for _ in range(MANY):
             stack.enter_context(server.connect()).socket.sendall(request * 10)
         serves(server)
+
+
+def test_other_requests_are_served_beside_slow_readers_of_large_exports(server: Server) -> None:
+    with closing(sqlite3.connect(server.folder / "enrollment.db", timeout=PATIENCE_S)) as database, database:
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        database.execute(
+            f"{numbers} INSERT INTO students (name, external_id) SELECT 'Student with a long name ' || i, i FROM n"
+        )
+    with ExitStack() as stack:
+        readers = [stack.enter_context(server.connect()) for _ in range(4 * MAX_SENDING_EXPORTS)]
+        for each in readers:
+            each.send("GET /exports/students.csv")
+        serves(server)
+        statuses = [each.socket.recv(12, MSG_PEEK)[9:12] for each in readers]
+        serves(server)
+        assert {*statuses} <= {b"200", b"503"}
+        assert 2 <= statuses.count(b"200") <= 2 * MAX_SENDING_EXPORTS
+        # a client that starts to read late gets all of it
+        found = [each.read() for each in readers]
+    assert {body.count(b"\n") for status, body in found if status == 200} == {20_002}
+    serves(server)
 
 
 # --- disconnecting ----------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from course_management.errors import StudentNotFound
+from course_management.services import completions
 from course_management.transfer.formats.templates import template
 from course_management.transfer.kinds import KINDS
 from course_management.verify import verify
@@ -316,22 +318,60 @@ def test_two_rows_of_the_files_with_the_same_address_are_refused_by_the_plan(run
         assert "line 2 of students.csv has the same email" in result.output
 
 
-def test_a_released_hold_promotes_the_student_whom_it_stopped(
+def test_a_fact_for_which_a_waitlist_waited_promotes_the_student(
     run: Import, sql: Any, client: Any, open_term: Any, course: Any, student: Any
 ) -> None:
     term_id = open_term(external_id="t")
-    course_id = course(term_id=term_id, capacity=1, waitlist_capacity=5, external_id="c")
+    places = {"term_id": term_id, "capacity": 1, "waitlist_capacity": 5}
+    courses = [course(external_id=name, **places) for name in ("c1", "c2")]
     one, two = student(external_id="s1"), student(external_id="s2")
-    assert client.post(f"/students/{one}/enroll", json={"course_id": course_id}).status_code == 201
-    waiting = client.post(f"/students/{two}/enroll", json={"course_id": course_id, "waitlist": True})
-    assert waiting.status_code == 201, waiting.text
-    client.put(f"/courses/{course_id}/restrictions", json=[])
-    assert run({"groups": GROUPS}).exit_code == 0
-    assert run({"restrictions": "course,kind,code\nc,program,CS\n"}).exit_code == 0
-    client.delete(f"/students/{one}/unenroll", json={"course_id": course_id})
-    assert sql("SELECT status FROM student_courses WHERE student_id = :id", id=two) == [("waitlisted",)]
+    for course_id in courses:
+        assert client.post(f"/students/{one}/enroll", json={"course_id": course_id}).status_code == 201
+        waiting = client.post(f"/students/{two}/enroll", json={"course_id": course_id, "waitlist": True})
+        assert waiting.status_code == 201, waiting.text
+    rules = {
+        "restrictions": "course,kind,code\nc1,program,CS\n",
+        "prerequisites": "catalog,group_number,requires\nk2,1,k1\n",
+    }
+    assert run({"groups": GROUPS, "catalog": CATALOG, **rules}).exit_code == 0
+    assert (
+        client.patch(
+            f"/courses/{courses[1]}", json={"catalog_id": client.get("/catalog?external_id=k2").json["items"][0]["id"]}
+        ).status_code
+        == 200
+    )
+    client.delete(f"/students/{one}/unenroll", json={"course_ids": courses})
+    statuses = "SELECT status FROM student_courses WHERE student_id = :id ORDER BY course_id"
+    assert sql(statuses, id=two) == [("waitlisted",)] * 2
     assert run({"members": "student,kind,code\ns2,program,CS\n"}).exit_code == 0
-    assert sql("SELECT status FROM student_courses WHERE student_id = :id", id=two) == [("enrolled",)]
+    assert sql(statuses, id=two) == [("enrolled",), ("waitlisted",)]
+    assert run({"completions": COMPLETIONS_OF_BOB}).exit_code == 0
+    assert sql(statuses, id=two) == [("enrolled",)] * 2
+
+
+COMPLETIONS_OF_BOB = "student,catalog,term_code,grade,passed,credits\ns2,k1,2025-fall,B,true,3\n"
+
+
+def test_completions_are_written_one_by_one_if_one_of_many_is_refused(
+    run: Import, sql: Any, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(BASE)
+
+    def refused(*_: object) -> None:
+        raise StudentNotFound
+
+    monkeypatch.setattr(completions, "put_all", refused)
+    put = completions.put
+
+    def without_ada(student_id: int, *arguments: Any) -> Any:
+        if student_id == sql("SELECT id FROM students WHERE external_id = 's1'")[0][0]:
+            raise StudentNotFound
+        return put(student_id, *arguments)
+
+    monkeypatch.setattr(completions, "put", without_ada)
+    result = run({"completions": FILES["completions"] + COMPLETIONS_OF_BOB.split("\n")[1].replace("B,", "B,3,") + "\n"})
+    assert (result.exit_code, rows("completions")) == (3, [("refuse", "student_not_found")] * 2 + [("create", None)])
+    assert sql("SELECT grade FROM completions") == [("B",)]
 
 
 def test_entries_that_only_prerequisites_name_are_created_where_that_is_asked(run: Import, sql: Any) -> None:

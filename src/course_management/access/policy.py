@@ -31,6 +31,7 @@ Scope = Literal[
     "permissions:write",
     "completions:read",
     "completions:write",
+    "exports:read",
     "admin",
 ]
 ADMIN: Scope = "admin"

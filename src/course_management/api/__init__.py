@@ -12,6 +12,7 @@ from . import (
     courses,
     documents,
     enrollment,
+    exports,
     groups,
     health,
     holds,
@@ -38,6 +39,7 @@ BLUEPRINTS = tuple(
         completions,
         people,
         keys,
+        exports,
         health,
     )
 )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from ..access.policy import Access
 from ..context import RequestContext
 from ..database import AnyRow
 from ..database.types import MAX_ID
 from ..errors import CourseHasNoTerm, CourseNotFound
-from ..http.declarations import Success
+from ..http.declarations import JSON, Success
 from ..http.endpoints import Endpoints, query, responds
 from ..http.pagination import Page
-from ..http.responses import IfMatch, reply
+from ..http.responses import IfMatch, download, reply
 from ..repositories import courses as repository
 from ..repositories import enrollments
-from ..repositories.past_rosters import past_roster, past_roster_by_name
+from ..repositories.past_rosters import past_roster, past_roster_by_name, whole_past_roster
 from ..repositories.timetables import clashing_students
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.enrollment import PassedOver
@@ -37,6 +37,8 @@ from ..schemas.timetables import (
 )
 from ..services import courses as service
 from ..services import timetables
+from ..transfer.exporting import MEDIA_TYPE as CSV
+from ..transfer.rosters import roster_file
 from .resources import CustomView, ResourceAccess, ResourceRoutes
 from .students import event_item
 from .whole_lists import Report, WholeListRoutes
@@ -145,14 +147,23 @@ WholeListRoutes(
 
 @endpoints.declare("GET", "/courses/<id:course_id>/students", READ_ROSTER, CourseNotFound)
 @query(RosterQuery)
-@responds(200, Roster, {"items": [ON_ROSTER], "next": None}, headers=("Link",))
+@responds(200, Roster, {"items": [ON_ROSTER], "next": None}, headers=("Link",), files=(CSV,))
 def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
     """List the students of a course, by student id or by name.
 
     `status=waitlisted` lists its waitlist instead, by position or by name; `as_of` lists the roster of that time, from
-    the ledger.
+    the ledger. With `Accept: text/csv`, the whole list is a file, with the e-mail addresses; `limit` and `after` have
+    no effect then.
     """
     status, as_of, by_name = query["status"], query.get("as_of"), query["sort"] == "name"
+    if request.accept_mimetypes.best_match([JSON, CSV]) == CSV:
+        whole = (
+            repository.whole_roster(course_id, status, by_name=by_name)
+            if as_of is None
+            else whole_past_roster(course_id, status, as_of, by_name=by_name)
+        )
+        contacts = repository.contacts([row.student_id for row in whole])
+        return download(roster_file(whole, contacts), CSV, f"{status}-{course_id}.csv")
     if by_name:
         name = "" if page.key is None else repository.student_name(page.key) or ""
         after = name, page.after(text=name)

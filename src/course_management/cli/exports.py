@@ -16,6 +16,7 @@ from ..repositories import exports as repository
 from ..services import external_ids
 from ..transfer.exporting import OF_TERM, Progress, write_csv
 from ..transfer.kinds import KINDS
+from ..transfer.oneroster import write_oneroster
 from . import course_arguments
 from .output_files import output_files
 from .service import service
@@ -30,7 +31,13 @@ def _csv_files(*, of_term: bool) -> Mapping[str, Write]:
     return {f"{kind.name}.csv": partial(write_csv, kind) for kind in (OF_TERM if of_term else KINDS)}
 
 
-FORMATS: Mapping[str, Callable[..., Mapping[str, Write]]] = {"csv": _csv_files}
+def _oneroster_files(*, of_term: bool) -> Mapping[str, Write]:
+    if of_term:
+        raise click.UsageError("OneRoster has the whole school; use --term with csv.")
+    return {"oneroster.zip": write_oneroster}
+
+
+FORMATS: Mapping[str, Callable[..., Mapping[str, Write]]] = {"csv": _csv_files, "oneroster": _oneroster_files}
 """The files of each format, by name."""
 
 
@@ -46,6 +53,8 @@ def export_files(file_format: str, folder: Path, *, term: str | None, force: boo
     """Write files for other systems into the folder DIR.
 
     csv: a file per kind of row, with the columns of the templates of `import`, which reads them again without a change.
+
+    oneroster: terms, catalog, courses, students, instructors and enrollments as OneRoster 1.2, in one archive.
 
     The files are of one moment; the service can be in use. They contain personal data: only you can read them.
     """

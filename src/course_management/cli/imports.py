@@ -20,6 +20,8 @@ from ..transfer.verdicts import OUTCOMES
 from .import_run import run_of_import
 from .service import REFUSED, service
 
+UNUSABLE = 2
+"""The exit code of files that cannot be used, or whose drops were not allowed."""
 SHOWN = 3
 """Rows that are shown of each outcome and code."""
 NAMES = [kind.name for kind in KINDS]
@@ -33,7 +35,7 @@ NAMES = [kind.name for kind in KINDS]
 @click.option("--on-full", type=click.Choice(["refuse", "waitlist", "raise"]), default="refuse", help="Full courses.")
 @click.option("--allow-drops", type=click.IntRange(0), help="The exact number of drops, where they are many.")
 @click.option("--rules", type=click.Choice(["notes", "refuse"]), default="notes", help="Whether rules refuse rows.")
-@click.option("--create-missing", is_flag=True, help="Create students and staff that no file describes.")
+@click.option("--create-missing", is_flag=True, help="Create students, staff and entries that no file describes.")
 @click.option("--school", metavar="ID", help="Import one school of several.")
 @click.option("--term", metavar="CODE", help="The term of sections, where the files do not say it.")
 @click.option("--encoding", help="The encoding of files without a byte order mark (default: UTF-8).")
@@ -70,7 +72,7 @@ def import_files(
                 planned = plan(sources.find(paths), choices, zone, run.progress, as_planned, is_preview=plans)
             except FileRefused as refused:
                 click.echo(str(refused), err=True)
-                raise SystemExit(2) from None
+                raise SystemExit(UNUSABLE) from None
             if not plans:
                 _refuse_drops(planned, allow_drops)
                 apply(planned, choices, zone, run.progress)
@@ -82,12 +84,14 @@ def import_files(
 
 
 def _refuse_drops(planned: Planned, allowed: int | None) -> None:
-    """Raise `UsageError` for many drops, unless their exact number was allowed."""
+    """End with exit code 2 for many drops, unless their exact number was allowed."""
     if planned.drops_need_permission and allowed != planned.drops:
-        raise click.UsageError(
-            f"The files lack {planned.drops} enrollments that earlier imports made, and these would be dropped. Look "
-            f"at the plan; if that is right, use --allow-drops {planned.drops}. Nothing was changed."
+        click.echo(
+            f"Enrollments that earlier imports made and the files lack: {planned.drops}. They would be dropped. Look "
+            f"at the plan; if that is right, add --allow-drops {planned.drops}. Nothing was changed.",
+            err=True,
         )
+        raise SystemExit(UNUSABLE)
 
 
 def _show(planned: Planned, *, applied: bool) -> None:

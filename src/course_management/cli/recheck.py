@@ -13,8 +13,9 @@ from ..config import Settings
 from ..context import RequestContext
 from ..repositories.enrolled_students import students_of_term
 from ..services.enrollment import rechecking
+from ..transfer import spreadsheets
 from . import course_arguments
-from .service import REFUSED, service
+from .service import REFUSED, counted, service
 
 COLUMNS = ("student_id", "course_id", "course_code", "rule", "detail", "facts")
 
@@ -50,13 +51,13 @@ def recheck(term: str, report: TextIO | None) -> None:
                 facts = json.dumps(reason.facts, default=str)
                 row = (student_id, course_id, codes[course_id], reason.code, reason.describe(), facts)
                 if writer:
-                    writer.writerow(row)
+                    writer.writerow([spreadsheets.escaped(str(value)) for value in row])
                 else:
                     click.echo("Student {}, course {} ({}): {}. {} {}".format(*row))
-    click.echo(f"Rechecked {students:,} students with {enrollments:,} enrollments in {term}.")
+    click.echo(f"Rechecked {counted(students, 'student')} with {counted(enrollments, 'enrollment')} in {term}.")
     if not counts:
         click.echo("The rules refuse none of them.")
         return
     listed = ", ".join(f"{code} {count:,}" for code, count in counts.most_common())
-    click.echo(f"Findings about {concerned:,} students: {listed}.")
+    click.echo(f"Findings about {counted(concerned, 'student')}: {listed}.")
     raise SystemExit(REFUSED)

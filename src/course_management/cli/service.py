@@ -36,3 +36,8 @@ def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
             raise
         finally:
             db.engine.dispose()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 course`, `2 courses`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

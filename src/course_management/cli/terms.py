@@ -12,7 +12,7 @@ from ..errors import Problem
 from ..repositories import course_lookup
 from ..services import adopting
 from . import course_arguments
-from .service import REFUSED, service
+from .service import REFUSED, counted, service
 
 
 @click.group()
@@ -60,9 +60,13 @@ def adopt(
         if all_courses:
             courses = {row.id: row for row in course_lookup.courses_of([], refused)}
     enrollment_counts = [result.enrollments for result in results if result.enrollments is not None]
-    click.echo(f"Moved {len(enrollment_counts)} courses with {sum(enrollment_counts)} enrollments into {code}.")
+    courses_moved, enrollments = (
+        counted(len(enrollment_counts), "course"),
+        counted(sum(enrollment_counts), "enrollment"),
+    )
+    click.echo(f"Moved {courses_moved} with {enrollments} into {code}.")
     if unchanged := len(results) - len(enrollment_counts) - len(refused):
-        click.echo(f"{unchanged} courses were in it already.")
+        click.echo(f"Already in it: {counted(unchanged, 'course')}.")
     for course_id, refusal in refused.items():
         click.echo(_refusal(course_id, refusal, courses.get(course_id)), err=True)
     if refused:

@@ -76,7 +76,7 @@ def _read(file: Path) -> ledger_seal.Seal:
 def _compare(sealed: ledger_seal.Seal) -> verification.Finding:
     started = time.perf_counter()
     with snapshot() as connection:
-        present = ledger_seal.make(connection, sealed.last_line)
+        present = ledger_seal.make(connection, sealed.last_line, sealed.format)
     evidence = ledger_seal.differences(sealed, present)[: verification.EVIDENCE]
     return verification.Finding(AS_SEALED, present.lines, evidence, time.perf_counter() - started)
 

@@ -20,6 +20,8 @@ The modules, in reading order:
     sequences                   generated ids that are already taken, and their repair
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from flask import Flask
@@ -43,6 +45,16 @@ def app_with_one_connection(settings: Settings) -> Flask:
     return app
 
 
+@contextmanager
+def own_connection(settings: Settings) -> Iterator[None]:
+    """Give a block another pool, of one connection, which is closed at its end: long work takes none from requests."""
+    with app_with_one_connection(settings).app_context():
+        try:
+            yield
+        finally:
+            db.engine.dispose()
+
+
 __all__ = [
     "SCHEMA_REVISION",
     "AnyRow",
@@ -61,6 +73,7 @@ __all__ = [
     "kind_of",
     "lock_text",
     "migration_engine",
+    "own_connection",
     "reading",
     "reason",
     "retried",

@@ -45,6 +45,8 @@ class Success:
     schema: type[Schema] | Schema | Field[Any] | None = None
     example: Any = None
     headers: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Media types of files that it can be instead of JSON."""
 
 
 @dataclass(slots=True)

@@ -83,10 +83,15 @@ def raw_body(*media_types: str) -> Decorator:
 
 
 def responds(
-    status: int, schema: type[Schema] | Schema | None = None, example: Any = None, *, headers: tuple[str, ...] = ()
+    status: int,
+    schema: type[Schema] | Schema | None = None,
+    example: Any = None,
+    *,
+    headers: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
 ) -> Decorator:
     """Document a successful response."""
-    success = Success(status, schema, example, headers)
+    success = Success(status, schema, example, headers, files)
     return _declaring(lambda declaration: declaration.responses.insert(0, success))
 
 

@@ -172,9 +172,12 @@ class Document:
             "description": HTTPStatus(success.status).phrase,
             "headers": {name: name for name in ("X-Request-ID", *success.headers)},
         }
+        content: dict[str, Any] = {}  # JSON first: a generated client takes the first media type
         if success.schema:
-            content = {"schema": self._schema(success.schema), "example": success.example}
-            response["content"] = {"application/json": content}
+            content["application/json"] = {"schema": self._schema(success.schema), "example": success.example}
+        content |= {each: {"schema": {"type": "string", "format": "binary"}} for each in success.files}
+        if content:
+            response["content"] = content
         return response
 
     def _request_body(self, body: Body) -> dict[str, Any]:

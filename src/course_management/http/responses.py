@@ -44,6 +44,16 @@ def reply(
     return response
 
 
+def download(body: bytes | Iterable[bytes], media_type: str, name: str, *, tagged: bool = False) -> Response:
+    """Return a file: bytes, with `tagged` with an ETag of them; or a body that the server writes (`SpooledBody`)."""
+    is_whole = isinstance(body, bytes)
+    response = Response(body, mimetype=media_type, direct_passthrough=not is_whole)
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    if tagged and isinstance(body, bytes):
+        response.headers["ETag"] = f'"{digest(body)}"'
+    return response
+
+
 def empty() -> Response:
     """Return a response without a body."""
     response = Response(status=204)

@@ -36,8 +36,8 @@ from ..models import (
     terms,
 )
 
-PAGE = 2_000
-"""Rows that are in memory at once."""
+PAGE = 500
+"""Rows that are in memory at once. They are made without releasing the interpreter lock, so not more."""
 _required, _linked = catalog_entries.alias("required"), courses.alias("linked")
 
 

@@ -90,14 +90,19 @@ def past_roster_by_name(
     Students who were deleted since have no name and come first. The whole roster is read for each page: no index has
     the names of the past. Raises `CourseNotFound`.
     """
+    roster = whole_past_roster(course_id, status, as_of, by_name=True)
+    return [row for row in roster if _name_and_id(row) > after][:limit]
+
+
+def whole_past_roster(course_id: int, status: str, as_of: datetime, *, by_name: bool) -> Sequence[AnyRow]:
+    """Return all rows of the same. Raises `CourseNotFound`."""
     roster: list[AnyRow] = []
     following: tuple[int, int] | None = (0, 0)
     while following is not None:
         page = past_roster(course_id, status, as_of, following, LOOK)
         roster += page.rows
         following = page.following
-    roster.sort(key=_name_and_id)
-    return [row for row in roster if _name_and_id(row) > after][:limit]
+    return sorted(roster, key=_name_and_id) if by_name else roster
 
 
 def _name_and_id(row: AnyRow) -> tuple[str, int]:

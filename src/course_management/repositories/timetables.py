@@ -1,15 +1,16 @@
-"""Read when courses meet, and which students have courses that meet at the same time."""
+"""Read the meetings of courses, and which students have courses that meet at the same time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select
 
 from ..database import AnyRow, autocommit
 from ..database.types import Id, IdList, among
-from ..models import ENROLLED, course_meetings, courses, enrollments, permissions
+from ..errors import CourseNotFound, StudentNotFound
+from ..models import ENROLLED, course_meetings, courses, enrollments, permissions, students
 
 _ours, _theirs = course_meetings.alias("ours"), course_meetings.alias("theirs")
 _other, _elsewhere = enrollments.alias("other"), courses.alias("elsewhere")
@@ -91,3 +92,55 @@ def _is_on_a_day(row: AnyRow) -> bool:
     """Return whether the days that both meetings have in common, as dates, include their weekday."""
     first, last = max(row.starts_on, row.other_starts_on), min(row.ends_on, row.other_ends_on)
     return bool((last - first).days >= (row.weekday - first.isoweekday()) % 7)
+
+
+_MEETINGS = select(
+    courses.c.id.label("course_id"),
+    courses.c.code,
+    courses.c.title,
+    courses.c.component,
+    courses.c.created_at,
+    courses.c.updated_at,
+    *(course_meetings.c[name] for name in ("weekday", "starts_minute", "ends_minute", "starts_on", "ends_on", "place")),
+)
+_OF_ONE_COURSE = _MEETINGS.select_from(courses.outerjoin(course_meetings)).where(
+    courses.c.id == bindparam("course", type_=Id)
+)
+_attended = enrollments.join(courses, courses.c.id == enrollments.c.course_id).join(course_meetings)
+_is_attended = (enrollments.c.student_id == students.c.id) & (enrollments.c.status == ENROLLED)
+
+
+def _of_student(is_attended: ColumnElement[bool]) -> Select[Any]:
+    """Select the meetings that a student attends; one row without a meeting if there is none."""
+    return _MEETINGS.select_from(students.outerjoin(_attended, is_attended)).where(
+        students.c.id == bindparam("student", type_=Id)
+    )
+
+
+_OF_STUDENT = _of_student(_is_attended)
+_OF_STUDENT_IN_TERM = _of_student(_is_attended & (courses.c.term_id == bindparam("term", type_=Id)))
+
+
+def meetings_of_course(course_id: int) -> Sequence[AnyRow]:
+    """Return the weekly meetings of a course, in any order: rows with the course's `course_id`, `code` and others.
+
+    The times are texts of the school's clock. Raises `CourseNotFound`.
+    """
+    rows = autocommit(_OF_ONE_COURSE, {"course": course_id})
+    if not rows:
+        raise CourseNotFound
+    return [row for row in rows if row.weekday is not None]
+
+
+def meetings_of_student(student_id: int, term_id: int | None) -> Sequence[AnyRow]:
+    """Return the same for the courses in which a student is enrolled; only those of a term, if one is given.
+
+    Raises `StudentNotFound`.
+    """
+    if term_id is None:
+        rows = autocommit(_OF_STUDENT, {"student": student_id})
+    else:
+        rows = autocommit(_OF_STUDENT_IN_TERM, {"student": student_id, "term": term_id})
+    if not rows:
+        raise StudentNotFound
+    return [row for row in rows if row.weekday is not None]

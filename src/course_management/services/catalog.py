@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..errors import CatalogEntryInUse, CatalogEntryNotFound, CodeTaken, ExternalIdTaken, ValidationFailed
+from ..errors import CatalogEntryInUse, CatalogEntryNotFound, CodeTaken, ExternalIdTaken
 from ..models import CatalogEntry, courses, prerequisites
 from .reconsidering import reconsider_courses
 from .resources import Resource
@@ -37,14 +37,10 @@ CATALOG = Resource(
 )
 
 
-def _not_itself(_: Session, entry: CatalogEntry, items: Sequence[tuple[str, Any]]) -> None:
-    errors = [
-        {"pointer": f"{pointer}/catalog_id", "detail": "An entry cannot require itself."}
-        for pointer, item in items
-        if item["catalog_id"] == entry.id
-    ]
-    if errors:
-        raise ValidationFailed(errors=errors)
+def _not_itself(_: Session, entry: CatalogEntry, items: Sequence[tuple[str, Any]]) -> Iterator[dict[str, str]]:
+    for pointer, item in items:
+        if item["catalog_id"] == entry.id:
+            yield {"pointer": f"{pointer}/catalog_id", "detail": "An entry cannot require itself."}
 
 
 PREREQUISITES = WholeList(

@@ -66,9 +66,10 @@ COURSES = Resource(
 )
 
 
-def _needs_term(_: Session, course: Course, items: Sequence[tuple[str, Any]]) -> None:
+def _needs_term(_: Session, course: Course, items: Sequence[tuple[str, Any]]) -> Sequence[dict[str, str]]:
     if items and course.term_id is None:
         raise CourseHasNoTerm
+    return []
 
 
 RESTRICTIONS = WholeList(

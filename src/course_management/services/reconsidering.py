@@ -50,6 +50,33 @@ def reconsider_student(session: Session, student_id: int) -> list[int]:
     return sorted(session.scalars(CLEAR_MARKS, {"student": student_id, "course_ids": course_ids}))
 
 
+def reconsider_students(session: Session, student_ids: Sequence[int]) -> list[int]:
+    """Do the same for several students in one transaction, with one statement per table. Raises `StudentNotFound`."""
+    ids = sorted({*student_ids})
+    waits_in = select(enrollments.c.student_id, enrollments.c.course_id).where(
+        enrollments.c.student_id.in_(ids),
+        enrollments.c.status == WAITLISTED,
+        enrollments.c.course_id.in_(select(courses.c.id).where(courses.c.term_id.is_not(None))),
+    )
+    waiting = session.execute(waits_in).all()
+    if waiting:
+        session.execute(LOCK_COURSES, {"course_ids": sorted({row.course_id for row in waiting})})
+    in_order = select(students.c.id).where(students.c.id.in_(ids)).order_by(students.c.id)
+    if len(session.scalars(in_order.with_for_update(key_share=True)).all()) < len(ids):
+        raise StudentNotFound
+    session.execute(
+        update(students)
+        .where(students.c.id.in_(ids))
+        .values(schedule_revision=students.c.schedule_revision + 1, updated_at=students.c.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+    marked: set[int] = set()
+    for student_id in sorted({row.student_id for row in waiting}):
+        of_student = [row.course_id for row in waiting if row.student_id == student_id]
+        marked |= {*session.scalars(CLEAR_MARKS, {"student": student_id, "course_ids": of_student})}
+    return sorted(marked)
+
+
 def reconsider_courses(session: Session, course_ids: Sequence[int]) -> None:
     """Begin a new round of promotion in courses of a term, which looks again at every student it has passed over.
 

@@ -159,10 +159,9 @@ def unknown(session: Session, column: Column[Any], ids: Mapping[str, int]) -> li
     """
     known = select(column).where(column.in_(set(ids.values()))).order_by(column)
     existing_ids = set(session.scalars(known.with_for_update(read=True, key_share=True))) if ids else set()
-    sentence = f"There is no such id in {column.table.name}."
-    return [{"pointer": pointer, "detail": sentence} for pointer, row_id in ids.items() if row_id not in existing_ids][
-        : ValidationFailed.max_errors
-    ]
+    sentence = "This id does not exist."
+    errors = [{"pointer": pointer, "detail": sentence} for pointer, row_id in ids.items() if row_id not in existing_ids]
+    return errors[: ValidationFailed.max_errors]
 
 
 def _check(resource: Resource[M], row: M) -> None:

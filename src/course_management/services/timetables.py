@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..errors import CourseHasNoTerm, ValidationFailed
+from ..errors import CourseHasNoTerm
 from ..models import Course, Term, course_links, course_meetings, courses
 from .courses import COURSES
 from .reconsidering import reconsider_courses
 from .whole_lists import WholeList
 
 
-def _within_the_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> None:
+def _within_the_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> Iterator[dict[str, str]]:
     term = course.term_id and session.get_one(Term, course.term_id)
     if not term:
         return
-    errors = [
-        {"pointer": f"{pointer}/{name}", "detail": f"Must be within the term: {term.starts_on} to {term.ends_on}."}
-        for pointer, item in items
-        for name in ("starts_on", "ends_on")
-        if not term.starts_on <= item[name] <= term.ends_on
-    ]
-    if errors:
-        raise ValidationFailed(errors=errors)
+    for pointer, item in items:
+        for name in ("starts_on", "ends_on"):
+            if not term.starts_on <= item[name] <= term.ends_on:
+                detail = f"Must be within the term: {term.starts_on} to {term.ends_on}."
+                yield {"pointer": f"{pointer}/{name}", "detail": detail}
 
 
 MEETINGS = WholeList(
@@ -40,7 +37,7 @@ MEETINGS = WholeList(
 )
 
 
-def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> None:
+def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> Iterator[dict[str, str]]:
     if not items:
         return
     if course.term_id is None:
@@ -49,14 +46,11 @@ def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]
         select(courses.c.id, courses.c.term_id).where(courses.c.id.in_({linked for _, linked in items}))
     )
     terms = {row.id: row.term_id for row in linked_courses}
-    errors = []
     for pointer, linked in items:
         if linked == course.id:
-            errors.append({"pointer": pointer, "detail": "A course cannot be linked to itself."})
+            yield {"pointer": pointer, "detail": "A course cannot be linked to itself."}
         elif terms.get(linked, course.term_id) != course.term_id:
-            errors.append({"pointer": pointer, "detail": "Must be a course of the same term."})
-    if errors:
-        raise ValidationFailed(errors=errors)
+            yield {"pointer": pointer, "detail": "Must be a course of the same term."}
 
 
 LINKS = WholeList(

@@ -8,7 +8,7 @@ groups, of each of which one row is enough, is put as `{"groups": [[…], …]}`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,8 +37,8 @@ class WholeList:
     """What JSON calls a column, where that is not its name."""
     group: str = ""
     """The column that numbers the groups, for a list of groups."""
-    check: Callable[[Session, Any, Sequence[tuple[str, Any]]], None] = lambda *_: None
-    """Raises if the owner cannot have these items, each of which comes with its JSON pointer."""
+    check: Callable[[Session, Any, Sequence[tuple[str, Any]]], Iterable[Mapping[str, str]]] = lambda *_: ()
+    """Returns an error for each item, which comes with its JSON pointer, that the owner cannot have."""
     changed: Callable[[Session, int], object] = lambda *_: None
     """What a change does to other rows, in its transaction."""
 
@@ -115,19 +115,30 @@ def replace(whole: WholeList, owner_id: int, body: Any, precondition: Preconditi
     """
     with writing() as session:
         owner = locked(session, whole.owner, owner_id)
-        whole.check(session, owner, whole.items(body))
-        change = put(session, whole, owner_id, body, precondition)
+        errors = list(whole.check(session, owner, whole.items(body)))
+        change = put(session, whole, owner_id, body, precondition, errors)
         if change.added or change.removed:
             whole.changed(session, owner_id)
         return change.rows
 
 
-def put(session: Session, whole: WholeList, owner_id: int, body: Any, precondition: Precondition | None) -> Change:
-    """Do the same in a transaction that has locked the owner, so that of two changes the second sees the first."""
+def put(
+    session: Session,
+    whole: WholeList,
+    owner_id: int,
+    body: Any,
+    precondition: Precondition | None,
+    errors: Sequence[Mapping[str, str]] = (),
+) -> Change:
+    """Do the same in a transaction that has locked the owner, so that of two changes the second sees the first.
+
+    `errors` are those that were found before; those of ids that do not exist are added.
+    """
     present = rows(session, whole, owner_id)
     if precondition:
         precondition(present)
-    refuse_unknown(session, whole, body)
+    if errors := [*errors, *_unknown(session, whole, body)]:
+        raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])
     wanted = whole.rows_of(body)
     added, removed = [row for row in wanted if row not in present], [row for row in present if row not in wanted]
     if added or removed:
@@ -145,9 +156,8 @@ def rows(session: Session, whole: WholeList, owner_id: int) -> list[Row]:
     return whole.sorted([tuple(row) for row in result])
 
 
-def refuse_unknown(session: Session, whole: WholeList, body: Any) -> None:
-    """Raise `ValidationFailed` with a pointer to each id of a row that does not exist; lock the others."""
-    errors: list[Mapping[str, str]] = []
+def _unknown(session: Session, whole: WholeList, body: Any) -> Iterator[Mapping[str, str]]:
+    """Yield an error for each id of a row that does not exist; lock the others."""
     for name in whole.names:
         if (column := _referenced(whole.table.c[name])) is not None:
             json_name = whole.json_name(name)
@@ -155,9 +165,7 @@ def refuse_unknown(session: Session, whole: WholeList, body: Any) -> None:
                 pointer if whole.is_plain else f"{pointer}/{json_name}": item if whole.is_plain else item[json_name]
                 for pointer, item in whole.items(body)
             }
-            errors += unknown(session, column, {pointer: value for pointer, value in ids.items() if value is not None})
-    if errors:
-        raise ValidationFailed(errors=errors)
+            yield from unknown(session, column, {pointer: value for pointer, value in ids.items() if value is not None})
 
 
 def _referenced(column: Column[Any]) -> Column[Any] | None:

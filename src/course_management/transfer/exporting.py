@@ -18,7 +18,8 @@ from ..repositories import exports as repository
 from . import kinds, spreadsheets, values
 from .kinds import Kind
 
-AT_ONCE = 200
+MEDIA_TYPE = "text/csv"
+AT_ONCE = 100
 """Rows that are written without a pause."""
 Progress = Callable[[int], object]
 """Called with the number of rows that were just written."""
@@ -38,10 +39,10 @@ def write_csv(
     With `term_id`, only courses, enrollments or students of the term (`OF_TERM`).
     """
     rows = repository.rows(connection, kind.name, list(kind.fields), term_id)
-    if kind is kinds.PREREQUISITES:
+    if kind in (kinds.PREREQUISITES, kinds.LINKS):
         rows = _renumbered(rows)
     with as_text(file) as text:
-        return write_rows(text, kind.fields, map(_cells, rows), progress)
+        return write_rows(text, kind.fields, map(cells, rows), progress)
 
 
 @contextmanager
@@ -68,15 +69,16 @@ def write_rows(
     return total
 
 
-def _cells(row: Sequence[Any]) -> list[str]:
+def cells(row: Sequence[Any]) -> list[str]:
+    """Return values as the texts of a row."""
     return [spreadsheets.escaped(value if type(value) is str else values.written(value)) for value in row]
 
 
 def _renumbered(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    """Number the groups of each catalog entry by what they require: our numbers follow from ids of this database."""
-    for catalog, of_entry in itertools.groupby(rows, lambda row: row[0]):
+    """Number the groups of each entry or course by their content: our numbers follow from ids of this database."""
+    for owner, of_owner in itertools.groupby(rows, lambda row: row[0]):
         groups: dict[int, list[list[str]]] = {}
-        for _, number, *required in of_entry:
-            groups.setdefault(number, []).append([*map(values.written, required)])
+        for _, number, *content in of_owner:
+            groups.setdefault(number, []).append([*map(values.written, content)])
         for number, group in enumerate(sorted(map(sorted, groups.values())), 1):
-            yield from ([catalog, number, *required] for required in group)
+            yield from ([owner, number, *content] for content in group)

@@ -43,6 +43,13 @@ class References:
         planned = repository.planned_names(self._import_id, kind, {*keys} - found.keys())
         return found | dict.fromkeys(planned, PLANNED)
 
+    def own_names(self, name: str, keys: Collection[str]) -> Mapping[str, str]:
+        """Return the external ids of rows that the import will create, by the codes and external ids that name them."""
+        if name not in WITH_CODE:
+            return {}
+        planned = targets.planned_values(self._import_id, RESOURCES[name][0], keys)
+        return {key: values["external_id"] for key, values in planned.items()}
+
     def group_ids(self, names: Collection[GroupName]) -> Mapping[GroupName, int]:
         """Return the same of groups."""
         found = {name: group.id for name, group in targets.groups_of(names).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -35,9 +36,14 @@ class Source:
         return PurePosixPath(self.name).name.lower()
 
     def digest(self) -> str:
-        """Return the SHA-256 of the bytes, in hexadecimal."""
-        with self.open() as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        """Return the SHA-256 of the bytes, in hexadecimal. Raises `FileRefused`."""
+        try:
+            with self.open() as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise _damaged(self.name, error) from None
+        except OSError as error:
+            raise FileRefused(self.name, "unreadable", f"The file cannot be read: {error.strerror}.") from None
 
 
 def find(paths: Iterable[Path]) -> list[Source]:

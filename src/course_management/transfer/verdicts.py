@@ -56,11 +56,12 @@ _OUTCOMES: Mapping[str | None, str] = {
 """By the outcomes of the enrollment services."""
 
 
-def not_found(row: Staged, name: str, value: object) -> Verdict:
-    """Return the verdict of a row that names what does not exist."""
+def not_found(row: Staged, name: str, value: object, more: str = "") -> Verdict:
+    """Return the verdict of a row that names what does not exist, or was refused."""
     code = {"catalog": "catalog_entry_not_found"}.get(name, f"{name}_not_found")
     what = {"catalog": "catalog entry"}.get(name, name)
-    return Verdict(row.number, REFUSE, code, f"There is no {what} {value!r}, neither in the files nor in the database.")
+    detail = f"There is no {what} {value!r} {more}in the database, and no row of the files that can be used has it."
+    return Verdict(row.number, REFUSE, code, detail)
 
 
 def without_repetitions(

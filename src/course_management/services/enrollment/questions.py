@@ -53,7 +53,6 @@ QUESTIONS: Mapping[str, Select[Any]] = {
     ),
     "permissions": select(permissions.c.course_id, permissions.c.rule).where(
         permissions.c.student_id == student_id,
-        among(permissions.c.course_id, course_ids),
         _is_live(permissions.c.expires_at, permissions.c.revoked_at),
     ),
     "limits": select(student_terms.c.term_id, student_terms.c.credit_limit).where(

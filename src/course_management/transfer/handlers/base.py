@@ -52,6 +52,7 @@ class KindHandler(Handler):
     def __init__(self, import_id: int, context: RequestContext) -> None:
         self.import_id, self.context = import_id, context
         self._ids: dict[str, Mapping[str, int]] = {}
+        self._own_names: dict[str, Mapping[str, str]] = {}
         self._planned: dict[tuple[str, str], int] = {}
 
     def load(self, units: Sequence[Unit]) -> None:
@@ -62,7 +63,14 @@ class KindHandler(Handler):
             name: references.ids(named, staging.values_of(rows, name) | self.more_names(name))
             for name, named in self.references.items()
         }
+        self._own_names = {name: self._planned_names(references, name) for name in self.references}
         self.read(units)
+
+    def _planned_names(self, references: References, column: str) -> Mapping[str, str]:
+        """Return the external ids of planned rows, by the external ids and codes that name them."""
+        return references.own_names(
+            self.references[column], [key for key, row_id in self._ids[column].items() if row_id == PLANNED]
+        )
 
     def more_names(self, column: str) -> set[str]:
         """Return names of other rows that are looked up with those of a column of the files."""
@@ -79,7 +87,8 @@ class KindHandler(Handler):
             return None
         found = self._ids[name].get(key)
         if found == PLANNED:
-            return self._planned.setdefault((self.references[name], key), -1 - len(self._planned))
+            named = self.references[name]
+            return self._planned.setdefault((named, self._own_names[name].get(key, key)), -1 - len(self._planned))
         return found
 
     def refuse_unknown(self, row: Staged) -> Verdict | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..references import PLANNED, GroupName, References
 from ..staging import Staged
-from ..verdicts import REFUSE, Verdict
+from ..verdicts import REFUSE, Verdict, not_found
 
 
 class GroupNames:
@@ -42,8 +42,7 @@ class GroupNames:
             return Verdict(row.number, REFUSE, "value_missing", detail)
         if (kind, code) in self._ids:
             return None
-        detail = f"There is no group {code!r} of the kind {kind!r}, neither in the files nor in the database."
-        return Verdict(row.number, REFUSE, "group_not_found", detail)
+        return not_found(row, "group", code, f"of the kind {kind!r} ")
 
     def _name(self, values: Mapping[str, Any]) -> GroupName | None:
         kind, code = (values.get(column) for column in self._columns)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ...errors import Problem
 from ...repositories import import_targets as targets
 from ...schemas.catalog import CompletionBody
 from ...schemas.fields import Text
 from ...services import completions
-from ..handlers import FactHandler
+from ..handlers import Decided, FactHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
+from ..verdicts import CREATE, UPDATE, Verdict
 
 COMPLETIONS = Kind(
     "completions",
@@ -24,7 +26,10 @@ COMPLETIONS = Kind(
     ("student", "catalog", "term_code"),
     ("student catalog term_code",),
 )
-VALUES = CompletionBody().fields
+NEW, CHANGED = CompletionBody(), CompletionBody(partial=True)
+VALUES = NEW.fields
+STUDENTS_AT_ONCE = 50
+"""Students of one transaction, which locks them."""
 
 
 class CompletionHandler(FactHandler):
@@ -50,7 +55,31 @@ class CompletionHandler(FactHandler):
         """Return the completion, or None."""
         return self._present.get(self._key(row))
 
+    def write_all(self, decided: Sequence[Decided]) -> list[Verdict]:
+        """Write the completions of some students in one transaction; if one is refused, write them one by one."""
+        done: list[Verdict] = []
+        for start in range(0, len(decided), STUDENTS_AT_ONCE):
+            some = decided[start : start + STUDENTS_AT_ONCE]
+            rows = {row.number: row for unit, _ in some for row in unit}
+            verdicts = [verdict for _, of_unit in some for verdict in of_unit]
+            changing = [rows[verdict.number] for verdict in verdicts if verdict.outcome in (CREATE, UPDATE)]
+            values = {self._key(row): self._values(row, is_new=self.present(row) is None) for row in changing}
+            if any(student_id <= 0 or catalog_id <= 0 for student_id, catalog_id, _ in values):
+                done += super().write_all(some)
+                continue
+            try:
+                completions.put_all(values, self.context)
+            except Problem:
+                done += super().write_all(some)
+            else:
+                done += verdicts
+        return done
+
+    def _values(self, row: Staged, *, is_new: bool) -> dict[str, Any]:
+        told = {name: value for name, value in row.values.items() if name in VALUES}
+        values: dict[str, Any] = (NEW if is_new else CHANGED).load(told)
+        return values
+
     def put(self, row: Staged, *, is_new: bool) -> None:
         """Write a completion."""
-        told = {name: value for name, value in row.values.items() if name in VALUES}
-        completions.put(*self._key(row), CompletionBody(partial=not is_new).load(told), self.context)
+        completions.put(*self._key(row), self._values(row, is_new=is_new), self.context)

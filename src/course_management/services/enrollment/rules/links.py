@@ -30,11 +30,17 @@ class LinkedCourseMissingRule(Rule):
 
 
 class NeededByCourseRule(Rule):
-    """A student cannot drop a course that another course of the student must be taken with, unless both are dropped."""
+    """A student cannot drop a course that another course of the student must be taken with, unless both are dropped.
+
+    A permission for the other course to be taken without its linked courses counts here, too.
+    """
 
     code, title = "needed_by_course", "Needed by another course"
     meaning = "Another course of the student must be taken together with this one."
-    remedy = "Unenroll from those in `course_ids` in the same request, or swap this one for another linked course."
+    remedy = (
+        "Unenroll from those in `course_ids` in the same request, or swap this one for another linked course. A "
+        "permission of `linked_course_missing` for each of them lets the student take it alone."
+    )
     example: ClassVar[Facts] = {"course_ids": [11]}
     applies_to = frozenset[Action]({"unenroll"})
     is_waivable = False
@@ -44,7 +50,10 @@ class NeededByCourseRule(Rule):
         stays = situation.others(course, with_waitlists=True)
         ids = {other.id for other in stays}
         needing = [
-            other.id for other in stays if any(course.id in group and ids.isdisjoint(group) for group in other.links)
+            other.id
+            for other in stays
+            if any(course.id in group and ids.isdisjoint(group) for group in other.links)
+            and (other.id, LinkedCourseMissingRule.code) not in situation.permissions
         ]
         if needing:
             yield {"course_ids": sorted(needing)}

@@ -1,0 +1,120 @@
+"""Files for other systems: tables as CSV, a school as OneRoster, timetables as iCalendar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import IO, Any
+
+from flask import Response, current_app
+from sqlalchemy import Connection
+
+from ..access.policy import Access
+from ..database import own_connection, snapshot
+from ..errors import CourseNotFound, StudentNotFound, TermNotFound
+from ..http.endpoints import Endpoints, if_none_match, query, responds
+from ..http.responses import download
+from ..repositories import resources, timetables
+from ..schemas.exports import ExportQuery, ScheduleQuery
+from ..services.courses import COURSES
+from ..services.students import STUDENTS
+from ..services.terms import TERMS
+from ..spooled_body import SpooledBody
+from ..transfer import calendars, kinds, oneroster
+from ..transfer.exporting import MEDIA_TYPE, write_csv
+from ..transfer.kinds import Kind
+from ..transfer.oneroster import write_oneroster
+
+endpoints = Endpoints("exports", __name__, description="Files for other systems.")
+READ = Access(scope="exports:read")
+SCHEDULE = Access(scope="enrollments:read", student=True, advisor=True)
+MEETINGS = Access(scope="courses:read", every_person=True)
+PAUSE_S = 0.0005
+"""Pause of an export after each few rows: it keeps the interpreter lock for 1 ms at most, which enrolls wait for."""
+_CALENDAR = responds(200, files=(calendars.MEDIA_TYPE,), headers=("ETag",))
+
+
+@endpoints.declare("GET", "/exports/students.csv", READ, TermNotFound)
+@query(ExportQuery)
+@responds(200, files=(MEDIA_TYPE,))
+def export_students(query: dict[str, Any]) -> Response:
+    """Download all students as CSV, or those who are enrolled in a term.
+
+    The columns are those of imports. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    return _csv(kinds.STUDENTS, query)
+
+
+@endpoints.declare("GET", "/exports/courses.csv", READ, TermNotFound)
+@query(ExportQuery)
+@responds(200, files=(MEDIA_TYPE,))
+def export_courses(query: dict[str, Any]) -> Response:
+    """Download all courses as CSV, or those of a term."""
+    return _csv(kinds.COURSES, query)
+
+
+@endpoints.declare("GET", "/exports/enrollments.csv", READ, TermNotFound)
+@query(ExportQuery)
+@responds(200, files=(MEDIA_TYPE,))
+def export_enrollments(query: dict[str, Any]) -> Response:
+    """Download who is enrolled in what, as CSV: in all courses, or in those of a term."""
+    return _csv(kinds.ENROLLMENTS, query)
+
+
+@endpoints.declare("GET", "/exports/oneroster.zip", READ)
+@responds(200, files=(oneroster.MEDIA_TYPE,))
+def export_oneroster() -> Response:
+    """Download terms, catalog, courses, students, instructors and enrollments as OneRoster 1.2."""
+    return _spooled(write_oneroster, oneroster.MEDIA_TYPE, "oneroster.zip")
+
+
+@endpoints.declare("GET", "/students/<id:student_id>/schedule.ics", SCHEDULE, StudentNotFound)
+@if_none_match
+@query(ScheduleQuery)
+@_CALENDAR
+@responds(304, headers=("ETag",))
+def get_student_schedule(query: dict[str, Any], student_id: int) -> Response:
+    """Read the weekly meetings of a student's courses as iCalendar, without those for which the student waits."""
+    meetings = timetables.meetings_of_student(student_id, query["term_id"])
+    student = resources.find(STUDENTS.model, ["name"], student_id)
+    return _calendar(student.name if student else "", meetings)
+
+
+@endpoints.declare("GET", "/courses/<id:course_id>/schedule.ics", MEETINGS, CourseNotFound)
+@if_none_match
+@_CALENDAR
+@responds(304, headers=("ETag",))
+def get_course_schedule(course_id: int) -> Response:
+    """Read the weekly meetings of a course as iCalendar."""
+    meetings = timetables.meetings_of_course(course_id)
+    course = resources.find(COURSES.model, ["code", "title"], course_id)
+    return _calendar(f"{course.code} {course.title}" if course else "", meetings)
+
+
+def _calendar(name: str, meetings: Any) -> Response:
+    text = calendars.calendar(name, meetings, current_app.extensions["time_zone"])
+    return download(text, calendars.MEDIA_TYPE, "schedule.ics", tagged=True)
+
+
+def _csv(kind: Kind, query: dict[str, Any]) -> Response:
+    term_id = query["term_id"]
+    if term_id is not None and resources.find(TERMS.model, ["id"], term_id) is None:
+        raise TermNotFound
+    return _spooled(partial(write_csv, kind), MEDIA_TYPE, f"{kind.name}.csv", term_id)
+
+
+def _spooled(
+    write: Callable[[IO[bytes], Connection, int | None, Callable[[int], object]], object],
+    media_type: str,
+    name: str,
+    term_id: int | None = None,
+) -> Response:
+    """Return a response whose body is written later, from one snapshot, without a connection of the requests."""
+    settings = current_app.extensions["settings"]
+
+    def write_to(file: IO[bytes]) -> None:
+        with own_connection(settings), snapshot() as connection:
+            write(file, connection, term_id, lambda _: time.sleep(PAUSE_S))
+
+    return download(SpooledBody(write_to), media_type, name)
