@@ -24,6 +24,8 @@ class Element:
     parent: Element | None = None
     children: list[Element] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    content: list[str | Element] = field(default_factory=list)
+    """Texts and children in the order of the page."""
 
     def walk(self) -> Iterator[Element]:
         """Yield this element and all inside of it, in the order of the page."""
@@ -38,7 +40,7 @@ class Element:
     @property
     def text(self) -> str:
         """All text inside, with single spaces."""
-        return " ".join(" ".join(" ".join(each.texts) for each in self.walk()).split())
+        return " ".join(" ".join(each if isinstance(each, str) else each.text for each in self.content).split())
 
 
 class _Parser(HTMLParser):
@@ -52,6 +54,7 @@ class _Parser(HTMLParser):
         self.errors += [f"<{tag}> has {name} twice" for name in twice]
         element = Element(tag, {name: value or "" for name, value in attrs}, self.open)
         self.open.children.append(element)
+        self.open.content.append(element)
         if tag not in CLOSED_BY_ITSELF:
             self.open = element
 
@@ -68,6 +71,7 @@ class _Parser(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.open.texts.append(data)
+        self.open.content.append(data)
 
 
 def parse(html: str) -> tuple[Element, list[str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask import Flask, current_app
@@ -37,8 +39,8 @@ MONTHS = (
 
 
 def init_app(app: Flask) -> None:
-    """Give templates the filters `moment`, `day`, `weekday` and `until`, and the name of the time zone."""
-    app.jinja_env.filters.update(moment=moment, day=day, weekday=weekday, duration=duration)
+    """Give templates the filters `moment`, `day`, `weekday`, `weekly` and `duration`, and the name of the time zone."""
+    app.jinja_env.filters.update(moment=moment, day=day, weekday=weekday, weekly=weekly, duration=duration)
     app.jinja_env.globals["zone_name"] = zone_name
 
 
@@ -83,6 +85,24 @@ def day(on: date | str) -> str:
 def weekday(number: int, *, short: bool = False) -> str:
     """Return the name of a weekday; 1 is Monday."""
     return _((SHORT_WEEKDAYS if short else WEEKDAYS)[number - 1])
+
+
+class Weekly(NamedTuple):
+    """Meetings at the same time on several days: their days in words, the time, and the place."""
+
+    days: str
+    starts: str
+    ends: str
+    place: str | None
+
+
+def weekly(meetings: Iterable[Any]) -> list[Weekly]:
+    """Return the meetings of a course, those at the same time and place in one line, such as `Mon, Wed, Fri 09:00`."""
+    days: dict[tuple[str, str, str | None], list[str]] = {}
+    for each in meetings:
+        key = each.starts_minute, each.ends_minute, each.place
+        days.setdefault(key, []).append(weekday(each.weekday, short=True))
+    return [Weekly(", ".join(dict.fromkeys(names)), *key) for key, names in days.items()]
 
 
 def duration(seconds: float) -> str:
