@@ -19,7 +19,7 @@ from course_management.access import sessions
 
 from ..keys import create_key
 from ..real_server import PATIENT, Server
-from ..web.pages import FRAGMENTS, REDIRECTS, pages
+from ..web.pages import FRAGMENTS, REDIRECTS, pages, verdict
 from ..web.school import School, build
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -105,11 +105,10 @@ def test_every_page_is_accessible_fits_the_screen_and_breaks_no_policy(
         messages: list[str] = []
         strict.on("console", partial(note, messages))
         for each in pages(app, "GET"):
-            path = each.path(school.ids)
-            response = strict.goto(path)
-            if each.rule in FRAGMENTS | REDIRECTS or response is None or response.status != 200:
-                messages.clear()
+            if each.rule in FRAGMENTS | REDIRECTS or verdict(each, kind) != "yes":
                 continue
+            path = each.path(school.ids)
+            strict.goto(path)
             page.goto(path)
             page.add_script_tag(path=AXE)
             found = page.evaluate("tags => axe.run({runOnly: tags})", TAGS)["violations"]

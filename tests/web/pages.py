@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from flask import Flask
 
 from course_management.access import policy
-from course_management.access.policy import Access
+from course_management.access.policy import COLUMNS, Access, _verdict
 
 
 class Page(NamedTuple):
@@ -26,10 +26,17 @@ class Page(NamedTuple):
 
 QUERIES = {"/app/seats": "?ids=1-2"}
 """What a page needs to be shown."""
-FRAGMENTS = {"/app/seats"}
-"""Pages that are parts of others."""
+FRAGMENTS = {"/app/seats", "/app/schedule.ics"}
+"""What is no page: parts of pages, and downloads."""
 REDIRECTS = {"/app/", "/app/login", "/app/login/start", "/app/login/back"}
+"""Pages that may redirect, or depend on how people sign in."""
 UNKNOWN = "/app/<path:path>"
+
+
+def verdict(page: Page, kind: str) -> str:
+    """Return the cell of docs/access.md: `yes`, or the status of the refusal."""
+    named = [1 if name in page.rule else None for name in ("student_id", "course_id")]
+    return str(_verdict(page.access, COLUMNS[kind], *named))
 
 
 def pages(app: Flask, method: str | None = None) -> Iterator[Page]:

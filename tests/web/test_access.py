@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.access.policy import COLUMNS, _verdict
-
 from .checking import faults, parse
-from .pages import FRAGMENTS, REDIRECTS, Page, pages
+from .pages import FRAGMENTS, REDIRECTS, Page, pages, verdict
 from .school import ORIGIN, VISITORS, School
 
 Browser = Callable[[str], FlaskClient]
@@ -22,12 +20,6 @@ def visits(app: Flask, browser: Browser, method: str) -> Iterator[tuple[str, Fla
         visitor = browser(kind)
         for page in pages(app, method):
             yield kind, visitor, page
-
-
-def verdict(page: Page, kind: str) -> str:
-    """Return the cell of docs/access.md: `yes`, or the status of the refusal."""
-    named = [1 if name in page.rule else None for name in ("student_id", "course_id")]
-    return str(_verdict(page.access, COLUMNS[kind], *named))
 
 
 def test_every_page_is_shown_to_those_whom_its_row_permits_and_to_nobody_else(

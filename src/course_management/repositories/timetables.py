@@ -45,7 +45,7 @@ _CLASHES = (
 _OF_COURSE = _CLASHES.where(
     enrollments.c.course_id == bindparam("course", type_=Id), _other.c.course_id != enrollments.c.course_id
 )
-_MEETINGS = (
+_OF_COURSES = (
     select(course_meetings)
     .where(among(course_meetings.c.course_id, bindparam("course_ids", type_=IdList)))
     .order_by(course_meetings.c.course_id, course_meetings.c.weekday, course_meetings.c.starts_minute)
@@ -73,7 +73,7 @@ def clashing_students(course_id: int) -> list[int]:
 def meetings_of(course_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
     """Return the weekly meetings of courses by course, in the order of the week; courses without any are left out."""
     found: dict[int, list[AnyRow]] = {}
-    for row in autocommit(_MEETINGS, {"course_ids": list(course_ids)}) if course_ids else ():
+    for row in autocommit(_OF_COURSES, {"course_ids": list(course_ids)}) if course_ids else ():
         found.setdefault(row.course_id, []).append(row)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -44,16 +44,15 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["zone_name"] = zone_name
 
 
-def zone() -> tzinfo:
+def zone() -> ZoneInfo:
     """Return the school's time zone."""
-    found: tzinfo = current_app.extensions["time_zone"]
+    found: ZoneInfo = current_app.extensions["time_zone"]
     return found
 
 
 def zone_name() -> str:
     """Return the name of the school's time zone, such as Europe/Berlin."""
-    found = zone()
-    return found.key if isinstance(found, ZoneInfo) else str(found)
+    return zone().key
 
 
 def moment(at: datetime | str | None) -> Markup | str:

@@ -11,14 +11,17 @@ from marshmallow.validate import Range
 
 from ...access.policy import PageAccess
 from ...database.types import MAX_ID, utcnow
+from ...http.responses import download
 from ...repositories import enrollments, registration
 from ...repositories.course_lookup import all_terms, codes_of
-from ...repositories.timetables import meetings_of
+from ...repositories.timetables import meetings_of, meetings_of_student
 from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
+from ...transfer import calendars
+from ..moments import zone
 from ..pages import AppPages, Form, render
 from ..reasons import title_of
-from ..texts import N_
+from ..texts import N_, _
 from ..week import drawn
 from .courses import OWN
 
@@ -74,6 +77,14 @@ def show_timetable(query: Mapping[str, Any], student_id: int) -> Response:
         term_id=term_id,
         without=[row for row in of_term if row.id not in meetings],
     )
+
+
+@pages.show("/schedule.ics", OWN, query=TermQuery)
+def download_schedule(query: Mapping[str, Any], student_id: int) -> Response:
+    """Return the weekly meetings of the student as iCalendar, without those of courses for which the student waits."""
+    meetings = meetings_of_student(student_id, query["term_id"])
+    text = calendars.calendar(_("My courses"), meetings, zone())
+    return download(text, calendars.MEDIA_TYPE, "schedule.ics")
 
 
 @pages.show("/history", OWN, query=HistoryQuery, link=N_("History"))
