@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import click
 
 from ..config import Settings
 from ..repositories import imports as repository
-from ..transfer import sources, spreadsheets
+from ..transfer import sources
 from ..transfer.findings import FileRefused
 from ..transfer.formats.templates import template
 from ..transfer.importing import Choices, Planned, apply, is_refused, plan
 from ..transfer.kinds import KINDS
+from ..transfer.reports import name_of, write_report
 from ..transfer.texts import known_encoding
 from ..transfer.verdicts import OUTCOMES
 from .import_run import run_of_import
@@ -78,7 +78,8 @@ def import_files(
                 apply(planned, choices, zone, run.progress)
         _show(planned, applied=not plans)
         if report:
-            _write_report(planned.id, report)
+            with report.open("w", encoding="utf-8", newline="") as file:
+                write_report(file, planned.id)
         if is_refused(planned.id):
             raise SystemExit(REFUSED)
 
@@ -110,16 +111,6 @@ def _show(planned: Planned, *, applied: bool) -> None:
         rows = f"{count} row{'s' if count > 1 else ''}{', the first' if count > SHOWN else ''}"
         click.echo(f"\n{outcome}{f' {code}' if code else ''} ({rows}):")
         for row in repository.examples(planned.id, outcome, code, SHOWN):
-            name = "/".join(filter(None, [row.unit, row.part]))
+            name = name_of(row.unit, row.part)
             what = f"{name}: {row.detail}" if name and row.detail else name or row.detail or ""
             click.echo(f"  {row.file}, line {row.line or '-'}: {what}")
-
-
-def _write_report(import_id: int, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "line", "external_id", "outcome", "code", "detail"])
-        for row in repository.rows_by_number(import_id):
-            name = "/".join(filter(None, [row.unit, row.part]))
-            values = [row.file, row.line or "", name, row.outcome or "", row.code or "", row.detail or ""]
-            writer.writerow([spreadsheets.escaped(str(value)) for value in values])
