@@ -26,7 +26,15 @@ class Page(NamedTuple):
 
 QUERIES = {"/app/seats": "?ids=1-2"}
 """What a page needs to be shown."""
-FRAGMENTS = {"/app/seats", "/app/schedule.ics"}
+FRAGMENTS = {
+    "/app/seats",
+    "/app/schedule.ics",
+    "/app/registrar/imports/<id:import_id>/report.csv",
+    "/app/registrar/exports/students.csv",
+    "/app/registrar/exports/courses.csv",
+    "/app/registrar/exports/enrollments.csv",
+    "/app/registrar/exports/oneroster.zip",
+}
 """What is no page: parts of pages, and downloads."""
 REDIRECTS = {"/app/", "/app/login", "/app/login/start", "/app/login/back"}
 """Pages that may redirect, or depend on how people sign in."""

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from course_management.access import sessions
 from course_management.access.policy import COLUMNS
 from course_management.access.sessions import Owner
+from course_management.services import imports
 
 ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 """What a browser sends with the forms of our pages."""
@@ -88,6 +89,11 @@ def build(client: FlaskClient, text: Callable[[str], str] = lambda name: name) -
     )["id"]
     hold = {"kind": text("library"), "contact": text("Desk"), "blocks": "unenroll"}
     hold_id = post(f"/students/{ada}/holds", hold)["id"]
+    account = {"issuer": text("Issuer"), "subject": text("emmy")}
+    account_id = post(f"/people/{instructor.person_id}/accounts", account)["id"]
+    key_id = post("/keys", {"name": "portal", "scopes": ["courses:read"]})["id"]
+    with client.application.app_context():
+        import_id = _import(text)
     return School(
         ids={
             "student_id": ada,
@@ -98,6 +104,9 @@ def build(client: FlaskClient, text: Callable[[str], str] = lambda name: name) -
             "hold_id": hold_id,
             "permission_id": permission,
             "person_id": instructor.person_id,
+            "account_id": account_id,
+            "key_id": key_id,
+            "import_id": import_id,
             "term_code": "2025",
             "code": "nothing",
             "path": "nothing",
@@ -114,3 +123,22 @@ def build(client: FlaskClient, text: Callable[[str], str] = lambda name: name) -
             "registrar": person("Registrar", roles=["registrar"]),
         },
     )
+
+
+def _import(text: Callable[[str], str]) -> int:
+    """Make an import with a row that is refused, as the command line does."""
+    files = [{"name": text("students.csv"), "digest": "0"}]
+    import_id = imports.start({"format": "templates", "digest": "0", "files": files, "options": {"mode": "delta"}})
+    row: dict[str, Any] = {
+        "kind": "students",
+        "unit": text("A2"),
+        "part": None,
+        "file": text("students.csv"),
+        "line": 2,
+        "content": {},
+    }
+    verdict: dict[str, Any] = {"outcome": None, "code": None, "detail": None}
+    imports.stage([{"import_id": import_id, "number": 1, **row, **verdict}])
+    imports.note(import_id, [(1, "refuse", "email_taken", text("Taken"))], applied=False)
+    imports.set_state(import_id, imports.PLANNED)
+    return import_id

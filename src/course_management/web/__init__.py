@@ -11,6 +11,8 @@ moments    times in the school's time zone
 static     style sheets and scripts; Pico and htmx are vendored
 sign_in    sign in and out, view the pages as a student in protected mode
 home       the start page
+subjects   the student whom a page of the staff is about
+forms      fields of forms
 students   pages of students, also shown to the staff
 registrar  pages of registrars
 """
@@ -23,7 +25,7 @@ from ..access.policy import PageAccess
 from ..config import Settings
 from ..database.types import as_number
 from ..errors import NotFound
-from . import assets, errors, home, moments, sign_in, texts
+from . import assets, errors, home, moments, sign_in, subjects, texts
 from .pages import AppPages, same_page
 from .prefix import WithPrefix
 from .reasons import status_in_words
@@ -54,6 +56,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals.update(same_page=same_page, status_in_words=status_in_words)
     moments.init_app(app)
     assets.init_app(app)
+    subjects.init_app(app)
     sign_in.init_app(app, settings)
     for each in (*PAGES, unknown):
         app.register_blueprint(each)

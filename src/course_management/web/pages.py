@@ -41,6 +41,8 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+STUDENT = "/registrar/students/<id:student_id>"
+"""The path of the pages about a student for the staff, which have the same rest as those that the student has."""
 View = Callable[..., Any]
 
 
@@ -69,18 +71,21 @@ class AppPages(Pages):
         super().__init__(name, "course_management.web", content_security_policy=POLICY, url_prefix="/app", **options)
         self.area = area
         self.links: list[Link] = []
+        self.tabs: list[Link] = []
         self.headers = [(header, value) for header, value in ON_EVERY_RESPONSE if header not in HEADERS]
         self.headers += HEADERS.items()
 
     def show(
-        self, rule: str, access: PageAccess, *, query: type[Schema] | None = None, link: str = ""
+        self, rule: str, access: PageAccess, *, query: type[Schema] | None = None, link: str = "", tab: str = ""
     ) -> Callable[[View], View]:
         """Register the decorated view as a page. It changes nothing. `query` loads what its address says after `?`.
 
-        With `link`, the page is in the navigation under this name.
+        With `link`, the page is in the navigation under this name; with `tab`, in that of the pages about a student.
         """
         if link:
             self.links.append(Link(rule, link, access))
+        if tab:
+            self.tabs.append(Link(rule.removeprefix(STUDENT), tab, access))
         return self._register("GET", rule, access, query)
 
     def act(self, rule: str, access: PageAccess, *, form: type[Schema] | None = None) -> Callable[[View], View]:

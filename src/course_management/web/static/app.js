@@ -12,6 +12,7 @@ for (const failure of ["htmx:responseError", "htmx:sendError"]) {
 
 /* A second click on a button must not send a form twice: the service would do nothing twice, but say so. */
 document.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-download]")) return;  // the page stays, for the next file
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
 });

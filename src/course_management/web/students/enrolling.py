@@ -65,12 +65,12 @@ class Exchange:
     decisions: Sequence[ExplainedDecision]
 
 
-def report(student_id: int, outcomes: Sequence[CourseOutcome]) -> str:
+def report(student_id: int, outcomes: Sequence[CourseOutcome], sentences: Mapping[str, str] = DONE) -> str:
     """Return what was done, as sentences, and write the lines of the log."""
     log_outcomes(student_id, outcomes)
     codes = {row.id: row.code for row in course_search.of_ids([each.course_id for each in outcomes])}
     return " ".join(
-        _(DONE[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
+        _(sentences[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
         for each in outcomes
     )
 
@@ -78,11 +78,16 @@ def report(student_id: int, outcomes: Sequence[CourseOutcome]) -> str:
 @pages.show("/courses/<id:course_id>", OWN)
 def show_course(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Show one course: when it meets, what it requires, and what the student can do about it."""
+    return render_course("students/course.html", course_id, student_id, context)
+
+
+def render_course(template: str, course_id: int, student_id: int, context: RequestContext, **values: Any) -> Response:
+    """Return the page of a course for a student, or about a student; `values` are for the template."""
     course = find(course_id)
     (mine,) = shown(student_id, [course], context)
     links = content_of(timetables.LINKS, course_id)["groups"]
     return render(
-        "students/course.html",
+        template,
         course=course,
         mine=mine,
         prerequisites=prerequisites_in_words(course.catalog_id) if course.catalog_id else None,
@@ -91,6 +96,7 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
         has_restrictions=bool(content_of(course_service.RESTRICTIONS, course_id)),
         is_planned=course_id in plans.planned(student_id),
         has_courses=mine.status not in {"enrolled", "waitlisted"} and bool(enrollments.of_student(student_id)),
+        **values,
     )
 
 
