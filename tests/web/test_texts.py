@@ -18,7 +18,7 @@ KINDS = ("the student", "the instructor", "the advisor", "registrar")
 DATA = "§"
 """The mark of each text that is stored in the database of these tests."""
 FREE = re.compile(r"[\W\d_]*|UTC|\w+:\w+|[\d:]+\u2013[\d:]+,?|system|demo|portal|test|\w+@example\.edu", re.ASCII)
-"""What needs no translation: numbers, signs, times, names of time zones, actors of the ledger, keys, e-mail addresses."""
+"""What needs no translation: numbers, signs, times, zones, actors of the ledger, keys, e-mail addresses."""
 
 
 class Pseudo(gettext.NullTranslations):
