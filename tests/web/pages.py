@@ -29,6 +29,7 @@ QUERIES = {"/app/seats": "?ids=1-2"}
 FRAGMENTS = {
     "/app/seats",
     "/app/schedule.ics",
+    "/app/registrar/students/<id:student_id>/schedule.ics",
     "/app/registrar/imports/<id:import_id>/report.csv",
     "/app/registrar/exports/students.csv",
     "/app/registrar/exports/courses.csv",
