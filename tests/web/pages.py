@@ -30,6 +30,7 @@ FRAGMENTS = {
     "/app/seats",
     "/app/schedule.ics",
     "/app/registrar/students/<id:student_id>/schedule.ics",
+    "/app/registrar/courses/<id:course_id>/roster.csv",
     "/app/registrar/imports/<id:import_id>/report.csv",
     "/app/registrar/exports/students.csv",
     "/app/registrar/exports/courses.csv",

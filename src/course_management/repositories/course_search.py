@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.functions import coalesce
 
 from ..database import AnyRow, autocommit, reading
@@ -60,37 +75,67 @@ class CourseFilter:
     words: str = ""
     _: KW_ONLY
     term_id: int | None = None
+    catalog_id: int | None = None
     only_open: bool = False
     """Whether a newcomer must be able to take a seat."""
+    only_full: bool = False
+    """Whether every seat must be taken."""
+    only_nearly_full: bool = False
+    """Whether more than 90 % of the seats must be taken."""
+    only_waiting: bool = False
+    """Whether students must be on the waitlist."""
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions that a course must satisfy."""
-        found = []
+        conditions: list[ColumnElement[bool]] = []
         if self.words:
             # Rows that were written by hand have no search text; their code and title still stand there.
-            found.append(contains_words(coalesce(courses.c.search_text, courses.c.code), self.words))
+            conditions.append(contains_words(coalesce(courses.c.search_text, courses.c.code), self.words))
         if self.term_id is not None:
-            found.append(courses.c.term_id == self.term_id)
+            conditions.append(courses.c.term_id == self.term_id)
+        if self.catalog_id is not None:
+            conditions.append(courses.c.catalog_id == self.catalog_id)
         if self.only_open:
             has_seat = or_(courses.c.capacity.is_(None), courses.c.seats_taken < courses.c.capacity)
-            found.append(
+            conditions.append(
                 and_(courses.c.closed_at.is_(None), has_seat, courses.c.waiting == courses.c.passed_over_count)
             )
-        return found
+        if self.only_full:
+            conditions.append(courses.c.seats_taken >= courses.c.capacity)
+        if self.only_nearly_full:
+            conditions.append(cast(courses.c.seats_taken, BigInteger) * 10 > cast(courses.c.capacity, BigInteger) * 9)
+        if self.only_waiting:
+            conditions.append(courses.c.waiting > 0)
+        return conditions
 
 
-def search(wanted: CourseFilter, after: int | None, limit: int) -> Sequence[AnyRow]:
-    """Return up to `limit` courses by code and id, behind the course `after` (None: from the first).
+def _share_taken(course: FromClause) -> ColumnElement[float]:
+    """Return the share of the seats that are taken: 1 without a seat, 0 without a limit."""
+    share = cast(course.c.seats_taken, Float) / cast(func.nullif(course.c.capacity, 0), Float)
+    return case((course.c.capacity.is_(None), 0.0), else_=coalesce(share, 1.0))
+
+
+ORDERS: Mapping[str, Callable[[FromClause], list[ColumnElement[Any]]]] = {
+    "code": lambda course: [course.c.code, course.c.id],
+    "taken": lambda course: [-_share_taken(course), course.c.code, course.c.id],
+    "waiting": lambda course: [-course.c.waiting, course.c.code, course.c.id],
+}
+"""What courses are sorted by: the share of seats taken and the number of waiting students from the largest."""
+
+
+def search(wanted: CourseFilter, after: int | None, limit: int, order: str = "code") -> Sequence[AnyRow]:
+    """Return up to `limit` courses in one of the `ORDERS`, behind the course `after` (None: from the first).
 
     Rows have the columns of a course that pages show, the code of its term as `term`, and its title as `term_title`.
     """
+    key = ORDERS[order]
     statement = _COURSES.where(*wanted.conditions())
     if after is not None:
         last = courses.alias("last")
-        place = select(last.c.code, last.c.id).where(last.c.id == after).scalar_subquery()
-        statement = statement.where(tuple_(courses.c.code, courses.c.id) > place)
+        place = select(*key(last)).where(last.c.id == after).scalar_subquery()
+        statement = statement.where(tuple_(*key(courses)) > place)
     with reading() as session:
-        return session.execute(statement.order_by(courses.c.code, courses.c.id).limit(limit)).all()
+        return session.execute(statement.order_by(*key(courses)).limit(limit)).all()
 
 
 def of_ids(course_ids: Sequence[int]) -> Sequence[AnyRow]:

@@ -3,18 +3,21 @@
 A view is beside its access row; it calls the same services and repositories as the API and contains no rule. To add a
 page: a view in the module of its topic, a template in `templates/`, see CONTRIBUTING.md.
 
-pages      declare a page; render templates, redirect after a change, report what was done
-errors     errors as pages
-reasons    reasons and their facts in words
-texts      gettext
-moments    times in the school's time zone
-static     style sheets and scripts; Pico and htmx are vendored
-sign_in    sign in and out, view the pages as a student in protected mode
-home       the start page
-subjects   the student whom a page of the staff is about
-forms      fields of forms
-students   pages of students, also shown to the staff
-registrar  pages of registrars
+pages          declare a page; render templates, redirect after a change, report what was done
+errors         errors as pages
+reasons        reasons and their facts in words
+texts          gettext
+moments        times in the school's time zone
+static         style sheets and scripts; Pico and htmx are vendored
+sign_in        sign in and out, view the pages as a student in protected mode
+home           the start page
+subjects       the student whom a page of the staff is about
+forms          fields of forms
+lists          lists that belong to a resource
+plots          seats over time as a picture
+resource_forms forms that are loaded by the schemas of the API
+students       pages of students, also shown to the staff
+registrar      pages of registrars
 """
 
 from __future__ import annotations

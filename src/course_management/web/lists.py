@@ -15,11 +15,16 @@ from .texts import _
 
 def content_of(whole: WholeList, owner_id: int) -> Any:
     """Return the content of a list. Raises the refusal of an owner that does not exist."""
+    return whole.content(rows_of(whole, owner_id))
+
+
+def rows_of(whole: WholeList, owner_id: int) -> list[tuple[Any, ...]]:
+    """Return the sorted rows of a list, which its version is made of. Raises as `content_of`."""
     table: Any = whole.owner.model.__table__
     rows = owned_rows.everything(OwnedRows(table, whole.table, whole.column), whole.columns, owner_id)
     if rows is None:
         raise whole.owner.not_found
-    return whole.content(whole.sorted(rows))
+    return whole.sorted(rows)
 
 
 def prerequisites_in_words(catalog_id: int) -> str | None:

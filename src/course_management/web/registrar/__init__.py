@@ -1,7 +1,12 @@
 """Pages of registrars, of instructors and of advisors: one module per topic, listed in `PAGES`."""
 
 from . import (
+    catalog,
     completions,
+    course,
+    course_parts,
+    course_permissions,
+    courses,
     exports,
     health,
     holds,
@@ -11,12 +16,20 @@ from . import (
     overview,
     people,
     permissions,
+    rosters,
     student_courses,
     students,
+    terms,
 )
 
 PAGES = (
     overview.pages,
+    courses.pages,
+    course.pages,
+    rosters.pages,
+    course_parts.pages,
+    course_permissions.pages,
+    courses.teaching,
     students.pages,
     students.advised,
     student_courses.pages,
@@ -24,6 +37,8 @@ PAGES = (
     permissions.pages,
     completions.pages,
     ledger.pages,
+    terms.pages,
+    catalog.pages,
     imports.pages,
     exports.pages,
     people.pages,
