@@ -14,6 +14,7 @@ from ..models import (
     catalog_entries,
     completions,
     courses,
+    groups,
     holds,
     people,
     permissions,
@@ -76,6 +77,14 @@ _LIMITS = (
     .order_by(terms.c.starts_on.desc(), terms.c.code)
 )
 _STUDENTS = select(students.c.id, students.c.name).where(among(students.c.id, bindparam("ids", type_=IdList)))
+_SUBJECTS = {
+    subject: select(table.c.id, column.label("name")).where(among(table.c.id, bindparam("ids", type_=IdList)))
+    for subject, table, column in (
+        ("group", groups, groups.c.title),
+        ("completion", catalog_entries, catalog_entries.c.code),
+        ("limit", terms, terms.c.code),
+    )
+}
 _NAMES = select(people.c.id, people.c.name).where(among(people.c.id, bindparam("ids", type_=IdList)))
 
 
@@ -118,6 +127,19 @@ def names_of_students(student_ids: Sequence[int]) -> Sequence[AnyRow]:
     """Return the `id` and `name` of these students, by name."""
     rows = autocommit(_STUDENTS, {"ids": list(student_ids)}) if student_ids else []
     return sorted(rows, key=lambda row: (row.name, row.id))
+
+
+def names_of_subjects(lines: Iterable[AnyRow]) -> Mapping[tuple[str, int], str]:
+    """Return what lines of `changes_of` are about, by `subject` and `subject_id`: groups, catalog entries and terms."""
+    ids: dict[str, set[int]] = {}
+    for line in lines:
+        ids.setdefault(line.subject, set()).add(line.subject_id)
+    return {
+        (subject, row.id): row.name
+        for subject, statement in _SUBJECTS.items()
+        if subject in ids
+        for row in autocommit(statement, {"ids": sorted(ids[subject])})
+    }
 
 
 def names_of_actors(actors: Iterable[str]) -> Mapping[str, str]:

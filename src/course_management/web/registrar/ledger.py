@@ -17,6 +17,7 @@ from ..moments import moment
 from ..pages import STUDENT, AppPages, Form, render
 from ..reasons import title_of
 from ..texts import N_, _
+from .holds import BLOCKS
 
 pages = AppPages("registrar_ledger", area=N_("Registrar"))
 READ = PageAccess(scope="enrollments:read")
@@ -79,6 +80,7 @@ def show_ledger(query: Mapping[str, Any], student_id: int) -> Response:
         lines=lines[:LINES],
         changes=[(row, _title(row), [*_facts(row, codes)]) for row in changes[:LINES]],
         codes=codes,
+        subjects=student_records.names_of_subjects(changes[:LINES]),
         names=student_records.names_of_actors(row.actor for row in shown),
         following=lines[LINES - 1].id if len(lines) > LINES else None,
         changes_following=changes[LINES - 1].id if len(changes) > LINES else None,
@@ -100,6 +102,8 @@ def _facts(row: Any, codes: Mapping[int, str]) -> Iterator[str]:
             text = codes.get(value, value)
         elif name == "rule":
             text = title_of(value)
+        elif name == "blocks" and value in BLOCKS:
+            text = _(BLOCKS[value])
         elif name in {"until", "expires_at"}:
             text = moment(value)
         elif isinstance(value, bool):
