@@ -197,3 +197,41 @@ def test_a_form_of_another_site_is_refused(
     page.wait_for_url(action)
 
     assert client.get(f"/courses/{clashing}").get_json()["seats_taken"] == 0
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_registrar_finds_a_student_grants_a_permission_and_enrolls_the_student(
+    school: School, visit: Callable[..., Page], client: FlaskClient, javascript: bool
+) -> None:
+    page = visit("registrar", java_script_enabled=javascript)
+
+    page.get_by_role("link", name="Students").click()
+    page.get_by_label("Name, e-mail address").fill("turing")
+    page.get_by_role("button", name="Search").click()
+    assert "turing" not in page.url
+    page.get_by_role("link", name="Alan Turing").click()
+    tabs = page.get_by_role("navigation", name="Pages about the student")
+    tabs.get_by_role("link", name="Permissions").click()
+    page.get_by_label("Code of the course").fill("ART1")
+    page.get_by_label("What is waived").select_option(label="Permission required")
+    page.get_by_label("Reason").fill("Portfolio seen")
+    page.get_by_role("button", name="Grant the permission").click()
+    assert page.get_by_role("status").inner_text() == "Permission required is waived in ART1."
+    tabs.get_by_role("link", name="Enroll").click()
+    page.get_by_role("link", name="ART1").click()
+    assert "Restricted" in page.inner_text("main")
+    page.get_by_role("button", name="Enroll the student").click()
+    assert "Not possible" in page.inner_text("main")
+    page.go_back()
+    page.get_by_label("grant permissions for: Restricted").check()
+    page.get_by_label("Reason").fill("Second subject")
+    page.get_by_role("button", name="Enroll the student").click()
+    assert page.get_by_role("status").inner_text() == "The student is enrolled in ART1."
+    tabs.get_by_role("link", name="Ledger").click()
+
+    ledger = page.inner_text("main")
+    assert "Second subject" in ledger
+    assert "Registrar (registrar:" in ledger
+    assert "Portfolio seen" in ledger
+    (enrolled,) = client.get(f"/students/{school.owners['another student'].student_id}/courses").get_json()["courses"]  # type: ignore[union-attr]
+    assert (enrolled["code"], enrolled["status"]) == ("ART1", "enrolled")
