@@ -20,7 +20,8 @@ from ...schemas.catalog import CatalogEntrySchema
 from ...services import resources as service
 from ...services.catalog import CATALOG
 from ...services.prerequisite_sentence import sentence
-from ..pages import AppPages, Form, done, render
+from ..forms import EntryForm
+from ..pages import AppPages, done, render
 from ..resource_forms import REFUSED, ResourceForm
 from ..texts import N_, _
 from .courses import LIST, WRITE
@@ -49,7 +50,7 @@ FORM = ResourceForm(
 _STORED = [name for name in CatalogEntrySchema.stored() if hasattr(CATALOG.model, name)]
 
 
-class CatalogQuery(Form):
+class CatalogQuery(EntryForm):
     """Words of codes and titles, and the entry after which the page starts."""
 
     q = String(load_default="", validate=Length(max=100))

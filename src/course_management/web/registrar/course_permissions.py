@@ -18,7 +18,8 @@ from ...repositories import course_permissions
 from ...schemas.holds import PermissionBody
 from ...services import permissions as service
 from ...services.enrollment.rules import waivable
-from ..pages import AppPages, Form, done
+from ..forms import EntryForm
+from ..pages import AppPages, done
 from ..reasons import title_of
 from ..resource_forms import REFUSED, Entered, errors_by_field, json_value, load
 from ..texts import N_, _
@@ -30,7 +31,7 @@ GRANT_TO = Access(scope="permissions:write", advisor=True, instructor=True)
 SHOWN = 50
 
 
-class PermissionsQuery(Form):
+class PermissionsQuery(EntryForm):
     """The permission before which the page starts, and what the form to grant one begins with."""
 
     before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))

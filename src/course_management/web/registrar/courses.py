@@ -19,7 +19,8 @@ from ...repositories.course_search import CourseFilter
 from ...schemas.courses import CourseSchema
 from ...services import resources
 from ...services.courses import COURSES
-from ..pages import AppPages, Form, done, render
+from ..forms import EntryForm
+from ..pages import AppPages, done, render
 from ..resource_forms import REFUSED, ResourceForm
 from ..texts import N_, _
 
@@ -40,7 +41,7 @@ SHOW = {
 SORT = {"code": N_("Code"), "taken": N_("Share of seats taken"), "waiting": N_("Students waiting")}
 
 
-class CoursesQuery(Form):
+class CoursesQuery(EntryForm):
     """Which courses, and in which order."""
 
     q = String(load_default="", validate=Length(max=200))

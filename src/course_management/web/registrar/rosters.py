@@ -22,8 +22,9 @@ from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
 from ...services.enrollment.rules import waivable
 from ...transfer.rosters import roster_file
+from ..forms import EntryForm
 from ..moments import zone
-from ..pages import AppPages, Form
+from ..pages import AppPages
 from ..reasons import title_of
 from ..resource_forms import as_text
 from ..texts import N_
@@ -47,14 +48,14 @@ class LocalTime(Field[datetime]):
             raise ValidationError("Must be a date and a time, as 2026-09-01T08:00.") from None
 
 
-class RosterQuery(Form):
+class RosterQuery(EntryForm):
     """The time of the roster (None: now), and the student after whom the page starts."""
 
     as_of = LocalTime(load_default=None)
     after = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
 
 
-class WaitlistQuery(Form):
+class WaitlistQuery(EntryForm):
     """The time of the waitlist (None: now), and after which key and how many students the page starts."""
 
     as_of = LocalTime(load_default=None)
@@ -62,14 +63,14 @@ class WaitlistQuery(Form):
     shown = Integer(load_default=0, validate=Range(0, MAX_ID))
 
 
-class FileQuery(Form):
+class FileQuery(EntryForm):
     """Which students are in the file, and of which time (None: now)."""
 
     status = String(load_default="enrolled", validate=OneOf(["enrolled", "waitlisted"]))
     as_of = LocalTime(load_default=None)
 
 
-class HistoryQuery(Form):
+class HistoryQuery(EntryForm):
     """The line of the ledger before which the page starts."""
 
     before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
