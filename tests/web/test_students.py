@@ -260,3 +260,9 @@ def test_a_page_of_another_student_or_of_no_course_does_not_exist(browser: Flask
     for path in ("/app/courses/999", "/app/courses/999/drop", "/app/nothing", f"/app/courses/{2**60}"):
         response = browser.get(path)
         assert (response.status_code, response.mimetype) == (404, "text/html"), path
+
+
+def test_the_courses_of_all_terms_are_found_by_the_empty_choice(browser: FlaskClient, course: Make) -> None:
+    course(code="OLD")
+
+    assert found(browser.get("/app/courses?q=&term_id=")) == ["OLD"]

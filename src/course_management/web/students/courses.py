@@ -22,6 +22,7 @@ from ...repositories.course_lookup import all_terms
 from ...repositories.course_search import CourseFilter
 from ...repositories.timetables import meetings_of
 from ...services.enrollment.explaining import WaysToEnroll, decide_each
+from ..forms import EntryForm
 from ..pages import AppPages, Form, render
 from ..reasons import Explained, explain
 from ..texts import N_
@@ -35,7 +36,7 @@ MAX_READ = 400
 """Courses that one request reads to find those that the student can enroll in."""
 
 
-class SearchQuery(Form):
+class SearchQuery(EntryForm):
     """What a student looks for."""
 
     q = String(load_default="", validate=Length(max=200))
