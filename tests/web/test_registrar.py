@@ -200,7 +200,8 @@ def test_a_person_gets_a_role_a_student_to_advise_and_an_account(
     assert send(registrar, path, tag=tag, name="Stale").status_code == 412
     person = client.get(f"/people/{person_id}").get_json()
     assert (person["name"], person["roles"], person["advises"]) == ("Katherine Johnson", [], [1])
-    delete = re.findall(r'action="([^"]+/accounts/\d+/delete)"', registrar.get(path).text)
+    delete = re.findall(r'href="([^"]+/accounts/\d+/delete)"', registrar.get(path).text)
+    assert "It is the only account of this person." in text_of(registrar.get(delete[0]))
     assert [send(registrar, each).status_code for each in delete] == [303]
     assert client.get(f"/people/{person_id}/accounts").get_json()["items"] == []
 

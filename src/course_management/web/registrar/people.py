@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, current_app
@@ -12,7 +12,7 @@ from marshmallow.validate import Length, Range
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database.types import MAX_ID
-from ...errors import PersonNotFound, PreconditionFailed
+from ...errors import AccountNotFound, PersonNotFound, PreconditionFailed
 from ...http.responses import fingerprint
 from ...repositories import accounts as account_repository
 from ...repositories import resources, student_records
@@ -106,7 +106,7 @@ def show_person(person_id: int) -> Response:
         tag=_tag(person),
         roles=_roles(),
         advised=student_records.names_of_students(sorted(person.advises)),
-        accounts=account_repository.page("person_id", person_id, 0, 200),
+        accounts=_accounts(person_id),
         issuer=issuer or "",
     )
 
@@ -144,6 +144,18 @@ def add_account(form: Mapping[str, Any], person_id: int) -> Response:
     return done(f"{PATH}/{person_id}", _("The account is linked. The person can sign in with it."))
 
 
+@pages.show(f"{ONE}/accounts/<id:account_id>/delete", MANAGE)
+def confirm_account_deletion(person_id: int, account_id: int) -> Response:
+    """Say what is lost with an account, before it is deleted."""
+    person = _find(person_id)
+    found = [each for each in _accounts(person_id) if each.id == account_id]
+    if not found:
+        raise AccountNotFound
+    return render(
+        "registrar/account_delete.html", person=person, account=found[0], others=len(_accounts(person_id)) - 1
+    )
+
+
 @pages.act(f"{ONE}/accounts/<id:account_id>/delete", MANAGE)
 def delete_account(person_id: int, account_id: int) -> Response:
     """Delete an account, and end the sessions that began with it."""
@@ -153,6 +165,10 @@ def delete_account(person_id: int, account_id: int) -> Response:
 
 def _people(rows: Any, q: str, following: int | None) -> Response:
     return render("registrar/people.html", rows=rows, q=q, following=following, roles=_roles())
+
+
+def _accounts(person_id: int) -> Sequence[Any]:
+    return account_repository.page("person_id", person_id, 0, 200) or ()
 
 
 def _roles() -> dict[str, str]:
