@@ -336,3 +336,21 @@ def test_an_instructor_sees_the_own_courses_and_grants_permissions_there_only(
     assert "Ada Lovelace" not in main_of(page).text
     again = post(instructor, f"/registrar/courses/{mine}/permissions", student_id=ada, **values)
     assert (again.status_code, fields_of(again, "/permissions")["reason"]) == (409, ["Agreed"])
+
+
+def test_instructors_of_a_course_are_named_by_their_ids(
+    registrar: FlaskClient, client: FlaskClient, course: Make
+) -> None:
+    course_id = course()
+    person_id = client.post("/people", json={"name": "Lise Meitner"}).get_json()["id"]
+    path = f"/registrar/courses/{course_id}"
+    form = fields_of(registrar.get(f"/app{path}/details"), "/instructors")
+
+    page = post(registrar, f"{path}/instructors", **form | {"instructors": [f" {person_id}"]})
+
+    assert "The instructors are saved." in main_of(page).text
+    assert "Lise Meitner" in main_of(page).text
+    wrong = post(registrar, f"{path}/instructors", **form | {"instructors": ["Lise"]})
+    assert (wrong.status_code, "Not a valid integer." in wrong.text) == (422, True)
+    assert post(registrar, f"{path}/instructors", **form | {"instructors": [""]}).status_code == 412
+    assert client.get(f"/courses/{course_id}/instructors").get_json() == [person_id]

@@ -15,16 +15,18 @@ from ...context import RequestContext
 from ...database import AnyRow
 from ...database.types import utcnow
 from ...errors import CourseNotFound
+from ...http.responses import fingerprint
 from ...repositories import course_search, resources, seat_history
 from ...repositories.timetables import meetings_of
 from ...schemas.courses import CourseSchema
 from ...services import courses as service
 from ...services.courses import COURSES, ChangedCourse
 from ...services.enrollment.forecasting import forecast
+from ..lists import rows_of
 from ..pages import AppPages, Form, Link, done, render, root, visitor
 from ..plots import PERIODS, plotted, since
 from ..reasons import title_of
-from ..resource_forms import REFUSED, ResourceForm
+from ..resource_forms import REFUSED, ResourceForm, Shown
 from ..texts import N_, _, ngettext
 from .courses import NEW_COURSE, WRITE
 
@@ -206,7 +208,7 @@ def _details(row: AnyRow) -> ResourceForm:
 def show_details(course_id: int) -> Response:
     """Show what is stored about a course, to be changed."""
     row = stored(course_id)
-    return show("details.html", find(course_id), form=_details(row).shown(row))
+    return _show_details(course_id, _details(row).shown(row))
 
 
 @pages.act("/registrar/courses/<id:course_id>/details", WRITE)
@@ -219,6 +221,18 @@ def change_details(course_id: int, context: RequestContext) -> Response:
         values = details.body(request.form, partial=True)
         changed = service.change(course_id, values, details.unchanged(request.form, values), context)
     except REFUSED as problem:
-        form = details.shown(row, request.form, problem)
-        return show("details.html", find(course_id), form.status, form=form)
+        return _show_details(course_id, details.shown(row, request.form, problem))
     return done(path_of(course_id), _("%(code)s is changed.", code=changed.course.code))
+
+
+def _show_details(course_id: int, form: Shown) -> Response:
+    instructors = rows_of(service.INSTRUCTORS, course_id)
+    return show(
+        "details.html",
+        find(course_id),
+        form.status,
+        form=form,
+        instructor_ids=", ".join(str(person_id) for (person_id,) in instructors),
+        instructors_version=fingerprint(instructors),
+        instructors=course_search.instructors_of(course_id),
+    )

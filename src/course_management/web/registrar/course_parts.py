@@ -14,7 +14,8 @@ from ...repositories import course_search, resources
 from ...repositories.course_lookup import all_terms, codes_of, courses_of
 from ...repositories.student_names import names_of
 from ...repositories.timetables import clashing_students, meetings_of
-from ...schemas.terms import RESTRICTIONS, RestrictionBody
+from ...schemas.fields import Id
+from ...schemas.terms import PERSON_IDS, RESTRICTIONS, RestrictionBody
 from ...schemas.timetables import MEETINGS, LinksBody, MeetingBody
 from ...services import courses as course_service
 from ...services import timetables, whole_lists
@@ -22,7 +23,7 @@ from ...services.terms import GROUPS
 from ..lists import prerequisites_in_words, rows_of
 from ..moments import WEEKDAYS
 from ..pages import AppPages, done
-from ..resource_forms import REFUSED, load, unchanged_list
+from ..resource_forms import REFUSED, json_value, load, unchanged_list
 from ..texts import N_, _, ngettext
 from .course import READ, find, path_of, show
 from .courses import WRITE
@@ -120,6 +121,17 @@ def change_links(course_id: int) -> Response:
     except REFUSED as problem:
         return _rules(course, links=(texts, request.form.get("version", ""), problem))
     return done(path_of(course_id, "/rules"), _("The linked courses are saved."))
+
+
+@pages.act("/registrar/courses/<id:course_id>/instructors", WRITE)
+def change_instructors(course_id: int) -> Response:
+    """Replace the instructors of a course. They are named by the ids of people."""
+    whole = course_service.INSTRUCTORS
+    texts = [text for part in request.form.get("instructors", "").split(",") if (text := part.strip())]
+    body = load(PERSON_IDS, [json_value(Id(), text) for text in texts])
+    check = unchanged_list(request.form.get("version"), whole.rows_of(body))
+    whole_lists.replace(whole, course_id, body, check)
+    return done(path_of(course_id), _("The instructors are saved."))
 
 
 def _ids_of(texts: Sequence[str], course: AnyRow) -> list[list[int]]:
