@@ -217,7 +217,8 @@ class EnrollmentHandler(Handler):
             service.note_within(execute, self.import_id, verdicts, applied=True)
 
         seen = {pair: row for work in works for pair, row in work.seen.items() if row is not None}
-        results = enrollment.exchange_all([request for _, request in asked], seen, note)
+        with service.letting_others_write():
+            results = enrollment.exchange_all([request for _, request in asked], seen, note)
         changed: list[Unit] = []
         refused: list[tuple[_Work, Any]] = []
         for (work, request), result in zip(asked, results, strict=True):

@@ -179,7 +179,8 @@ def _run_all(
     for handler in handlers:
         for units in staging.batches(import_id, handler.kind):
             verdicts = _plan(handler, units) if is_planning else _apply(handler, units)
-            service.note(import_id, verdicts, applied=not is_planning)
+            with service.letting_others_write():
+                service.note(import_id, verdicts, applied=not is_planning)
             progress(sum(map(len, units)), total)
 
 

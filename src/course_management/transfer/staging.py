@@ -16,7 +16,7 @@ from .findings import Finding
 from .kind import Kind
 from .records import Record
 
-BATCH = 1_000
+BATCH = 500
 """Rows that are written in one transaction, and units that are decided together."""
 UNITS = 200
 FINDING = "finding"
@@ -90,7 +90,8 @@ class Stage:
     def flush(self) -> None:
         """Write what is left."""
         if self._rows:
-            service.stage(self._rows)
+            with service.letting_others_write():
+                service.stage(self._rows)
             self._progress(len(self._rows), 0)
             self._rows = []
 
