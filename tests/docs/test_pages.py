@@ -22,7 +22,7 @@ from .pages import PAGES, RUN, anchors, blocks, links, name
 SHOWN = {"ini", "nginx", "text"}
 """Languages of files and drawings, which cannot be run."""
 SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
-NOT_OURS = {"TEST_DATABASE_URL", "PYTHON", "ARGS", "HTTPS_PROXY", "SCHEMA_REVISION"}
+NOT_OURS = {"TEST_DATABASE_URL", "PYTHON", "ARGS", "HTTPS_PROXY", "SCHEMA_REVISION", "ENROLL_BY_SEATS", "TAKE_DECIDED"}
 
 
 def text(page: str) -> str:

@@ -21,7 +21,7 @@ from course_management.context import NamedActor, RequestContext
 from course_management.database import Raced, db
 from course_management.errors import EnrollmentRefused, Problem
 from course_management.services import courses, enrollment, holds, permissions, resources, terms, whole_lists
-from course_management.services.enrollment import EnrollRequest, rules
+from course_management.services.enrollment import EnrollmentRequest, rules
 
 from ..races.limits import AtMost
 from ..real_server import PATIENT
@@ -184,7 +184,7 @@ class Client:
     def _enroll(self, student: int, wanted: Sequence[int]) -> None:
         began = time.time()
         waitlist = self.chance.random() < 0.5
-        outcomes = enrollment.enroll(EnrollRequest(student, wanted, waitlist=waitlist, context=self.context))
+        outcomes = enrollment.enroll(EnrollmentRequest(student, wanted, waitlist=waitlist, context=self.context))
         self._note(student, [each.course_id for each in outcomes if each.outcome in {"enrolled", "waitlisted"}], began)
 
     def unenroll(self) -> None:
@@ -198,7 +198,7 @@ class Client:
         student, began = self._student(), time.time()
         others = self.chance.sample([*self.school.others, *self.school.adopted], self.chance.randrange(3))
         wanted = [self.chance.choice(self.school.limited), *others]
-        found = enrollment.replace(EnrollRequest(student, wanted, waitlist=True, context=self.context))
+        found = enrollment.replace(EnrollmentRequest(student, wanted, waitlist=True, context=self.context))
         self.report.figures["replaced"] += 1
         self._note(student, [*found.enrolled, *found.waitlisted], began)
 

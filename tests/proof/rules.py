@@ -193,6 +193,6 @@ def _unavailable(stage: Stage, school: School, context: RequestContext) -> Itera
         if course.permission_required:
             permissions.grant(number, permission_for(course.id), context)
         try:
-            enrollment.enroll(enrollment.EnrollRequest(number, [course.id], context=context))
+            enrollment.enroll(enrollment.EnrollmentRequest(number, [course.id], context=context))
         except Problem as problem:
             yield f"{course.id}: {problem.members}"

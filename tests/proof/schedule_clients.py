@@ -20,7 +20,7 @@ from course_management.context import NamedActor, RequestContext
 from course_management.database import Raced, db
 from course_management.errors import Problem
 from course_management.services import enrollment
-from course_management.services.enrollment import EnrollRequest
+from course_management.services.enrollment import EnrollmentRequest
 
 from ..real_server import PATIENT
 from .rule_clients import ERRORS
@@ -102,10 +102,10 @@ class Client:
     def _credits(self, wanted: Sequence[int]) -> dict[int, int]:
         return {self.chance.choice(wanted): self.chance.choice([300, 400])}
 
-    def _request(self, most: int, **values: Any) -> EnrollRequest:
+    def _request(self, most: int, **values: Any) -> EnrollmentRequest:
         wanted = self._some(most)
         waitlist, student = self.chance.random() < 0.5, self.chance.choice(self.school.students)
-        return EnrollRequest(student, wanted, waitlist=waitlist, context=self._context(), **values)
+        return EnrollmentRequest(student, wanted, waitlist=waitlist, context=self._context(), **values)
 
     def enroll(self) -> None:
         """Enroll a student in some courses."""
@@ -115,7 +115,7 @@ class Client:
         """Swap some courses of a student for one."""
         wanted, *left = self.chance.sample(self.school.courses, 12)
         student, context = self.chance.choice(self.school.students), self._context()
-        enrollment.enroll(EnrollRequest(student, [wanted], instead_of=left, waitlist=True, context=context))
+        enrollment.enroll(EnrollmentRequest(student, [wanted], instead_of=left, waitlist=True, context=context))
 
     def unenroll(self) -> None:
         """Unenroll a student from some courses."""
@@ -125,7 +125,9 @@ class Client:
         """Replace the courses of a student, some of them for other credits."""
         wanted, student = self._some(4), self.chance.choice(self.school.students)
         enrollment.replace(
-            EnrollRequest(student, wanted, waitlist=True, chosen_credits=self._credits(wanted), context=self._context())
+            EnrollmentRequest(
+                student, wanted, waitlist=True, chosen_credits=self._credits(wanted), context=self._context()
+            )
         )
 
     def promote(self) -> None:

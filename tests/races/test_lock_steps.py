@@ -95,7 +95,7 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
                 sql(statement)
         else:
             module, name, edits = GUARDS[guard]
-            user = unenrolling if name == "UNENROLL" else enrolling
+            user = unenrolling if name == "UNENROLL_BY_SEATS" else enrolling
             monkeypatch.setattr(user, name, getattr(mutant(module, *edits), name))
 
     return remove
@@ -105,7 +105,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     "the comparison of the revision": (
         decided_statements,
         "TAKE_DECIDED",
-        [("students.c.schedule_revision == seen,", "")],
+        [("students.c.schedule_revision == judged_revision,", "")],
     ),
     "the planned outcome": (
         decided_statements,
@@ -128,12 +128,12 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     ),
     "the courses of an unenrolling, locked once": (
         statements,
-        "UNENROLL",
+        "UNENROLL_BY_SEATS",
         [('.cte("counted")', '.subquery("counted")'), ('.prefix_with("MATERIALIZED", dialect="postgresql")', "")],
     ),
     "the statement for courses without a term": (
         statements,
-        "ENROLL",
+        "ENROLL_BY_SEATS",
         [("and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))", "course.c.closed_at.is_(None)")],
     ),
 }
@@ -470,4 +470,4 @@ def test_two_questions_with_one_name_are_an_error() -> None:
         questions = {"groups": AtMost.questions["limited"]}  # noqa: RUF012
 
     with pytest.raises(ValueError, match="'groups' of Another"):
-        loading.questions([Another(1)])
+        loading.all_questions([Another(1)])

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from course_management.database import execute
 from course_management.database.failures import TRY_AGAIN
 from course_management.services import holds, permissions, student_groups, whole_lists
-from course_management.services.reconsidering import lock_student, reconsider_student
+from course_management.services.passed_over_marks import lock_student, reconsider_student
 
 from ..api.test_people import together
 from ..api.test_terms import OTHER, WINDOW

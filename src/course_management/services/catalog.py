@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import CatalogEntryInUse, CatalogEntryNotFound, CodeTaken, ExternalIdTaken
 from ..models import CatalogEntry, courses, prerequisites
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .resources import Resource
 from .whole_lists import WholeList
 

@@ -13,7 +13,7 @@ from ..database import retried, writing
 from ..errors import CatalogEntryNotFound
 from ..models import CatalogEntry, Completion
 from .enrollment import promote
-from .reconsidering import reconsider_student, reconsider_students
+from .passed_over_marks import reconsider_student, reconsider_students
 from .rule_ledger import record
 
 Key = tuple[int, int, str]

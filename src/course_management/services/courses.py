@@ -26,7 +26,7 @@ from ..errors import (
 from ..models import Course, course_instructors, course_restrictions
 from . import Precondition, resources
 from .enrollment import Promotion, promote
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .resources import Resource
 from .whole_lists import WholeList
 

@@ -13,7 +13,7 @@ from ..database.types import utcnow
 from ..errors import HoldNotFound, StudentNotFound
 from ..models import Hold, Student
 from .enrollment import promote
-from .reconsidering import lock_student, reconsider_student
+from .passed_over_marks import lock_student, reconsider_student
 from .rule_ledger import record
 
 FACTS = ("kind", "contact", "blocks", "until")

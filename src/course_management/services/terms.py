@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import CodeTaken, ExternalIdTaken, GroupInUse, GroupNotFound, TermHasCourses, TermNotFound
 from ..models import Group, Term, courses, registration_windows
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .resources import Resource
 from .whole_lists import WholeList
 

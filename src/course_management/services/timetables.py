@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ..errors import CourseHasNoTerm
 from ..models import Course, Term, course_links, course_meetings, courses
 from .courses import COURSES
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .whole_lists import WholeList
 
 

@@ -12,7 +12,7 @@ from ..errors import Problem
 from ..repositories import imports as repository
 from ..services import courses, enrollment
 from ..services import imports as service
-from ..services.enrollment import EnrollRequest
+from ..services.enrollment import EnrollmentRequest
 from . import kinds, staging
 from .handlers import Decided, Handler
 from .references import PLANNED, References
@@ -233,16 +233,16 @@ class EnrollmentHandler(Handler):
         self._after_refusals(refused, done)
         return changed
 
-    def _requests(self, work: _Work) -> Iterator[EnrollRequest]:
+    def _requests(self, work: _Work) -> Iterator[EnrollmentRequest]:
         if work.dropping:
-            yield EnrollRequest(
+            yield EnrollmentRequest(
                 work.student_id, [], context=self.context, instead_of=[*work.dropping], rules_bind=self.rules_bind
             )
         if work.enrolling:
             yield self._enroll_request(work)
 
-    def _enroll_request(self, work: _Work) -> EnrollRequest:
-        return EnrollRequest(
+    def _enroll_request(self, work: _Work) -> EnrollmentRequest:
+        return EnrollmentRequest(
             work.student_id,
             [*work.enrolling],
             context=self.context,

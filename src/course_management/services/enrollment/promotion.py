@@ -85,7 +85,7 @@ def _promote_those(condition: ColumnElement[bool], credits_counted: Any = None) 
 
 _PROMOTE_HEAD = _promote_those(enrollments.c.student_id.in_(_HEAD))
 _PROMOTE_ONE = _promote_those(
-    enrollments.c.student_id == bindparam("student", type_=Id), bindparam("by_credits", type_=Integer)
+    enrollments.c.student_id == bindparam("student", type_=Id), bindparam("new_credits", type_=Integer)
 )
 
 
@@ -207,7 +207,7 @@ def _promote_batch(course_id: int, context: RequestContext) -> Batch:
         if student.codes:
             pass_over(connection, course, student)
             return Batch(passed_over=[(student.student_id, student.codes)])
-        run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "by_credits": student.credits})
+        run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "new_credits": student.credits})
         return Batch(promoted=[student.student_id], marked=[student.student_id] if student.is_marked else [])
 
 
@@ -218,6 +218,6 @@ def _look_again(student_id: int) -> None:
     """
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waits = [row.course_id for row in execute(WAITING, {"student": student_id})]
-        lock(execute, student_id, waits)
-        execute(CLEAR_MARKS, {"student": student_id, "course_ids": waits})
+        waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": student_id})]
+        lock(execute, student_id, waitlisted_ids)
+        execute(CLEAR_MARKS, {"student": student_id, "course_ids": waitlisted_ids})

@@ -109,7 +109,7 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class ScheduledCourse:
     """What the rules compare between two courses of a student."""
 
     id: int
@@ -124,7 +124,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enrollment(Section):
+class Enrollment(ScheduledCourse):
     """A course of a term in which the student is enrolled or waitlisted."""
 
     status: str
@@ -133,7 +133,7 @@ class Enrollment(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course(Section):
+class Course(ScheduledCourse):
     """A course as it was: its counters, and what its rules need."""
 
     capacity: int | None = None
@@ -220,7 +220,7 @@ class Situation:
         return any(course.has_rules for course in self.courses.values())
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether the student waits for a seat in a course of a term."""
         return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
@@ -234,7 +234,7 @@ class Situation:
         }
         return replace(self, courses=planned)
 
-    def others(self, course: Course, *, with_waitlists: bool = False) -> list[Section]:
+    def other_courses(self, course: Course, *, with_waitlists: bool = False) -> list[ScheduledCourse]:
         """Return the other courses of terms that the student will be enrolled in if all goes as planned.
 
         With `with_waitlists`, also those in which the student will wait.

@@ -12,7 +12,7 @@ from ..verdicts import CREATE, UPDATE, Verdict, refused
 from .base import KindHandler, compared, reference_refused
 
 
-class FactHandler(KindHandler):
+class StudentRecordHandler(KindHandler):
     """Adds and changes single facts; those that the files no longer have stay."""
 
     _before: Mapping[tuple[str, str | None], Any]
