@@ -11,6 +11,7 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,12 @@ def postgresql_server() -> URL:
 
 
 @pytest.fixture(scope="session")
-def databases(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+def databases(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databases]:
     server = request.getfixturevalue("postgresql_server") if backend == "postgresql" else None
-    return Databases(backend, tmp_path_factory.mktemp(f"databases_{os.getpid()}_"), server)
+    with closing(Databases(backend, tmp_path_factory.mktemp(f"databases_{os.getpid()}_"), server)) as databases:
+        yield databases
 
 
 @pytest.fixture
