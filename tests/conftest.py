@@ -26,6 +26,7 @@ os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of 
 from course_management import create_app, logs
 from course_management.config import Settings, database_url
 from course_management.database import db
+from course_management.services.enrollment import promotion
 
 from .cheap_apps import make_apps_cheap
 from .contract import ContractClient
@@ -121,6 +122,14 @@ def cheap_apps() -> Iterator[None]:
     """Let the apps of all tests start in a quarter of the time."""
     with pytest.MonkeyPatch.context() as patch:
         make_apps_cheap(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_promotion() -> Iterator[None]:
+    """Let the promotions of a request take as long as a slow machine needs; tests of the limit choose their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "TIME_LIMIT_S", PATIENCE_S)
         yield
 
 
