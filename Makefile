@@ -22,7 +22,7 @@ install: $(VENV)/run.stamp ## Set up only: the service and what it needs, in .ve
 upgrade: migrate ## After new code: install what it needs, migrate and verify (first read docs/upgrading.md)
 	$(BIN)/course-management verify
 
-quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and three cases of each test on SQLite that starts no process (a minute)
+quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and two cases of each test on SQLite that starts no process (a minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -36,8 +35,6 @@ from .spies import watched
 
 DATABASES = ("sqlite", "postgresql")
 SLOW = Path(__file__).parent / "slow"
-QUICK_CASES = 3
-"""The number of cases of a parametrized test that `--quick` runs: most others take the same path."""
 
 
 def pytest_configure() -> None:
@@ -50,7 +47,9 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="run on one database only")
     parser.addoption(
-        "--quick", action="store_true", help="run on SQLite only, the first cases of each test, and start no process"
+        "--quick",
+        action="store_true",
+        help="run on SQLite only, the first and last case of each test, and start no process",
     )
 
 
@@ -69,18 +68,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the first cases of each parametrized test if `--quick` was given."""
+    """Keep the first and the last case of each parametrized test if `--quick` was given: most others resemble them."""
     if not config.getoption("--quick"):
         return
-    cases: Counter[str] = Counter()
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
+    cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        test = item.nodeid.partition("[")[0]
-        cases[test] += 1
-        (kept if cases[test] <= QUICK_CASES else left_out).append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=left_out)
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {case for test in cases.values() for case in (test[0], test[-1])}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
 
 
 def pytest_collection_finish() -> None:
