@@ -277,6 +277,31 @@ def test_every_wrong_cell_of_a_row_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
+    ("files", "name", "column", "instead"),
+    [
+        (CANVAS, "enrollments", "status", "state"),
+        (CANVAS, "sections", "status", "state"),
+        (CANVAS, "courses", "status", "state"),
+        (CANVAS, "courses", "long_name", "name"),
+        (ONEROSTER, "enrollments", "status", "state"),
+        (ONEROSTER, "enrollments", "userSourcedId", "user"),
+        (ONEROSTER, "academicSessions", "endDate", "until"),
+        (ONEROSTER, "classes", "title", "name"),
+    ],
+)
+def test_a_renamed_column_that_decides_is_named_with_the_unknown_one(
+    files: dict[str, str], name: str, column: str, instead: str
+) -> None:
+    text = files[f"{name}.csv"]
+    assert column in text
+    with pytest.raises(FileRefused) as refused:
+        read_texts(files | {f"{name}.csv": text.replace(column, instead, 1)})
+    finding = refused.value.finding
+    assert (finding.file, finding.line, finding.code) == (f"{name}.csv", 1, "missing_column")
+    assert f"has no column {column}. Unknown columns: {instead}. " in finding.detail
+
+
+@pytest.mark.parametrize(
     ("files", "code"),
     [
         ({"a.csv": "s1,Ada\ns2,Bob\n"}, "unknown_format"),

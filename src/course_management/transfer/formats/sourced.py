@@ -17,46 +17,48 @@ from .base import Codes, Files, Format, shape
 from .sourced_people import GONE, enrollments, users
 
 _STATUS = "status datelastmodified datalastmodified"
+OTHERS = "others"
+"""Files of OneRoster that no record comes from, such as grades."""
 SHAPES = (
-    shape("manifest", "propertyname value"),
+    shape("manifest", "propertyName value"),
     shape(
         "academicSessions",
-        "sourcedid title type startdate enddate",
+        "sourcedId title type startDate endDate",
         columns=f"{_STATUS} parentsourcedid schoolyear",
     ),
-    shape("orgs", "sourcedid name type"),
+    shape("orgs", "sourcedId name type"),
     shape(
         "courses",
-        "sourcedid title coursecode",
-        "sourcedid title code",
+        "sourcedId title courseCode",
+        "sourcedId title code",
         columns=f"{_STATUS} schoolyearsourcedid grades grade orgsourcedid subjects subject subjectcodes",
     ),
     shape(
         "classes",
-        "sourcedid title coursesourcedid",
+        "sourcedId title courseSourcedId",
         columns=f"{_STATUS} grades grade classcode code classtype location schoolsourcedid orgsourcedid termsourcedids "
         "sessionsourcedids subjects subjectcodes periods",
     ),
     shape(
         "users",
-        "sourcedid givenname familyname",
+        "sourcedId givenName familyName",
         columns=f"{_STATUS} enableduser orgsourcedids orgs orgsourcedid role username userids middlename identifier "
         "email sms phone agentsourcedids agents grades password usermasteridentifier preferredgivenname "
         "preferredmiddlename preferredfamilyname primaryorgsourcedid pronouns activedirectorymatchid",
     ),
     shape(
         "roles",
-        "usersourcedid role orgsourcedid",
+        "userSourcedId role orgSourcedId",
         columns=f"{_STATUS} sourcedid roletype begindate enddate userprofilesourcedid sessionsourcedid grade isprimary "
         "rolestartdate roleenddate",
     ),
     shape(
         "enrollments",
-        "classsourcedid usersourcedid role",
+        "classSourcedId userSourcedId role",
         columns=f"{_STATUS} sourcedid schoolsourcedid primary begindate enddate",
     ),
     shape("demographics", "sourcedid birthdate sex"),
-    shape("others", "sourcedid datelastmodified"),
+    shape(OTHERS, "sourcedId dateLastModified"),
 )
 USED = ("academicSessions", "courses", "classes", "users", "roles", "enrollments")
 TERMS = {"term", "semester", "trimester", "quarter"}
@@ -177,5 +179,6 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
             yield record
 
 
-ONEROSTER = Format("OneRoster", SHAPES, _records)
+ONEROSTER = Format("OneRoster", SHAPES, _records, frozenset({"status"}))
+"""Complete files leave `status` blank, but have the column; School Data Sync has none."""
 SDS = Format("Microsoft School Data Sync", SHAPES, _records)
