@@ -31,7 +31,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import course_management
 from course_management import create_app
-from course_management.services.enrollment.decided_statements import TAKE_DECIDED
+from course_management.services.enrollment.decided_statements import ENROLL_AS_DECIDED
 from course_management.services.enrollment.statements import ENROLL_BY_SEATS
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +135,7 @@ def trace_enroll(app: Flask, *, in_term: bool = False) -> list[Jump]:
 
 def print_statements() -> None:
     """Print the SQL that takes seats, and the SQL that takes what the rules have decided, as PostgreSQL gets it."""
-    for title, statements in (("by seats", ENROLL_BY_SEATS), ("as decided by the rules", TAKE_DECIDED)):
+    for title, statements in (("by seats", ENROLL_BY_SEATS), ("as decided by the rules", ENROLL_AS_DECIDED)):
         statement = cast(ClauseElement, statements["postgresql"])
         print(f"-- {title}\n{statement.compile(dialect=DIALECT)}\n")
 

@@ -22,7 +22,15 @@ from .pages import PAGES, RUN, anchors, blocks, links, name
 SHOWN = {"ini", "nginx", "text"}
 """Languages of files and drawings, which cannot be run."""
 SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
-NOT_OURS = {"TEST_DATABASE_URL", "PYTHON", "ARGS", "HTTPS_PROXY", "SCHEMA_REVISION", "ENROLL_BY_SEATS", "TAKE_DECIDED"}
+NOT_OURS = {
+    "TEST_DATABASE_URL",
+    "PYTHON",
+    "ARGS",
+    "HTTPS_PROXY",
+    "SCHEMA_REVISION",
+    "ENROLL_BY_SEATS",
+    "ENROLL_AS_DECIDED",
+}
 
 
 def text(page: str) -> str:

@@ -104,12 +104,12 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
 GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     "the comparison of the revision": (
         decided_statements,
-        "TAKE_DECIDED",
+        "ENROLL_AS_DECIDED",
         [("students.c.schedule_revision == judged_revision,", "")],
     ),
     "the planned outcome": (
         decided_statements,
-        "TAKE_DECIDED",
+        "ENROLL_AS_DECIDED",
         [
             ("(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
             ("(is_place, literal(WAITLISTED, String)),", "(or_(is_seat, is_place), literal(WAITLISTED, String)),"),
@@ -118,7 +118,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     ),
     "a course without a term still has none": (
         decided_statements,
-        "TAKE_DECIDED",
+        "ENROLL_AS_DECIDED",
         [
             (
                 "and_(courses.c.term_id.is_(None), among(courses.c.id, without_term)),",
@@ -247,7 +247,7 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 
     monkeypatch.setattr(enrolling, "_take_if_unchanged", take_later)
     if not guarded:
-        monkeypatch.setattr(enrolling, "_decide_again_under_locks", again)
+        monkeypatch.setattr(enrolling, "_exchange_under_locks", again)
 
     assert enroll(ada, first).status_code == (201 if guarded else 503)
 
@@ -357,7 +357,7 @@ def test_a_course_that_was_looked_at_without_a_term_is_judged_by_the_rules_when_
     sql("UPDATE courses SET capacity = 1")
     if removed:
         unguarded(removed)
-    before("_take_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
+    before("_run_enroll_by_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
 
     response = enroll(ada, adopted)
 

@@ -161,8 +161,8 @@ def _change_credits(backend: str) -> Executable:
     )
 
 
-TAKE_DECIDED = {"postgresql": _take("postgresql", postgresql.insert), "sqlite": _take("sqlite", sqlite.insert)}
-UNENROLL_DECIDED = {
-    backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in TAKE_DECIDED
+ENROLL_AS_DECIDED = {"postgresql": _take("postgresql", postgresql.insert), "sqlite": _take("sqlite", sqlite.insert)}
+UNENROLL_AS_DECIDED = {
+    backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in ENROLL_AS_DECIDED
 }
-CHANGE_CREDITS = {backend: _change_credits(backend) for backend in TAKE_DECIDED}
+CHANGE_CREDITS = {backend: _change_credits(backend) for backend in ENROLL_AS_DECIDED}

@@ -21,7 +21,7 @@ from ...database import AnyRow, Raced, autocommit, db, retried, run, sequences, 
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .course_memory import CourseMemory, memory_of
-from .decided_statements import TAKE_DECIDED
+from .decided_statements import ENROLL_AS_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
 from .exchanging import AppliedChanges, ExchangeResult, exchange_under_locks
 from .loading import Execute, load, load_without_rules
@@ -104,7 +104,7 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
 def _apply(request: EnrollmentRequest) -> ExchangeResult:
     """Apply the request, unless nothing has to change. Raises the refusals."""
     if request.instead_of:
-        return _decide_again_under_locks(request)
+        return _exchange_under_locks(request)
     memory = memory_of(db.engine)
     if memory.has_term(request.course_ids):
         return _enroll_by_rules(request, *_decide(request))
@@ -115,7 +115,7 @@ def _enroll_by_seats(request: EnrollmentRequest, memory: CourseMemory) -> Exchan
     """Enroll by one statement that decides and applies. If it changes nothing, decide: that gives the reasons."""
     # A full course is probably still full. And the statement has no credits, which only courses of terms have.
     decides_first = bool(request.chosen_credits) or memory.has_refused(request.course_ids, waitlist=request.waitlist)
-    changed, conflict = (None, None) if decides_first else _take_seats(request)
+    changed, conflict = (None, None) if decides_first else _run_enroll_by_seats(request)
     if changed:
         return changed
     situation, decisions = _decide(request)
@@ -124,7 +124,7 @@ def _enroll_by_seats(request: EnrollmentRequest, memory: CourseMemory) -> Exchan
     if not any(decision.action for decision in decisions):
         return decisions
     if decides_first:
-        changed, conflict = _take_seats(request)
+        changed, conflict = _run_enroll_by_seats(request)
     if not changed:
         raise Raced from conflict  # no course refused: the cause is gone, or the statement lost a race
     return changed
@@ -134,7 +134,7 @@ def _enroll_by_rules(request: EnrollmentRequest, situation: Situation, decisions
     """Apply these decisions if they are still true; otherwise decide again under the locks."""
     if not any(decision.action for decision in decisions):
         return decisions
-    return _take_if_unchanged(request, situation, decisions) or _decide_again_under_locks(request)
+    return _take_if_unchanged(request, situation, decisions) or _exchange_under_locks(request)
 
 
 def _decide(request: EnrollmentRequest) -> tuple[Situation, list[Decision]]:
@@ -147,7 +147,7 @@ def _decide(request: EnrollmentRequest) -> tuple[Situation, list[Decision]]:
     return situation, decisions
 
 
-def _take_seats(request: EnrollmentRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
+def _run_enroll_by_seats(request: EnrollmentRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
     return _run(ENROLL_BY_SEATS, request.parameters(request.course_ids))
 
@@ -158,7 +158,7 @@ def _take_if_unchanged(
     """Apply the decision by one statement, which locks and compares. Return None if something has changed since."""
     if situation.is_waiting:  # what is taken may end what stops a promotion elsewhere
         return None
-    changed, _ = _run(TAKE_DECIDED, request.decided_parameters(situation, decisions))
+    changed, _ = _run(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
     return changed
 
 
@@ -179,7 +179,7 @@ def _changed(rows: Sequence[AnyRow]) -> AppliedChanges | None:
     return AppliedChanges({row.course_id: row.status for row in rows}) if rows else None
 
 
-def _decide_again_under_locks(request: EnrollmentRequest) -> ExchangeResult:
+def _exchange_under_locks(request: EnrollmentRequest) -> ExchangeResult:
     """Lock the courses and the student, then exchange: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.

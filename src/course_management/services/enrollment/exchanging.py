@@ -16,7 +16,7 @@ from sqlalchemy import select
 from ...database import AnyRow, Raced, db
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
-from .decided_statements import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED
+from .decided_statements import CHANGE_CREDITS, ENROLL_AS_DECIDED, UNENROLL_AS_DECIDED
 from .decisions import REFUSED, Decision, waived
 from .loading import Execute, load
 from .request import EnrollmentRequest
@@ -99,7 +99,7 @@ def _unenroll(
     unenrolling = [decision for decision in decisions if decision.does("unenroll")]
     if not unenrolling:
         return {}
-    rows = execute(UNENROLL_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, unenrolling))
+    rows = execute(UNENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, unenrolling))
     if len(rows) < len(unenrolling):
         raise Raced
     return unenroll_outcomes(rows, unenrolling)
@@ -120,7 +120,7 @@ def _take(
     if not any(decision.does("enroll", "waitlist") for decision in decisions):
         return {}
     taking = [decision for decision in decisions if decision.course_id in request.course_ids]
-    rows = execute(TAKE_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
+    rows = execute(ENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
     if not rows:
         raise Raced
     return {row.course_id: row.status for row in rows}

@@ -180,7 +180,7 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
         log.info(f"enrollment.{event}", **facts)
     for student_id in batch.marked:
         with suppress(SQLAlchemyError):  # then the next round looks again
-            retry(functools.partial(_look_again, student_id), repeatable=True)
+            retry(functools.partial(_clear_marks, student_id), repeatable=True)
     return batch
 
 
@@ -211,7 +211,7 @@ def _promote_batch(course_id: int, context: RequestContext) -> Batch:
         return Batch(promoted=[student.student_id], marked=[student.student_id] if student.is_marked else [])
 
 
-def _look_again(student_id: int) -> None:
+def _clear_marks(student_id: int) -> None:
     """Clear the marks of a student who was promoted: the seat may end what stopped a promotion elsewhere.
 
     In a transaction of its own, because other courses may have to be locked before the one of the promotion.

@@ -149,7 +149,7 @@ class Course(ScheduledCourse):
     most_credits: int = 0
     """The same as the least, unless students choose."""
     planned_action: Action | None = "enroll"
-    """The outcome that the rules judge; None: nothing changes for the student."""
+    """The action that the rules judge; None: nothing changes for the student."""
     status: str | None = None
     """The student's own: `enrolled`, `waitlisted`, or None."""
     position: int | None = None
@@ -225,7 +225,7 @@ class Situation:
         return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
     def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
-        """Return the situation with these outcomes and credits planned for its courses."""
+        """Return the situation with these actions and credits planned for its courses."""
         planned = {
             course_id: replace(
                 course, planned_action=actions.get(course_id), credits=chosen_credits.get(course_id, course.credits)

@@ -9,7 +9,7 @@ from ...context import RequestContext
 from ...database import AnyRow, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, UnenrollmentRefused
 from .course_memory import memory_of
-from .decided_statements import UNENROLL_DECIDED
+from .decided_statements import UNENROLL_AS_DECIDED
 from .decisions import NOT_ENROLLED, Decision, refuse
 from .enrolling import CourseOutcome, situation_of
 from .exchanging import AppliedChanges, exchange_under_locks, unenroll_outcomes
@@ -53,7 +53,7 @@ def _apply_unenrollment(request: EnrollmentRequest) -> tuple[Mapping[int, str], 
         return {}, course_ids
     if situation.has_rules and not situation.is_waiting:
         values = request.decided_parameters(situation, decisions)
-        if rows := autocommit(UNENROLL_DECIDED[db.engine.dialect.name], values):
+        if rows := autocommit(UNENROLL_AS_DECIDED[db.engine.dialect.name], values):
             return _changed(rows, decisions, course_ids)
     # Where the student waits: what stops a promotion may be one of these courses. Also where the statement came too
     # late: while it waited for its courses, other requests may have taken the student out of those that it had seen,

@@ -50,7 +50,7 @@ class ResourceHandler(KindHandler):
         rows = [row for unit in units for row in unit]
         self._present = self.find(rows)
         self._before = repository.applied_before(self.import_id, self.kind.name, {row.unit for row in rows})
-        unique = self.resource.taken.keys() - {*self.kind.identity}
+        unique = self.resource.refusal_if_taken.keys() - {*self.kind.identity}
         self._others = {column: self._with_the_same(rows, column) for column in sorted(unique)}
 
     def find(self, rows: Sequence[Staged]) -> Mapping[Key, Any]:
@@ -59,7 +59,7 @@ class ResourceHandler(KindHandler):
         return {(external_id, None): present for external_id, present in found.items()}
 
     def _with_the_same(self, rows: Sequence[Staged], column: str) -> Mapping[Any, int]:
-        within = self.resource.within.get(column)
+        within = self.resource.unique_within.get(column)
         values = {value for row in rows if (value := self._body(row).get(column)) is not None}
         return targets.others_with(cast("Table", self.resource.model.__table__), column, values, within)
 
@@ -122,7 +122,7 @@ class ResourceHandler(KindHandler):
     ) -> Verdict | None:
         own = row.file, row.line, (row.unit, row.part)
         for column, others in self._others.items():
-            problem, within = self.resource.taken[column], self.resource.within.get(column)
+            problem, within = self.resource.refusal_if_taken[column], self.resource.unique_within.get(column)
             if values.get(column) is None or not {column, within} & {*body}:
                 continue
             key = (values.get(within), values[column]) if within else values[column]
@@ -138,7 +138,7 @@ class ResourceHandler(KindHandler):
         """Raise what the values of a row together contradict; `body` also has ids of planned rows."""
         del body
         candidate = self.resource.model(**{**self._all_values(present), **values})
-        if errors := dict(self.resource.check(candidate)):
+        if errors := dict(self.resource.find_errors(candidate)):
             raise ValidationError({name: [sentence] for name, sentence in errors.items()})
 
     def _all_values(self, present: Any) -> dict[str, Any]:
