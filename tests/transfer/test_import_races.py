@@ -179,7 +179,7 @@ def test_a_file_that_has_changed_since_its_plan_is_refused(run: Import, sql: Any
     assert "students.csv: The file has changed since plan 1" in result.output
     assert "The options have changed" in run(FILES, "--as-planned", "1", "--mode", "bulk").output
     assert run(FILES, "--as-planned", "1").exit_code == 0
-    assert "There is no plan 1 that was not applied" in run(FILES, "--as-planned", "1").output
+    assert "Plan 1 has been applied already" in run(FILES, "--as-planned", "1").output
 
 
 def test_a_student_who_waits_elsewhere_is_enrolled(run: Import, sql: Any) -> None:

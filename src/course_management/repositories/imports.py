@@ -215,10 +215,18 @@ def _terms_of(import_id: int) -> tuple[Any, Any]:
     return row, (named, select(courses.c.term_id).join(row, is_course).where(named).distinct())
 
 
-def missing(import_id: int) -> Sequence[AnyRow]:
+def _in_scope(import_id: int, term_ids: Any, *, only_described: bool) -> Any:
+    """Return a condition on `courses`: in one of the terms and, with `only_described`, a course that the import has."""
+    own = select(import_rows.c.unit).where(import_rows.c.import_id == import_id, import_rows.c.kind == "courses")
+    in_terms = courses.c.term_id.in_(term_ids)
+    return and_(in_terms, courses.c.external_id.in_(own)) if only_described else in_terms
+
+
+def missing(import_id: int, *, only_described: bool) -> Sequence[AnyRow]:
     """Return `student`, `course`, `of_course` of the enrollments that earlier imports made and this one does not name.
 
-    They are looked for in the terms of the courses of which the import has enrollments. `student` and `course` are
+    They are looked for in the terms of the courses of which the import has enrollments, with `only_described` only in
+    courses of which it has a row, too. `student` and `course` are
     external ids, `of_course` is how many enrollments earlier imports made in the course.
     """
     row, (named, term_ids) = _terms_of(import_id)
@@ -234,7 +242,7 @@ def missing(import_id: int) -> Sequence[AnyRow]:
         .select_from(enrollments.join(students).join(courses))
         .where(
             by_import,
-            courses.c.term_id.in_(term_ids),
+            _in_scope(import_id, term_ids, only_described=only_described),
             students.c.external_id.is_not(None),
             courses.c.external_id.is_not(None),
         )
@@ -257,13 +265,17 @@ def missing(import_id: int) -> Sequence[AnyRow]:
         return session.execute(statement).all()
 
 
-def imported_total(import_id: int) -> int:
-    """Return how many enrollments earlier imports made, in the terms of this one."""
+def imported_total(import_id: int, *, only_described: bool) -> int:
+    """Return how many enrollments earlier imports made, in the terms (and courses) of this one, as `missing` does."""
     _, (_, term_ids) = _terms_of(import_id)
     statement = (
         select(func.count())
         .select_from(enrollments.join(courses))
-        .where(enrollments.c.actor.like("import:%"), is_held(enrollments), courses.c.term_id.in_(term_ids))
+        .where(
+            enrollments.c.actor.like("import:%"),
+            is_held(enrollments),
+            _in_scope(import_id, term_ids, only_described=only_described),
+        )
     )
     with reading() as session:
         return session.scalar(statement) or 0

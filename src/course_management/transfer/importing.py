@@ -81,6 +81,9 @@ def plan(
         return Planned(present.id, present.format, is_resumed=True)
     findings: list[Finding] = []  # about headers; those about rows come while they are staged
     format_, tables = formats.recognize(sources, formats.Options(findings.append, zone), choices.encoding)
+    if choices.school is not None and not format_.has_schools:
+        detail = f"The format is {format_.name}, which does not say of which school a row is. Leave out --school."
+        raise FileRefused("", "no_schools", detail)
     values = {"format": format_.name, "digest": digest, "files": files, "options": asdict(choices)}
     import_id = service.start(values, present.id if present and present.state != service.APPLIED else None)
     rows = Stage(import_id, functools.partial(progress, READING))
@@ -92,7 +95,7 @@ def plan(
         if source.digest() != file["sha256"]:
             raise FileRefused(source.name, "changed", "The file changed while it was read. Import it again.")
     service.set_state(import_id, service.PLANNING)
-    drops, need_permission = _stage_drops(import_id, rows) if choices.mode == "bulk" else (0, False)
+    drops, need_permission = _stage_drops(import_id, rows, choices) if choices.mode == "bulk" else (0, False)
     _run_all(
         import_id,
         choices,
@@ -116,13 +119,14 @@ def _refuse_changes(plan_id: int, files: Sequence[Mapping[str, str]], digest: st
     """Raise `FileRefused` if the files or the choices are not those of a plan, or it was applied already."""
     present = repository.find(plan_id)
     if present is None or present.state == service.APPLIED:
-        detail = f"There is no plan {plan_id} that was not applied. Plan the import first, and use the id of that plan."
-        raise FileRefused("-", "no_such_plan", detail)
+        problem = f"There is no plan {plan_id}" if present is None else f"Plan {plan_id} has been applied already"
+        detail = f"{problem}. Plan the import first, and use the id of that plan."
+        raise FileRefused("", "no_such_plan", detail)
     if present.digest == digest:
         return
     before = {file["name"]: file["sha256"] for file in present.files}
     changed = [file["name"] for file in files if before.get(file["name"]) != file["sha256"]]
-    name, what = (changed[0], "The file has") if changed else ("-", "The options have")
+    name, what = (changed[0], "The file has") if changed else ("", "The options have")
     detail = f"{what} changed since plan {plan_id}. Plan the import again, and look at the new plan."
     raise FileRefused(name, "changed_since_plan", detail)
 
@@ -138,13 +142,16 @@ def _stage(rows: Stage, records: Iterable[Record], *, create_missing: bool) -> N
     rows.flush()
 
 
-def _stage_drops(import_id: int, rows: Stage) -> tuple[int, bool]:
+def _stage_drops(import_id: int, rows: Stage, choices: Choices) -> tuple[int, bool]:
     """Stage a drop for each enrollment that earlier imports made and the files no longer have.
 
-    Return how many there are, and whether they need permission. Without any enrollment in the files there is none.
+    With one school of several, only in its courses, which the files must describe: enrollments of the others were left
+    out. Return how many drops there are, and whether they need permission. Without any enrollment in the files there
+    is none.
     """
-    missing = repository.missing(import_id)
-    total = repository.imported_total(import_id)
+    is_part = choices.school is not None
+    missing = repository.missing(import_id, only_described=is_part)
+    total = repository.imported_total(import_id, only_described=is_part)
     for each in missing:
         values = {"student": each.student, "course": each.course, "status": "unenrolled"}
         rows.add(Record(kinds.ENROLLMENTS, "not in the files", 0, values))

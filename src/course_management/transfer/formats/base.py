@@ -101,6 +101,8 @@ class Format:
     records: Convert = field(compare=False)
     required: frozenset[str] = frozenset()
     """Columns that decide what a row means. A file must have those that its kind of file has."""
+    has_schools: bool = False
+    """Whether one school of several can be chosen."""
 
 
 def report_unknown_columns(table: Table, known: frozenset[str], report: Report) -> None:

@@ -13,6 +13,7 @@ from .. import kinds
 from ..findings import FileRefused
 from ..records import Record
 from ..tables import Row
+from . import schools
 from .base import Codes, Files, Format, shape
 from .sourced_people import GONE, enrollments, users
 
@@ -75,9 +76,10 @@ class Classes:
 
 def _records(files: Files) -> Iterator[Record]:
     _check_manifest(files)
+    schools.check(files)
     known = Classes()
     for row, _ in files.rows("classes", quiet=True):
-        if _is_elsewhere(files, row):
+        if schools.is_elsewhere(files, row):
             known.elsewhere.add(row.get("sourcedid"))
         else:
             known.sessions.update(_sessions(row)[:1])
@@ -108,11 +110,6 @@ def _sessions(row: Row) -> list[str]:
     return [each.strip() for each in (row.get("termsourcedids") or row.get("sessionsourcedids")).split(",") if each]
 
 
-def _is_elsewhere(files: Files, row: Row) -> bool:
-    school = row.get("schoolsourcedid") or row.get("orgsourcedid")
-    return files.options.school is not None and bool(school) and school != files.options.school
-
-
 def _terms(files: Files, known: Classes) -> Iterator[Record]:
     """Yield terms, and school years and grading periods that a class points at."""
 
@@ -138,7 +135,7 @@ def _catalog(files: Files, known: Classes) -> Iterator[Record]:
     codes = Codes((_code(row), row.get("sourcedid")) for row, _ in files.rows("courses", quiet=True))
     for row, reader in files.rows("courses"):
         own = row.get("sourcedid")
-        if own not in known.courses and _is_elsewhere(files, row):
+        if own not in known.courses and schools.is_elsewhere(files, row):
             reader.warn(row, None, "other_school", "The course is of another school, and is left out.")
             continue
         code = codes.of(_code(row), row_id=own)
@@ -179,6 +176,6 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
             yield record
 
 
-ONEROSTER = Format("OneRoster", SHAPES, _records, frozenset({"status"}))
+ONEROSTER = Format("OneRoster", SHAPES, _records, frozenset({"status"}), has_schools=True)
 """Complete files leave `status` blank, but have the column; School Data Sync has none."""
-SDS = Format("Microsoft School Data Sync", SHAPES, _records)
+SDS = Format("Microsoft School Data Sync", SHAPES, _records, has_schools=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from .. import kinds
 from ..records import Record
-from ..tables import Row
 from .base import Files
+from .schools import is_user_elsewhere
 
 STUDENT = "student"
 STAFF = {
@@ -53,7 +53,7 @@ def users(files: Files, elsewhere: set[str]) -> Iterator[Record]:
         user, is_removed = row.get("sourcedid"), row.get("status").casefold() in GONE
         for role in row.get("role").split(","):
             note(user, role.strip())
-        if _is_elsewhere(files, row):
+        if is_user_elsewhere(files, row):
             reader.warn(row, None, "other_school", "The user is of another school, and is left out.")
             continue
         name = " ".join(filter(None, [row.get("givenname"), row.get("familyname")]))
@@ -68,12 +68,6 @@ def users(files: Files, elsewhere: set[str]) -> Iterator[Record]:
         elif user not in students:
             detail = f"The role {row.get('role')!r} is neither of a student nor of staff, so the user is left out."
             reader.warn(row, None, "no_role", detail if row.get("role") else "The user has no role, and is left out.")
-
-
-def _is_elsewhere(files: Files, row: Row) -> bool:
-    texts = [row.get(name) for name in ("orgsourcedids", "orgs", "orgsourcedid", "primaryorgsourcedid")]
-    schools = {each.strip() for text in texts for each in text.split(",") if each.strip()}
-    return files.options.school is not None and bool(schools) and files.options.school not in schools
 
 
 def enrollments(files: Files, elsewhere: set[str]) -> Iterator[Record]:
