@@ -227,6 +227,7 @@ def test_what_a_killed_import_did_last_is_done_once(run: Import, sql: Any, monke
 def test_the_report_has_a_line_for_each_row(run: Import, tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     run(FILES | {"students": STUDENTS + "=1+1,Dee,\n,Eve,\n"}, "--report", str(path))
+    assert path.stat().st_mode & 0o777 == 0o600  # it has personal data
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     found = {(row["file"], row["line"]): (row["external_id"], row["outcome"], row["code"]) for row in rows}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from ..config import Settings
 from ..repositories import imports as repository
-from ..transfer import sources, spreadsheets
+from ..transfer import sources
+from ..transfer.exporting import as_text, cells, write_rows
 from ..transfer.findings import FileRefused
 from ..transfer.formats.templates import template
 from ..transfer.importing import Choices, Planned, apply, is_refused, plan
@@ -18,6 +18,7 @@ from ..transfer.kinds import KINDS
 from ..transfer.texts import known_encoding
 from ..transfer.verdicts import OUTCOMES
 from .import_run import run_of_import
+from .output_files import output_files
 from .service import REFUSED, service
 
 UNUSABLE = 2
@@ -116,10 +117,19 @@ def _show(planned: Planned, *, applied: bool) -> None:
 
 
 def _write_report(import_id: int, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "line", "external_id", "outcome", "code", "detail"])
-        for row in repository.rows_by_number(import_id):
-            name = "/".join(filter(None, [row.unit, row.part]))
-            values = [row.file, row.line or "", name, row.outcome or "", row.code or "", row.detail or ""]
-            writer.writerow([spreadsheets.escaped(str(value)) for value in values])
+    """Write a CSV that only the user of the command can read, since it has personal data."""
+    if path.exists() and not path.is_file():  # as /dev/stdout, which must not be replaced
+        with path.open("wb") as file:
+            _write_rows(import_id, file)
+        return
+    with output_files(path.parent, [path.name], force=True) as files, files.open(path.name) as file:
+        _write_rows(import_id, file)
+
+
+def _write_rows(import_id: int, file: IO[bytes]) -> None:
+    rows = (
+        cells([row.file, row.line, "/".join(filter(None, [row.unit, row.part])), row.outcome, row.code, row.detail])
+        for row in repository.rows_by_number(import_id)
+    )
+    with as_text(file) as text:
+        write_rows(text, ["file", "line", "external_id", "outcome", "code", "detail"], rows)
