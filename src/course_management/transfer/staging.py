@@ -34,6 +34,7 @@ class Staged:
     part: str | None
     values: Mapping[str, Any]
     is_removed: bool
+    when_new: Mapping[str, Any]
     outcome: str | None
     is_applied: bool
 
@@ -70,7 +71,9 @@ class Stage:
         """Add a record."""
         unit, part = record.kind.key(record.values)
         values = {name: plain(value) for name, value in record.values.items()}
-        content = {"values": values, "is_removed": record.is_removed}
+        content: dict[str, Any] = {"values": values, "is_removed": record.is_removed}
+        if record.when_new:
+            content["when_new"] = {**record.when_new}
         self._add(record.file, record.line, kind=record.kind.name, unit=unit, part=part, content=content)
 
     def find(self, finding: Finding) -> None:
@@ -118,6 +121,7 @@ def _staged(row: Any) -> Staged:
         row.part,
         row.content["values"],
         row.content["is_removed"],
+        row.content.get("when_new", {}),
         row.outcome,
         row.applied_at is not None,
     )

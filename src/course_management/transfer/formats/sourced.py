@@ -121,7 +121,7 @@ def _terms(files: Files, known: Classes) -> Iterator[Record]:
     columns = {"external_id": "sourcedid", "title": "title", "starts_on": "startdate", "ends_on": "enddate"}
     for row, reader in files.rows("academicSessions"):
         if row.get("type").casefold() in TERMS or row.get("sourcedid") in known.sessions:
-            texts = {"code": codes.of(title(row), row_id=row.get("sourcedid"))}
+            texts = {"code": row.get("metadata.code") or codes.of(title(row), row_id=row.get("sourcedid"))}
             is_removed = _is_gone(row) and row.get("sourcedid") not in known.sessions
             if record := reader.record(kinds.TERMS, row, columns, texts, is_removed=is_removed):
                 yield record
@@ -131,16 +131,24 @@ def _code(row: Row) -> str:
     return row.get("coursecode") or row.get("code")
 
 
+def _is_without_entry(row: Row) -> bool:
+    """Return whether our own export says that the course has no catalog entry, which OneRoster requires."""
+    return row.get("metadata.catalogentry") == "false"
+
+
 def _catalog(files: Files, known: Classes) -> Iterator[Record]:
     codes = Codes((_code(row), row.get("sourcedid")) for row, _ in files.rows("courses", quiet=True))
     for row, reader in files.rows("courses"):
+        if _is_without_entry(row):
+            continue
         own = row.get("sourcedid")
         if own not in known.courses and schools.is_elsewhere(files, row):
             reader.warn(row, None, "other_school", "The course is of another school, and is left out.")
             continue
         code = codes.of(_code(row), row_id=own)
-        texts = {"code": code, "title": row.get("title") or code, "credits": "0"}
-        if record := reader.record(kinds.CATALOG, row, {"external_id": "sourcedid"}, texts, is_removed=_is_gone(row)):
+        texts = {"code": code, "title": row.get("title") or code}
+        columns, is_removed, new = {"external_id": "sourcedid"}, _is_gone(row), {"credits": 0}
+        if record := reader.record(kinds.CATALOG, row, columns, texts, is_removed=is_removed, when_new=new):
             yield record
 
 
@@ -167,7 +175,9 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
         else:
             found = codes.of(term, "-".join(filter(None, [subjects.get(subject), own])), row_id=own)
         texts = {"code": found, "title": row.get("title") or found, "term": term}
-        if subject in subjects:
+        if _is_without_entry(row):
+            pass
+        elif subject in subjects:
             texts["catalog"] = subject
         elif subject:
             detail = f"The course {subject!r} is not in the files, so the class gets no catalog entry."

@@ -104,9 +104,12 @@ class ResourceHandler(KindHandler):
         ids = {f"{name}_id": self.id_of(name, key) for name in self.references if (key := row.values.get(name))}
         return {name: value for name, value in row.values.items() if name not in self.references} | ids
 
+    def _new_body(self, row: Staged) -> dict[str, Any]:
+        return {**row.when_new, **self._body(row)}
+
     def _checked(self, row: Staged, present: Any, changed: Mapping[str, Any] | None) -> Verdict | None:
         """Return the refusal that the service would give, as far as the plan can know it."""
-        body = self._body(row) if changed is None else changed
+        body = self._new_body(row) if changed is None else changed
         try:
             values = self._loaded(body, is_new=present is None)
             self.refuse_together(present, values, body)
@@ -202,7 +205,8 @@ class ResourceHandler(KindHandler):
         """
         if any((self.id_of(name, row.values.get(name)) or 0) < 0 for name in self.references):
             raise _ReferenceRefusedError
-        return self._loaded(self._body(row) if present is None else self._changes(row, present), is_new=present is None)
+        body = self._new_body(row) if present is None else self._changes(row, present)
+        return self._loaded(body, is_new=present is None)
 
     def change(self, row_id: int, values: Mapping[str, Any]) -> None:
         """Change a row. Raises `Problem`."""
