@@ -116,6 +116,15 @@ def test_rules_refuse_rows_where_they_are_asked_to(run: Import, held: Any) -> No
     assert "registration_closed" in result.output
 
 
+def test_a_plan_says_for_how_many_rows_it_has_not_asked_the_rules(run: Import) -> None:
+    result = run(FILES, "--plan", "--rules", "refuse")
+    assert "not checked for 4 enrollments, of students or in courses that this import creates" in result.output
+    assert "not checked for 4 enrollments, in this plan" in run(FILES, "--plan").output
+    assert "not checked" not in run(FILES).output
+    result = run({"enrollments": ENROLLMENTS + "s2,c2\n"}, "--plan", "--rules", "refuse")
+    assert "not checked" not in result.output
+
+
 def test_students_that_no_file_describes_are_refused_or_made(run: Import, held: Any, sql: Any) -> None:
     files = {name: text for name, text in FILES.items() if name != "students"}
     result = run(files)

@@ -78,6 +78,8 @@ def import_files(
                 _refuse_drops(planned, allow_drops)
                 apply(planned, choices, zone, run.progress)
         _show(planned, applied=not plans)
+        if plans and planned.unchecked:
+            _show_unchecked(planned.unchecked, rules_bind=choices.rules == "refuse")
         if report:
             _write_report(planned.id, report)
         if is_refused(planned.id):
@@ -114,6 +116,17 @@ def _show(planned: Planned, *, applied: bool) -> None:
             name = "/".join(filter(None, [row.unit, row.part]))
             what = f"{name}: {row.detail}" if name and row.detail else name or row.detail or ""
             click.echo(f"  {row.file}, line {row.line or '-'}: {what}")
+
+
+def _show_unchecked(count: int, *, rules_bind: bool) -> None:
+    if rules_bind:
+        which, later = "of students or in courses that this import creates", "and may refuse them"
+    else:
+        which, later = "in this plan", "and the report then has what they say"
+    click.echo(
+        f"\nWarning: the rules of registration were not checked for {count} enrollments, {which}. They are checked by "
+        f"--apply, {later}."
+    )
 
 
 def _write_report(import_id: int, path: Path) -> None:

@@ -70,6 +70,8 @@ class EnrollmentHandler(Handler):
     _planned_seats: Counter[int] = field(default_factory=Counter)
     """Seats that the plan has given, by course."""
     _before: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
+    unchecked: int = 0
+    """Enrollments of the plan about which the rules were not asked."""
     _raised: dict[int, int] = field(default_factory=dict)
     """The capacities that this import has raised, by course."""
 
@@ -90,7 +92,20 @@ class EnrollmentHandler(Handler):
         """Return a verdict for each row."""
         kept, verdicts = without_repetitions(unit, lambda row: _status(row) == "enrolled")
         verdicts += [self._decide(row) for row in kept]
-        return self._asking_the_rules(unit, verdicts) if self.is_planning and self.rules_bind else verdicts
+        if not self.is_planning:
+            return verdicts
+        verdicts = self._asking_the_rules(unit, verdicts) if self.rules_bind else verdicts
+        self.unchecked += sum(map(self._is_unchecked, self._rows(unit, verdicts)))
+        return verdicts
+
+    def _rows(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Staged]:
+        """Return the rows that enroll by these verdicts."""
+        numbers = {each.number for each in verdicts if each.outcome in (ENROLL, WAITLIST)}
+        return [row for row in unit if row.number in numbers]
+
+    def _is_unchecked(self, row: Staged) -> bool:
+        """Return whether the rules are asked only later: always unless they bind, and about what is to be created."""
+        return not self.rules_bind or PLANNED in (self._students.get(row.unit), self._course_id(row))
 
     def _decide(self, row: Staged) -> Verdict:
         student_id, course_id = self._students.get(row.unit), self._course_id(row)

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 
@@ -20,7 +20,6 @@ from . import formats, kinds, staging
 from .enrolling import EnrollmentHandler
 from .findings import FileRefused, Finding
 from .handlers import Handler
-from .kinds import Kind
 from .missing import Missing
 from .records import Record
 from .sources import Source
@@ -56,6 +55,8 @@ class Planned:
     is_resumed: bool = False
     drops: int = 0
     drops_need_permission: bool = False
+    unchecked: int = 0
+    """Enrollments about which the plan has not asked the rules of registration."""
 
 
 def plan(
@@ -96,22 +97,24 @@ def plan(
             raise FileRefused(source.name, "changed", "The file changed while it was read. Import it again.")
     service.set_state(import_id, service.PLANNING)
     drops, need_permission = _stage_drops(import_id, rows, choices) if choices.mode == "bulk" else (0, False)
-    _run_all(
-        import_id,
-        choices,
-        zone,
-        functools.partial(progress, PLANNING),
-        is_planning=True,
-        without=() if is_preview else (kinds.ENROLLMENTS,),
-    )
+    *others, enrolling = _handlers(import_id, choices, zone, is_planning=True)
+    handlers = [*others, enrolling] if is_preview else others
+    _run_all(import_id, handlers, functools.partial(progress, PLANNING), is_planning=True)
     service.set_state(import_id, service.PLANNED)
-    return Planned(import_id, format_.name, drops=drops, drops_need_permission=need_permission)
+    return Planned(
+        import_id,
+        format_.name,
+        drops=drops,
+        drops_need_permission=need_permission,
+        unchecked=enrolling.unchecked,
+    )
 
 
 def apply(planned: Planned, choices: Choices, zone: tzinfo, progress: Progress = lambda *_: None) -> None:
     """Do what was planned, row by row as the database is now. Safe to call again after it was killed."""
     service.set_state(planned.id, service.APPLYING)
-    _run_all(planned.id, choices, zone, functools.partial(progress, APPLYING), is_planning=False)
+    handlers = _handlers(planned.id, choices, zone, is_planning=False)
+    _run_all(planned.id, handlers, functools.partial(progress, APPLYING), is_planning=False)
     service.set_state(planned.id, service.APPLIED)
 
 
@@ -162,7 +165,10 @@ def _stage_drops(import_id: int, rows: Stage, choices: Choices) -> tuple[int, bo
     return len(missing), len(missing) > MOST_DROPS or len(missing) * SHARE_OF_DROPS > total or halves
 
 
-def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bool) -> Sequence[Handler]:
+def _handlers(
+    import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bool
+) -> tuple[*tuple[Handler, ...], EnrollmentHandler]:
+    """Return the handlers in the order in which they write; that of enrollments is the last."""
     context = RequestContext(caller=NamedActor(f"import:{import_id}"), time_zone=zone)
     return (
         *(handler(import_id, context) for handler in kinds.HANDLERS),
@@ -171,17 +177,8 @@ def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bo
 
 
 def _run_all(
-    import_id: int,
-    choices: Choices,
-    zone: tzinfo,
-    progress: Callable[[int, int], object],
-    *,
-    is_planning: bool,
-    without: Collection[Kind] = (),
+    import_id: int, handlers: Sequence[Handler], progress: Callable[[int, int], object], *, is_planning: bool
 ) -> None:
-    handlers = [
-        each for each in _handlers(import_id, choices, zone, is_planning=is_planning) if each.kind not in without
-    ]
     total = repository.total(import_id, [each.kind.name for each in handlers])
     for handler in handlers:
         for units in staging.batches(import_id, handler.kind):
