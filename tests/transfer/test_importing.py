@@ -149,6 +149,14 @@ def test_the_same_row_twice_counts_once_and_of_contradicting_ones_the_enrolled(r
     assert "duplicate_row" in result.output
 
 
+def test_rows_about_the_past_say_why_they_change_nothing(run: Import, held: Any, sql: Any) -> None:
+    enrollments = "student,course,status\ns1,c1,completed\ns2,c1,unenrolled\n"
+    result = run(FILES | {"enrollments": enrollments})
+    assert (result.exit_code, held()) == (0, [])
+    codes = sql("SELECT outcome, code FROM import_rows WHERE kind = 'enrollments' ORDER BY number")
+    assert codes == [("unchanged", "completed_in_file"), ("unchanged", "not_enrolled")]
+
+
 def test_students_who_contradict_each_other_are_refused(run: Import, sql: Any) -> None:
     result = run({"students": STUDENTS + "s2,Ben,\n"})
     assert result.exit_code == 3

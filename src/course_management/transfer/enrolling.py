@@ -20,6 +20,7 @@ from .staging import Staged, Unit
 from .verdicts import (
     DROP,
     ENROLL,
+    NOT_ENROLLED,
     REFUSE,
     UNCHANGED,
     WAITLIST,
@@ -33,6 +34,12 @@ from .verdicts import (
 HELD = {"enrolled", "waitlisted"}
 ROWS_AT_ONCE = 100
 """Rows of one transaction, which locks their courses for about 10 ms on PostgreSQL."""
+_WITHOUT_CHANGE: Mapping[str, tuple[str, str] | tuple[()]] = {
+    "enrolled": (),
+    "unenrolled": (NOT_ENROLLED, "The student is not enrolled, so there is nothing to drop."),
+    "completed": ("completed_in_file", "The file says that it is completed, which changes nothing."),
+}
+"""Code and sentence of rows that change nothing, by the status in the file."""
 ATTEMPTS = 20
 """How often a row is tried while other requests change the same enrollments, or take the seats that were added."""
 _IMPORT, _PROMOTION = "import:", "promotion"
@@ -117,7 +124,7 @@ class EnrollmentHandler(Handler):
         present = self._present.get((student_id or PLANNED, course_id))
         is_held = present is not None and present.status in HELD
         if wanted == "completed" or is_held == (wanted == "enrolled"):
-            return Verdict(row.number, UNCHANGED)
+            return Verdict(row.number, UNCHANGED, *_WITHOUT_CHANGE[wanted])
         if present and self._is_of_somebody_else(row, present, wanted):
             detail = f"Somebody has changed it since the last import ({present.status}). That is kept."
             return Verdict(row.number, UNCHANGED, "changed_since", detail)

@@ -24,7 +24,7 @@ from .missing import Missing
 from .records import Record
 from .sources import Source
 from .staging import Stage, Unit
-from .verdicts import CHANGES, REFUSE, UNCHANGED, Verdict
+from .verdicts import CHANGES, NOT_ENROLLED, REFUSE, UNCHANGED, Verdict
 
 MOST_DROPS, SHARE_OF_DROPS, SMALL_COURSE = 50, 10, 5
 """More drops than these (a number, one in so many, half of a course of so many students) must be allowed."""
@@ -203,7 +203,7 @@ def _apply(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
 
 
 def _as_planned(verdict: Verdict, planned: str | None) -> Verdict:
-    if verdict.outcome == UNCHANGED and verdict.code is None and planned in CHANGES:
+    if verdict.outcome == UNCHANGED and verdict.code in (None, NOT_ENROLLED) and planned in CHANGES:
         return Verdict(verdict.number, planned)
     return verdict
 
