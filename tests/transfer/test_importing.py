@@ -72,7 +72,8 @@ def test_a_second_import_changes_nothing(run: Import, sql: Any) -> None:
 
 def test_a_changed_row_changes_what_it_says(run: Import, sql: Any) -> None:
     run(FILES)
-    run({"students": STUDENTS.replace("Bob,", "Bob Dylan,bob@example.edu")})
+    result = run({"students": STUDENTS.replace("Bob,", "Bob Dylan,bob@example.edu")})
+    assert "students.csv, line 3: s2: email: (empty) -> bob@example.edu; name: Bob -> Bob Dylan\n" in result.output
     assert sql("SELECT name, email FROM students WHERE external_id = 's2'") == [("Bob Dylan", "bob@example.edu")]
 
 
@@ -130,6 +131,7 @@ def test_students_that_no_file_describes_are_refused_or_made(run: Import, held: 
     result = run(files)
     assert (result.exit_code, held()) == (3, [])
     assert "student_not_found" in result.output
+    assert "4 rows name students or staff that are neither in the files nor in the database. Add " in result.output
     assert (run(files, "--create-missing").exit_code, held()) == (0, ALL)
     assert sql("SELECT name FROM students WHERE external_id = '007'") == [("007",)]
 
@@ -171,6 +173,7 @@ def test_only_a_bulk_import_drops_what_the_files_lack(run: Import, held: Any) ->
     result = run(fewer, "--mode", "bulk")
     assert (result.exit_code, held()) == (2, ALL)
     assert "--allow-drops 1" in result.output
+    assert "course-management import --mode bulk /" in result.output
     assert run(fewer, "--mode", "bulk", "--allow-drops", "2").exit_code == 2
     result = run(fewer, "--mode", "bulk", "--allow-drops", "1")
     assert (result.exit_code, held()) == (0, ALL[1:]), result.output

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import IO, Any
 
 import click
+from click.core import ParameterSource
 
 from ..config import Settings
 from ..repositories import imports as repository
@@ -16,7 +18,7 @@ from ..transfer.formats.templates import template
 from ..transfer.importing import Choices, Planned, apply, is_refused, plan
 from ..transfer.kinds import KINDS
 from ..transfer.texts import known_encoding
-from ..transfer.verdicts import OUTCOMES
+from ..transfer.verdicts import OUTCOMES, REFUSE
 from .import_run import run_of_import
 from .output_files import output_files
 from .service import REFUSED, service
@@ -25,6 +27,8 @@ UNUSABLE = 2
 """The exit code of files that cannot be used, or whose drops were not allowed."""
 SHOWN = 3
 """Rows that are shown of each outcome and code."""
+APPLYING_ONLY = {"plans", "as_planned", "allow_drops", "report", "wanted"}
+"""Parameters that a plan does not need."""
 NAMES = [kind.name for kind in KINDS]
 
 
@@ -91,10 +95,23 @@ def _refuse_drops(planned: Planned, allowed: int | None) -> None:
     if planned.drops_need_permission and allowed != planned.drops:
         click.echo(
             f"Enrollments that earlier imports made and the files lack: {planned.drops}. They would be dropped. Look "
-            f"at the plan; if that is right, add --allow-drops {planned.drops}. Nothing was changed.",
+            f"at the plan: {_command_of_plan()}\n"
+            f"If that is right, add --allow-drops {planned.drops}. Nothing was changed.",
             err=True,
         )
         raise SystemExit(UNUSABLE)
+
+
+def _command_of_plan() -> str:
+    """Return the present command without its options to apply."""
+    context = click.get_current_context()
+    words = ["course-management import"]
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        value = context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Option) and is_given and parameter.name not in APPLYING_ONLY:
+            words += [parameter.opts[0], *([] if parameter.is_flag else [shlex.quote(str(value))])]
+    return " ".join([*words, *(shlex.quote(str(path)) for path in context.params["paths"])])
 
 
 def _show(planned: Planned, *, applied: bool) -> None:
@@ -108,6 +125,11 @@ def _show(planned: Planned, *, applied: bool) -> None:
         if any(numbers):
             click.echo("".join([f"{kind:14}", *(f"{number:>11}" for number in numbers)]))
     by_code = repository.counts_by_code(planned.id)
+    if missing := sum(by_code.get((REFUSE, code), 0) for code in ("student_not_found", "person_not_found")):
+        click.echo(
+            f"\n{missing:,} row{'s name' if missing > 1 else ' names'} students or staff that are neither in the files "
+            "nor in the database. Add the file that describes them, or --create-missing to create them by their number."
+        )
     for outcome, code in sorted(by_code, key=lambda each: (OUTCOMES.index(each[0]), each[1] or "")):
         count = by_code[outcome, code]
         rows = f"{count} row{'s' if count > 1 else ''}{', the first' if count > SHOWN else ''}"
@@ -115,7 +137,7 @@ def _show(planned: Planned, *, applied: bool) -> None:
         for row in repository.examples(planned.id, outcome, code, SHOWN):
             name = "/".join(filter(None, [row.unit, row.part]))
             what = f"{name}: {row.detail}" if name and row.detail else name or row.detail or ""
-            click.echo(f"  {row.file}, line {row.line or '-'}: {what}")
+            click.echo(f"  {row.file}{f', line {row.line}' if row.line else ''}: {what}")
 
 
 def _show_unchecked(count: int, *, rules_bind: bool) -> None:

@@ -47,7 +47,7 @@ def recognize(sources: Iterable[Source], options: Options, encoding: str | None 
         report_unknown_columns(table, shape.columns, options.report)
         tables.setdefault(shape.name, []).append(table)
     if first is None:
-        raise FileRefused("-", "no_files", "There is no file to import.")
+        raise FileRefused("", "no_files", "There is no file to import.")
     return first[0], Files(tables, options)
 
 

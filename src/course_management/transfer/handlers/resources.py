@@ -77,7 +77,7 @@ class ResourceHandler(KindHandler):
             return refusal
         changed = None if present is None else self._changes(row, present)
         before = self._before.get((row.unit, row.part)) if present is not None else None  # what is gone is made again
-        verdict = compared(row, before, changed)
+        verdict = compared(row, before, changed, lambda name: self._now(present, name))
         if verdict.outcome in (CREATE, UPDATE):
             return self._checked(row, present, changed) or verdict
         return verdict
