@@ -128,7 +128,8 @@ def _show(planned: Planned, *, applied: bool) -> None:
     if missing := sum(by_code.get((REFUSE, code), 0) for code in ("student_not_found", "person_not_found")):
         click.echo(
             f"\n{missing:,} row{'s name' if missing > 1 else ' names'} students or staff that are neither in the files "
-            "nor in the database. Add the file that describes them, or --create-missing to create them by their number."
+            "nor in the database. Add users.csv (students.csv of our templates), or --create-missing to create them by "
+            "their number."
         )
     for outcome, code in sorted(by_code, key=lambda each: (OUTCOMES.index(each[0]), each[1] or "")):
         count = by_code[outcome, code]
