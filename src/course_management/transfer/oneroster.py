@@ -3,8 +3,8 @@
 A course becomes a class, a catalog entry a course, a term a session. A course without a catalog entry becomes a class
 of the entry with its code, or of one that is written for it. Staff who teach no course are left out: OneRoster has no
 role for them that is not more than we know. Cells are not escaped for spreadsheets, which OneRoster does not know.
-Columns that begin with `metadata.` are extensions of the standard, for our own import: codes of terms, and whether
-there is a catalog entry.
+Columns that begin with `metadata.` are extensions of the standard, for our own import: codes of terms, whether
+there is a catalog entry, and names that were split at their last space to fill two columns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, str] = {
     "subjectCodes periods metadata.catalogEntry",
     "users": "enabledUser username userIds givenName familyName middleName identifier email sms phone agentSourcedIds "
     "grades password userMasterIdentifier preferredGivenName preferredMiddleName preferredFamilyName "
-    "primaryOrgSourcedId pronouns",
+    "primaryOrgSourcedId pronouns metadata.name metadata.nameIsSplit",
     "roles": "userSourcedId roleType role beginDate endDate orgSourcedId userProfileSourcedId",
     "enrollments": "classSourcedId schoolSourcedId userSourcedId role primary beginDate endDate",
 }
@@ -121,7 +121,8 @@ def _classes(connection: Connection) -> Iterator[_Cells]:
 def _users(connection: Connection) -> Iterator[_Cells]:
     for row in repository.rows(connection, "users"):
         given, family = row.given_name or "", row.family_name or ""
-        if not (given or family):
+        is_split = not (given or family)
+        if is_split:
             given, _, family = row.name.rpartition(" ")
             given, family = (given, family) if given else (family, "")
         yield {
@@ -132,6 +133,8 @@ def _users(connection: Connection) -> Iterator[_Cells]:
             "familyName": family,
             "email": row.email or "",
             "primaryOrgSourcedId": SCHOOL,
+            "metadata.name": row.name,
+            "metadata.nameIsSplit": values.written(is_split),
         }
 
 

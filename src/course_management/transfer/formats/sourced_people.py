@@ -57,11 +57,12 @@ def users(files: Files, elsewhere: set[str]) -> Iterator[Record]:
             reader.warn(row, None, "other_school", "The user is of another school, and is left out.")
             continue
         name = " ".join(filter(None, [row.get("givenname"), row.get("familyname")]))
-        texts = {"name": name or row.get("username")}
+        texts = {"name": row.get("metadata.name") or name or row.get("username")}
         if user in students and (record := reader.record(kinds.STUDENTS, row, columns, texts, is_removed=is_removed)):
             yield record
         if user in staff:
-            more = {"given_name": "givenname", "family_name": "familyname"}
+            is_split = row.get("metadata.nameissplit") == "true"  # by our own export, which had only the whole name
+            more = {} if is_split else {"given_name": "givenname", "family_name": "familyname"}
             own = {"student": user} if user in students else {}
             if record := reader.record(kinds.PEOPLE, row, columns | more, texts | own, is_removed=is_removed):
                 yield record
