@@ -32,7 +32,7 @@ def lines(sql: Sql) -> list[Any]:
 def test_completions_of_several_students_are_written_together_or_not_at_all(
     app: Flask, student: Make, entry: Make, sql: Sql
 ) -> None:
-    ada, catalog_id, values = student(), entry(), {"grade": "B", "passed": True, "source": "import"}
+    ada, catalog_id, values = student(), entry(), {"grade": "B", "points": 300, "passed": True, "credits": 400}
     known, unknown = (ada, catalog_id, "2026-spring"), (99, catalog_id, "2026-spring")
 
     with app.app_context():
