@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management.context import RequestContext
-from course_management.errors import StudentNotFound
+from course_management.errors import CatalogEntryNotFound, StudentNotFound
 from course_management.services import completions
 
 from ..fixture_types import Make
@@ -33,11 +33,13 @@ def test_completions_of_several_students_are_written_together_or_not_at_all(
     app: Flask, student: Make, entry: Make, sql: Sql
 ) -> None:
     ada, catalog_id, values = student(), entry(), {"grade": "B", "points": 300, "passed": True, "credits": 400}
-    known, unknown = (ada, catalog_id, "2026-spring"), (99, catalog_id, "2026-spring")
+    known = (ada, catalog_id, "2026-spring")
 
     with app.app_context():
         with pytest.raises(StudentNotFound):
-            completions.put_all({known: values, unknown: values}, RequestContext())
+            completions.put_all({known: values, (99, catalog_id, "2026-spring"): values}, RequestContext())
+        with pytest.raises(CatalogEntryNotFound):
+            completions.put_all({known: values, (ada, 99, "2026-spring"): values}, RequestContext())
         assert lines(sql) == []
         completions.put_all({known: values}, RequestContext())
 

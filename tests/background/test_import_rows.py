@@ -89,3 +89,15 @@ def test_only_on_sqlite_an_import_leaves_others_time_to_write(
             with service.letting_others_write():
                 pass
     assert pauses == ([] if backend == "postgresql" else [pytest.approx(0.05), 0.1])
+
+
+def test_an_import_that_is_read_again_begins_without_rows(
+    app: Flask, imported: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "ROWS_AT_ONCE", 1)
+    interrupted, other = imported(1, "s1", "s2", state=service.READING), imported(1, "s1")
+
+    with app.app_context():
+        assert service.start({}, again=interrupted) == interrupted
+
+    assert rows(sql) == [(other, "s1")]
