@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, and_, func, or_, select, tuple_
+from sqlalchemy import Column, Select, Table, and_, func, or_, select, tuple_
 
 from ..database import AnyRow, Base, reading
 from ..models import (
@@ -87,26 +87,18 @@ def _pages(statement: Select[Any], after: Any) -> Iterator[AnyRow]:
 
 def counts(import_id: int) -> Mapping[tuple[str, str], int]:
     """Return the number of rows by kind and outcome."""
-    table = import_rows.c
-    statement = (
-        select(table.kind, table.outcome, func.count())
-        .where(table.import_id == import_id)
-        .group_by(table.kind, table.outcome)
-    )
-    with reading() as session:
-        return {(kind, outcome): count for kind, outcome, count in session.execute(statement).all()}
+    return _counts(import_id, import_rows.c.kind, import_rows.c.outcome)
 
 
 def counts_by_code(import_id: int) -> Mapping[tuple[str, str | None], int]:
     """Return the number of rows by outcome and code."""
-    table = import_rows.c
-    statement = (
-        select(table.outcome, table.code, func.count())
-        .where(table.import_id == import_id)
-        .group_by(table.outcome, table.code)
-    )
+    return _counts(import_id, import_rows.c.outcome, import_rows.c.code)
+
+
+def _counts(import_id: int, *columns: Column[Any]) -> Mapping[Any, int]:
+    statement = select(*columns, func.count()).where(import_rows.c.import_id == import_id).group_by(*columns)
     with reading() as session:
-        return {(outcome, code): count for outcome, code, count in session.execute(statement).all()}
+        return {tuple(values): count for *values, count in session.execute(statement).all()}
 
 
 def examples(import_id: int, outcome: str, code: str | None, limit: int) -> Sequence[AnyRow]:
