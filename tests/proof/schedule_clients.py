@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from course_management import create_app
 from course_management.context import NamedActor, RequestContext
-from course_management.database import Raced, db
+from course_management.database import Raced
 from course_management.errors import Problem
 from course_management.services import enrollment
 from course_management.services.enrollment import EnrollmentRequest
 
-from ..real_server import PATIENT
+from .processes import application
 from .rule_clients import ERRORS
 
 
@@ -41,27 +38,12 @@ class Done:
     errors: list[str] = field(default_factory=list)
 
 
-_meet: Callable[[], Any]
-_url: str
-_folder: Path
-
-
-def prepare(barrier: Any, url: str, folder: Path) -> None:
-    """Set a process up; its log goes into the folder."""
-    global _meet, _url, _folder
-    _meet, _url, _folder = barrier.wait, url, folder
-
-
 def work(number: int, seed: int, seconds: float, school: Schedules) -> Done:
     """Do the work of the process `number` for some seconds, beginning when all processes are ready."""
-    log = os.open(_folder / f"rules-{number}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    app = create_app({"DATABASE_URL": _url, "LOG_LEVEL": "debug", "LOG_FORMAT": "json", **PATIENT})
-    with app.app_context():
+    with application(number) as meet:
         client = Client(number, random.Random(seed * 100 + number), school)  # noqa: S311 - a repeatable choice
-        _meet()
+        meet()
         client.run(time.monotonic() + seconds)
-        db.engine.dispose()
     return client.done
 
 
