@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Python keeps compiled modules: otherwise each process that the tests start compiles all of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run install upgrade quick test test-slow proof fuzz clients bench overload format lock migrate clean
@@ -20,7 +22,7 @@ install: $(VENV)/run.stamp ## Set up only: the service and what it needs, in .ve
 upgrade: migrate ## After new code: install what it needs, migrate and verify (first read docs/upgrading.md)
 	$(BIN)/course-management verify
 
-quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and three cases of each test on SQLite that starts no process (a minute)
+quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and two cases of each test on SQLite that starts no process (a minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -2,9 +2,12 @@
 
 `python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own; with
 `--term`, in a course of a term, by the rules of registration. It draws each call that goes from one file of the package
-into another, indented below its caller; a call that is repeated directly, as in a loop, is drawn once. A call that
-passes through a library on its way counts as one jump. The last line counts what is crossed from the entry of the
-application to the row: `N files, M jumps`. The line before it counts the whole request.
+into another, indented below its caller, and the calls within the use case (`WITHIN`); a call that is repeated directly,
+as in a loop, is drawn once. Calls into another file are counted as jumps; one that passes through a library on its way
+counts as one. With `--sql`, the SQL of the two statements that enroll is printed instead.
+
+The last line counts what is crossed from the entry of the application to the row: `N files, M jumps`. The line before
+it counts the whole request.
 """
 
 from __future__ import annotations
@@ -17,28 +20,38 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from alembic import command
 from alembic.config import Config
 from flask import Flask
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import postgresql
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import course_management
 from course_management import create_app
+from course_management.services.enrollment.decided_statements import ENROLL_AS_DECIDED
+from course_management.services.enrollment.statements import ENROLL_BY_SEATS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = str(Path(course_management.__file__).parent)
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 WARM_UP = 5
 """Enrolls before the one that is counted, so that compiled statements and caches are as in production."""
 
 
+WITHIN = "services/enrollment/enrolling.py"
+"""The file of which the calls of its own functions are drawn too."""
+
+
 class Jump(NamedTuple):
-    """A call into another file: below how many other jumps, which file, which function."""
+    """A call: below how many others that are drawn, which file, which function, and whether it is in another file."""
 
     depth: int
     file: str
     function: str
+    is_counted: bool = True
 
     def __str__(self) -> str:
         return f"{'  ' * self.depth}{self.file} {self.function}"
@@ -56,8 +69,9 @@ def trace(app: Flask, environ: dict[str, Any]) -> list[Jump]:
             return
         if event == "call":
             caller, depth = stack[-1] if stack else ("", 0)
-            if caller != file:
-                jumps.append(Jump(depth, file.removeprefix(PACKAGE + os.sep), frame.f_code.co_name))
+            is_counted, function = caller != file, frame.f_code.co_name
+            if is_counted or (file.endswith(WITHIN) and not function.startswith("<")):
+                jumps.append(Jump(depth, file.removeprefix(PACKAGE + os.sep), function, is_counted))
                 depth += 1
             stack.append((file, depth))
         elif event == "return" and stack:
@@ -84,7 +98,7 @@ def drawn(jumps: Iterable[Jump]) -> Iterator[Jump]:
 
 def totals(jumps: Sequence[Jump]) -> str:
     """Return how many files these jumps cross, and how many jumps they are."""
-    return f"{len({jump.file for jump in jumps})} files, {len(jumps)} jumps"
+    return f"{len({jump.file for jump in jumps})} files, {sum(jump.is_counted for jump in jumps)} jumps"
 
 
 def to_the_row(jumps: Sequence[Jump]) -> Sequence[Jump]:
@@ -119,8 +133,18 @@ def trace_enroll(app: Flask, *, in_term: bool = False) -> list[Jump]:
     return jumps
 
 
+def print_statements() -> None:
+    """Print the SQL that takes seats, and the SQL that takes what the rules have decided, as PostgreSQL gets it."""
+    for title, statements in (("by seats", ENROLL_BY_SEATS), ("as decided by the rules", ENROLL_AS_DECIDED)):
+        statement = cast(ClauseElement, statements["postgresql"])
+        print(f"-- {title}\n{statement.compile(dialect=DIALECT)}\n")
+
+
 def main() -> None:
-    """Print the trace of one enroll on a new database."""
+    """Print the trace of one enroll on a new database, or the statements."""
+    if "--sql" in sys.argv[1:]:
+        print_statements()
+        return
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/trace.db"

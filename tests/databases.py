@@ -59,10 +59,11 @@ SELECT
         JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = current_database()
     )
 """
-TABLES_WITH_ROWS = f"""
-SELECT oid::regclass::text FROM pg_class
+TABLES_WITH_PAGES = f"""
+SELECT oid::regclass::text, pg_relation_size(oid) > 65536 FROM pg_class
 WHERE relkind = 'r' AND oid >= 16384 AND pg_relation_size(oid) > 0 AND relname <> ALL (ARRAY{[*FIXED_TABLES]})
 """
+RESTART_SEQUENCES = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
 
 
 class PostgreSQL:
@@ -175,6 +176,7 @@ class Databases:
         self.backend, self.folder, self.made = backend, folder, 0
         self.server = server
         self._free: list[URL] = []
+        self._cleaners: dict[URL, psycopg.Connection] = {}
         self.template = self.empty()
         migrate(self.template)
         if server is None:
@@ -210,21 +212,39 @@ class Databases:
         elif self._is_emptied(url):
             self._free.append(url)
         else:
+            if cleaner := self._cleaners.pop(url, None):
+                cleaner.close()
             self.run(f'DROP DATABASE "{url.database}" WITH (FORCE)')
+
+    def close(self) -> None:
+        """Close the connections to the databases."""
+        for connection in self._cleaners.values():
+            connection.close()
 
     def _is_emptied(self, url: URL) -> bool:
         """Empty a database, if it then is as the template is."""
-        with contextlib.suppress(psycopg.Error), _connect(url) as connection:
+        with contextlib.suppress(psycopg.Error):
+            connection = self._cleaner(url)
             deadline = time.monotonic() + PATIENCE_S
             while connection.execute(END_OTHER_SESSIONS).rowcount:
                 assert time.monotonic() < deadline, "A session does not end."
                 time.sleep(0.005)
             if connection.execute(STATE_WITHOUT_ROWS).fetchone() == self._pristine:
-                if tables := [name for (name,) in connection.execute(TABLES_WITH_ROWS)]:
-                    connection.execute("SET session_replication_role = replica")  # else triggers would refuse it
-                    connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+                # TRUNCATE takes 11 ms of CPU time, DELETE 1 ms. But nothing removes the pages of deleted rows, and
+                # statements must meet small tables.
+                for table, is_large in connection.execute(TABLES_WITH_PAGES).fetchall():
+                    connection.execute(f"TRUNCATE {table} CASCADE" if is_large else f"DELETE FROM {table}")
+                connection.execute(RESTART_SEQUENCES)
                 return True
         return False
+
+    def _cleaner(self, url: URL) -> psycopg.Connection:
+        """Return the connection that empties a database; triggers do not refuse what it does."""
+        if url not in self._cleaners:
+            # It stays, because a new one takes as much time as all that it executes.
+            self._cleaners[url] = _connect(url)
+            self._cleaners[url].execute("SET session_replication_role = replica")
+        return self._cleaners[url]
 
     def _create(self, name: str, template: str) -> URL:
         self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

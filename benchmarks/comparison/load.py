@@ -22,8 +22,8 @@ from course_management.context import RequestContext
 from course_management.database.execute import compile_statement
 from course_management.database.session_settings import service_arguments
 from course_management.repositories.enrollments import HELD
-from course_management.services.enrollment import EnrollRequest
-from course_management.services.enrollment.statements import ENROLL
+from course_management.services.enrollment import EnrollmentRequest
+from course_management.services.enrollment.statements import ENROLL_BY_SEATS
 
 from .data import Size
 from .systems import Enrollment, System
@@ -142,8 +142,8 @@ def _pgbench(name: str) -> str:
     """Return a statement of the service with pgbench variables as parameters."""
     statement: Executable
     if name == "enroll":
-        request = EnrollRequest(1, [1], context=RequestContext("0" * 32))
-        statement, values = ENROLL["postgresql"], request.parameters(request.course_ids)
+        request = EnrollmentRequest(1, [1], context=RequestContext("0" * 32))
+        statement, values = ENROLL_BY_SEATS["postgresql"], request.parameters(request.course_ids)
     else:
         statement, values = HELD, {"id": 1}
     variables = {"student": ":student", "id": ":student", "course_ids": "ARRAY[:course]"}

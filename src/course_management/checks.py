@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import network_addresses
 from .access import keys
 from .config import Settings
-from .database import db, kind_of, schema_state, why
+from .database import db, kind_of, operator_advice, schema_state
 from .database.migrations import NEWER
 from .environment import ENV_FILE
 
@@ -43,7 +43,7 @@ def not_ready() -> str | None:
     try:
         return schema_state().problem
     except SQLAlchemyError as error:
-        return why(error) or f"The database cannot be read ({kind_of(error)})."
+        return operator_advice(error) or f"The database cannot be read ({kind_of(error)})."
 
 
 def _callers(settings: Settings) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def make() -> str:
     ]
     for index, student_id in enumerate(people[1:]):
         chosen = [offered[(index + step) % len(offered)] for step in range(2)]
-        enrollment.enroll(enrollment.EnrollRequest(student_id, chosen, waitlist=True, context=context))
+        enrollment.enroll(enrollment.EnrollmentRequest(student_id, chosen, waitlist=True, context=context))
     return f"{len(people)} students, {len(offered)} courses, {2 * (len(people) - 1)} enrollments"
 
 

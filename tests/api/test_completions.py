@@ -9,6 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from course_management.context import RequestContext
+from course_management.errors import CatalogEntryNotFound, StudentNotFound
+from course_management.services import completions
+
 from ..fixture_types import Make
 from .test_people import pointers, together
 from .test_terms import refusal
@@ -23,6 +27,23 @@ def lines(sql: Sql) -> list[Any]:
 
 
 # --- completions ------------------------------------------------------------------------------------------
+
+
+def test_completions_of_several_students_are_written_together_or_not_at_all(
+    app: Flask, student: Make, entry: Make, sql: Sql
+) -> None:
+    ada, catalog_id, values = student(), entry(), {"grade": "B", "points": 300, "passed": True, "credits": 400}
+    known = (ada, catalog_id, "2026-spring")
+
+    with app.app_context():
+        with pytest.raises(StudentNotFound):
+            completions.put_all({known: values, (99, catalog_id, "2026-spring"): values}, RequestContext())
+        with pytest.raises(CatalogEntryNotFound):
+            completions.put_all({known: values, (ada, 99, "2026-spring"): values}, RequestContext())
+        assert lines(sql) == []
+        completions.put_all({known: values}, RequestContext())
+
+    assert [line[2] for line in lines(sql)] == ["added"]
 
 
 def test_a_completion_is_created_changed_and_deleted_and_each_is_a_line_of_the_ledger(

@@ -160,8 +160,8 @@ def test_a_list_can_be_filtered_by_a_field(
 def test_a_value_that_another_row_has_is_refused(client: FlaskClient, made: Callable[..., Row], name: str) -> None:
     row, routes = made(name), RESOURCES[name]
     values = {field: another(name, field) for field in routes.schema.settable()}
-    for column, problem in routes.resource.taken.items():
-        columns = {column, routes.resource.within.get(column, column)}
+    for column, problem in routes.resource.refusal_if_taken.items():
+        columns = {column, routes.resource.unique_within.get(column, column)}
         response = client.post(f"/{name}", json=values | {each: row.body[each] for each in columns})
 
         assert (response.status_code, response.get_json()["code"]) == (409, problem.code)

@@ -322,7 +322,7 @@ def test_a_seat_that_ends_what_stopped_a_promotion_elsewhere_clears_the_mark(
     assert held(ada) == {first: "enrolled", second: "enrolled"}
 
 
-@pytest.mark.parametrize("name", ["TAKE_DECIDED", "UNENROLL_DECIDED"])
+@pytest.mark.parametrize("name", ["ENROLL_AS_DECIDED", "UNENROLL_AS_DECIDED"])
 def test_a_statement_that_finds_something_changed_under_the_locks_leaves_nothing_behind(
     backend: str,
     student: Make,

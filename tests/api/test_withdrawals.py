@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management import verify
+from course_management.services.enrollment import loading
 
 from ..fixture_types import Make
 
@@ -97,3 +100,34 @@ def test_put_and_swap_withdraw_too(client: FlaskClient, enrolled: Any, course: M
     assert (replaced["enrolled"], replaced["unenrolled"], replaced["withdrawn"]) == ([other], [], [one])
     assert [(each["course_id"], each["outcome"]) for each in swapped] == [(one, "enrolled"), (other, "withdrawn")]
     assert held(ada) == {one: "enrolled"}
+
+
+class LastEvening(datetime):
+    """A clock: in Chicago still the last day of the term, in UTC the day after."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> LastEvening:
+        return cls(2999, 12, 19, 3, tzinfo=tz)
+
+
+@pytest.mark.parametrize(("time_zone", "status"), [("America/Chicago", 200), ("UTC", 409)])
+def test_the_last_day_of_a_term_ends_in_the_time_zone_of_the_school(
+    client: FlaskClient,
+    course: Make,
+    student: Make,
+    enroll: Any,
+    make_app: Callable[..., Flask],
+    monkeypatch: pytest.MonkeyPatch,
+    time_zone: str,
+    status: int,
+) -> None:
+    fall = client.post(
+        "/terms", json={"code": "F", "title": "Fall", "starts_on": "2026-01-01", "ends_on": "2999-12-18"}
+    ).get_json()["id"]
+    client.put(f"/terms/{fall}/windows", json=[OPEN])
+    ada, one = student(), course(term_id=fall)
+    assert enroll(ada, one).status_code == 201
+    school = make_app(time_zone=time_zone).test_client()
+    monkeypatch.setattr(loading, "datetime", LastEvening)
+
+    assert leave(school, ada, one).status_code == status

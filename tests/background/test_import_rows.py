@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,3 +75,29 @@ def test_an_import_that_was_never_applied_loses_all_rows(
     run(app)
     assert rows(sql) == []
     assert sql("SELECT count(*) FROM imports") == [(2,)]
+
+
+def test_only_on_sqlite_an_import_leaves_others_time_to_write(
+    app: Flask, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(
+        service, "time", SimpleNamespace(monotonic=iter([1.0, 1.05, 2.0, 9.0]).__next__, sleep=pauses.append)
+    )
+    with app.app_context():
+        for _ in range(2):
+            with service.letting_others_write():
+                pass
+    assert pauses == ([] if backend == "postgresql" else [pytest.approx(0.05), 0.1])
+
+
+def test_an_import_that_is_read_again_begins_without_rows(
+    app: Flask, imported: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "ROWS_AT_ONCE", 1)
+    interrupted, other = imported(1, "s1", "s2", state=service.READING), imported(1, "s1")
+
+    with app.app_context():
+        assert service.start({}, again=interrupted) == interrupted
+
+    assert rows(sql) == [(other, "s1")]

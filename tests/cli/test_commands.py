@@ -70,6 +70,13 @@ def test_status_counts_rows(run: Run) -> None:
     assert f"Courses      {len(COURSES)}\n" in result.output
 
 
+def test_status_counts_enrollments_only_while_they_last(run: Run, database: URL) -> None:
+    run("demo")
+    execute(database, "UPDATE student_courses SET status = 'unenrolled', queue_number = NULL WHERE student_id = 2")
+
+    assert "Enrollments  8\n" in run("status").output
+
+
 def test_promote_fills_seats_that_a_crash_left_free(run: Run, database: URL) -> None:
     run("demo")
     execute(database, "UPDATE courses SET waitlist_capacity = 3 WHERE id = 5")

@@ -7,7 +7,7 @@ import type { components, paths } from "./schema.js";
 type Problem = components["schemas"]["ProblemDetails"];
 
 const [baseUrl, key] = process.argv.slice(2);
-const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
+const client = createClient<paths, `application/${string}json`>({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
 
 /** Return the data of a successful response. */
 async function data<T>(call: Promise<{ data?: T; error?: Problem }>): Promise<T> {

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from course_management.cli import cli
-from course_management.database import db, migration_engine, why
+from course_management.database import db, migration_engine, operator_advice
 from course_management.verify import verify
 
 from ..databases import Databases, migrate
@@ -252,5 +252,5 @@ def test_a_database_in_another_encoding_is_refused_with_a_sentence(
     assert is_503(app.test_client().get("/students"))
     with app.app_context(), pytest.raises(SQLAlchemyError) as error, db.engine.connect():
         pass
-    assert encoding in str(why(error.value))
+    assert encoding in str(operator_advice(error.value))
     databases.drop(url)

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from course_management.database import db, is_unavailable, sqlite, time_limit, why
+from course_management.database import db, is_unavailable, operator_advice, sqlite, time_limit
 from course_management.verify import verify
 
 from ..real_server import Server, until
@@ -294,7 +294,7 @@ def test_a_file_in_utf_16_is_refused_with_a_sentence(make_app: Callable[..., Fla
     assert is_503(app.test_client().get("/students"))
     with app.app_context(), pytest.raises(SQLAlchemyError) as error, db.engine.connect():
         pass
-    assert "must be UTF-8" in str(why(error.value))
+    assert "must be UTF-8" in str(operator_advice(error.value))
 
 
 def test_a_file_that_is_not_a_database_is_503(make_app: Callable[..., Flask], path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,15 @@ from .pages import PAGES, RUN, anchors, blocks, links, name
 SHOWN = {"ini", "nginx", "text"}
 """Languages of files and drawings, which cannot be run."""
 SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
-NOT_OURS = {"TEST_DATABASE_URL", "PYTHON", "ARGS", "HTTPS_PROXY", "SCHEMA_REVISION"}
+NOT_OURS = {
+    "TEST_DATABASE_URL",
+    "PYTHON",
+    "ARGS",
+    "HTTPS_PROXY",
+    "SCHEMA_REVISION",
+    "ENROLL_BY_SEATS",
+    "ENROLL_AS_DECIDED",
+}
 
 
 def text(page: str) -> str:
@@ -245,3 +255,40 @@ def test_the_page_of_the_rules_names_templates_in_the_order_of_an_import() -> No
 
     assert named == [kind.name for kind in KINDS if kind.name in named]
     assert {kind.name for kind in KINDS} - set(named) == {"people", "instructors", "accounts"}  # no rule needs them
+
+
+# --- codes of imports -------------------------------------------------------------------------------------
+
+
+def test_the_page_of_files_explains_each_code_that_a_report_of_an_import_can_have() -> None:
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "src/course_management/transfer").rglob("*.py")]
+    codes = {code for tree in trees for node in ast.walk(tree) for code in _codes(node)}
+    section = text("docs/files.md").partition("## Codes of a report")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    explained = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+
+    assert "unusual_date" in codes
+    assert codes - explained == set()
+    constants = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert explained - constants - {*all_codes()} == set()
+
+
+PAIR = 2
+
+
+def _codes(node: ast.AST) -> Iterator[str]:
+    """Yield the codes of rows in a call that makes a verdict or a finding, and in a pair of a code and a sentence."""
+    candidates: list[ast.expr] = []
+    if isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in {"Verdict", "over", "_find"} or (called in {"warn", "refuse"} and len(node.args) > PAIR):
+            candidates = node.args[2:3]
+        if called == "BadValue" or (called == "warn" and len(node.args) == PAIR):
+            candidates = node.args[:1]
+        if called == "Finding":
+            candidates = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+    elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        candidates = node.value.elts[:1]
+    for each in candidates:
+        if isinstance(each, ast.Constant) and re.fullmatch(r"[a-z]+(_[a-z]+)+|busy", str(each.value)):
+            yield str(each.value)

@@ -143,13 +143,16 @@ MUTANTS = {
         databases=("postgresql",),
     ),
     "the comparison of the schedule revision": Mutant(
-        "rules", RACE, OVER_LIMIT, ((DECIDED, "            students.c.schedule_revision == seen,\n", ""),)
+        "rules", RACE, OVER_LIMIT, ((DECIDED, "            students.c.schedule_revision == judged_revision,\n", ""),)
     ),
     "the trigger that raises the schedule revision": Mutant(
         "rules", RACE, OVER_LIMIT, statements={backend: without_revision(backend) for backend in BACKENDS}
     ),
     "the comparison of the schedule revision, for credits": Mutant(
-        "schedules", RACE, OVER_CREDITS, ((DECIDED, "            students.c.schedule_revision == seen,\n", ""),)
+        "schedules",
+        RACE,
+        OVER_CREDITS,
+        ((DECIDED, "            students.c.schedule_revision == judged_revision,\n", ""),),
     ),
     "the trigger that raises the schedule revision, for credits": Mutant(
         "schedules", RACE, OVER_CREDITS, statements={backend: without_revision(backend) for backend in BACKENDS}
@@ -164,7 +167,7 @@ MUTANTS = {
                 "unenroll_statement(backend, _is_of_the_judged_kind(), _student)",
                 (
                     "unenroll_statement(backend, _is_of_the_judged_kind(), lambda claims: select(students.c.id).where("
-                    "students.c.id == student_id, or_(true(), students.c.schedule_revision == seen),"
+                    "students.c.id == student_id, or_(true(), students.c.schedule_revision == judged_revision),"
                     " select(func.count()).select_from(claims).scalar_subquery() == requested)"
                     ".with_for_update(key_share=True, of=students).cte('student'))"
                 ),

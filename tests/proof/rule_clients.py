@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 import traceback
@@ -11,20 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from course_management import create_app
 from course_management.context import NamedActor, RequestContext
-from course_management.database import Raced, db
+from course_management.database import Raced
 from course_management.errors import EnrollmentRefused, Problem
 from course_management.services import courses, enrollment, holds, permissions, resources, terms, whole_lists
-from course_management.services.enrollment import EnrollRequest, rules
+from course_management.services.enrollment import EnrollmentRequest, rules
 
 from ..races.limits import AtMost
-from ..real_server import PATIENT
+from .processes import application
 
 LIMIT = 2
 """In how many of the limited courses a student can be enrolled."""
@@ -101,28 +98,13 @@ def permission_for(course: int) -> dict[str, Any]:
     return {"course_id": course, "rule": "permission_required", "reason": "Knows the subject.", "expires_at": None}
 
 
-_meet: Callable[[], Any]
-_url: str
-_folder: Path
-
-
-def prepare(barrier: Any, url: str, folder: Path) -> None:
-    """Set a process up; its log goes into the folder."""
-    global _meet, _url, _folder
-    _meet, _url, _folder = barrier.wait, url, folder
-    rules.RULES = (*rules.RULES, AtMost(LIMIT))
-
-
 def work(number: int, seed: int, seconds: float, school: School) -> Report:
     """Do the work of the process `number` for some seconds, beginning when all processes are ready."""
-    log = os.open(_folder / f"rules-{number}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    app = create_app({"DATABASE_URL": _url, "LOG_LEVEL": "debug", "LOG_FORMAT": "json", **PATIENT})
-    with app.app_context():
+    rules.RULES = (*rules.RULES, AtMost(LIMIT))
+    with application(number) as meet:
         client = Client(number, random.Random(seed * 100 + number), school)  # noqa: S311 - a repeatable choice
-        _meet()
+        meet()
         client.run(time.monotonic() + seconds)
-        db.engine.dispose()
     return client.report
 
 
@@ -184,7 +166,7 @@ class Client:
     def _enroll(self, student: int, wanted: Sequence[int]) -> None:
         began = time.time()
         waitlist = self.chance.random() < 0.5
-        outcomes = enrollment.enroll(EnrollRequest(student, wanted, waitlist=waitlist, context=self.context))
+        outcomes = enrollment.enroll(EnrollmentRequest(student, wanted, waitlist=waitlist, context=self.context))
         self._note(student, [each.course_id for each in outcomes if each.outcome in {"enrolled", "waitlisted"}], began)
 
     def unenroll(self) -> None:
@@ -198,7 +180,7 @@ class Client:
         student, began = self._student(), time.time()
         others = self.chance.sample([*self.school.others, *self.school.adopted], self.chance.randrange(3))
         wanted = [self.chance.choice(self.school.limited), *others]
-        found = enrollment.replace(EnrollRequest(student, wanted, waitlist=True, context=self.context))
+        found = enrollment.replace(EnrollmentRequest(student, wanted, waitlist=True, context=self.context))
         self.report.figures["replaced"] += 1
         self._note(student, [*found.enrolled, *found.waitlisted], began)
 

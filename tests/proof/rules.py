@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,12 @@ from course_management.services import enrollment, holds, permissions
 from course_management.services.enrollment import rules
 
 from ..races.limits import LIMITED, AtMost
+from .processes import run
 from .report import Check
-from .rule_clients import CLOSES, LIMIT, OPENS, Report, School, permission_for, prepare, work
+from .rule_clients import CLOSES, LIMIT, OPENS, Report, School, permission_for, work
 from .stage import IMPOSSIBLE, Stage
 
-PROCESSES, STUDENTS = 16, 12
+STUDENTS = 12
 SEATS = {"capacity": 2, "waitlist_capacity": 3}
 COURSES = {"limited": 16, "others": 6, "adopted": 8}
 BY_PERMISSION, RESTRICTED = 4, 4
@@ -36,14 +35,7 @@ OVER_LIMIT = "students who were over the limit"
 def prove(stage: Stage, seed: int, seconds: int) -> tuple[dict[str, Any], list[Check]]:
     """Let the processes work, and compare what they saw with what was in force; then settle, and look again."""
     school = _found(stage)
-    url = stage.url.render_as_string(hide_password=False)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([prepare.__module__])
-    with ProcessPoolExecutor(
-        PROCESSES, context, initializer=prepare, initargs=(context.Barrier(PROCESSES), url, stage.folder)
-    ) as pool:
-        reports = [pool.submit(work, number, seed, seconds, school) for number in range(PROCESSES)]
-        found = [each.result() for each in reports]
+    found = run(stage, work, seed, seconds, school)
     tried_again = conflicts(stage.folder)
     figures: Counter[str] = sum((each.figures for each in found), Counter())
     lines = stage.sql("SELECT * FROM enrollment_events ORDER BY id")
@@ -193,6 +185,6 @@ def _unavailable(stage: Stage, school: School, context: RequestContext) -> Itera
         if course.permission_required:
             permissions.grant(number, permission_for(course.id), context)
         try:
-            enrollment.enroll(enrollment.EnrollRequest(number, [course.id], context=context))
+            enrollment.enroll(enrollment.EnrollmentRequest(number, [course.id], context=context))
         except Problem as problem:
             yield f"{course.id}: {problem.members}"

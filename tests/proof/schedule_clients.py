@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from course_management import create_app
 from course_management.context import NamedActor, RequestContext
-from course_management.database import Raced, db
+from course_management.database import Raced
 from course_management.errors import Problem
 from course_management.services import enrollment
-from course_management.services.enrollment import EnrollRequest
+from course_management.services.enrollment import EnrollmentRequest
 
-from ..real_server import PATIENT
+from .processes import application
 from .rule_clients import ERRORS
 
 
@@ -41,27 +38,12 @@ class Done:
     errors: list[str] = field(default_factory=list)
 
 
-_meet: Callable[[], Any]
-_url: str
-_folder: Path
-
-
-def prepare(barrier: Any, url: str, folder: Path) -> None:
-    """Set a process up; its log goes into the folder."""
-    global _meet, _url, _folder
-    _meet, _url, _folder = barrier.wait, url, folder
-
-
 def work(number: int, seed: int, seconds: float, school: Schedules) -> Done:
     """Do the work of the process `number` for some seconds, beginning when all processes are ready."""
-    log = os.open(_folder / f"rules-{number}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    app = create_app({"DATABASE_URL": _url, "LOG_LEVEL": "debug", "LOG_FORMAT": "json", **PATIENT})
-    with app.app_context():
+    with application(number) as meet:
         client = Client(number, random.Random(seed * 100 + number), school)  # noqa: S311 - a repeatable choice
-        _meet()
+        meet()
         client.run(time.monotonic() + seconds)
-        db.engine.dispose()
     return client.done
 
 
@@ -102,10 +84,10 @@ class Client:
     def _credits(self, wanted: Sequence[int]) -> dict[int, int]:
         return {self.chance.choice(wanted): self.chance.choice([300, 400])}
 
-    def _request(self, most: int, **values: Any) -> EnrollRequest:
+    def _request(self, most: int, **values: Any) -> EnrollmentRequest:
         wanted = self._some(most)
         waitlist, student = self.chance.random() < 0.5, self.chance.choice(self.school.students)
-        return EnrollRequest(student, wanted, waitlist=waitlist, context=self._context(), **values)
+        return EnrollmentRequest(student, wanted, waitlist=waitlist, context=self._context(), **values)
 
     def enroll(self) -> None:
         """Enroll a student in some courses."""
@@ -115,7 +97,7 @@ class Client:
         """Swap some courses of a student for one."""
         wanted, *left = self.chance.sample(self.school.courses, 12)
         student, context = self.chance.choice(self.school.students), self._context()
-        enrollment.enroll(EnrollRequest(student, [wanted], instead_of=left, waitlist=True, context=context))
+        enrollment.enroll(EnrollmentRequest(student, [wanted], instead_of=left, waitlist=True, context=context))
 
     def unenroll(self) -> None:
         """Unenroll a student from some courses."""
@@ -125,7 +107,9 @@ class Client:
         """Replace the courses of a student, some of them for other credits."""
         wanted, student = self._some(4), self.chance.choice(self.school.students)
         enrollment.replace(
-            EnrollRequest(student, wanted, waitlist=True, chosen_credits=self._credits(wanted), context=self._context())
+            EnrollmentRequest(
+                student, wanted, waitlist=True, chosen_credits=self._credits(wanted), context=self._context()
+            )
         )
 
     def promote(self) -> None:

@@ -7,10 +7,8 @@ have one request id, the schedule of its student must be one that is allowed.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -20,10 +18,11 @@ from sqlalchemy import insert
 from course_management.models import Course, Term, courses, registration_windows, terms
 from course_management.models.timetable import course_links, course_meetings
 
+from .processes import run
 from .report import Check
 from .rule_clients import CLOSES, OPENS
-from .rules import PROCESSES, STUDENTS, conflicts
-from .schedule_clients import Schedules, prepare, work
+from .rules import STUDENTS, conflicts
+from .schedule_clients import Schedules, work
 from .stage import IMPOSSIBLE, Stage
 
 COURSES, SLOTS, LABS = 30, 10, 8
@@ -36,14 +35,7 @@ FIRST_DAY, LAST_DAY = date(2000, 1, 3), date(2999, 12, 20)
 def prove(stage: Stage, seed: int, seconds: int, students: int = STUDENTS) -> tuple[dict[str, Any], list[Check]]:
     """Let the processes work, and compare the schedules that the ledger shows with what is allowed."""
     school = _found(stage, students)
-    url = stage.url.render_as_string(hide_password=False)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([prepare.__module__])
-    with ProcessPoolExecutor(
-        PROCESSES, context, initializer=prepare, initargs=(context.Barrier(PROCESSES), url, stage.folder)
-    ) as pool:
-        pending = [pool.submit(work, number, seed, seconds, school) for number in range(PROCESSES)]
-        done = [each.result() for each in pending]
+    done = run(stage, work, seed, seconds, school)
     tried_again = conflicts(stage.folder)
     figures: Counter[str] = sum((each.figures for each in done), Counter())
     lines = stage.sql("SELECT * FROM enrollment_events ORDER BY id")

@@ -72,7 +72,7 @@ def slipped_through(connection: Connection) -> Sequence[object]:
 def act(dice: random.Random, students: Sequence[int], courses: Sequence[int]) -> None:
     """Let a student do something, in an application context. Raises what is neither a refusal nor a lost race."""
     student, chosen = dice.choice(students), dice.sample(courses, dice.randint(1, 3))
-    request = enrollment.EnrollRequest(student, chosen, waitlist=dice.random() < 0.5, context=RequestContext())
+    request = enrollment.EnrollmentRequest(student, chosen, waitlist=dice.random() < 0.5, context=RequestContext())
     kind = dice.choice(("enroll", "enroll", "unenroll", "replace"))
     with suppress(Problem, Raced):  # the response to a request that loses too many races is 503
         if kind == "enroll":

@@ -69,9 +69,11 @@ def without_guard(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def remove(guard: str) -> None:
         if guard == "statement":
             for module in (enrolling, replacing):
-                monkeypatch.setattr(module, "ENROLL", mutant(statements, NO_GUARD).ENROLL)
+                monkeypatch.setattr(module, "ENROLL_BY_SEATS", mutant(statements, NO_GUARD).ENROLL_BY_SEATS)
         elif guard == "comparison":
-            monkeypatch.setattr(enrolling, "TAKE_DECIDED", mutant(decided_statements, NO_COMPARISON).TAKE_DECIDED)
+            monkeypatch.setattr(
+                enrolling, "ENROLL_AS_DECIDED", mutant(decided_statements, NO_COMPARISON).ENROLL_AS_DECIDED
+            )
         else:
             monkeypatch.setattr(exchanging, "LOCK_COURSES", UNLOCKED)
 

@@ -95,7 +95,7 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
                 sql(statement)
         else:
             module, name, edits = GUARDS[guard]
-            user = unenrolling if name == "UNENROLL" else enrolling
+            user = unenrolling if name == "UNENROLL_BY_SEATS" else enrolling
             monkeypatch.setattr(user, name, getattr(mutant(module, *edits), name))
 
     return remove
@@ -104,12 +104,12 @@ def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callab
 GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     "the comparison of the revision": (
         decided_statements,
-        "TAKE_DECIDED",
-        [("students.c.schedule_revision == seen,", "")],
+        "ENROLL_AS_DECIDED",
+        [("students.c.schedule_revision == judged_revision,", "")],
     ),
     "the planned outcome": (
         decided_statements,
-        "TAKE_DECIDED",
+        "ENROLL_AS_DECIDED",
         [
             ("(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
             ("(is_place, literal(WAITLISTED, String)),", "(or_(is_seat, is_place), literal(WAITLISTED, String)),"),
@@ -118,7 +118,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     ),
     "a course without a term still has none": (
         decided_statements,
-        "TAKE_DECIDED",
+        "ENROLL_AS_DECIDED",
         [
             (
                 "and_(courses.c.term_id.is_(None), among(courses.c.id, without_term)),",
@@ -128,12 +128,12 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     ),
     "the courses of an unenrolling, locked once": (
         statements,
-        "UNENROLL",
+        "UNENROLL_BY_SEATS",
         [('.cte("counted")', '.subquery("counted")'), ('.prefix_with("MATERIALIZED", dialect="postgresql")', "")],
     ),
     "the statement for courses without a term": (
         statements,
-        "ENROLL",
+        "ENROLL_BY_SEATS",
         [("and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))", "course.c.closed_at.is_(None)")],
     ),
 }
@@ -247,7 +247,7 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 
     monkeypatch.setattr(enrolling, "_take_if_unchanged", take_later)
     if not guarded:
-        monkeypatch.setattr(enrolling, "_decide_again_under_locks", again)
+        monkeypatch.setattr(enrolling, "_exchange_under_locks", again)
 
     assert enroll(ada, first).status_code == (201 if guarded else 503)
 
@@ -357,7 +357,7 @@ def test_a_course_that_was_looked_at_without_a_term_is_judged_by_the_rules_when_
     sql("UPDATE courses SET capacity = 1")
     if removed:
         unguarded(removed)
-    before("_take_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
+    before("_run_enroll_by_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
 
     response = enroll(ada, adopted)
 
@@ -470,4 +470,4 @@ def test_two_questions_with_one_name_are_an_error() -> None:
         questions = {"groups": AtMost.questions["limited"]}  # noqa: RUF012
 
     with pytest.raises(ValueError, match="'groups' of Another"):
-        loading.questions([Another(1)])
+        loading.all_questions([Another(1)])

@@ -119,7 +119,7 @@ def test_an_unenrolling_whose_statement_finds_nothing_each_time_is_decided_under
     send = unenrolling.autocommit  # type: ignore[attr-defined]
 
     def too_late(statement: Any, values: Any) -> Any:
-        return [] if statement in unenrolling.UNENROLL_DECIDED.values() else send(statement, values)  # type: ignore[attr-defined]
+        return [] if statement in unenrolling.UNENROLL_AS_DECIDED.values() else send(statement, values)  # type: ignore[attr-defined]
 
     def again(*_: Any) -> Any:
         raise Raced

@@ -17,7 +17,7 @@ from course_management.errors import CourseNotFound
 from course_management.services import enrollment
 from course_management.services.enrollment import enrolling, promotion, replacing
 from course_management.services.enrollment.decisions import Decision
-from course_management.services.enrollment.request import EnrollRequest
+from course_management.services.enrollment.request import EnrollmentRequest
 
 from ..conftest import wait_until_blocked
 from ..fixture_types import Make
@@ -54,17 +54,17 @@ def test_a_replacement_decides_again_when_the_reason_to_refuse_is_gone(
 ) -> None:
     """The statement enrolled nobody, and by the time of the decision no course refuses."""
     ada, full = student(), course(capacity=0)
-    decide = EnrollRequest.decide
+    decide = EnrollmentRequest.decide
 
-    def eligible(request: EnrollRequest, _: Any) -> list[Decision]:
+    def eligible(request: EnrollmentRequest, _: Any) -> list[Decision]:
         return [Decision(course_id, "eligible", action="enroll") for course_id in request.course_ids]
 
-    def promote_ahead(*_: Any) -> None:
+    def promote_waiting_first(*_: Any) -> None:
         sql("UPDATE courses SET capacity = 1")
-        monkeypatch.setattr(EnrollRequest, "decide", decide)
+        monkeypatch.setattr(EnrollmentRequest, "decide", decide)
 
-    monkeypatch.setattr(EnrollRequest, "decide", eligible)
-    monkeypatch.setattr(replacing, "promote_ahead", promote_ahead)
+    monkeypatch.setattr(EnrollmentRequest, "decide", eligible)
+    monkeypatch.setattr(replacing, "promote_waiting_first", promote_waiting_first)
 
     assert client.put(f"/students/{ada}/enroll", json={"course_ids": [full]}).get_json()["enrolled"] == [full]
 
@@ -267,7 +267,7 @@ def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
 
         def replace() -> Any:
             with app.app_context():
-                return enrollment.replace(enrollment.EnrollRequest(ada, [wanted], context=RequestContext()))
+                return enrollment.replace(enrollment.EnrollmentRequest(ada, [wanted], context=RequestContext()))
 
         waiting = pool.submit(replace)
         wait_until_blocked(engine)

@@ -55,7 +55,7 @@ def test_a_replacement_that_waits_for_a_course_does_not_stop_the_promotion_of_it
 
     def replace() -> Any:
         with app.app_context():
-            return enrollment.replace(enrollment.EnrollRequest(waiting["student"], [], context=RequestContext()))
+            return enrollment.replace(enrollment.EnrollmentRequest(waiting["student"], [], context=RequestContext()))
 
     with ThreadPoolExecutor(1) as pool, engine.connect() as promotion:
         promotion.execute(LOCK_COURSE, waiting)

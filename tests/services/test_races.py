@@ -229,7 +229,7 @@ def test_a_stale_seat_is_not_given_twice(
         def wait_and_enroll() -> list[Any]:
             with app.app_context():
                 return list(
-                    enrollment.enroll(enrollment.EnrollRequest(ada, [contested, other], context=RequestContext()))
+                    enrollment.enroll(enrollment.EnrollmentRequest(ada, [contested, other], context=RequestContext()))
                 )
 
         waiting = pool.submit(wait_and_enroll)

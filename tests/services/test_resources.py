@@ -34,4 +34,4 @@ def test_each_change_of_a_resource_names_its_actor_in_the_log_and_no_value(make_
 
 def test_a_refusal_without_its_constraint_stops_the_start() -> None:
     with pytest.raises(ValueError, match="the table students does not have: uq_students_name"):
-        Resource(model=Student, not_found=StudentNotFound, taken={"name": EmailTaken})
+        Resource(model=Student, not_found=StudentNotFound, refusal_if_taken={"name": EmailTaken})

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from course_management.database import execute
 from course_management.database.failures import TRY_AGAIN
 from course_management.services import holds, permissions, student_groups, whole_lists
-from course_management.services.reconsidering import lock_student, reconsider_student
+from course_management.services.passed_over_marks import lock_and_raise_revision, reconsider_student
 
 from ..api.test_people import together
 from ..api.test_terms import OTHER, WINDOW
@@ -382,7 +382,7 @@ def test_with_the_student_locked_before_the_courses_there_is_a_deadlock(
     if not guarded:
 
         def student_first(session: Session, student_id: int) -> list[int]:
-            lock_student(session, student_id)
+            lock_and_raise_revision(session, student_id)
             return reconsider_student(session, student_id)
 
         monkeypatch.setattr(student_groups, "reconsider_student", student_first)

@@ -12,7 +12,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 
 from course_management.services.enrollment import rules
-from course_management.services.enrollment.loading import questions
+from course_management.services.enrollment.loading import all_questions
 
 from ..fixture_types import Make
 
@@ -56,7 +56,7 @@ def tables_read_by_student(question: Select[Any]) -> set[str]:
 
 
 def test_every_table_that_a_question_reads_by_student_has_its_changes_here() -> None:
-    read = set[str]().union(*map(tables_read_by_student, questions(rules.RULES).values()))
+    read = set[str]().union(*map(tables_read_by_student, all_questions(rules.RULES).values()))
 
     assert read == CHANGES.keys() | {"students"}, "of `students`, only the revision itself is read"
 

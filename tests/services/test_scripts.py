@@ -23,7 +23,7 @@ def test_a_script_enrolls_and_unenrolls(
 
     with app.app_context():
         assert not has_request_context()
-        outcomes = enrollment.enroll(enrollment.EnrollRequest(ada, [full, other], waitlist=True, context=script))
+        outcomes = enrollment.enroll(enrollment.EnrollmentRequest(ada, [full, other], waitlist=True, context=script))
         left = enrollment.unenroll(ada, [other], context=script)
 
     assert [each.outcome for each in outcomes] == ["waitlisted", "enrolled"]

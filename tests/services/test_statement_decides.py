@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 from course_management.context import RequestContext
 from course_management.database import autocommit, db
 from course_management.services.enrollment.enrolling import explain
-from course_management.services.enrollment.request import EnrollRequest
-from course_management.services.enrollment.statements import ENROLL
+from course_management.services.enrollment.request import EnrollmentRequest
+from course_management.services.enrollment.statements import ENROLL_BY_SEATS
 
 Make = Callable[..., int]
 
@@ -73,9 +73,9 @@ def test_a_course_is_eligible_exactly_when_the_statement_enrolls(
     different: dict[tuple[Any, ...], tuple[str, list[str]]] = {}
     with app.app_context():
         for number, state in courses.items():
-            request = EnrollRequest(ada, [number], waitlist=waitlist, context=RequestContext())
+            request = EnrollmentRequest(ada, [number], waitlist=waitlist, context=RequestContext())
             (decision,) = explain(request)
-            changed = autocommit(ENROLL[db.engine.dialect.name], request.parameters([number]))
+            changed = autocommit(ENROLL_BY_SEATS[db.engine.dialect.name], request.parameters([number]))
             rows = [row.status for row in changed]
             if (decision.outcome == "eligible") != bool(rows):
                 different[state] = decision.outcome, rows

@@ -51,7 +51,8 @@ def register(url: str, seed: int, students: Sequence[int], courses: Sequence[int
     vars(execute)["TRY_AGAIN"] = TRY_AGAIN - {"40P01"}
     vars(enrolling)["memory_of"] = lambda _: CourseMemory()  # so that it does not know which courses have a term
     if removed:
-        enrolling.ENROLL = replacing.ENROLL = mutant(statements, *removed).ENROLL  # type: ignore[attr-defined]
+        statement = mutant(statements, *removed).ENROLL_BY_SEATS
+        enrolling.ENROLL_BY_SEATS = replacing.ENROLL_BY_SEATS = statement  # type: ignore[attr-defined]
     settings = {name.upper(): value for name, value in PATIENT.items()}
     turns = 0
     with create_app({"DATABASE_URL": url, "LOG_LEVEL": "error", **settings}).app_context():

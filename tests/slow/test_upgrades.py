@@ -123,6 +123,16 @@ ROWS: dict[str, list[str]] = {
         ),
         f"INSERT INTO course_links (course_id, group_number, linked_id) VALUES ({FULL}, 1, {WAITING})",
     ],
+    "0014": [
+        (
+            "INSERT INTO imports (format, digest, files, options, state) VALUES"
+            " ('templates', 'digest', '[\"students.csv\"]', '{}', 'applied')"
+        ),
+        (
+            "INSERT INTO import_rows (import_id, number, kind, unit, file, line, content, outcome) VALUES"
+            " (1, 1, 'students', 's1', 'students.csv', 2, '{}', 'create')"
+        ),
+    ],
 }
 """Statements for a database at the schema of that revision."""
 

@@ -193,7 +193,10 @@ DAMAGES: dict[str, Damage] = {
         "terms.csv, line 2: starts_on: 9/1/26 may be day or month first. Write dates as YYYY-MM-DD.",
     ),
     "date with dots": Damage(
-        "terms", replaced("2026-12-18", "18.12.2026"), ROWS, "ends_on: 18.12.2026 may be day or month"
+        "terms",
+        replaced("2026-12-18", "18.12.2026"),
+        ROWS,
+        "ends_on: 18.12.2026: Write dates as YYYY-MM-DD, this one as 2026-12-18.",
     ),
     "date as a number": Damage(
         "terms", replaced("2026-09-01", "46266"), ROWS, "starts_on: 46266 is a date as spreadsheets store it."
@@ -347,7 +350,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda path: changed(archive(path, GOOD), b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"),
         "The archive is encrypted. Unpack it, and import the folder.",
     ),
-    "without a table": (lambda path: archive(path, ("readme.txt.md", b"")), "There is no CSV file in these paths."),
+    "without a table": (lambda path: archive(path, ("readme.txt.md", b"")), "There is no file .csv, .txt or .tsv in "),
     "missing file of the manifest": (
         lambda path: archive(path, ("manifest.csv", b"propertyName,value\nmanifest.version,1.0\nfile.users,bulk\n")),
         "The manifest says that there is users.csv (bulk), but it is missing. Export it again.",

@@ -134,6 +134,20 @@ def test_only_one_school_of_several_is_read_and_the_others_are_reported() -> Non
     ]
 
 
+def test_a_school_that_the_files_lack_is_refused_with_those_that_they_have() -> None:
+    orgs = "sourcedId,status,dateLastModified,name,type\n2,,,High,school\n3,,,Middle,school\n"
+    with pytest.raises(FileRefused) as refused:
+        read_texts(ONEROSTER | {"orgs.csv": orgs}, school="99")
+    assert str(refused.value) == "There is no school '99' in these files. They have: 2 (High), 3 (Middle)."
+
+
+def test_that_files_have_several_schools_is_reported_once() -> None:
+    _, findings = read_texts(ONEROSTER)
+    assert [each.detail for each in findings if each.code == "several_schools"] == [
+        "The files have 2 schools: 2, 3. All are imported; --school ID takes one."
+    ]
+
+
 def test_a_manifest_that_names_a_missing_file_refuses_the_import() -> None:
     manifest = "propertyName,value\nmanifest.version,1.0\nfile.users,bulk\nfile.orgs,absent\n"
     with pytest.raises(FileRefused, match=r"users\.csv \(bulk\), but it is missing"):
@@ -274,6 +288,31 @@ def test_every_wrong_cell_of_a_row_is_reported() -> None:
         ("starts_on", "ambiguous_date"),
         ("code", "value_missing"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "column", "instead"),
+    [
+        (CANVAS, "enrollments", "status", "state"),
+        (CANVAS, "sections", "status", "state"),
+        (CANVAS, "courses", "status", "state"),
+        (CANVAS, "courses", "long_name", "name"),
+        (ONEROSTER, "enrollments", "status", "state"),
+        (ONEROSTER, "enrollments", "userSourcedId", "user"),
+        (ONEROSTER, "academicSessions", "endDate", "until"),
+        (ONEROSTER, "classes", "title", "name"),
+    ],
+)
+def test_a_renamed_column_that_decides_is_named_with_the_unknown_one(
+    files: dict[str, str], name: str, column: str, instead: str
+) -> None:
+    text = files[f"{name}.csv"]
+    assert column in text
+    with pytest.raises(FileRefused) as refused:
+        read_texts(files | {f"{name}.csv": text.replace(column, instead, 1)})
+    finding = refused.value.finding
+    assert (finding.file, finding.line, finding.code) == (f"{name}.csv", 1, "missing_column")
+    assert f"has no column {column}. Unknown columns: {instead}. " in finding.detail
 
 
 @pytest.mark.parametrize(

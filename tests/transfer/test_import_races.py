@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
@@ -178,4 +179,37 @@ def test_a_file_that_has_changed_since_its_plan_is_refused(run: Import, sql: Any
     assert "students.csv: The file has changed since plan 1" in result.output
     assert "The options have changed" in run(FILES, "--as-planned", "1", "--mode", "bulk").output
     assert run(FILES, "--as-planned", "1").exit_code == 0
-    assert "There is no plan 1 that was not applied" in run(FILES, "--as-planned", "1").output
+    assert "Plan 1 has been applied already" in run(FILES, "--as-planned", "1").output
+
+
+def test_a_student_who_waits_elsewhere_is_enrolled(run: Import, sql: Any) -> None:
+    """The course of the waitlist is locked as well, since the change may end what stops a promotion there."""
+    courses = FILES["courses"].replace("capacity", "capacity,waitlist_capacity").replace(",1\n", ",1,5\n")
+    courses = courses.replace("f26,\n", "f26,,\n")
+    waits = "student,course\ns1,c2\ns2,c2\n"
+    run(FILES | {"courses": courses, "enrollments": waits}, "--on-full", "waitlist")
+    run({"enrollments": "student,course\ns2,c1\n"})
+    statuses = sql(
+        "SELECT status FROM student_courses JOIN students ON id = student_id WHERE external_id = 's2' ORDER BY 1"
+    )
+    assert sorted(map(tuple, statuses)) == [("enrolled",), ("waitlisted",)]
+
+
+def test_progress_is_shown_in_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    class Held:
+        def acquire(self) -> bool:
+            return True
+
+        def release(self) -> None:
+            pass
+
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=is_terminal: answer)
+        run = import_run.Run(Held())
+        run.take()
+        run.progress("Reading", 500, 0)
+        run.progress("Applying", 5, 10)
+        run.progress("Applying", 5, 10)
+        run.release()
+        shown = capsys.readouterr().err
+        assert ("Reading ...\n" in shown, "Applying" in shown, "100%" in shown) == (is_terminal,) * 3, shown

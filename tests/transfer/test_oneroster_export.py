@@ -122,6 +122,30 @@ def test_an_archive_is_read_without_a_finding_and_makes_the_same_archive_again(
     databases.drop(other)
 
 
+def test_an_archive_changes_no_name_of_its_own_database(
+    archive: Path, command: Callable[..., Result], sql: Any, tmp_path: Path
+) -> None:
+    assert archive.exists()  # of this database
+    assert command("export", "oneroster", tmp_path, "--assign-external-ids").exit_code == 0
+    staff = "SELECT name, given_name, family_name FROM people WHERE external_id NOT LIKE 'staff:%'"
+    queries = "SELECT name FROM students ORDER BY id", f"{staff} AND student_id IS NULL ORDER BY id"
+    before = [sql(query) for query in queries]
+    assert command("import", tmp_path / "oneroster.zip", "--apply").exit_code == 0
+    assert [sql(query) for query in queries] == before
+
+
+def test_an_archive_changes_no_term_catalog_entry_or_course_of_its_own_database(
+    archive: Path, command: Callable[..., Result], sql: Any, tmp_path: Path
+) -> None:
+    assert archive.exists()  # of this database
+    assert command("export", "oneroster", tmp_path, "--assign-external-ids").exit_code == 0
+    tables = ("terms", "catalog_entries", "courses")
+    before = [sql(f"SELECT * FROM {table} ORDER BY id") for table in tables]
+    result = command("import", tmp_path / "oneroster.zip", "--apply")
+    assert result.exit_code == 0, result.output
+    assert [sql(f"SELECT * FROM {table} ORDER BY id") for table in tables] == before
+
+
 def test_the_columns_are_those_of_a_real_archive(archive: Path) -> None:
     with zipfile.ZipFile(real("rosters/oneroster-1.2/full.zip")) as other, zipfile.ZipFile(archive) as ours:
         for name in {*other.namelist()} & {*ours.namelist()}:

@@ -31,7 +31,7 @@ from .reading import read_path, real
                 "enrollments": 225,
                 "instructors": 80,
             },
-            {},
+            {"several_schools": 1},
         ),
         (
             "rosters/oneroster-1.2/full.zip",
@@ -41,7 +41,7 @@ from .reading import read_path, real
         (
             "rosters/sds-2.1",
             {"terms": 2, "catalog": 3, "courses": 2, "students": 4, "people": 2, "enrollments": 4, "instructors": 2},
-            {"no_role": 2},
+            {"no_role": 2, "several_schools": 1},
         ),
         ("uiuc/prerequisites.csv", {"prerequisites": 4949}, {}),
         (

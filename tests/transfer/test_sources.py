@@ -91,6 +91,16 @@ def test_an_archive_that_is_cut_off_is_no_archive(tmp_path: Path) -> None:
         list(read_lines(sources.find([path])[0]))
 
 
+def test_the_only_archive_of_a_folder_is_read_where_it_has_no_table(tmp_path: Path) -> None:
+    archive(tmp_path, {"users.csv": b"id\n"}).rename(tmp_path / "one.zip")
+    assert [source.name for source in sources.find([tmp_path])] == ["one.zip/users.csv"]
+    archive(tmp_path, {"users.csv": b"id\n"}).rename(tmp_path / "two.zip")
+    with pytest.raises(FileRefused, match=r"several archives: one\.zip, two\.zip\. Name the one to import"):
+        sources.find([tmp_path])
+    (tmp_path / "roles.csv").write_text("id\n")
+    assert [source.name for source in sources.find([tmp_path])] == ["roles.csv"]
+
+
 @pytest.mark.parametrize(("made", "code"), [(False, "no_such_file"), (True, "no_files")])
 def test_a_path_without_files_is_refused(tmp_path: Path, made: bool, code: str) -> None:
     path = tmp_path / "roster"

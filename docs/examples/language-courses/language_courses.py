@@ -43,7 +43,7 @@ class OneLanguagePerTerm(Rule):
             return
         others = [
             each.id
-            for each in situation.others(course)
+            for each in situation.other_courses(course)
             if each.id in languages and each.term is not None and each.term.id == course.term.id
         ]
         if others:

@@ -19,7 +19,7 @@ from . import keys, policy
 
 AT_ONCE = 2
 """At most two active keys per name, so that a key can be rotated without downtime."""
-KEYS = Resource(model=ApiKey, not_found=KeyNotFound, taken={})
+KEYS = Resource(model=ApiKey, not_found=KeyNotFound, refusal_if_taken={})
 
 
 class Created(NamedTuple):

@@ -32,7 +32,7 @@ from ..schemas.enrollment import MAX_COURSES, PassedOver
 from ..schemas.fields import credits_of
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
-from ..services.enrollment import CourseOutcome, EnrollRequest, ReplaceOptions
+from ..services.enrollment import CourseOutcome, EnrollmentRequest, ReplaceOptions
 from ..services.enrollment.enrolling import explain
 from ..services.permitting import enroll_with_permit
 from .permissions import GRANT
@@ -90,8 +90,8 @@ def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int,
     return _results(student_id, results, 201 if changed else 200)
 
 
-def _request(student_id: int, body: Mapping[str, Any], context: RequestContext, **more: Any) -> EnrollRequest:
-    return EnrollRequest(
+def _request(student_id: int, body: Mapping[str, Any], context: RequestContext, **more: Any) -> EnrollmentRequest:
+    return EnrollmentRequest(
         student_id,
         body["course_ids"],
         context=context,

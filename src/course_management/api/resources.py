@@ -134,7 +134,8 @@ class ResourceRoutes:
         try:
             yield
         except Conflict as refusal:
-            column = next((name for name, problem in self.resource.taken.items() if isinstance(refusal, problem)), None)
+            refusals = self.resource.refusal_if_taken.items()
+            column = next((name for name, problem in refusals if isinstance(refusal, problem)), None)
             if column and policy.permits(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, self._unique(column, values, row_id))
                 refusal.members |= {"existing_id": existing} if existing else {}
@@ -142,7 +143,7 @@ class ResourceRoutes:
 
     def _unique(self, column: str, values: Mapping[str, Any], row_id: int | None) -> dict[str, Any]:
         """Return the values that are unique together."""
-        names = [column, *filter(None, [self.resource.within.get(column)])]
+        names = [column, *filter(None, [self.resource.unique_within.get(column)])]
         row = None
         if row_id is not None and not values.keys() >= set(names):
             row = repository.find(self.resource.model, names, row_id)
@@ -163,7 +164,7 @@ class ResourceRoutes:
                     body=Body(self.schema.body(), self.schema.body_example()),
                     responses=[replace(own.success, headers=("ETag", "Location"))],
                 ),
-                problems=(*self.resource.taken.values(), *own.problems),
+                problems=(*self.resource.refusal_if_taken.values(), *own.problems),
             )
         )
 

@@ -114,7 +114,7 @@ class Worker:
             reason = None
             if isinstance(error, SQLAlchemyError):
                 with suppress(Exception), database.time_limit(self._limit_s):  # finding the reason may fail, too
-                    reason = checks.not_ready() or database.why(error)  # never the text of the error
+                    reason = checks.not_ready() or database.operator_advice(error)  # never the text of the error
             log.warning("background.unavailable", kind=database.kind_of(error), reason=reason)
         return self._backoff.fail()
 

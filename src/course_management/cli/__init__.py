@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import __version__, background, checks, demo, log_output, logs, network_addresses
@@ -173,13 +173,13 @@ def status() -> None:
             click.echo(f"Not ready    {problem}")
             raise SystemExit(1)
         click.echo(f"Schema       {schema_state().revision} (this version is for {SCHEMA_REVISION})")
-        for name, model in (
-            ("Students", Student),
-            ("Courses", Course),
-            ("Enrollments", StudentCourses),
-            ("Ledger lines", EnrollmentEvent),
+        for name, model, condition in (
+            ("Students", Student, true()),
+            ("Courses", Course, true()),
+            ("Enrollments", StudentCourses, StudentCourses.is_held),
+            ("Ledger lines", EnrollmentEvent, true()),
         ):
-            click.echo(f"{name:12} {autocommit(select(func.count()).select_from(model))[0][0]}")
+            click.echo(f"{name:12} {autocommit(select(func.count()).select_from(model).where(condition))[0][0]}")
 
 
 def main() -> None:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..config import Settings
 from ..repositories import imports as repository
 from ..transfer import sources
+from ..transfer.exporting import as_text
 from ..transfer.findings import FileRefused
 from ..transfer.formats.templates import template
 from ..transfer.importing import Choices, Planned, apply, is_refused, plan
 from ..transfer.kinds import KINDS
 from ..transfer.reports import name_of, write_report
 from ..transfer.texts import known_encoding
-from ..transfer.verdicts import OUTCOMES
+from ..transfer.verdicts import OUTCOMES, REFUSE
 from .import_run import run_of_import
+from .output_files import output_files
 from .service import REFUSED, service
 
 UNUSABLE = 2
 """The exit code of files that cannot be used, or whose drops were not allowed."""
 SHOWN = 3
 """Rows that are shown of each outcome and code."""
+APPLYING_ONLY = {"plans", "as_planned", "allow_drops", "report", "wanted"}
+"""Parameters that a plan does not need."""
 NAMES = [kind.name for kind in KINDS]
 
 
@@ -77,9 +83,10 @@ def import_files(
                 _refuse_drops(planned, allow_drops)
                 apply(planned, choices, zone, run.progress)
         _show(planned, applied=not plans)
+        if plans and planned.unchecked:
+            _show_unchecked(planned.unchecked, rules_bind=choices.rules == "refuse")
         if report:
-            with report.open("w", encoding="utf-8", newline="") as file:
-                write_report(file, planned.id)
+            _write_report(planned.id, report)
         if is_refused(planned.id):
             raise SystemExit(REFUSED)
 
@@ -89,10 +96,23 @@ def _refuse_drops(planned: Planned, allowed: int | None) -> None:
     if planned.drops_need_permission and allowed != planned.drops:
         click.echo(
             f"Enrollments that earlier imports made and the files lack: {planned.drops}. They would be dropped. Look "
-            f"at the plan; if that is right, add --allow-drops {planned.drops}. Nothing was changed.",
+            f"at the plan: {_command_of_plan()}\n"
+            f"If that is right, add --allow-drops {planned.drops}. Nothing was changed.",
             err=True,
         )
         raise SystemExit(UNUSABLE)
+
+
+def _command_of_plan() -> str:
+    """Return the present command without its options to apply."""
+    context = click.get_current_context()
+    words = ["course-management import"]
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        value = context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Option) and is_given and parameter.name not in APPLYING_ONLY:
+            words += [parameter.opts[0], *([] if parameter.is_flag else [shlex.quote(str(value))])]
+    return " ".join([*words, *(shlex.quote(str(path)) for path in context.params["paths"])])
 
 
 def _show(planned: Planned, *, applied: bool) -> None:
@@ -106,6 +126,12 @@ def _show(planned: Planned, *, applied: bool) -> None:
         if any(numbers):
             click.echo("".join([f"{kind:14}", *(f"{number:>11}" for number in numbers)]))
     by_code = repository.counts_by_code(planned.id)
+    if missing := sum(by_code.get((REFUSE, code), 0) for code in ("student_not_found", "person_not_found")):
+        click.echo(
+            f"\n{missing:,} row{'s name' if missing > 1 else ' names'} students or staff that are neither in the files "
+            "nor in the database. Add users.csv (students.csv of our templates), or --create-missing to create them by "
+            "their number."
+        )
     for outcome, code in sorted(by_code, key=lambda each: (OUTCOMES.index(each[0]), each[1] or "")):
         count = by_code[outcome, code]
         rows = f"{count} row{'s' if count > 1 else ''}{', the first' if count > SHOWN else ''}"
@@ -113,4 +139,29 @@ def _show(planned: Planned, *, applied: bool) -> None:
         for row in repository.examples(planned.id, outcome, code, SHOWN):
             name = name_of(row.unit, row.part)
             what = f"{name}: {row.detail}" if name and row.detail else name or row.detail or ""
-            click.echo(f"  {row.file}, line {row.line or '-'}: {what}")
+            click.echo(f"  {row.file}{f', line {row.line}' if row.line else ''}: {what}")
+
+
+def _show_unchecked(count: int, *, rules_bind: bool) -> None:
+    if rules_bind:
+        which, later = "of students or in courses that this import creates", "and may refuse them"
+    else:
+        which, later = "in this plan", "and the report then has what they say"
+    click.echo(
+        f"\nWarning: the rules of registration were not checked for {count} enrollments, {which}. They are checked by "
+        f"--apply, {later}."
+    )
+
+
+def _write_report(import_id: int, path: Path) -> None:
+    """Write a CSV that only the user of the command can read, since it has personal data."""
+    if path.exists() and not path.is_file():  # as /dev/stdout, which must not be replaced
+        with path.open("wb") as device, as_text(device) as text:
+            write_report(text, import_id)
+        return
+    with (
+        output_files(path.parent, [path.name], force=True) as files,
+        files.open(path.name) as file,
+        as_text(file) as text,
+    ):
+        write_report(text, import_id)

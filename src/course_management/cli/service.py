@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import checks, create_app
-from ..database import db, sequences, why
+from ..database import db, operator_advice, sequences
 
 TIME_LIMITS = {"DATABASE_STATEMENT_TIMEOUT_MS": 600_000, "DATABASE_LOCK_TIMEOUT_MS": 10_000}
 """A command may read a large table and wait for a lock: no client waits for it."""
@@ -31,7 +31,7 @@ def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
             yield
         except SQLAlchemyError as error:
             table = sequences.without_ids(error)
-            if sentence := sequences.sentence(table) if table else why(error):
+            if sentence := sequences.sentence(table) if table else operator_advice(error):
                 raise click.ClickException(sentence) from None
             raise
         finally:

@@ -31,7 +31,16 @@ from . import sequences
 from .base import SCHEMA_REVISION, Base, db
 from .engine import init_app, migration_engine
 from .execute import AnyRow, autocommit, retried, retry, run, time_limit, transaction
-from .failures import Raced, Unavailable, broken_constraint, is_missing, is_unavailable, kind_of, reason, why
+from .failures import (
+    Raced,
+    Unavailable,
+    broken_constraint,
+    is_missing,
+    is_unavailable,
+    kind_of,
+    operator_advice,
+    reason,
+)
 from .migrations import SchemaState, schema_state
 from .orm import lock_text, reading, writing
 from .snapshots import snapshot
@@ -73,6 +82,7 @@ __all__ = [
     "kind_of",
     "lock_text",
     "migration_engine",
+    "operator_advice",
     "own_connection",
     "reading",
     "reason",
@@ -84,6 +94,5 @@ __all__ = [
     "snapshot",
     "time_limit",
     "transaction",
-    "why",
     "writing",
 ]

@@ -114,7 +114,7 @@ def is_missing(error: SQLAlchemyError) -> bool:
     return bool(re.match(r"no such (table|column|function)|table \S+ has no column", str(original)))
 
 
-def why(error: SQLAlchemyError) -> str | None:
+def operator_advice(error: SQLAlchemyError) -> str | None:
     """Return what happened and what an operator can do, in a sentence; None for an error in this code."""
     original = getattr(error, "orig", None)
     if isinstance(error, Unavailable):

@@ -37,11 +37,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def begin_request() -> None:
-    """Create the context of the request: its id, its start, and the deadline of its database work."""
+    """Create the context of the request: its id, its start, the deadline of its database work, the school's zone."""
     context.current.set(
         context.RequestContext(
             request_id=choose_request_id(request.headers.get("X-Request-ID")),
             deadline=time.monotonic() + current_app.extensions["deadline_s"],
+            time_zone=current_app.extensions["time_zone"],
         )
     )
 

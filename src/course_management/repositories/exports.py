@@ -210,7 +210,7 @@ _SOURCES: Mapping[str, _Source] = {
         enrollments.join(students).join(courses),
     ),
 }
-KINDS = tuple(_SOURCES)
+EXPORTED_KINDS = tuple(_SOURCES)
 """The kinds of rows, named as the kinds of records of an import."""
 
 

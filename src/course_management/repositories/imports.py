@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, and_, func, or_, select, tuple_
+from sqlalchemy import Column, Select, Table, and_, func, or_, select, tuple_
 
 from ..database import AnyRow, Base, reading
 from ..models import (
@@ -93,26 +93,18 @@ def _pages(statement: Select[Any], after: Any) -> Iterator[AnyRow]:
 
 def counts(import_id: int) -> Mapping[tuple[str, str], int]:
     """Return the number of rows by kind and outcome."""
-    table = import_rows.c
-    statement = (
-        select(table.kind, table.outcome, func.count())
-        .where(table.import_id == import_id)
-        .group_by(table.kind, table.outcome)
-    )
-    with reading() as session:
-        return {(kind, outcome): count for kind, outcome, count in session.execute(statement).all()}
+    return _counts(import_id, import_rows.c.kind, import_rows.c.outcome)
 
 
 def counts_by_code(import_id: int) -> Mapping[tuple[str, str | None], int]:
     """Return the number of rows by outcome and code."""
-    table = import_rows.c
-    statement = (
-        select(table.outcome, table.code, func.count())
-        .where(table.import_id == import_id)
-        .group_by(table.outcome, table.code)
-    )
+    return _counts(import_id, import_rows.c.outcome, import_rows.c.code)
+
+
+def _counts(import_id: int, *columns: Column[Any]) -> Mapping[Any, int]:
+    statement = select(*columns, func.count()).where(import_rows.c.import_id == import_id).group_by(*columns)
     with reading() as session:
-        return {(outcome, code): count for outcome, code, count in session.execute(statement).all()}
+        return {tuple(values): count for *values, count in session.execute(statement).all()}
 
 
 def examples(import_id: int, outcome: str, code: str | None, limit: int) -> Sequence[AnyRow]:
@@ -221,10 +213,18 @@ def _terms_of(import_id: int) -> tuple[Any, Any]:
     return row, (named, select(courses.c.term_id).join(row, is_course).where(named).distinct())
 
 
-def missing(import_id: int) -> Sequence[AnyRow]:
+def _in_scope(import_id: int, term_ids: Any, *, only_described: bool) -> Any:
+    """Return a condition on `courses`: in one of the terms and, with `only_described`, a course that the import has."""
+    own = select(import_rows.c.unit).where(import_rows.c.import_id == import_id, import_rows.c.kind == "courses")
+    in_terms = courses.c.term_id.in_(term_ids)
+    return and_(in_terms, courses.c.external_id.in_(own)) if only_described else in_terms
+
+
+def missing(import_id: int, *, only_described: bool) -> Sequence[AnyRow]:
     """Return `student`, `course`, `of_course` of the enrollments that earlier imports made and this one does not name.
 
-    They are looked for in the terms of the courses of which the import has enrollments. `student` and `course` are
+    They are looked for in the terms of the courses of which the import has enrollments, with `only_described` only in
+    courses of which it has a row, too. `student` and `course` are
     external ids, `of_course` is how many enrollments earlier imports made in the course.
     """
     row, (named, term_ids) = _terms_of(import_id)
@@ -240,7 +240,7 @@ def missing(import_id: int) -> Sequence[AnyRow]:
         .select_from(enrollments.join(students).join(courses))
         .where(
             by_import,
-            courses.c.term_id.in_(term_ids),
+            _in_scope(import_id, term_ids, only_described=only_described),
             students.c.external_id.is_not(None),
             courses.c.external_id.is_not(None),
         )
@@ -263,13 +263,17 @@ def missing(import_id: int) -> Sequence[AnyRow]:
         return session.execute(statement).all()
 
 
-def imported_total(import_id: int) -> int:
-    """Return how many enrollments earlier imports made, in the terms of this one."""
+def imported_total(import_id: int, *, only_described: bool) -> int:
+    """Return how many enrollments earlier imports made, in the terms (and courses) of this one, as `missing` does."""
     _, (_, term_ids) = _terms_of(import_id)
     statement = (
         select(func.count())
         .select_from(enrollments.join(courses))
-        .where(enrollments.c.actor.like("import:%"), is_held(enrollments), courses.c.term_id.in_(term_ids))
+        .where(
+            enrollments.c.actor.like("import:%"),
+            is_held(enrollments),
+            _in_scope(import_id, term_ids, only_described=only_described),
+        )
     )
     with reading() as session:
         return session.scalar(statement) or 0

@@ -19,10 +19,12 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    false,
     func,
     literal,
     or_,
     select,
+    true,
     union_all,
 )
 
@@ -83,15 +85,21 @@ _OF_STAFF = (
 )
 _WITHOUT_ENTRY = (
     select(
-        literal("course:").concat(courses.c.code).label("id"), func.min(courses.c.title).label("title"), courses.c.code
+        literal("course:").concat(courses.c.code).label("id"),
+        func.min(courses.c.title).label("title"),
+        courses.c.code,
+        false().label("has_entry"),
     )
     .where(courses.c.catalog_id.is_(None), ~exists().where(_same_code.c.code == courses.c.code))
     .group_by(courses.c.code)
 )
 _HAS_SAME_CODE = and_(courses.c.catalog_id.is_(None), _same_code.c.code == courses.c.code)
 _STATEMENTS: dict[str, Select[Any] | Any] = {
-    "academicSessions": select(_TERM.label("id"), terms.c.title, terms.c.starts_on, terms.c.ends_on),
-    "courses": union_all(select(_ENTRY.label("id"), catalog_entries.c.title, catalog_entries.c.code), _WITHOUT_ENTRY),
+    "academicSessions": select(_TERM.label("id"), terms.c.code, terms.c.title, terms.c.starts_on, terms.c.ends_on),
+    "courses": union_all(
+        select(_ENTRY.label("id"), catalog_entries.c.title, catalog_entries.c.code, true().label("has_entry")),
+        _WITHOUT_ENTRY,
+    ),
     "classes": select(
         _COURSE.label("id"),
         courses.c.title,
@@ -103,6 +111,7 @@ _STATEMENTS: dict[str, Select[Any] | Any] = {
         ).label("course"),
         _TERM.label("term"),
         terms.c.id.label("term_id"),
+        courses.c.catalog_id.is_not(None).label("has_entry"),
     ).select_from(
         courses.outerjoin(terms, terms.c.id == courses.c.term_id)
         .outerjoin(catalog_entries, catalog_entries.c.id == courses.c.catalog_id)

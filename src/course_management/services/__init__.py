@@ -1,4 +1,4 @@
-"""Writes. One function is one transaction; after its end, it only logs and returns.
+"""Writes. A change is one transaction; after its commit, a function may promote, and read what it returns.
 
 What belongs to one other part is written there: uses of keys in `access`, the lease in `background`, `demo`.
 

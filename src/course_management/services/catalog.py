@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import CatalogEntryInUse, CatalogEntryNotFound, CodeTaken, ExternalIdTaken
 from ..models import CatalogEntry, courses, prerequisites
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .resources import Resource
 from .whole_lists import WholeList
 
@@ -28,12 +28,12 @@ def _reconsider(session: Session, catalog_id: int) -> None:
 CATALOG = Resource(
     model=CatalogEntry,
     not_found=CatalogEntryNotFound,
-    taken={"code": CodeTaken, "external_id": ExternalIdTaken},
+    refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
     in_use=dict.fromkeys(
         ("fk_courses_catalog_id", "fk_prerequisites_required_id", "fk_completions_catalog_id"), CatalogEntryInUse
     ),
-    check=_check,
-    changed=lambda session, entry: _reconsider(session, entry.id),
+    find_errors=_check,
+    after_change=lambda session, entry: _reconsider(session, entry.id),
 )
 
 
@@ -50,6 +50,6 @@ PREREQUISITES = WholeList(
     group="group_number",
     names=("required_id", "required_group_id", "minimum_points", "minimum_grade", "concurrent_allowed"),
     json_names={"required_id": "catalog_id", "required_group_id": "group_id"},
-    check=_not_itself,
-    changed=_reconsider,
+    find_errors=_not_itself,
+    after_change=_reconsider,
 )

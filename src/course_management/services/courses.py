@@ -26,7 +26,7 @@ from ..errors import (
 from ..models import Course, course_instructors, course_restrictions
 from . import Precondition, resources
 from .enrollment import Promotion, promote
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .resources import Resource
 from .whole_lists import WholeList
 
@@ -48,8 +48,8 @@ def _changed(session: Session, course: Course) -> None:
 COURSES = Resource(
     model=Course,
     not_found=CourseNotFound,
-    taken={"code": CodeTaken, "external_id": ExternalIdTaken},
-    within={"code": "term_id"},
+    refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
+    unique_within={"code": "term_id"},
     refusals={
         "ck_courses_permission_required_in_term": CourseHasNoTerm,
         "ck_courses_credits_in_term": CourseHasNoTerm,
@@ -61,8 +61,8 @@ COURSES = Resource(
         "student_courses_held_rows_stay": CourseHasEnrollments,
         "fk_course_links_linked_id": CourseIsLinked,
     },
-    check=_check,
-    changed=_changed,
+    find_errors=_check,
+    after_change=_changed,
 )
 
 
@@ -77,8 +77,8 @@ RESTRICTIONS = WholeList(
     table=course_restrictions,
     column="course_id",
     names=("group_id", "admits"),
-    check=_needs_term,
-    changed=lambda session, course_id: reconsider_courses(session, [course_id]),
+    find_errors=_needs_term,
+    after_change=lambda session, course_id: reconsider_courses(session, [course_id]),
 )
 INSTRUCTORS = WholeList(owner=COURSES, table=course_instructors, column="course_id", names=("person_id",))
 

@@ -11,7 +11,7 @@ from ..database import retried, writing
 from ..errors import TermNotFound
 from ..models import StudentTerm, Term
 from .enrollment import promote
-from .reconsidering import reconsider_student
+from .passed_over_marks import reconsider_student
 from .rule_ledger import record
 
 

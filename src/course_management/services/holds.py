@@ -13,7 +13,7 @@ from ..database.types import utcnow
 from ..errors import HoldNotFound, StudentNotFound
 from ..models import Hold, Student
 from .enrollment import promote
-from .reconsidering import lock_student, reconsider_student
+from .passed_over_marks import lock_and_raise_revision, reconsider_student
 from .rule_ledger import record
 
 FACTS = ("kind", "contact", "blocks", "until")
@@ -24,7 +24,7 @@ FACTS = ("kind", "contact", "blocks", "until")
 def place(student_id: int, values: Mapping[str, Any], context: RequestContext) -> Hold:
     """Place a hold on a student, and return it. Raises `StudentNotFound`."""
     with writing() as session:
-        lock_student(session, student_id)
+        lock_and_raise_revision(session, student_id)
         hold = Hold(student_id=student_id, placed_by=context.caller.actor, **values)
         session.add(hold)
         session.flush()

@@ -14,7 +14,7 @@ from .resources import Resource
 PEOPLE = Resource(
     model=Person,
     not_found=PersonNotFound,
-    taken={"external_id": ExternalIdTaken, "student_id": StudentIdTaken},
+    refusal_if_taken={"external_id": ExternalIdTaken, "student_id": StudentIdTaken},
 )
 _REFUSALS = {**PEOPLE.constraints, "uq_accounts_issuer_subject": AccountTaken}
 

@@ -16,7 +16,7 @@ from ..models import Permission, Student, courses
 from . import refusing
 from .enrollment import promote
 from .enrollment.rules import waivable
-from .reconsidering import reconsider_student
+from .passed_over_marks import reconsider_student
 from .resources import unknown
 from .rule_ledger import record
 

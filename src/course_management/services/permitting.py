@@ -6,22 +6,22 @@ import functools
 
 from ..database import retried, run, writing
 from . import permissions
-from .enrollment import CourseOutcome, EnrollRequest
+from .enrollment import CourseOutcome, EnrollmentRequest
 from .enrollment.enrolling import promote_and_report, raise_if_refused
 from .enrollment.exchanging import ExchangeResult, exchange_under_locks
 
 
-def enroll_with_permit(request: EnrollRequest, permit: str) -> list[CourseOutcome]:
+def enroll_with_permit(request: EnrollmentRequest, permit: str) -> list[CourseOutcome]:
     """Enroll as `enroll` does, and waive each rule that refuses one of the courses and can be waived.
 
     For each of these a permission is granted, with `permit` as its reason. Courses in which the student is enrolled or
     waitlisted already need none. Returns and raises what `enroll` does; after a refusal, nothing was granted.
     """
-    return promote_and_report(request, _apply(request, permit))
+    return promote_and_report(request, _apply_with_permit(request, permit))
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollRequest, permit: str) -> ExchangeResult:
+def _apply_with_permit(request: EnrollmentRequest, permit: str) -> ExchangeResult:
     with writing() as session:
 
         def grant(course_id: int, rule: str) -> None:

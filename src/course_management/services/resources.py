@@ -31,9 +31,9 @@ class Resource(Generic[M]):
 
     model: type[M]
     not_found: type[Problem]
-    taken: Mapping[str, type[Problem]]
+    refusal_if_taken: Mapping[str, type[Problem]]
     """The refusal of a value that another row has, by column. Each column has a unique constraint."""
-    within: Mapping[str, str] = field(default_factory=dict)
+    unique_within: Mapping[str, str] = field(default_factory=dict)
     """Where a column is unique among rows with the same value of another column, that one; null is such a value."""
     refusals: Mapping[str, type[Problem]] = field(default_factory=dict)
     """What the violation of other constraints means, by the name of the constraint."""
@@ -41,9 +41,9 @@ class Resource(Generic[M]):
     """The same, for triggers that refuse a change."""
     in_use: Mapping[str, type[Problem]] = field(default_factory=dict)
     """The same, when a row is deleted."""
-    check: Callable[[M], Iterable[tuple[str, str]]] = lambda _: ()
+    find_errors: Callable[[M], Iterable[tuple[str, str]]] = lambda _: ()
     """Returns what is wrong about the values of a row together: fields, and a sentence for each."""
-    changed: Callable[[Session, M], object] = lambda *_: None
+    after_change: Callable[[Session, M], object] = lambda *_: None
     """What a change does to other rows, in its transaction."""
 
     def __post_init__(self) -> None:
@@ -51,14 +51,16 @@ class Resource(Generic[M]):
         table = self.model.metadata.tables[self.model.__tablename__]
         names = {named.name for named in table.constraints} | {named.name for named in table.indexes}
         unknown = self.refusals.keys() - names
-        unknown |= {self._unique(column)[0] for column in self.taken if names.isdisjoint(self._unique(column))}
+        unknown |= {
+            self._unique(column)[0] for column in self.refusal_if_taken if names.isdisjoint(self._unique(column))
+        }
         if unknown:
             raise ValueError(f"the table {table.name} does not have: {', '.join(sorted(unknown))}")
 
     @property
     def constraints(self) -> Mapping[str, type[Problem]]:
         """The refusals of creating and changing, by the name of the constraint (`database.base` names them)."""
-        unique = {name: problem for column, problem in self.taken.items() for name in self._unique(column)}
+        unique = {name: problem for column, problem in self.refusal_if_taken.items() for name in self._unique(column)}
         return {**unique, **self.refusals, **self.triggers}
 
     def _unique(self, column: str) -> list[str]:
@@ -66,7 +68,7 @@ class Resource(Generic[M]):
         return ["_".join(("uq", self.model.__tablename__, *names)) for names in self._unique_columns(column)]
 
     def _unique_columns(self, column: str) -> list[tuple[str, ...]]:
-        return [(column,), *((other, column) for other in filter(None, [self.within.get(column)]))]
+        return [(column,), *((other, column) for other in filter(None, [self.unique_within.get(column)]))]
 
 
 @retried(repeatable=False)
@@ -122,7 +124,7 @@ def change(
             setattr(row, name, value)
         _check(resource, row)
         session.flush()
-        resource.changed(session, row)
+        resource.after_change(session, row)
     # The names of the fields only: their values may be personal.
     _log("changed", resource, row, context, fields=sorted(values))
     return row
@@ -165,7 +167,7 @@ def unknown(session: Session, column: Column[Any], ids: Mapping[str, int]) -> li
 
 
 def _check(resource: Resource[M], row: M) -> None:
-    errors = [{"pointer": f"/{name}", "detail": sentence} for name, sentence in resource.check(row)]
+    errors = [{"pointer": f"/{name}", "detail": sentence} for name, sentence in resource.find_errors(row)]
     if errors:
         raise ValidationFailed(errors=errors)
 

@@ -9,7 +9,7 @@ from ..database import retried, writing
 from ..models import student_groups
 from . import Precondition
 from .enrollment import promote
-from .reconsidering import reconsider_student
+from .passed_over_marks import reconsider_student
 from .rule_ledger import record
 from .students import STUDENTS
 from .whole_lists import Row, WholeList, put

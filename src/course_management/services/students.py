@@ -9,7 +9,7 @@ from .resources import Resource
 STUDENTS = Resource(
     model=Student,
     not_found=StudentNotFound,
-    taken={"email": EmailTaken, "external_id": ExternalIdTaken},
+    refusal_if_taken={"email": EmailTaken, "external_id": ExternalIdTaken},
     in_use={
         "student_courses_held_rows_stay": StudentHasEnrollments,
         "fk_completions_student_id": StudentHasCompletions,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import CodeTaken, ExternalIdTaken, GroupInUse, GroupNotFound, TermHasCourses, TermNotFound
 from ..models import Group, Term, courses, registration_windows
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .resources import Resource
 from .whole_lists import WholeList
 
@@ -29,10 +29,10 @@ def _changed(session: Session, term: Term) -> None:
 TERMS = Resource(
     model=Term,
     not_found=TermNotFound,
-    taken={"code": CodeTaken, "external_id": ExternalIdTaken},
+    refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
     in_use={"fk_courses_term_id": TermHasCourses},
-    check=_check,
-    changed=_changed,
+    find_errors=_check,
+    after_change=_changed,
 )
 WINDOWS = WholeList(
     owner=TERMS,
@@ -43,8 +43,8 @@ WINDOWS = WholeList(
 GROUPS = Resource(
     model=Group,
     not_found=GroupNotFound,
-    taken={"code": CodeTaken},
-    within={"code": "kind"},
+    refusal_if_taken={"code": CodeTaken},
+    unique_within={"code": "kind"},
     in_use={
         f"fk_{table}_group_id": GroupInUse
         for table in ("student_groups", "registration_windows", "course_restrictions")

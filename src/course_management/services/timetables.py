@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ..errors import CourseHasNoTerm
 from ..models import Course, Term, course_links, course_meetings, courses
 from .courses import COURSES
-from .reconsidering import reconsider_courses
+from .passed_over_marks import reconsider_courses
 from .whole_lists import WholeList
 
 
@@ -32,8 +32,8 @@ MEETINGS = WholeList(
     column="course_id",
     names=("weekday", "starts_minute", "ends_minute", "starts_on", "ends_on", "place"),
     json_names={"starts_minute": "starts", "ends_minute": "ends"},
-    check=_within_the_term,
-    changed=lambda session, course_id: reconsider_courses(session, [course_id]),
+    find_errors=_within_the_term,
+    after_change=lambda session, course_id: reconsider_courses(session, [course_id]),
 )
 
 
@@ -59,6 +59,6 @@ LINKS = WholeList(
     column="course_id",
     group="group_number",
     names=("linked_id",),
-    check=_same_term,
-    changed=lambda session, course_id: reconsider_courses(session, [course_id]),
+    find_errors=_same_term,
+    after_change=lambda session, course_id: reconsider_courses(session, [course_id]),
 )

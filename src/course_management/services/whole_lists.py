@@ -37,9 +37,9 @@ class WholeList:
     """What JSON calls a column, where that is not its name."""
     group: str = ""
     """The column that numbers the groups, for a list of groups."""
-    check: Callable[[Session, Any, Sequence[tuple[str, Any]]], Iterable[Mapping[str, str]]] = lambda *_: ()
+    find_errors: Callable[[Session, Any, Sequence[tuple[str, Any]]], Iterable[Mapping[str, str]]] = lambda *_: ()
     """Returns an error for each item, which comes with its JSON pointer, that the owner cannot have."""
-    changed: Callable[[Session, int], object] = lambda *_: None
+    after_change: Callable[[Session, int], object] = lambda *_: None
     """What a change does to other rows, in its transaction."""
 
     @property
@@ -115,10 +115,10 @@ def replace(whole: WholeList, owner_id: int, body: Any, precondition: Preconditi
     """
     with writing() as session:
         owner = locked(session, whole.owner, owner_id)
-        errors = list(whole.check(session, owner, whole.items(body)))
+        errors = list(whole.find_errors(session, owner, whole.items(body)))
         change = put(session, whole, owner_id, body, precondition, errors)
         if change.added or change.removed:
-            whole.changed(session, owner_id)
+            whole.after_change(session, owner_id)
         return change.rows
 
 

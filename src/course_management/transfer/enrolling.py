@@ -12,7 +12,7 @@ from ..errors import Problem
 from ..repositories import imports as repository
 from ..services import courses, enrollment
 from ..services import imports as service
-from ..services.enrollment import EnrollRequest
+from ..services.enrollment import EnrollmentRequest
 from . import kinds, staging
 from .handlers import Decided, Handler
 from .references import PLANNED, References
@@ -20,6 +20,7 @@ from .staging import Staged, Unit
 from .verdicts import (
     DROP,
     ENROLL,
+    NOT_ENROLLED,
     REFUSE,
     UNCHANGED,
     WAITLIST,
@@ -33,6 +34,12 @@ from .verdicts import (
 HELD = {"enrolled", "waitlisted"}
 ROWS_AT_ONCE = 100
 """Rows of one transaction, which locks their courses for about 10 ms on PostgreSQL."""
+_WITHOUT_CHANGE: Mapping[str, tuple[str, str] | tuple[()]] = {
+    "enrolled": (),
+    "unenrolled": (NOT_ENROLLED, "The student is not enrolled, so there is nothing to drop."),
+    "completed": ("completed_in_file", "The file says that it is completed, which changes nothing."),
+}
+"""Code and sentence of rows that change nothing, by the status in the file."""
 ATTEMPTS = 20
 """How often a row is tried while other requests change the same enrollments, or take the seats that were added."""
 _IMPORT, _PROMOTION = "import:", "promotion"
@@ -70,6 +77,8 @@ class EnrollmentHandler(Handler):
     _planned_seats: Counter[int] = field(default_factory=Counter)
     """Seats that the plan has given, by course."""
     _before: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
+    unchecked: int = 0
+    """Enrollments of the plan about which the rules were not asked."""
     _raised: dict[int, int] = field(default_factory=dict)
     """The capacities that this import has raised, by course."""
 
@@ -90,7 +99,20 @@ class EnrollmentHandler(Handler):
         """Return a verdict for each row."""
         kept, verdicts = without_repetitions(unit, lambda row: _status(row) == "enrolled")
         verdicts += [self._decide(row) for row in kept]
-        return self._asking_the_rules(unit, verdicts) if self.is_planning and self.rules_bind else verdicts
+        if not self.is_planning:
+            return verdicts
+        verdicts = self._asking_the_rules(unit, verdicts) if self.rules_bind else verdicts
+        self.unchecked += sum(map(self._is_unchecked, self._rows(unit, verdicts)))
+        return verdicts
+
+    def _rows(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Staged]:
+        """Return the rows that enroll by these verdicts."""
+        numbers = {each.number for each in verdicts if each.outcome in (ENROLL, WAITLIST)}
+        return [row for row in unit if row.number in numbers]
+
+    def _is_unchecked(self, row: Staged) -> bool:
+        """Return whether the rules are asked only later: always unless they bind, and about what is to be created."""
+        return not self.rules_bind or PLANNED in (self._students.get(row.unit), self._course_id(row))
 
     def _decide(self, row: Staged) -> Verdict:
         student_id, course_id = self._students.get(row.unit), self._course_id(row)
@@ -102,7 +124,7 @@ class EnrollmentHandler(Handler):
         present = self._present.get((student_id or PLANNED, course_id))
         is_held = present is not None and present.status in HELD
         if wanted == "completed" or is_held == (wanted == "enrolled"):
-            return Verdict(row.number, UNCHANGED)
+            return Verdict(row.number, UNCHANGED, *_WITHOUT_CHANGE[wanted])
         if present and self._is_of_somebody_else(row, present, wanted):
             detail = f"Somebody has changed it since the last import ({present.status}). That is kept."
             return Verdict(row.number, UNCHANGED, "changed_since", detail)
@@ -217,7 +239,8 @@ class EnrollmentHandler(Handler):
             service.note_within(execute, self.import_id, verdicts, applied=True)
 
         seen = {pair: row for work in works for pair, row in work.seen.items() if row is not None}
-        results = enrollment.exchange_all([request for _, request in asked], seen, note)
+        with service.letting_others_write():
+            results = enrollment.exchange_all([request for _, request in asked], seen, note)
         changed: list[Unit] = []
         refused: list[tuple[_Work, Any]] = []
         for (work, request), result in zip(asked, results, strict=True):
@@ -232,16 +255,16 @@ class EnrollmentHandler(Handler):
         self._after_refusals(refused, done)
         return changed
 
-    def _requests(self, work: _Work) -> Iterator[EnrollRequest]:
+    def _requests(self, work: _Work) -> Iterator[EnrollmentRequest]:
         if work.dropping:
-            yield EnrollRequest(
+            yield EnrollmentRequest(
                 work.student_id, [], context=self.context, instead_of=[*work.dropping], rules_bind=self.rules_bind
             )
         if work.enrolling:
             yield self._enroll_request(work)
 
-    def _enroll_request(self, work: _Work) -> EnrollRequest:
-        return EnrollRequest(
+    def _enroll_request(self, work: _Work) -> EnrollmentRequest:
+        return EnrollmentRequest(
             work.student_id,
             [*work.enrolling],
             context=self.context,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class Finding:
     """An error or a warning about a file. `detail` says what was found and what to do.
 
-    `line` is the line of the file, from 1, in which the row begins; None for the file as a whole. `column` is the name
-    in the header of the file. A row with an error is left out; a warning changes nothing.
+    `file` is empty if no single file is meant. `line` is the line of the file, from 1, in which the row begins; None
+    for the file as a whole. `column` is the name in the header of the file. A row with an error is left out; a
+    warning changes nothing.
     """
 
     file: str
@@ -22,8 +23,10 @@ class Finding:
     is_error: bool = True
 
     def __str__(self) -> str:
-        place = [self.file, *([f"line {self.line}"] if self.line else []), *filter(None, [self.column and "column"])]
-        return f"{', '.join(place)}{f' {self.column}' if self.column else ''}: {self.detail}"
+        line = f"line {self.line}" if self.line else ""
+        column = f"column {self.column}" if self.column else ""
+        place = ", ".join(filter(None, [self.file, line, column]))
+        return f"{place}: {self.detail}" if place else self.detail
 
 
 Report = Callable[[Finding], object]

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 
@@ -20,12 +20,11 @@ from . import formats, kinds, staging
 from .enrolling import EnrollmentHandler
 from .findings import FileRefused, Finding
 from .handlers import Handler
-from .kinds import Kind
 from .missing import Missing
 from .records import Record
 from .sources import Source
 from .staging import Stage, Unit
-from .verdicts import CHANGES, REFUSE, UNCHANGED, Verdict
+from .verdicts import CHANGES, NOT_ENROLLED, REFUSE, UNCHANGED, Verdict
 
 MOST_DROPS, SHARE_OF_DROPS, SMALL_COURSE = 50, 10, 5
 """More drops than these (a number, one in so many, half of a course of so many students) must be allowed."""
@@ -56,6 +55,8 @@ class Planned:
     is_resumed: bool = False
     drops: int = 0
     drops_need_permission: bool = False
+    unchecked: int = 0
+    """Enrollments about which the plan has not asked the rules of registration."""
 
 
 def plan(
@@ -81,6 +82,9 @@ def plan(
         return Planned(present.id, present.format, is_resumed=True)
     findings: list[Finding] = []  # about headers; those about rows come while they are staged
     format_, tables = formats.recognize(sources, formats.Options(findings.append, zone), choices.encoding)
+    if choices.school is not None and not format_.has_schools:
+        detail = f"The format is {format_.name}, which does not say of which school a row is. Leave out --school."
+        raise FileRefused("", "no_schools", detail)
     values = {"format": format_.name, "digest": digest, "files": files, "options": asdict(choices)}
     import_id = service.start(values, present.id if present and present.state != service.APPLIED else None)
     rows = Stage(import_id, functools.partial(progress, READING))
@@ -92,23 +96,25 @@ def plan(
         if source.digest() != file["sha256"]:
             raise FileRefused(source.name, "changed", "The file changed while it was read. Import it again.")
     service.set_state(import_id, service.PLANNING)
-    drops, need_permission = _stage_drops(import_id, rows) if choices.mode == "bulk" else (0, False)
-    _run_all(
-        import_id,
-        choices,
-        zone,
-        functools.partial(progress, PLANNING),
-        is_planning=True,
-        without=() if is_preview else (kinds.ENROLLMENTS,),
-    )
+    drops, need_permission = _stage_drops(import_id, rows, choices) if choices.mode == "bulk" else (0, False)
+    *others, enrolling = _handlers(import_id, choices, zone, is_planning=True)
+    handlers = [*others, enrolling] if is_preview else others
+    _run_all(import_id, handlers, functools.partial(progress, PLANNING), is_planning=True)
     service.set_state(import_id, service.PLANNED)
-    return Planned(import_id, format_.name, drops=drops, drops_need_permission=need_permission)
+    return Planned(
+        import_id,
+        format_.name,
+        drops=drops,
+        drops_need_permission=need_permission,
+        unchecked=enrolling.unchecked,
+    )
 
 
 def apply(planned: Planned, choices: Choices, zone: tzinfo, progress: Progress = lambda *_: None) -> None:
     """Do what was planned, row by row as the database is now. Safe to call again after it was killed."""
     service.set_state(planned.id, service.APPLYING)
-    _run_all(planned.id, choices, zone, functools.partial(progress, APPLYING), is_planning=False)
+    handlers = _handlers(planned.id, choices, zone, is_planning=False)
+    _run_all(planned.id, handlers, functools.partial(progress, APPLYING), is_planning=False)
     service.set_state(planned.id, service.APPLIED)
 
 
@@ -116,13 +122,14 @@ def _refuse_changes(plan_id: int, files: Sequence[Mapping[str, str]], digest: st
     """Raise `FileRefused` if the files or the choices are not those of a plan, or it was applied already."""
     present = repository.find(plan_id)
     if present is None or present.state == service.APPLIED:
-        detail = f"There is no plan {plan_id} that was not applied. Plan the import first, and use the id of that plan."
-        raise FileRefused("-", "no_such_plan", detail)
+        problem = f"There is no plan {plan_id}" if present is None else f"Plan {plan_id} has been applied already"
+        detail = f"{problem}. Plan the import first, and use the id of that plan."
+        raise FileRefused("", "no_such_plan", detail)
     if present.digest == digest:
         return
     before = {file["name"]: file["sha256"] for file in present.files}
     changed = [file["name"] for file in files if before.get(file["name"]) != file["sha256"]]
-    name, what = (changed[0], "The file has") if changed else ("-", "The options have")
+    name, what = (changed[0], "The file has") if changed else ("", "The options have")
     detail = f"{what} changed since plan {plan_id}. Plan the import again, and look at the new plan."
     raise FileRefused(name, "changed_since_plan", detail)
 
@@ -138,13 +145,16 @@ def _stage(rows: Stage, records: Iterable[Record], *, create_missing: bool) -> N
     rows.flush()
 
 
-def _stage_drops(import_id: int, rows: Stage) -> tuple[int, bool]:
+def _stage_drops(import_id: int, rows: Stage, choices: Choices) -> tuple[int, bool]:
     """Stage a drop for each enrollment that earlier imports made and the files no longer have.
 
-    Return how many there are, and whether they need permission. Without any enrollment in the files there is none.
+    With one school of several, only in its courses, which the files must describe: enrollments of the others were left
+    out. Return how many drops there are, and whether they need permission. Without any enrollment in the files there
+    is none.
     """
-    missing = repository.missing(import_id)
-    total = repository.imported_total(import_id)
+    is_part = choices.school is not None
+    missing = repository.missing(import_id, only_described=is_part)
+    total = repository.imported_total(import_id, only_described=is_part)
     for each in missing:
         values = {"student": each.student, "course": each.course, "status": "unenrolled"}
         rows.add(Record(kinds.ENROLLMENTS, "not in the files", 0, values))
@@ -155,7 +165,10 @@ def _stage_drops(import_id: int, rows: Stage) -> tuple[int, bool]:
     return len(missing), len(missing) > MOST_DROPS or len(missing) * SHARE_OF_DROPS > total or halves
 
 
-def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bool) -> Sequence[Handler]:
+def _handlers(
+    import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bool
+) -> tuple[*tuple[Handler, ...], EnrollmentHandler]:
+    """Return the handlers in the order in which they write; that of enrollments is the last."""
     context = RequestContext(caller=NamedActor(f"import:{import_id}"), time_zone=zone)
     return (
         *(handler(import_id, context) for handler in kinds.HANDLERS),
@@ -164,22 +177,14 @@ def _handlers(import_id: int, choices: Choices, zone: tzinfo, *, is_planning: bo
 
 
 def _run_all(
-    import_id: int,
-    choices: Choices,
-    zone: tzinfo,
-    progress: Callable[[int, int], object],
-    *,
-    is_planning: bool,
-    without: Collection[Kind] = (),
+    import_id: int, handlers: Sequence[Handler], progress: Callable[[int, int], object], *, is_planning: bool
 ) -> None:
-    handlers = [
-        each for each in _handlers(import_id, choices, zone, is_planning=is_planning) if each.kind not in without
-    ]
     total = repository.total(import_id, [each.kind.name for each in handlers])
     for handler in handlers:
         for units in staging.batches(import_id, handler.kind):
             verdicts = _plan(handler, units) if is_planning else _apply(handler, units)
-            service.note(import_id, verdicts, applied=not is_planning)
+            with service.letting_others_write():
+                service.note(import_id, verdicts, applied=not is_planning)
             progress(sum(map(len, units)), total)
 
 
@@ -198,7 +203,7 @@ def _apply(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
 
 
 def _as_planned(verdict: Verdict, planned: str | None) -> Verdict:
-    if verdict.outcome == UNCHANGED and verdict.code is None and planned in CHANGES:
+    if verdict.outcome == UNCHANGED and verdict.code in (None, NOT_ENROLLED) and planned in CHANGES:
         return Verdict(verdict.number, planned)
     return verdict
 

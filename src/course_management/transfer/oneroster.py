@@ -3,6 +3,8 @@
 A course becomes a class, a catalog entry a course, a term a session. A course without a catalog entry becomes a class
 of the entry with its code, or of one that is written for it. Staff who teach no course are left out: OneRoster has no
 role for them that is not more than we know. Cells are not escaped for spreadsheets, which OneRoster does not know.
+Columns that begin with `metadata.` are extensions of the standard, for our own import: codes of terms, whether
+there is a catalog entry, and names that were split at their last space to fill two columns.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import IO
 from sqlalchemy import Connection
 
 from ..repositories import roster_exports as repository
+from . import values
 from .exporting import Progress, as_text, write_rows
 
 MEDIA_TYPE = "application/zip"
@@ -22,13 +25,13 @@ SCHOOL = "school"
 """The id of the only organization."""
 COLUMNS: Mapping[str, str] = {
     "orgs": "name type identifier parentSourcedId",
-    "academicSessions": "title type startDate endDate parentSourcedId schoolYear",
-    "courses": "schoolYearSourcedId title courseCode grades orgSourcedId subjects subjectCodes",
+    "academicSessions": "title type startDate endDate parentSourcedId schoolYear metadata.code",
+    "courses": "schoolYearSourcedId title courseCode grades orgSourcedId subjects subjectCodes metadata.catalogEntry",
     "classes": "title grades courseSourcedId classCode classType location schoolSourcedId termSourcedIds subjects "
-    "subjectCodes periods",
+    "subjectCodes periods metadata.catalogEntry",
     "users": "enabledUser username userIds givenName familyName middleName identifier email sms phone agentSourcedIds "
     "grades password userMasterIdentifier preferredGivenName preferredMiddleName preferredFamilyName "
-    "primaryOrgSourcedId pronouns",
+    "primaryOrgSourcedId pronouns metadata.name metadata.nameIsSplit",
     "roles": "userSourcedId roleType role beginDate endDate orgSourcedId userProfileSourcedId",
     "enrollments": "classSourcedId schoolSourcedId userSourcedId role primary beginDate endDate",
 }
@@ -86,12 +89,19 @@ def _orgs(_: Connection) -> Iterator[_Cells]:
 def _sessions(connection: Connection) -> Iterator[_Cells]:
     for row in repository.rows(connection, "academicSessions"):
         dates = {"startDate": row.starts_on.isoformat(), "endDate": row.ends_on.isoformat()}
-        yield {"sourcedId": row.id, "title": row.title, "type": "term", "schoolYear": str(row.ends_on.year), **dates}
+        session = {"title": row.title, "type": "term", "schoolYear": str(row.ends_on.year), "metadata.code": row.code}
+        yield {"sourcedId": row.id, **session, **dates}
 
 
 def _courses(connection: Connection) -> Iterator[_Cells]:
     for row in repository.rows(connection, "courses"):
-        yield {"sourcedId": row.id, "title": row.title, "courseCode": row.code, "orgSourcedId": SCHOOL}
+        yield {
+            "sourcedId": row.id,
+            "title": row.title,
+            "courseCode": row.code,
+            "orgSourcedId": SCHOOL,
+            "metadata.catalogEntry": values.written(bool(row.has_entry)),
+        }
 
 
 def _classes(connection: Connection) -> Iterator[_Cells]:
@@ -104,13 +114,15 @@ def _classes(connection: Connection) -> Iterator[_Cells]:
             "classType": "scheduled",
             "schoolSourcedId": SCHOOL,
             "termSourcedIds": "" if row.term_id is None else row.term,
+            "metadata.catalogEntry": values.written(bool(row.has_entry)),
         }
 
 
 def _users(connection: Connection) -> Iterator[_Cells]:
     for row in repository.rows(connection, "users"):
         given, family = row.given_name or "", row.family_name or ""
-        if not (given or family):
+        is_split = not (given or family)
+        if is_split:
             given, _, family = row.name.rpartition(" ")
             given, family = (given, family) if given else (family, "")
         yield {
@@ -121,6 +133,8 @@ def _users(connection: Connection) -> Iterator[_Cells]:
             "familyName": family,
             "email": row.email or "",
             "primaryOrgSourcedId": SCHOOL,
+            "metadata.name": row.name,
+            "metadata.nameIsSplit": values.written(is_split),
         }
 
 

@@ -25,6 +25,8 @@ class Record:
     line: int
     values: Mapping[str, Any] = field(hash=False)
     is_removed: bool = False
+    when_new: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What a row that is created gets, because the format does not have it; one that exists keeps what it has."""
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -48,10 +50,12 @@ class Reader:
         given: Mapping[str, str] = {},
         *,
         is_removed: bool = False,
+        when_new: Mapping[str, Any] = {},
     ) -> Record | None:
         """Return the record of a row, or None if a cell is wrong.
 
         `columns` are the columns of the file by the fields of the kind; `given` are texts that no column has alone.
+        `when_new` are values that only a row that is created gets.
         """
         texts = {name: row.get(key) for name, key in columns.items() if key in self.names} | {**given}
         values: dict[str, Any] = {}
@@ -64,14 +68,14 @@ class Reader:
                 is_right = False
                 self._find(row, column, error.code, error.detail)
         for name in sorted(kind.required):
-            if texts.get(name):
+            if texts.get(name) or name in when_new:
                 continue
             is_right = False
             self._find(row, self.names.get(columns.get(name, ""), name), "value_missing", "The value is missing.")
         if kind.one_of and sum(values.get(name) is not None for name in kind.one_of) != 1:
             is_right = False
             self._find(row, None, "validation_failed", f"Must have exactly one of: {', '.join(kind.one_of)}.")
-        return Record(kind, row.file, row.line, values, is_removed) if is_right else None
+        return Record(kind, row.file, row.line, values, is_removed, when_new) if is_right else None
 
     def check(self, kind: Kind, row: Row, columns: Mapping[str, str]) -> None:
         """Report what is wrong or unusual about some cells that have a value."""

@@ -6,7 +6,7 @@ import hashlib
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -46,11 +46,15 @@ class Source:
             raise FileRefused(self.name, "unreadable", f"The file cannot be read: {error.strerror}.") from None
 
 
-def find(paths: Iterable[Path]) -> list[Source]:
-    """Return the files of these paths: of a folder its CSV files, of an archive those in it. Raises `FileRefused`."""
+def find(paths: Collection[Path]) -> list[Source]:
+    """Return the files of these paths: of a folder its CSV files, of an archive those in it.
+
+    A folder without CSV files may have one archive instead. Raises `FileRefused`.
+    """
     found = [source for path in paths for source in _of_path(path)]
     if not found:
-        raise FileRefused("-", "no_files", "There is no CSV file in these paths.")
+        places = ", ".join(map(str, paths))
+        raise FileRefused("", "no_files", f"There is no file .csv, .txt or .tsv in {places}.")
     return found
 
 
@@ -58,7 +62,8 @@ def _of_path(path: Path) -> Iterable[Source]:
     try:
         if path.is_dir():
             children = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
-            return [_of_file(each) for each in children if each.is_file() and not each.name.startswith(".")]
+            files = [_of_file(each) for each in children if each.is_file() and not each.name.startswith(".")]
+            return files or _of_only_archive(path)
         if not path.is_file():
             raise FileRefused(str(path), "no_such_file", "There is no such file or folder.")
         if zipfile.is_zipfile(path):
@@ -66,6 +71,16 @@ def _of_path(path: Path) -> Iterable[Source]:
     except OSError as error:
         raise FileRefused(str(path), "unreadable", f"The file cannot be read: {error.strerror}.") from None
     return [_of_file(path)]
+
+
+def _of_only_archive(folder: Path) -> Iterable[Source]:
+    archives = sorted(each for each in folder.iterdir() if each.suffix.lower() == ".zip")
+    if len(archives) > 1:
+        detail = (
+            f"The folder has several archives: {', '.join(each.name for each in archives)}. Name the one to import."
+        )
+        raise FileRefused(str(folder), "several_archives", detail)
+    return [source for each in archives for source in _of_path(each)]
 
 
 def _of_file(path: Path) -> Source:

@@ -16,7 +16,7 @@ from .findings import Finding
 from .kind import Kind
 from .records import Record
 
-BATCH = 1_000
+BATCH = 500
 """Rows that are written in one transaction, and units that are decided together."""
 UNITS = 200
 FINDING = "finding"
@@ -34,6 +34,7 @@ class Staged:
     part: str | None
     values: Mapping[str, Any]
     is_removed: bool
+    when_new: Mapping[str, Any]
     outcome: str | None
     is_applied: bool
 
@@ -70,7 +71,9 @@ class Stage:
         """Add a record."""
         unit, part = record.kind.key(record.values)
         values = {name: plain(value) for name, value in record.values.items()}
-        content = {"values": values, "is_removed": record.is_removed}
+        content: dict[str, Any] = {"values": values, "is_removed": record.is_removed}
+        if record.when_new:
+            content["when_new"] = {**record.when_new}
         self._add(record.file, record.line, kind=record.kind.name, unit=unit, part=part, content=content)
 
     def find(self, finding: Finding) -> None:
@@ -90,7 +93,8 @@ class Stage:
     def flush(self) -> None:
         """Write what is left."""
         if self._rows:
-            service.stage(self._rows)
+            with service.letting_others_write():
+                service.stage(self._rows)
             self._progress(len(self._rows), 0)
             self._rows = []
 
@@ -117,6 +121,7 @@ def _staged(row: Any) -> Staged:
         row.part,
         row.content["values"],
         row.content["is_removed"],
+        row.content.get("when_new", {}),
         row.outcome,
         row.applied_at is not None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from .texts import read_lines
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
+@functools.lru_cache(maxsize=1024)  # asked for each cell: a tenth of the time of reading
 def key_of(header: str) -> str:
     """Return what identifies a column: its name without case, spaces, hyphens and underscores."""
     return re.sub(r"[\s_-]+", "", header.casefold())

@@ -5,6 +5,7 @@ What a spreadsheet has damaged is refused, because its first form is lost. Each 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
@@ -122,11 +123,22 @@ def _day(text: str, zone: tzinfo, warn: Warn) -> str:
 
 
 def _not_a_date(text: str) -> tuple[str, str]:
-    if re.fullmatch(r"\d{1,2}[/.-]\d{1,2}[/.-](\d\d|\d{4})(\s.*)?", text):
+    if match := re.fullmatch(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d\d|\d{4})(\s.*)?", text):
+        if reading := _only_reading(int(match[1]), int(match[2]), int(match[3])):
+            return "ambiguous_date", f"{text}: Write dates as YYYY-MM-DD, this one as {reading}."
         return "ambiguous_date", f"{text} may be day or month first. Write dates as YYYY-MM-DD."
     if re.fullmatch(r"\d{5}(\.\d+)?", text):
         return "spreadsheet_date", f"{text} is a date as spreadsheets store it. Write dates as YYYY-MM-DD."
     return "validation_failed", f"{_short(text)}: Must be a date, as 2026-09-01."
+
+
+def _only_reading(first: int, second: int, year: int) -> str | None:
+    """Return the date of a day and a month in unknown order, if only one order makes one; the year has four digits."""
+    dates = set()
+    for month, day in ((first, second), (second, first)):
+        with contextlib.suppress(ValueError):
+            dates.add(date(year, month, day).isoformat())
+    return dates.pop() if len(dates) == 1 and year >= 1000 else None  # noqa: PLR2004 - four digits
 
 
 def _clock(text: str) -> str:

@@ -10,6 +10,8 @@ from ..services.enrollment import Decision
 from .staging import Staged, Unit
 
 CREATE, UPDATE, UNCHANGED, REFUSE, WARNING = "create", "update", "unchanged", "refuse", "warning"
+NOT_ENROLLED = "not_enrolled"
+"""The code of a row that drops a student who is not in the course, perhaps because a killed call has done it."""
 ENROLL, WAITLIST, DROP = "enroll", "waitlist", "drop"
 OUTCOMES = (CREATE, UPDATE, UNCHANGED, ENROLL, WAITLIST, DROP, REFUSE, WARNING)
 CHANGES = frozenset({CREATE, UPDATE, ENROLL, WAITLIST, DROP})

@@ -38,7 +38,7 @@ def without_traces() -> Iterator[None]:
     yield
     for name in (MODULE, "language_courses"):
         sys.modules.pop(name, None)
-    loading.statement.cache_clear()
+    loading.loading_statement.cache_clear()
     gc.collect()
     assert all_codes().keys() == before
 
@@ -96,6 +96,7 @@ def test_a_valid_rule_is_loaded(problems: Callable[..., list[str]]) -> None:
         ({"applies_to": frozenset()}, "has no applies_to, a frozenset of some of: enroll, "),
         ({"applies_to": ["enroll"]}, "has no applies_to, a frozenset of some of: enroll, "),
         ({"applies_to": frozenset({"enrol"})}, "has no applies_to, a frozenset of some of: enroll, "),
+        ({"needs_term": False}, "has needs_term = False; a rule of a school applies to courses of terms."),
         ({"example": {"detail": "x"}}, "has no valid example: "),
         ({"questions": [1]}, "has no valid questions: "),
         ({"questions": {"groups": select(1)}}, "has the question groups, and another question has that name."),

@@ -23,7 +23,7 @@ from .enrolling import CourseOutcome, enroll, explain
 from .exchanging import AppliedChanges
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
-from .request import EnrollRequest
+from .request import EnrollmentRequest
 from .unenrolling import unenroll
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Batch",
     "CourseOutcome",
     "Decision",
-    "EnrollRequest",
+    "EnrollmentRequest",
     "Promotion",
     "ReplaceOptions",
     "Replacement",

@@ -18,7 +18,7 @@ from ...models import ENROLLED, WAITLISTED, courses, enrollments, students
 from .exchanging import AppliedChanges, ExchangeResult, exchange
 from .loading import Execute
 from .promotion import promote
-from .request import EnrollRequest
+from .request import EnrollmentRequest
 from .statements import LOCK_COURSES, course_ids, student_ids
 
 Pair: TypeAlias = tuple[int, int]
@@ -54,7 +54,7 @@ def enrollments_of(student_list: Collection[int], course_list: Collection[int]) 
 
 
 def exchange_all(
-    requests: Sequence[EnrollRequest], seen: Mapping[Pair, AnyRow], note: Note = lambda *_: None
+    requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, AnyRow], note: Note = lambda *_: None
 ) -> list[Result]:
     """Apply each of the requests that nothing refuses, all in one transaction. Return a result for each.
 
@@ -80,7 +80,7 @@ def exchange_all(
 
 
 @retried(repeatable=True)
-def _exchange_all(requests: Sequence[EnrollRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[Result]:
+def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[Result]:
     student_list = sorted({request.student_id for request in requests})
     course_list = {course_id for request in requests for course_id in _courses_of(request)}
     with transaction() as connection:
@@ -100,7 +100,7 @@ def _exchange_all(requests: Sequence[EnrollRequest], seen: Mapping[Pair, AnyRow]
     return results
 
 
-def _courses_of(request: EnrollRequest) -> list[int]:
+def _courses_of(request: EnrollmentRequest) -> list[int]:
     return [*request.course_ids, *request.instead_of]
 
 

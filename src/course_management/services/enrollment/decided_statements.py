@@ -51,8 +51,8 @@ from .statements import (
 seats = bindparam("seats", type_=IdList)
 places = bindparam("places", type_=IdList)
 without_term = bindparam("without_term", type_=IdList)
-seen = bindparam("seen", type_=Integer)
-credits_counted = bindparam("by_credits", type_=String)
+judged_revision = bindparam("judged_revision", type_=Integer)
+credits_by_course = bindparam("credits_by_course", type_=String)
 """A JSON object: hundredths by the id of the course."""
 
 
@@ -70,7 +70,7 @@ def _student(claims: FromClause) -> FromClause:
         select(students.c.id)
         .where(
             students.c.id == student_id,
-            students.c.schedule_revision == seen,
+            students.c.schedule_revision == judged_revision,
             select(func.count()).select_from(claims).scalar_subquery() == requested,
         )
         .with_for_update(key_share=True, of=students)
@@ -81,10 +81,10 @@ def _student(claims: FromClause) -> FromClause:
 
 def _credits(backend: str, course_id: ColumnElement[int]) -> ColumnElement[Any]:
     if backend == "postgresql":
-        json_value = cast(credits_counted, postgresql.JSONB)[cast(course_id, String)].astext
+        json_value = cast(credits_by_course, postgresql.JSONB)[cast(course_id, String)].astext
         return cast(json_value, Integer)
     # Not ->>, which takes a text of digits for the index of an array.
-    return func.json_extract(credits_counted, literal('$."', String) + cast(course_id, String) + literal('"', String))
+    return func.json_extract(credits_by_course, literal('$."', String) + cast(course_id, String) + literal('"', String))
 
 
 def _take(backend: str, insert: Any) -> Executable:
@@ -161,8 +161,8 @@ def _change_credits(backend: str) -> Executable:
     )
 
 
-TAKE_DECIDED = {"postgresql": _take("postgresql", postgresql.insert), "sqlite": _take("sqlite", sqlite.insert)}
-UNENROLL_DECIDED = {
-    backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in TAKE_DECIDED
+ENROLL_AS_DECIDED = {"postgresql": _take("postgresql", postgresql.insert), "sqlite": _take("sqlite", sqlite.insert)}
+UNENROLL_AS_DECIDED = {
+    backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in ENROLL_AS_DECIDED
 }
-CHANGE_CREDITS = {backend: _change_credits(backend) for backend in TAKE_DECIDED}
+CHANGE_CREDITS = {backend: _change_credits(backend) for backend in ENROLL_AS_DECIDED}

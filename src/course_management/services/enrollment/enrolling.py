@@ -21,14 +21,14 @@ from ...database import AnyRow, Raced, autocommit, db, retried, run, sequences, 
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .course_memory import CourseMemory, memory_of
-from .decided_statements import TAKE_DECIDED
+from .decided_statements import ENROLL_AS_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
 from .exchanging import AppliedChanges, ExchangeResult, exchange_under_locks
 from .loading import Execute, load, load_without_rules
 from .promotion import promote
-from .request import EnrollRequest
+from .request import EnrollmentRequest
 from .situation import Situation
-from .statements import ENROLL
+from .statements import ENROLL_BY_SEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CourseOutcome:
     position: int | None = None
 
 
-def enroll(request: EnrollRequest) -> list[CourseOutcome]:
+def enroll(request: EnrollmentRequest) -> list[CourseOutcome]:
     """Enroll the student in all of `course_ids`, as the rules of their terms allow, and unenroll from `instead_of`.
 
     With `waitlist`, the student joins the waitlist of each course that is full. Returns an outcome for each course, in
@@ -55,7 +55,7 @@ def enroll(request: EnrollRequest) -> list[CourseOutcome]:
     return promote_and_report(request, _apply(request))
 
 
-def promote_and_report(request: EnrollRequest, result: ExchangeResult) -> list[CourseOutcome]:
+def promote_and_report(request: EnrollmentRequest, result: ExchangeResult) -> list[CourseOutcome]:
     """Return the outcomes of a request that was applied, after promoting where a seat may have become free."""
     course_ids, instead_of = request.course_ids, request.instead_of
     if isinstance(result, list):
@@ -79,7 +79,7 @@ def promote_and_report(request: EnrollRequest, result: ExchangeResult) -> list[C
     ]
 
 
-def explain(request: EnrollRequest, *, permit: bool = False) -> list[Decision]:
+def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decision]:
     """Decide about each course; lock and change nothing. Raises `StudentNotFound`.
 
     With `permit`, decide as if a permission waived each rule that can be waived.
@@ -101,21 +101,21 @@ def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], c
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollRequest) -> ExchangeResult:
+def _apply(request: EnrollmentRequest) -> ExchangeResult:
     """Apply the request, unless nothing has to change. Raises the refusals."""
     if request.instead_of:
-        return _decide_again_under_locks(request)
+        return _exchange_under_locks(request)
     memory = memory_of(db.engine)
     if memory.has_term(request.course_ids):
         return _enroll_by_rules(request, *_decide(request))
     return _enroll_by_seats(request, memory)
 
 
-def _enroll_by_seats(request: EnrollRequest, memory: CourseMemory) -> ExchangeResult:
+def _enroll_by_seats(request: EnrollmentRequest, memory: CourseMemory) -> ExchangeResult:
     """Enroll by one statement that decides and applies. If it changes nothing, decide: that gives the reasons."""
     # A full course is probably still full. And the statement has no credits, which only courses of terms have.
     decides_first = bool(request.chosen_credits) or memory.has_refused(request.course_ids, waitlist=request.waitlist)
-    changed, conflict = (None, None) if decides_first else _take_seats(request)
+    changed, conflict = (None, None) if decides_first else _run_enroll_by_seats(request)
     if changed:
         return changed
     situation, decisions = _decide(request)
@@ -124,41 +124,41 @@ def _enroll_by_seats(request: EnrollRequest, memory: CourseMemory) -> ExchangeRe
     if not any(decision.action for decision in decisions):
         return decisions
     if decides_first:
-        changed, conflict = _take_seats(request)
+        changed, conflict = _run_enroll_by_seats(request)
     if not changed:
         raise Raced from conflict  # no course refused: the cause is gone, or the statement lost a race
     return changed
 
 
-def _enroll_by_rules(request: EnrollRequest, situation: Situation, decisions: list[Decision]) -> ExchangeResult:
+def _enroll_by_rules(request: EnrollmentRequest, situation: Situation, decisions: list[Decision]) -> ExchangeResult:
     """Apply these decisions if they are still true; otherwise decide again under the locks."""
     if not any(decision.action for decision in decisions):
         return decisions
-    return _take_if_unchanged(request, situation, decisions) or _decide_again_under_locks(request)
+    return _take_if_unchanged(request, situation, decisions) or _exchange_under_locks(request)
 
 
-def _decide(request: EnrollRequest) -> tuple[Situation, list[Decision]]:
+def _decide(request: EnrollmentRequest) -> tuple[Situation, list[Decision]]:
     """Return the decisions and the situation that they are about. Raises the refusals."""
     situation = situation_of(autocommit, request.student_id, request.course_ids, request.context)
     decisions = request.decide(situation)
     memory_of(db.engine).note(decisions, waitlist=request.waitlist)
-    promote_ahead(decisions, request.context)
+    promote_waiting_first(decisions, request.context)
     refuse(decisions)
     return situation, decisions
 
 
-def _take_seats(request: EnrollRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
+def _run_enroll_by_seats(request: EnrollmentRequest) -> tuple[AppliedChanges | None, IntegrityError | None]:
     """Run the statement for courses without a term. Return what it changed, or the constraint that refused it."""
-    return _run(ENROLL, request.parameters(request.course_ids))
+    return _run(ENROLL_BY_SEATS, request.parameters(request.course_ids))
 
 
 def _take_if_unchanged(
-    request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+    request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> AppliedChanges | None:
     """Apply the decision by one statement, which locks and compares. Return None if something has changed since."""
-    if situation.waits:  # what is taken may end what stops a promotion elsewhere
+    if situation.is_waiting:  # what is taken may end what stops a promotion elsewhere
         return None
-    changed, _ = _run(TAKE_DECIDED, request.decided_parameters(situation, decisions))
+    changed, _ = _run(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
     return changed
 
 
@@ -179,7 +179,7 @@ def _changed(rows: Sequence[AnyRow]) -> AppliedChanges | None:
     return AppliedChanges({row.course_id: row.status for row in rows}) if rows else None
 
 
-def _decide_again_under_locks(request: EnrollRequest) -> ExchangeResult:
+def _exchange_under_locks(request: EnrollmentRequest) -> ExchangeResult:
     """Lock the courses and the student, then exchange: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
@@ -193,12 +193,12 @@ def raise_if_refused(result: ExchangeResult, context: RequestContext) -> Exchang
     """Return what `exchange` has applied, or that nothing has to change. Raises the refusals, or `Raced`."""
     if isinstance(result, AppliedChanges):
         return result
-    promote_ahead(result, context)
+    promote_waiting_first(result, context)
     refuse(result)
     return result
 
 
-def promote_ahead(decisions: Sequence[Decision], context: RequestContext) -> None:
+def promote_waiting_first(decisions: Sequence[Decision], context: RequestContext) -> None:
     """Give free seats to the students who wait for them. Raises `Raced` if none is left waiting beside a free seat."""
     unclaimed = [decision.course_id for decision in decisions if decision.seat_reserved]
     # While students still wait beside the seat, the refusal is true: it is reserved for them.

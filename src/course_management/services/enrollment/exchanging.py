@@ -16,10 +16,10 @@ from sqlalchemy import select
 from ...database import AnyRow, Raced, db
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
-from .decided_statements import CHANGE_CREDITS, TAKE_DECIDED, UNENROLL_DECIDED
+from .decided_statements import CHANGE_CREDITS, ENROLL_AS_DECIDED, UNENROLL_AS_DECIDED
 from .decisions import REFUSED, Decision, waived
 from .loading import Execute, load
-from .request import EnrollRequest
+from .request import EnrollmentRequest
 from .situation import Situation
 from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING, student_id
 
@@ -48,11 +48,11 @@ ExchangeResult = AppliedChanges | list[Decision]
 """What was changed or, if nothing was, the decisions."""
 
 
-def exchange_under_locks(execute: Execute, request: EnrollRequest, grant: Grant | None = None) -> ExchangeResult:
+def exchange_under_locks(execute: Execute, request: EnrollmentRequest, grant: Grant | None = None) -> ExchangeResult:
     """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
-    waits = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
-    lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waits})
-    return exchange(execute, request, waits, grant)
+    waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
+    lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waitlisted_ids})
+    return exchange(execute, request, waitlisted_ids, grant)
 
 
 def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequence[AnyRow]:
@@ -64,13 +64,13 @@ def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequen
 
 
 def exchange(
-    execute: Execute, request: EnrollRequest, waits: Sequence[int], grant: Grant | None = None
+    execute: Execute, request: EnrollmentRequest, waitlisted_ids: Sequence[int], grant: Grant | None = None
 ) -> ExchangeResult:
     """Load, ask and apply, or return the decisions if one of them refuses or nothing has to change.
 
-    `waits` are the locked courses for which the student waits. With `grant`, rules that can be waived do not refuse:
-    unless something else does, it is called for each of them before anything is applied. Raises `StudentNotFound`, and
-    `Raced` if a course without a term got one.
+    `waitlisted_ids` are the locked courses for which the student waits. With `grant`, rules that can be waived do not
+    refuse: unless something else does, it is called for each of them before anything is applied. Raises
+    `StudentNotFound`, and `Raced` if a course without a term got one.
     """
     wanted = [*request.course_ids, *request.instead_of]
     situation = load(execute, db.engine.dialect.name, request.student_id, wanted, request.context.time_zone)
@@ -87,17 +87,19 @@ def exchange(
         situation = replace(situation, schedule_revision=now.schedule_revision)
     outcomes |= _take(execute, request, situation, decisions)
     outcomes |= _change_credits(execute, request, situation, decisions)
-    cleared = execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waits}) if waits else ()
+    cleared = (
+        execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waitlisted_ids}) if waitlisted_ids else ()
+    )
     return AppliedChanges(outcomes, [row.course_id for row in cleared], decisions)
 
 
 def _unenroll(
-    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+    execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     unenrolling = [decision for decision in decisions if decision.does("unenroll")]
     if not unenrolling:
         return {}
-    rows = execute(UNENROLL_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, unenrolling))
+    rows = execute(UNENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, unenrolling))
     if len(rows) < len(unenrolling):
         raise Raced
     return unenroll_outcomes(rows, unenrolling)
@@ -113,19 +115,19 @@ def unenroll_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> 
 
 
 def _take(
-    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+    execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     if not any(decision.does("enroll", "waitlist") for decision in decisions):
         return {}
     taking = [decision for decision in decisions if decision.course_id in request.course_ids]
-    rows = execute(TAKE_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
+    rows = execute(ENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
     if not rows:
         raise Raced
     return {row.course_id: row.status for row in rows}
 
 
 def _change_credits(
-    execute: Execute, request: EnrollRequest, situation: Situation, decisions: Sequence[Decision]
+    execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     changing = [decision for decision in decisions if decision.does("change_credits")]
     if not changing:

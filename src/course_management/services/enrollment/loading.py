@@ -33,10 +33,10 @@ Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
 """How to run the statement: alone (`autocommit`), or inside a transaction."""
 
 
-def questions(asking: Iterable[Rule]) -> Mapping[str, Select[Any]]:
+def all_questions(all_rules: Iterable[Rule]) -> Mapping[str, Select[Any]]:
     """Return `QUESTIONS` and those of the rules. Raises `ValueError` if two different ones have the same name."""
     by_name = dict(QUESTIONS)
-    for rule in asking:
+    for rule in all_rules:
         for name, question in rule.questions.items():
             if by_name.setdefault(name, question) is not question:
                 raise ValueError(f"the question {name!r} of {type(rule).__name__} has the name of another question")
@@ -44,11 +44,11 @@ def questions(asking: Iterable[Rule]) -> Mapping[str, Select[Any]]:
 
 
 @functools.cache
-def statement(backend: str, asking: tuple[Rule, ...]) -> Executable:
+def loading_statement(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
     """Return the loading statement: one row, with a column of JSON for each question."""
     rows, row = ("json_group_array", "json_array") if backend == "sqlite" else ("json_agg", "json_build_array")
     columns = []
-    for name, question in questions(asking).items():
+    for name, question in all_questions(all_rules).items():
         answer = question.subquery(name)
         listed = select(getattr(func, rows)(getattr(func, row)(*answer.c))).scalar_subquery()
         columns.append(cast(listed, String).label(name))
@@ -115,8 +115,8 @@ def load_without_rules(execute: Execute, student: int, course_list: Sequence[int
 def load(execute: Execute, backend: str, student: int, course_list: Sequence[int], time_zone: tzinfo) -> Situation:
     """Return the whole situation of a student who asks for these courses. Raises `StudentNotFound`."""
     at = datetime.now(UTC)
-    asked = statement(backend, rules.RULES)
-    (row,) = execute(asked, {"student": student, "course_ids": course_list, "at": at})
+    question = loading_statement(backend, rules.RULES)
+    (row,) = execute(question, {"student": student, "course_ids": course_list, "at": at})
     answers = {name: orjson.loads(text or b"[]") for name, text in zip(row._fields, row, strict=True)}
     if not answers["student"]:
         raise StudentNotFound

@@ -3,7 +3,7 @@
 A waiting student whom a rule stops keeps the place, and the row gets a mark: when the student was passed over, and for
 which codes. The next student on the waitlist is tried. Marks are not permanent:
 
-- What changes about a student clears the student's marks (`services/reconsidering.py`).
+- What changes about a student clears the student's marks (`services/passed_over_marks.py`).
 - A **round** looks again at every student who was passed over before it began. `courses.promotion_round_at` is its
   start: a change of the course or of its term begins one, and so do ten minutes, because a hold may have expired.
 

@@ -85,7 +85,7 @@ def _promote_those(condition: ColumnElement[bool], credits_counted: Any = None) 
 
 _PROMOTE_HEAD = _promote_those(enrollments.c.student_id.in_(_HEAD))
 _PROMOTE_ONE = _promote_those(
-    enrollments.c.student_id == bindparam("student", type_=Id), bindparam("by_credits", type_=Integer)
+    enrollments.c.student_id == bindparam("student", type_=Id), bindparam("new_credits", type_=Integer)
 )
 
 
@@ -180,7 +180,7 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
         log.info(f"enrollment.{event}", **facts)
     for student_id in batch.marked:
         with suppress(SQLAlchemyError):  # then the next round looks again
-            retry(functools.partial(_look_again, student_id), repeatable=True)
+            retry(functools.partial(_clear_marks, student_id), repeatable=True)
     return batch
 
 
@@ -207,17 +207,17 @@ def _promote_batch(course_id: int, context: RequestContext) -> Batch:
         if student.codes:
             pass_over(connection, course, student)
             return Batch(passed_over=[(student.student_id, student.codes)])
-        run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "by_credits": student.credits})
+        run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "new_credits": student.credits})
         return Batch(promoted=[student.student_id], marked=[student.student_id] if student.is_marked else [])
 
 
-def _look_again(student_id: int) -> None:
+def _clear_marks(student_id: int) -> None:
     """Clear the marks of a student who was promoted: the seat may end what stopped a promotion elsewhere.
 
     In a transaction of its own, because other courses may have to be locked before the one of the promotion.
     """
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waits = [row.course_id for row in execute(WAITING, {"student": student_id})]
-        lock(execute, student_id, waits)
-        execute(CLEAR_MARKS, {"student": student_id, "course_ids": waits})
+        waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": student_id})]
+        lock(execute, student_id, waitlisted_ids)
+        execute(CLEAR_MARKS, {"student": student_id, "course_ids": waitlisted_ids})

@@ -2,7 +2,7 @@
 
 `loading.py` makes one statement of them. The parameters are `student`, `course_ids` (the courses of the request) and
 `at`, the present time. An enrollment in a course without a term must not be an answer: it can change without raising
-the schedule revision, by which the seat statement notices what changed meanwhile.
+the schedule revision, by which `ENROLL_AS_DECIDED` notices what changed meanwhile.
 
 The same table is asked in two questions where one would need a UNION or an OR, which cost PostgreSQL twice the time.
 """

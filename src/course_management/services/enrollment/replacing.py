@@ -16,7 +16,7 @@ from ...models import ENROLLED, WAITLISTED, WITHDRAWN, enrollments
 from ...models.terms import terms
 from .. import Precondition
 from .decisions import REFUSED, Decision, refuse
-from .enrolling import promote_ahead, situation_of
+from .enrolling import promote_waiting_first, situation_of
 from .exchanging import (
     CREDITS_CHANGED,
     AppliedChanges,
@@ -27,8 +27,8 @@ from .exchanging import (
 )
 from .loading import Execute
 from .promotion import promote
-from .request import EnrollRequest
-from .statements import ENROLL, HELD_ENROLLMENTS, UNENROLL
+from .request import EnrollmentRequest
+from .statements import ENROLL_BY_SEATS, HELD_ENROLLMENTS, UNENROLL_BY_SEATS
 
 _EVER = select(enrollments.c.course_id).where(enrollments.c.student_id == bindparam("student", type_=Id))
 _TERM = select(terms.c.id).where(terms.c.id == bindparam("term", type_=Id))
@@ -61,7 +61,7 @@ class ReplaceOptions:
     """Whether to decide the same way and change nothing."""
 
 
-def replace(request: EnrollRequest, options: ReplaceOptions | None = None) -> Replacement:
+def replace(request: EnrollmentRequest, options: ReplaceOptions | None = None) -> Replacement:
     """Replace the courses of the student by exactly `course_ids` (may be empty), all or nothing.
 
     Other credits for a course that is kept change them. Raises what `enroll` raises, `TermNotFound`, and
@@ -79,7 +79,7 @@ def replace(request: EnrollRequest, options: ReplaceOptions | None = None) -> Re
         if isinstance(result, Replacement):
             return result
         if not options.dry_run:
-            promote_ahead(result, request.context)
+            promote_waiting_first(result, request.context)
         refuse(result)
         raise Raced  # by now, no course refuses
 
@@ -92,7 +92,7 @@ def replace(request: EnrollRequest, options: ReplaceOptions | None = None) -> Re
     return replacement
 
 
-def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> Replacement | list[Decision] | None:
+def _replace(request: EnrollmentRequest, options: ReplaceOptions, met: set[int]) -> Replacement | list[Decision] | None:
     """Try once. If a course refuses, roll back and return the decisions. Returns None if `_lock` does.
 
     `met` are courses to lock, although the student may not be in them now, because an earlier attempt had locked too
@@ -115,8 +115,10 @@ def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> 
         removed = sorted(before.difference(course_ids))
         new = [course_id for course_id in course_ids if course_id not in before]
         if request.chosen_credits or _have_rules([*removed, *new], locked):
-            waits = [row.course_id for row in held if row.status == WAITLISTED]
-            applied = exchange(execute, dataclasses.replace(request, instead_of=removed, changes_credits=True), waits)
+            waitlisted_ids = [row.course_id for row in held if row.status == WAITLISTED]
+            applied = exchange(
+                execute, dataclasses.replace(request, instead_of=removed, changes_credits=True), waitlisted_ids
+            )
         else:
             applied = _exchange_without_rules(execute, request, new, removed)
         if isinstance(applied, list) and any(decision.action or decision.outcome == REFUSED for decision in applied):
@@ -135,7 +137,9 @@ def _replace(request: EnrollRequest, options: ReplaceOptions, met: set[int]) -> 
     )
 
 
-def _lock(execute: Execute, request: EnrollRequest, met: set[int]) -> tuple[Sequence[AnyRow], dict[int, AnyRow]] | None:
+def _lock(
+    execute: Execute, request: EnrollmentRequest, met: set[int]
+) -> tuple[Sequence[AnyRow], dict[int, AnyRow]] | None:
     """Lock the old and the new courses, ascending by id, then the student, so that nobody changes the enrollments.
 
     Returns the enrollments, and the locked courses by id; None if the student was enrolled in another course meanwhile,
@@ -172,15 +176,15 @@ def _refuse_others(course_ids: Sequence[int], others: set[int]) -> None:
 
 
 def _exchange_without_rules(
-    execute: Execute, request: EnrollRequest, new: Sequence[int], removed: Sequence[int]
+    execute: Execute, request: EnrollmentRequest, new: Sequence[int], removed: Sequence[int]
 ) -> ExchangeResult:
     """Unenroll and enroll by the statements that only look at seats. Return the outcomes, or decisions that refuse."""
     backend = db.engine.dialect.name
     changed: dict[int, str] = {}
     if removed:
-        changed = unenroll_outcomes(execute(UNENROLL[backend], request.parameters(removed)), [])
+        changed = unenroll_outcomes(execute(UNENROLL_BY_SEATS[backend], request.parameters(removed)), [])
     if new:
-        rows = execute(ENROLL[backend], request.parameters(new))
+        rows = execute(ENROLL_BY_SEATS[backend], request.parameters(new))
         if len(rows) < len(new):
             # The transaction sees the student without the removed courses.
             return request.decide(situation_of(execute, request.student_id, request.course_ids, request.context))

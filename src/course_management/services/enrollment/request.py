@@ -16,7 +16,7 @@ from .situation import Situation
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollRequest:
+class EnrollmentRequest:
     """A request to enroll one student in `course_ids` and unenroll from `instead_of`; the ids are distinct.
 
     `chosen_credits` are those that the student chooses, in hundredths, by course; `changes_credits` says that they are
@@ -75,6 +75,6 @@ class EnrollRequest:
             "places": ids_to_become(WAITLISTED),
             "withdrawn": ids_to_become(WITHDRAWN),
             "without_term": [decision.course_id for decision in decisions if not decision.has_term],
-            "by_credits": orjson.dumps(credits_by_id).decode(),
-            "seen": situation.schedule_revision,
+            "credits_by_course": orjson.dumps(credits_by_id).decode(),
+            "judged_revision": situation.schedule_revision,
         }

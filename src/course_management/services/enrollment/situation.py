@@ -109,7 +109,7 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class ScheduledCourse:
     """What the rules compare between two courses of a student."""
 
     id: int
@@ -124,7 +124,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enrollment(Section):
+class Enrollment(ScheduledCourse):
     """A course of a term in which the student is enrolled or waitlisted."""
 
     status: str
@@ -133,7 +133,7 @@ class Enrollment(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course(Section):
+class Course(ScheduledCourse):
     """A course as it was: its counters, and what its rules need."""
 
     capacity: int | None = None
@@ -149,7 +149,7 @@ class Course(Section):
     most_credits: int = 0
     """The same as the least, unless students choose."""
     planned_action: Action | None = "enroll"
-    """The outcome that the rules judge; None: nothing changes for the student."""
+    """The action that the rules judge; None: nothing changes for the student."""
     status: str | None = None
     """The student's own: `enrolled`, `waitlisted`, or None."""
     position: int | None = None
@@ -220,12 +220,12 @@ class Situation:
         return any(course.has_rules for course in self.courses.values())
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether the student waits for a seat in a course of a term."""
         return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
     def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
-        """Return the situation with these outcomes and credits planned for its courses."""
+        """Return the situation with these actions and credits planned for its courses."""
         planned = {
             course_id: replace(
                 course, planned_action=actions.get(course_id), credits=chosen_credits.get(course_id, course.credits)
@@ -234,7 +234,7 @@ class Situation:
         }
         return replace(self, courses=planned)
 
-    def others(self, course: Course, *, with_waitlists: bool = False) -> list[Section]:
+    def other_courses(self, course: Course, *, with_waitlists: bool = False) -> list[ScheduledCourse]:
         """Return the other courses of terms that the student will be enrolled in if all goes as planned.
 
         With `with_waitlists`, also those in which the student will wait.

@@ -1,7 +1,7 @@
 """The statements that change enrollments, built once for each database.
 
-Every value is a parameter (see `EnrollRequest`). The statements contain no `now()`, no volatile function and no column
-default, so that they also run through a Citus coordinator.
+Every value is a parameter (see `EnrollmentRequest`). The statements contain no `now()`, no volatile function and no
+column default, so that they also run through a Citus coordinator.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def insert_or_update(insert: Any, rows: Mapping[str, Any], source: Select[Any]) 
     ).returning(enrollments.c.course_id, enrollments.c.status)
 
 
-ENROLL = {"postgresql": _enroll(postgresql.insert), "sqlite": _enroll(sqlite.insert)}
+ENROLL_BY_SEATS = {"postgresql": _enroll(postgresql.insert), "sqlite": _enroll(sqlite.insert)}
 
 
 def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
@@ -212,7 +212,7 @@ def unenroll_statement(
     )
 
 
-UNENROLL = {backend: unenroll_statement(backend, courses.c.term_id.is_(None)) for backend in ENROLL}
+UNENROLL_BY_SEATS = {backend: unenroll_statement(backend, courses.c.term_id.is_(None)) for backend in ENROLL_BY_SEATS}
 """Courses of a term count as courses that do not exist: their rules must be asked (`decided_statements.py`)."""
 
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)

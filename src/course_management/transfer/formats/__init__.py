@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from pathlib import PurePosixPath
 
-from ..findings import FileRefused
+from ..findings import FileRefused, Finding
 from ..records import Record
 from ..sources import Source
-from ..tables import Table, open_table
+from ..tables import Table, key_of, open_table
 from .base import Files, Format, Options, Shape, report_unknown_columns
 from .canvas import CANVAS
 from .moodle import COLUMNS, FEWEST, MOODLE, OPERATIONS
-from .sourced import ONEROSTER, SDS
+from .sourced import ONEROSTER, OTHERS, SDS
 from .templates import TEMPLATES
 from .uiuc import UIUC
 
@@ -38,10 +39,15 @@ def recognize(sources: Iterable[Source], options: Options, encoding: str | None 
             )
             raise FileRefused(source.name, "several_formats", detail, table.skipped_lines + 1)
         first = first or (found, source)
+        if missing := (found.required & shape.columns) - table.names.keys():
+            raise _lacking(table, found, shape, missing)
+        if shape.name == OTHERS:
+            detail = "The file has none of the data that is imported, and is ignored."
+            options.report(Finding(file=source.name, code="file_ignored", detail=detail, is_error=False))
         report_unknown_columns(table, shape.columns, options.report)
         tables.setdefault(shape.name, []).append(table)
     if first is None:
-        raise FileRefused("-", "no_files", "There is no file to import.")
+        raise FileRefused("", "no_files", "There is no file to import.")
     return first[0], Files(tables, options)
 
 
@@ -61,24 +67,55 @@ def _without_header(table: Table) -> Table:
 
 def _recognized(table: Table) -> tuple[Format, Shape]:
     is_sds = not (table.names.keys() & _ONEROSTER_ONLY)
+    formats = [each for each in FORMATS if each is not (ONEROSTER if is_sds else SDS)]
     candidates: list[tuple[int, Format, Shape]] = [
-        (size, each, shape)
-        for each in FORMATS
-        for shape in each.shapes
-        if (size := shape.match(table.names)) and each is not (ONEROSTER if is_sds else SDS)
+        (size, each, shape) for each in formats for shape in each.shapes if (size := shape.match(table.names))
     ]
     best = max((size for size, _, _ in candidates), default=0)
     found = [(each, shape) for size, each, shape in candidates if size == best]
-    where = table.source.name, "unknown_format"
+    if nearest := _nearest(table, formats if is_sds else [ONEROSTER]):
+        format_, shape, missing, is_named = nearest
+        is_other_kind = any(each is format_ and each is not TEMPLATES for each, _ in found)
+        if (is_named and is_other_kind) or not found or (len(found) > 1 and not is_sds):
+            raise _lacking(table, format_, shape, missing)
     columns = ", ".join(table.names.values())
-    line = table.skipped_lines + 1
     if not found:
         detail = f"The columns are of no known format: {columns}. The first line must name the columns."
-        raise FileRefused(*where, detail, line)
-    if len(found) > 1:
+    elif len(found) > 1:
         names = " or ".join(f"{shape.name} of {each.name}" for each, shape in found)
-        raise FileRefused(*where, f"The columns may be those of {names}: {columns}. Add a column that decides.", line)
-    return found[0]
+        detail = f"The columns may be those of {names}: {columns}. Delete the columns that belong to only one of them."
+    else:
+        return found[0]
+    raise FileRefused(table.source.name, "unknown_format", detail, table.skipped_lines + 1)
+
+
+def _nearest(table: Table, formats: Iterable[Format]) -> tuple[Format, Shape, frozenset[str], bool] | None:
+    """Return the kind of file that a table would be with some more columns, these, and whether its name says so.
+
+    Its name must say so, or the table must have at least half of the columns that identify the kind of file.
+    """
+    stem = key_of(PurePosixPath(table.source.base).stem)
+    likenesses = [
+        ((is_named, -len(missing), len(present)), (each, shape, missing, is_named))
+        for each in formats
+        for shape in each.shapes
+        if not shape.match(table.names)
+        for signature in shape.signatures
+        if (present := signature & shape.keys(table.names))
+        and (missing := signature - present)
+        and ((is_named := key_of(shape.name) == stem) or len(present) >= len(missing))
+    ]
+    return max(likenesses, key=lambda each: each[0])[1] if likenesses else None
+
+
+def _lacking(table: Table, format_: Format, shape: Shape, missing: Collection[str]) -> FileRefused:
+    names = ", ".join(sorted(shape.names.get(key, key) for key in missing))
+    unknown = ", ".join(name for key, name in table.names.items() if not shape.keys([key]) & shape.columns)
+    detail = (
+        f"The file looks like {shape.name} of {format_.name}, but has no column {names}. "
+        f"{f'Unknown columns: {unknown}. ' if unknown else ''}Correct the names of the columns, or export it again."
+    )
+    return FileRefused(table.source.name, "missing_column", detail, table.skipped_lines + 1)
 
 
 __all__ = ["FORMATS", "Files", "Format", "Options", "read", "recognize"]

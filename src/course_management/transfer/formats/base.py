@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 
 from ..findings import FileRefused, Finding, Report
 from ..records import Reader, Record
-from ..tables import Row, Table
+from ..tables import Row, Table, key_of
 
 LONGEST_CODE = 50
 
@@ -29,20 +29,27 @@ class Shape:
     """Columns that such a file never has."""
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Keys that also name a column, with its key."""
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Columns as the format writes them, by their keys, for messages."""
 
     def match(self, header: Iterable[str]) -> int:
         """Return how many columns of the header identify the kind of file; 0 if it is another one."""
-        keys = {self.aliases.get(key, key) for key in header}
+        keys = self.keys(header)
         if keys & self.without:
             return 0
         return max((len(each) for each in self.signatures if each <= keys), default=0)
 
+    def keys(self, header: Iterable[str]) -> set[str]:
+        """Return the keys of a header as this kind of file has them."""
+        return {self.aliases.get(key, key) for key in header}
+
 
 def shape(name: str, *signatures: str, columns: str = "", without: str = "") -> Shape:
-    """Return a shape; each argument is a list of keys, separated by spaces."""
-    sets = tuple(frozenset(each.split()) for each in signatures)
-    known = frozenset(columns.split()).union(*sets) if columns else frozenset()
-    return Shape(name, sets, known, frozenset(without.split()))
+    """Return a shape; each argument is a list of columns, separated by spaces."""
+    names = {key_of(each): each for text in (columns, *signatures) for each in text.split()}
+    sets = tuple(frozenset(map(key_of, each.split())) for each in signatures)
+    known = frozenset(names) if columns else frozenset()
+    return Shape(name, sets, known, frozenset(without.split()), names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,10 @@ class Format:
     name: str
     shapes: tuple[Shape, ...]
     records: Convert = field(compare=False)
+    required: frozenset[str] = frozenset()
+    """Columns that decide what a row means. A file must have those that its kind of file has."""
+    has_schools: bool = False
+    """Whether one school of several can be chosen."""
 
 
 def report_unknown_columns(table: Table, known: frozenset[str], report: Report) -> None:

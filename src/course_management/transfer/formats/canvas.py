@@ -16,33 +16,31 @@ from .base import Codes, Files, Format, shape
 SHAPES = (
     shape(
         "enrollments",
-        "section_id user_id role".replace("_", ""),
-        "courseid userid role",
-        "sectionid userid roleid",
+        "section_id user_id role",
+        "course_id user_id role",
+        "section_id user_id role_id",
         columns="root_account_id start_date end_date status associated_user_id limit_section_privileges notify "
-        "course_id section_id user_id role role_id temporary_enrollment_source_user_id user_integration_id".replace(
-            "_", ""
-        ),
+        "course_id section_id user_id role role_id temporary_enrollment_source_user_id user_integration_id",
     ),
     shape(
         "sections",
-        "sectionid courseid name",
+        "section_id course_id name",
         columns="integrationid status startdate enddate",
     ),
     shape(
         "courses",
-        "courseid shortname longname",
+        "course_id short_name long_name",
         columns="integrationid accountid termid status startdate enddate courseformat blueprintcourseid gradepassback"
         "setting homeroomcourse friendlyname",
     ),
-    shape("terms", "termid name status", columns="integrationid dateoverrideenrollmenttype startdate enddate"),
+    shape("terms", "term_id name status", columns="integrationid dateoverrideenrollmenttype startdate enddate"),
     shape(
         "users",
-        "userid loginid status",
+        "user_id login_id status",
         columns="integrationid password ssha hash authenticationproviderid firstname lastname fullname sortablename "
         "shortname email pronouns declaredusertype canvaspasswordnotification homeaccount",
     ),
-    shape("accounts", "accountid parentaccountid name"),
+    shape("accounts", "account_id parent_account_id name"),
 )
 STUDENT, STAFF = {"student"}, {"teacher", "ta", "designer"}
 STATUS = {
@@ -211,4 +209,4 @@ def _is_deleted(row: Row) -> bool:
     return row.get("status").casefold() == "deleted"
 
 
-CANVAS = Format("Canvas SIS CSV", SHAPES, _records)
+CANVAS = Format("Canvas SIS CSV", SHAPES, _records, frozenset({"status"}))

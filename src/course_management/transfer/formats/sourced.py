@@ -13,50 +13,53 @@ from .. import kinds
 from ..findings import FileRefused
 from ..records import Record
 from ..tables import Row
+from . import schools
 from .base import Codes, Files, Format, shape
 from .sourced_people import GONE, enrollments, users
 
 _STATUS = "status datelastmodified datalastmodified"
+OTHERS = "others"
+"""Files of OneRoster that no record comes from, such as grades."""
 SHAPES = (
-    shape("manifest", "propertyname value"),
+    shape("manifest", "propertyName value"),
     shape(
         "academicSessions",
-        "sourcedid title type startdate enddate",
+        "sourcedId title type startDate endDate",
         columns=f"{_STATUS} parentsourcedid schoolyear",
     ),
-    shape("orgs", "sourcedid name type"),
+    shape("orgs", "sourcedId name type"),
     shape(
         "courses",
-        "sourcedid title coursecode",
-        "sourcedid title code",
+        "sourcedId title courseCode",
+        "sourcedId title code",
         columns=f"{_STATUS} schoolyearsourcedid grades grade orgsourcedid subjects subject subjectcodes",
     ),
     shape(
         "classes",
-        "sourcedid title coursesourcedid",
+        "sourcedId title courseSourcedId",
         columns=f"{_STATUS} grades grade classcode code classtype location schoolsourcedid orgsourcedid termsourcedids "
         "sessionsourcedids subjects subjectcodes periods",
     ),
     shape(
         "users",
-        "sourcedid givenname familyname",
+        "sourcedId givenName familyName",
         columns=f"{_STATUS} enableduser orgsourcedids orgs orgsourcedid role username userids middlename identifier "
         "email sms phone agentsourcedids agents grades password usermasteridentifier preferredgivenname "
         "preferredmiddlename preferredfamilyname primaryorgsourcedid pronouns activedirectorymatchid",
     ),
     shape(
         "roles",
-        "usersourcedid role orgsourcedid",
+        "userSourcedId role orgSourcedId",
         columns=f"{_STATUS} sourcedid roletype begindate enddate userprofilesourcedid sessionsourcedid grade isprimary "
         "rolestartdate roleenddate",
     ),
     shape(
         "enrollments",
-        "classsourcedid usersourcedid role",
+        "classSourcedId userSourcedId role",
         columns=f"{_STATUS} sourcedid schoolsourcedid primary begindate enddate",
     ),
     shape("demographics", "sourcedid birthdate sex"),
-    shape("others", "sourcedid datelastmodified"),
+    shape(OTHERS, "sourcedId dateLastModified"),
 )
 USED = ("academicSessions", "courses", "classes", "users", "roles", "enrollments")
 TERMS = {"term", "semester", "trimester", "quarter"}
@@ -73,9 +76,10 @@ class Classes:
 
 def _records(files: Files) -> Iterator[Record]:
     _check_manifest(files)
+    schools.check(files)
     known = Classes()
     for row, _ in files.rows("classes", quiet=True):
-        if _is_elsewhere(files, row):
+        if schools.is_elsewhere(files, row):
             known.elsewhere.add(row.get("sourcedid"))
         else:
             known.sessions.update(_sessions(row)[:1])
@@ -106,11 +110,6 @@ def _sessions(row: Row) -> list[str]:
     return [each.strip() for each in (row.get("termsourcedids") or row.get("sessionsourcedids")).split(",") if each]
 
 
-def _is_elsewhere(files: Files, row: Row) -> bool:
-    school = row.get("schoolsourcedid") or row.get("orgsourcedid")
-    return files.options.school is not None and bool(school) and school != files.options.school
-
-
 def _terms(files: Files, known: Classes) -> Iterator[Record]:
     """Yield terms, and school years and grading periods that a class points at."""
 
@@ -122,7 +121,7 @@ def _terms(files: Files, known: Classes) -> Iterator[Record]:
     columns = {"external_id": "sourcedid", "title": "title", "starts_on": "startdate", "ends_on": "enddate"}
     for row, reader in files.rows("academicSessions"):
         if row.get("type").casefold() in TERMS or row.get("sourcedid") in known.sessions:
-            texts = {"code": codes.of(title(row), row_id=row.get("sourcedid"))}
+            texts = {"code": row.get("metadata.code") or codes.of(title(row), row_id=row.get("sourcedid"))}
             is_removed = _is_gone(row) and row.get("sourcedid") not in known.sessions
             if record := reader.record(kinds.TERMS, row, columns, texts, is_removed=is_removed):
                 yield record
@@ -132,16 +131,24 @@ def _code(row: Row) -> str:
     return row.get("coursecode") or row.get("code")
 
 
+def _is_without_entry(row: Row) -> bool:
+    """Return whether our own export says that the course has no catalog entry, which OneRoster requires."""
+    return row.get("metadata.catalogentry") == "false"
+
+
 def _catalog(files: Files, known: Classes) -> Iterator[Record]:
     codes = Codes((_code(row), row.get("sourcedid")) for row, _ in files.rows("courses", quiet=True))
     for row, reader in files.rows("courses"):
+        if _is_without_entry(row):
+            continue
         own = row.get("sourcedid")
-        if own not in known.courses and _is_elsewhere(files, row):
+        if own not in known.courses and schools.is_elsewhere(files, row):
             reader.warn(row, None, "other_school", "The course is of another school, and is left out.")
             continue
         code = codes.of(_code(row), row_id=own)
-        texts = {"code": code, "title": row.get("title") or code, "credits": "0"}
-        if record := reader.record(kinds.CATALOG, row, {"external_id": "sourcedid"}, texts, is_removed=_is_gone(row)):
+        texts = {"code": code, "title": row.get("title") or code}
+        columns, is_removed, new = {"external_id": "sourcedid"}, _is_gone(row), {"credits": 0}
+        if record := reader.record(kinds.CATALOG, row, columns, texts, is_removed=is_removed, when_new=new):
             yield record
 
 
@@ -168,7 +175,9 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
         else:
             found = codes.of(term, "-".join(filter(None, [subjects.get(subject), own])), row_id=own)
         texts = {"code": found, "title": row.get("title") or found, "term": term}
-        if subject in subjects:
+        if _is_without_entry(row):
+            pass
+        elif subject in subjects:
             texts["catalog"] = subject
         elif subject:
             detail = f"The course {subject!r} is not in the files, so the class gets no catalog entry."
@@ -177,5 +186,6 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
             yield record
 
 
-ONEROSTER = Format("OneRoster", SHAPES, _records)
-SDS = Format("Microsoft School Data Sync", SHAPES, _records)
+ONEROSTER = Format("OneRoster", SHAPES, _records, frozenset({"status"}), has_schools=True)
+"""Complete files leave `status` blank, but have the column; School Data Sync has none."""
+SDS = Format("Microsoft School Data Sync", SHAPES, _records, has_schools=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from .. import kinds
 from ..records import Record
-from ..tables import Row
 from .base import Files
+from .schools import is_user_elsewhere
 
 STUDENT = "student"
 STAFF = {
@@ -53,27 +53,22 @@ def users(files: Files, elsewhere: set[str]) -> Iterator[Record]:
         user, is_removed = row.get("sourcedid"), row.get("status").casefold() in GONE
         for role in row.get("role").split(","):
             note(user, role.strip())
-        if _is_elsewhere(files, row):
+        if is_user_elsewhere(files, row):
             reader.warn(row, None, "other_school", "The user is of another school, and is left out.")
             continue
         name = " ".join(filter(None, [row.get("givenname"), row.get("familyname")]))
-        texts = {"name": name or row.get("username")}
+        texts = {"name": row.get("metadata.name") or name or row.get("username")}
         if user in students and (record := reader.record(kinds.STUDENTS, row, columns, texts, is_removed=is_removed)):
             yield record
         if user in staff:
-            more = {"given_name": "givenname", "family_name": "familyname"}
+            is_split = row.get("metadata.nameissplit") == "true"  # by our own export, which had only the whole name
+            more = {} if is_split else {"given_name": "givenname", "family_name": "familyname"}
             own = {"student": user} if user in students else {}
             if record := reader.record(kinds.PEOPLE, row, columns | more, texts | own, is_removed=is_removed):
                 yield record
         elif user not in students:
             detail = f"The role {row.get('role')!r} is neither of a student nor of staff, so the user is left out."
             reader.warn(row, None, "no_role", detail if row.get("role") else "The user has no role, and is left out.")
-
-
-def _is_elsewhere(files: Files, row: Row) -> bool:
-    texts = [row.get(name) for name in ("orgsourcedids", "orgs", "orgsourcedid", "primaryorgsourcedid")]
-    schools = {each.strip() for text in texts for each in text.split(",") if each.strip()}
-    return files.options.school is not None and bool(schools) and files.options.school not in schools
 
 
 def enrollments(files: Files, elsewhere: set[str]) -> Iterator[Record]:

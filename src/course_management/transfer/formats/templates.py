@@ -99,6 +99,7 @@ def _shape(kind: Kind) -> Shape:
         frozenset(columns | {*aliases}),
         frozenset(map(key_of, kind.without.split())),
         {other: key for other, key in aliases.items() if other not in columns},
+        {key_of(name): name for name in kind.fields},
     )
 
 

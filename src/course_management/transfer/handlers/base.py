@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from ...context import RequestContext
 from .. import staging
 from ..kind import Kind
 from ..references import PLANNED, References
-from ..staging import Staged, Unit
+from ..staging import Staged, Unit, plain
 from ..verdicts import CREATE, REFUSE, UNCHANGED, UPDATE, Verdict, not_found, without_repetitions
 
 Decided: TypeAlias = tuple[Unit, Sequence[Verdict]]
@@ -107,10 +107,13 @@ class KindHandler(Handler):
         return without_repetitions(unit, lambda row: not row.is_removed)
 
 
-def compared(row: Staged, before: Mapping[str, Any] | None, changed: Collection[str] | None) -> Verdict:
+def compared(
+    row: Staged, before: Mapping[str, Any] | None, changed: Collection[str] | None, now: Callable[[str], Any]
+) -> Verdict:
     """Return the verdict of a row by what it would change: None if what it says is new, nothing if it is so already.
 
-    `before` is what the last import said. If it said the same, a person has changed the rest since.
+    `now` returns the present value of a field. `before` is what the last import said. If it said the same, a person
+    has changed the rest since.
     """
     if changed is not None and not changed:
         return Verdict(row.number, UNCHANGED)
@@ -119,7 +122,19 @@ def compared(row: Staged, before: Mapping[str, Any] | None, changed: Collection[
         return Verdict(row.number, UNCHANGED, "changed_since", f"Somebody has {what}. That is kept.")
     if changed is None:
         return Verdict(row.number, CREATE)
-    return Verdict(row.number, UPDATE, None, f"Changes {', '.join(sorted(changed))}.")
+    return Verdict(row.number, UPDATE, None, "; ".join(_change(row, name, now) for name in sorted(changed)))
+
+
+def _change(row: Staged, name: str, now: Callable[[str], Any]) -> str:
+    """Return a change as `name: old -> new`; of a field that names another row, only the new name is known."""
+    if name not in row.values:
+        name = name.removesuffix("_id")
+        return f"{name}: -> {row.values.get(name)}"
+    return f"{name}: {_shown(plain(now(name)))} -> {_shown(row.values[name])}"
+
+
+def _shown(value: Any) -> str:
+    return "(empty)" if value in (None, "", []) else str(value)
 
 
 REMOVED = "removed it since the last import"

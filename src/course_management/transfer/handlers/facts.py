@@ -12,7 +12,7 @@ from ..verdicts import CREATE, UPDATE, Verdict, refused
 from .base import KindHandler, compared, reference_refused
 
 
-class FactHandler(KindHandler):
+class StudentRecordHandler(KindHandler):
     """Adds and changes single facts; those that the files no longer have stay."""
 
     _before: Mapping[tuple[str, str | None], Any]
@@ -49,7 +49,8 @@ class FactHandler(KindHandler):
             return verdict
         present = self.present(row)
         before = self._before.get((row.unit, row.part))
-        return compared(row, before, None if present is None else self.changed(row, present))
+        changed = None if present is None else self.changed(row, present)
+        return compared(row, before, changed, lambda name: getattr(present, name))
 
     def changed(self, row: Staged, present: Any) -> list[str]:
         """Return the columns of the row that say something else than the present fact."""

@@ -9,7 +9,6 @@ be incomplete.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ...errors import Problem
@@ -20,31 +19,13 @@ from ...services.whole_lists import WholeList
 from ..staging import Staged, Unit
 from ..verdicts import CREATE, DROP, REFUSE, UNCHANGED, UPDATE, Verdict, refused
 from .base import REMOVED, KindHandler, reference_refused
+from .merging import Group, Item, Merge
 
 ATTEMPTS = 5
-Item = tuple[Any, ...]
-"""The values of an item of a list, in the order of `WholeList.names`."""
-Group = frozenset[Item]
-"""The alternatives of a group; of a list without groups, one item."""
 
 
 class _ChangedMeanwhile(Exception):
     """Somebody else has changed the list since it was read."""
-
-
-@dataclass(slots=True)
-class _Merge:
-    """What becomes of a list: the groups that rows add, those that are removed, and the rows of each group."""
-
-    owner_id: int
-    rows: dict[int, Group] = field(default_factory=dict)
-    """The group of each row that adds one, by the number of the row."""
-    removed: set[Group] = field(default_factory=set)
-
-    def apply(self, present: Iterable[Group]) -> list[Group]:
-        """Return the list after the change."""
-        kept = [group for group in present if group not in self.removed]
-        return kept + [group for group in dict.fromkeys(self.rows.values()) if group not in kept]
 
 
 class ListHandler(KindHandler):
@@ -70,7 +51,7 @@ class ListHandler(KindHandler):
         if self._may_remove is None:
             findings = repository.counts(self.import_id).get(("finding", REFUSE), 0)
             self._may_remove = self.is_complete and not findings
-        self._merges: dict[str, _Merge] = {}
+        self._merges: dict[str, Merge] = {}
         rows = [row for unit in units for row in unit]
         self.read_names(rows, [content for contents in self._before.values() for content in contents])
         owners = {self.id_of(self.owner, row.values.get(self.owner)) for row in rows}
@@ -133,7 +114,7 @@ class ListHandler(KindHandler):
         verdicts += repeated
         before = set(self._groups_before(unit[0].unit))
         present = [group for group in self._present.get(owner_id, ()) if self.belongs(unit[0], group)]
-        merge = self._merges[unit[0].unit] = _Merge(owner_id)
+        merge = self._merges[unit[0].unit] = Merge(owner_id)
         for row in rows:
             if row.number in items and row.is_removed:
                 group = frozenset([items[row.number]])
@@ -268,7 +249,7 @@ class ListHandler(KindHandler):
             done |= {number: refused(rows[number], problem) for number in changing}
         return list(done.values())
 
-    def _put(self, merge: _Merge) -> None:
+    def _put(self, merge: Merge) -> None:
         present: Sequence[Group] = self._present.get(merge.owner_id, ())
         for attempt in range(ATTEMPTS):
 

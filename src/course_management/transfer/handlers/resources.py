@@ -50,7 +50,7 @@ class ResourceHandler(KindHandler):
         rows = [row for unit in units for row in unit]
         self._present = self.find(rows)
         self._before = repository.applied_before(self.import_id, self.kind.name, {row.unit for row in rows})
-        unique = self.resource.taken.keys() - {*self.kind.identity}
+        unique = self.resource.refusal_if_taken.keys() - {*self.kind.identity}
         self._others = {column: self._with_the_same(rows, column) for column in sorted(unique)}
 
     def find(self, rows: Sequence[Staged]) -> Mapping[Key, Any]:
@@ -59,7 +59,7 @@ class ResourceHandler(KindHandler):
         return {(external_id, None): present for external_id, present in found.items()}
 
     def _with_the_same(self, rows: Sequence[Staged], column: str) -> Mapping[Any, int]:
-        within = self.resource.within.get(column)
+        within = self.resource.unique_within.get(column)
         values = {value for row in rows if (value := self._body(row).get(column)) is not None}
         return targets.others_with(cast("Table", self.resource.model.__table__), column, values, within)
 
@@ -77,7 +77,7 @@ class ResourceHandler(KindHandler):
             return refusal
         changed = None if present is None else self._changes(row, present)
         before = self._before.get((row.unit, row.part)) if present is not None else None  # what is gone is made again
-        verdict = compared(row, before, changed)
+        verdict = compared(row, before, changed, lambda name: self._now(present, name))
         if verdict.outcome in (CREATE, UPDATE):
             return self._checked(row, present, changed) or verdict
         return verdict
@@ -104,9 +104,12 @@ class ResourceHandler(KindHandler):
         ids = {f"{name}_id": self.id_of(name, key) for name in self.references if (key := row.values.get(name))}
         return {name: value for name, value in row.values.items() if name not in self.references} | ids
 
+    def _new_body(self, row: Staged) -> dict[str, Any]:
+        return {**row.when_new, **self._body(row)}
+
     def _checked(self, row: Staged, present: Any, changed: Mapping[str, Any] | None) -> Verdict | None:
         """Return the refusal that the service would give, as far as the plan can know it."""
-        body = self._body(row) if changed is None else changed
+        body = self._new_body(row) if changed is None else changed
         try:
             values = self._loaded(body, is_new=present is None)
             self.refuse_together(present, values, body)
@@ -122,7 +125,7 @@ class ResourceHandler(KindHandler):
     ) -> Verdict | None:
         own = row.file, row.line, (row.unit, row.part)
         for column, others in self._others.items():
-            problem, within = self.resource.taken[column], self.resource.within.get(column)
+            problem, within = self.resource.refusal_if_taken[column], self.resource.unique_within.get(column)
             if values.get(column) is None or not {column, within} & {*body}:
                 continue
             key = (values.get(within), values[column]) if within else values[column]
@@ -138,7 +141,7 @@ class ResourceHandler(KindHandler):
         """Raise what the values of a row together contradict; `body` also has ids of planned rows."""
         del body
         candidate = self.resource.model(**{**self._all_values(present), **values})
-        if errors := dict(self.resource.check(candidate)):
+        if errors := dict(self.resource.find_errors(candidate)):
             raise ValidationError({name: [sentence] for name, sentence in errors.items()})
 
     def _all_values(self, present: Any) -> dict[str, Any]:
@@ -202,7 +205,8 @@ class ResourceHandler(KindHandler):
         """
         if any((self.id_of(name, row.values.get(name)) or 0) < 0 for name in self.references):
             raise _ReferenceRefusedError
-        return self._loaded(self._body(row) if present is None else self._changes(row, present), is_new=present is None)
+        body = self._new_body(row) if present is None else self._changes(row, present)
+        return self._loaded(body, is_new=present is None)
 
     def change(self, row_id: int, values: Mapping[str, Any]) -> None:
         """Change a row. Raises `Problem`."""

@@ -9,7 +9,7 @@ from ...errors import AccountTaken
 from ...repositories import import_targets as targets
 from ...schemas.people import AccountBody
 from ...services import accounts
-from ..handlers import FactHandler
+from ..handlers import StudentRecordHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict
@@ -24,7 +24,7 @@ ACCOUNTS = Kind(
 )
 
 
-class AccountHandler(FactHandler):
+class AccountHandler(StudentRecordHandler):
     """Adds accounts. One that belongs to somebody else is refused: an import gives no access away."""
 
     kind = ACCOUNTS

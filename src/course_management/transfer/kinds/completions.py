@@ -10,7 +10,7 @@ from ...repositories import import_targets as targets
 from ...schemas.catalog import CompletionBody
 from ...schemas.fields import Text
 from ...services import completions
-from ..handlers import Decided, FactHandler
+from ..handlers import Decided, StudentRecordHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import CREATE, UPDATE, Verdict
@@ -32,7 +32,7 @@ STUDENTS_AT_ONCE = 50
 """Students of one transaction, which locks them."""
 
 
-class CompletionHandler(FactHandler):
+class CompletionHandler(StudentRecordHandler):
     """Adds completions, and changes their grades, points and credits."""
 
     kind = COMPLETIONS

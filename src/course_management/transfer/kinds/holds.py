@@ -10,7 +10,7 @@ from ...repositories import import_targets as targets
 from ...schemas.fields import Instant
 from ...schemas.holds import HoldBody
 from ...services import holds
-from ..handlers import FactHandler
+from ..handlers import StudentRecordHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import UNCHANGED, Verdict
@@ -26,7 +26,7 @@ HOLDS = Kind(
 VALUES = ("kind", "note", "contact", "blocks", "until")
 
 
-class HoldHandler(FactHandler):
+class HoldHandler(StudentRecordHandler):
     """Places holds; a student may have several of a kind.
 
     One that an import placed, and that the files no longer say, gives way to a new one of the same kind. Those that

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ...schemas.terms import MAX_INSTRUCTORS
 from ...services.courses import INSTRUCTORS as INSTRUCTORS_OF_A_COURSE
 from ..handlers import ListHandler
-from ..handlers.lists import Item
+from ..handlers.merging import Item
 from ..kind import Kind, Reference
 
 INSTRUCTORS = Kind(

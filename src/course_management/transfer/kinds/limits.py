@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ...repositories import import_targets as targets
 from ...schemas.catalog import LimitBody
 from ...services import credit_limits
-from ..handlers import FactHandler
+from ..handlers import StudentRecordHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 
@@ -21,7 +21,7 @@ LIMITS = Kind(
 )
 
 
-class LimitHandler(FactHandler):
+class LimitHandler(StudentRecordHandler):
     """Adds and changes limits."""
 
     kind = LIMITS

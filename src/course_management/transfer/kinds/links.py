@@ -11,7 +11,7 @@ from ...schemas.timetables import MAX_LINK_GROUPS, MAX_LINKS
 from ...services.timetables import LINKS as LINKS_OF_A_COURSE
 from ..courses_in_terms import terms_of
 from ..handlers import ListHandler
-from ..handlers.lists import Item
+from ..handlers.merging import Item
 from ..kind import Kind, Reference
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict, refused

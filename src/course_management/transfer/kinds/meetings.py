@@ -10,7 +10,7 @@ from ...schemas.timetables import MAX_MEETINGS, MeetingBody
 from ...services.timetables import MEETINGS as MEETINGS_OF_A_COURSE
 from ..courses_in_terms import terms_of
 from ..handlers import ListHandler
-from ..handlers.lists import Item
+from ..handlers.merging import Item
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict

@@ -11,7 +11,7 @@ from ...services import Precondition, student_groups
 from ...services.student_groups import STUDENT_GROUPS
 from ..handlers import ListHandler
 from ..handlers.grouped import GroupNames
-from ..handlers.lists import Group, Item
+from ..handlers.merging import Group, Item
 from ..kind import Kind, Reference
 from ..staging import Staged
 from ..verdicts import Verdict

@@ -10,7 +10,7 @@ from ...schemas.fields import Instant
 from ...schemas.holds import PermissionBody
 from ...services import permissions
 from ...services.enrollment.rules import waivable
-from ..handlers import FactHandler
+from ..handlers import StudentRecordHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict
@@ -29,7 +29,7 @@ PERMISSIONS = Kind(
 )
 
 
-class PermissionHandler(FactHandler):
+class PermissionHandler(StudentRecordHandler):
     """Grants permissions. One with another reason or another end is revoked, and granted again."""
 
     kind = PERMISSIONS

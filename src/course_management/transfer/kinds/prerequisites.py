@@ -15,7 +15,7 @@ from ...services.catalog import PREREQUISITES as PREREQUISITES_OF_AN_ENTRY
 from ...services.prerequisite_graph import cycles
 from ..handlers import ListHandler
 from ..handlers.grouped import GroupNames
-from ..handlers.lists import Item
+from ..handlers.merging import Item
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged, Unit
 from ..verdicts import CREATE, REFUSE, Verdict

@@ -11,7 +11,7 @@ from ...services.courses import RESTRICTIONS as RESTRICTIONS_OF_A_COURSE
 from ..courses_in_terms import terms_of
 from ..handlers import ListHandler
 from ..handlers.grouped import GroupNames
-from ..handlers.lists import Item
+from ..handlers.merging import Item
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import Verdict, refused

@@ -15,7 +15,7 @@ from ...enrollment_log import logged
 from ...repositories import enrollments
 from ...schemas.fields import Text
 from ...services import enrollment as service
-from ...services.enrollment import EnrollRequest
+from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.rules import waivable
 from ...services.permitting import enroll_with_permit
 from ..forms import EntryForm, FormCredits, FormId
@@ -87,7 +87,7 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
 def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll the student on behalf, with a permission for each rule that is in the way if that is asked for."""
     instead_of = [form["instead_of"]] if form["instead_of"] else []
-    request = EnrollRequest(
+    request = EnrollmentRequest(
         student_id,
         [course_id],
         context=context,

@@ -19,7 +19,7 @@ from ...repositories import course_search, enrollments
 from ...services import courses as course_service
 from ...services import enrollment as service
 from ...services import plans, timetables
-from ...services.enrollment import CourseOutcome, EnrollRequest
+from ...services.enrollment import CourseOutcome, EnrollmentRequest
 from ...services.enrollment.explaining import decide_leaving
 from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
@@ -104,7 +104,9 @@ def render_course(template: str, course_id: int, student_id: int, context: Reque
 def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll the student, or put the student on the waitlist."""
     chosen = {} if form["credits"] is None else {course_id: int(form["credits"] * 100)}
-    request = EnrollRequest(student_id, [course_id], context=context, waitlist=form["waitlist"], chosen_credits=chosen)
+    request = EnrollmentRequest(
+        student_id, [course_id], context=context, waitlist=form["waitlist"], chosen_credits=chosen
+    )
     with logged(student_id, [course_id]):
         outcomes = service.enroll(request)
     return done("/my-courses", report(student_id, outcomes))
@@ -158,7 +160,7 @@ def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Res
 def swap(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll in the course and leave the other one; if one of them is refused, nothing changes."""
     other = form["instead_of"]
-    request = EnrollRequest(student_id, [course_id], context=context, instead_of=[other])
+    request = EnrollmentRequest(student_id, [course_id], context=context, instead_of=[other])
     with logged(student_id, [course_id, other]):
         outcomes = service.enroll(request)
     return done("/my-courses", report(student_id, outcomes))

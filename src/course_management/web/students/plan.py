@@ -14,7 +14,7 @@ from ...repositories import course_search
 from ...repositories.timetables import meetings_of
 from ...services import enrollment as service
 from ...services import plans
-from ...services.enrollment import EnrollRequest
+from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.enrolling import explain as dry_run
 from ..pages import AppPages, Form, done, render
 from ..reasons import explain
@@ -38,7 +38,7 @@ def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext
     ids = plans.planned(student_id)
     decisions = {}
     if query["check"] and ids:
-        checked = dry_run(EnrollRequest(student_id, ids, context=context, waitlist=query["waitlist"]))
+        checked = dry_run(EnrollmentRequest(student_id, ids, context=context, waitlist=query["waitlist"]))
         decisions = {each.course_id: each for each in explain([decision.as_dict() for decision in checked])}
     return render(
         "students/plan.html",
@@ -57,7 +57,7 @@ def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContex
     if not ids:
         return done("/plan", _("The plan is empty, so nothing was changed."))
     with logged(student_id, ids):
-        outcomes = service.enroll(EnrollRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
+        outcomes = service.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
     plans.remove(student_id, ids)
     return done("/my-courses", report(student_id, outcomes))
 

@@ -21,7 +21,7 @@ class Rule(ErrorCode):
     Its code, title, meaning, remedy and `example` (the facts of one reason) make its page,
     `/problems/<code-with-dashes>`, and its part of the OpenAPI document. A rule looks at the situation only: it reads
     no database and no clock, and counts no other students (a count that others change at the same time must be a
-    counter in the seat statement, as the seats are).
+    counter in the statement that enrolls, as the seats are).
     """
 
     applies_to: ClassVar[frozenset[Action]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ...prerequisite_sentence import sentence
-from ..situation import Course, Prerequisite, Section, Situation
+from ..situation import Course, Prerequisite, ScheduledCourse, Situation
 from .base import JOINING, Facts, Rule
 from .credits import as_json_number
 
@@ -53,11 +53,11 @@ def _is_met(required: Prerequisite, course: Course, situation: Situation) -> boo
             return True
     return any(
         other.catalog_id == required.catalog_id and _comes_first(other, course, required)
-        for other in situation.others(course)
+        for other in situation.other_courses(course)
     )
 
 
-def _comes_first(other: Section, course: Course, required: Prerequisite) -> bool:
+def _comes_first(other: ScheduledCourse, course: Course, required: Prerequisite) -> bool:
     assert other.term is not None
     assert course.term is not None
     is_earlier = other.term.starts_on < course.term.starts_on
@@ -113,12 +113,12 @@ class OtherCourseOfEntryHeldRule(Rule):
         allowed = course.entry.courses_per_term if course.entry else None
         if allowed is None:
             return
-        others = situation.others(course, with_waitlists=course.planned_action != "promote")
+        others = situation.other_courses(course, with_waitlists=course.planned_action != "promote")
         same = sorted(other.id for other in others if _is_same(other, course))
         if len(same) >= allowed:
             yield {"course_ids": same}
 
 
-def _is_same(other: Section, course: Course) -> bool:
+def _is_same(other: ScheduledCourse, course: Course) -> bool:
     is_of_the_term = other.term is not None and course.term is not None and other.term.id == course.term.id
     return is_of_the_term and (other.catalog_id, other.component) == (course.catalog_id, course.component)

@@ -83,6 +83,8 @@ def _problems_of_values(rule: Rule) -> Iterator[str]:
     actions = getattr(rule, "applies_to", None)
     if not isinstance(actions, frozenset) or not actions or not actions <= {*get_args(Action)}:
         yield f"has no applies_to, a frozenset of some of: {', '.join(get_args(Action))}"
+    if not rule.needs_term:  # courses without a term are enrolled in by a statement that applies no rules
+        yield "has needs_term = False; a rule of a school applies to courses of terms"
     if not isinstance(rule.example, Mapping) or {"code", "detail"} & rule.example.keys():
         yield "has no valid example: facts by their names, which are not code or detail"
     if not isinstance(rule.questions, Mapping):

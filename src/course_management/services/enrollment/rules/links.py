@@ -23,7 +23,7 @@ class LinkedCourseMissingRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the groups of which the student takes no course."""
-        others = {other.id for other in situation.others(course, with_waitlists=True)}
+        others = {other.id for other in situation.other_courses(course, with_waitlists=True)}
         missing = [sorted(group) for group in course.links if others.isdisjoint(group)]
         if missing:
             yield {"groups": missing}
@@ -47,7 +47,7 @@ class NeededByCourseRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the courses that would lack a linked course."""
-        stays = situation.others(course, with_waitlists=True)
+        stays = situation.other_courses(course, with_waitlists=True)
         ids = {other.id for other in stays}
         needing = [
             other.id

@@ -18,7 +18,7 @@ from ..models import WAITLISTED, courses, enrollments, students
 from .enrollment.statements import CLEAR_MARKS, LOCK_COURSES, WAITING
 
 
-def lock_student(session: Session, student_id: int) -> None:
+def lock_and_raise_revision(session: Session, student_id: int) -> None:
     """Lock a student whose situation changes. Raises `StudentNotFound`.
 
     It raises the revision, so that a decision that was made before the change is made again after it. The columns that
@@ -44,7 +44,7 @@ def reconsider_student(session: Session, student_id: int) -> list[int]:
     course_ids = session.scalars(WAITING, {"student": student_id}).all()
     if course_ids:
         session.execute(LOCK_COURSES, {"course_ids": course_ids})
-    lock_student(session, student_id)
+    lock_and_raise_revision(session, student_id)
     if not course_ids:
         return []
     return sorted(session.scalars(CLEAR_MARKS, {"student": student_id, "course_ids": course_ids}))
