@@ -173,7 +173,7 @@ class TestTheCommands:
         self, command: Callable[..., Result], sql: Any, arguments: list[str]
     ) -> None:
         sql("DROP TABLE alembic_version")
-        for table in ("advisees", "accounts", "api_keys"):
+        for table in ("advisees", "sessions", "accounts", "api_keys"):
             sql(f"DROP TABLE IF EXISTS {table}")
         sql("ALTER TABLE courses RENAME TO lost")
         result = command(*arguments)
