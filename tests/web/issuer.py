@@ -27,6 +27,8 @@ class SignInIssuer(LocalIssuer):
         self.changed: dict[str, Any] = {}
         """Claims of the next ID tokens that differ from the valid ones."""
         self.is_down = False
+        self.client_method = "client_secret_basic"
+        """How the service shows its secret at the token endpoint."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -45,9 +47,8 @@ class SignInIssuer(LocalIssuer):
 
     def token_response(self, authorization: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """Return the response to a code: the ID token, or an error."""
-        client = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
         asked = self.given.pop(form.get("code", ""), None)
-        if authorization != f"Basic {client}":
+        if not self._is_client(authorization, form):
             return 401, {"error": "invalid_client"}
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
@@ -57,7 +58,13 @@ class SignInIssuer(LocalIssuer):
         token = self.token(asked["subject"], {"typ": "JWT"}, **claims)
         return 200, {"access_token": "unused", "token_type": "Bearer", "id_token": token}
 
-    def document(self) -> dict[str, str]:
+    def _is_client(self, authorization: str, form: dict[str, str]) -> bool:
+        if self.client_method == "client_secret_post":
+            return (form.get("client_id"), form.get("client_secret"), authorization) == (CLIENT_ID, CLIENT_SECRET, "")
+        client = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        return authorization == f"Basic {client}" and "client_secret" not in form
+
+    def document(self) -> dict[str, Any]:
         """Return the document by which clients find everything."""
         return {
             "issuer": self.name,
@@ -65,6 +72,7 @@ class SignInIssuer(LocalIssuer):
             "token_endpoint": f"{self.name}/token",
             "jwks_uri": self.jwks_url,
             "end_session_endpoint": f"{self.name}/end",
+            "token_endpoint_auth_methods_supported": [self.client_method],
         }
 
 

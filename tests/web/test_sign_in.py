@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from course_management.access import issuer_keys, sessions
+from course_management.access import issuer_keys, sessions, sign_in
 from course_management.access.sessions import Owner
 from course_management.database.types import utcnow
 from course_management.models import sessions as page_sessions
@@ -145,6 +145,52 @@ def test_an_issuer_that_is_down_is_a_page(browser: FlaskClient, issuer: SignInIs
     response = browser.get("/app/login/start")
 
     assert (response.status_code, response.mimetype, response.headers["Retry-After"]) == (503, "text/html", "10")
+
+
+def test_an_issuer_that_takes_the_secret_in_the_form_gets_it_there(
+    browser: FlaskClient, issuer: SignInIssuer, ada: int
+) -> None:
+    issuer.client_method = "client_secret_post"
+
+    response = back(browser, issuer)
+
+    assert (response.status_code, response.headers["Location"]) == (303, "/app/history")
+    assert ada
+
+
+def test_an_issuer_that_goes_down_during_a_sign_in_is_a_page(
+    browser: FlaskClient, issuer: SignInIssuer, ada: int
+) -> None:
+    query = issuer.authorize(browser.get("/app/login/start").headers["Location"], "ada")
+    issuer.is_down = True
+
+    response = browser.get("/app/login/back", query_string=query)
+
+    assert (response.status_code, response.mimetype, session_of(browser)) == (503, "text/html", None)
+    assert ada
+
+
+def test_addresses_that_another_issuer_publishes_are_not_used(
+    browser: FlaskClient, issuer: SignInIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {**issuer.document(), "issuer": "https://evil.example"}
+    monkeypatch.setattr(issuer, "document", lambda: published)
+
+    assert browser.get("/app/login/start").status_code == 503
+
+
+def test_a_sign_in_while_all_calls_to_the_issuer_hang_is_refused_soon(
+    app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "TURN_S", 0)
+    with app.app_context():
+        turns = app.extensions["sign_in"]()._turns  # noqa: SLF001 - instead of four threads that hang
+    while turns.acquire(blocking=False):
+        pass
+
+    response = browser.get("/app/login/start")
+
+    assert (response.status_code, "Too many people are signing in" in response.text) == (503, True)
 
 
 def test_the_sign_in_leads_to_no_other_site(browser: FlaskClient, issuer: SignInIssuer, ada: int) -> None:

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from course_management.access.sessions import Owner
+from course_management.services import plans
 
 from ..fixture_types import Make
 from .checking import parse
@@ -266,3 +267,18 @@ def test_the_courses_of_all_terms_are_found_by_the_empty_choice(browser: FlaskCl
     course(code="OLD")
 
     assert found(browser.get("/app/courses?q=&term_id=")) == ["OLD"]
+
+
+def test_a_full_plan_says_what_to_do_and_takes_no_more(
+    browser: FlaskClient, course: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "MAX_PLANNED", 1)
+    first, second = course(code="CS1"), course(code="CS2")
+    post(browser, f"/courses/{first}/plan")
+
+    again = post(browser, f"/courses/{first}/plan")
+    refused = post(browser, f"/courses/{second}/plan")
+
+    assert (again.status_code, refused.status_code) == (303, 409)
+    assert "Plan full" in text_of(refused)
+    assert "CS2" not in text_of(browser.get("/app/plan"))
