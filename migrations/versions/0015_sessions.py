@@ -1,4 +1,4 @@
-"""Pages: their `sessions`, `sign_in_links`, and the `planned_courses` of students.
+"""Pages: `sessions`, `sign_in_links`, the `planned_courses` of students, and the results of `verifications`.
 
 Nothing refers to these tables, so that the version before this one works with the schema.
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0015"
 down_revision = "0014"
 
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 MOMENT = sa.DateTime(timezone=True)
 NOW = sa.text("CURRENT_TIMESTAMP")
 MAX_ID = 9007199254740991
@@ -75,6 +77,18 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_planned_courses_course_id", "planned_courses", ["course_id"])
+    op.create_table(
+        "verifications",
+        sa.Column("id", ID, sa.Identity(), nullable=False),
+        sa.Column("started_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT),
+        sa.Column("error", sa.String(100)),
+        sa.Column("findings", JSON),
+        sa.PrimaryKeyConstraint("id", name="pk_verifications"),
+        *_in_range("verifications", "id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_verifications_started_at", "verifications", ["started_at"])
     op.execute("UPDATE schema_compatibility SET oldest_revision = '0009'")
 
 
@@ -90,7 +104,7 @@ def _in_range(table: str, *columns: str) -> list[sa.CheckConstraint]:
 
 
 def downgrade() -> None:
-    """Drop the tables. Everybody is signed out, and plans are lost."""
-    for table in ("planned_courses", "sign_in_links", "sessions"):
+    """Drop the tables. Everybody is signed out; plans and results of verifications are lost."""
+    for table in ("verifications", "planned_courses", "sign_in_links", "sessions"):
         op.drop_table(table)
     op.execute("UPDATE schema_compatibility SET oldest_revision = '0009'")

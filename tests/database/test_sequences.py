@@ -28,6 +28,9 @@ INSERTS = {
         "INSERT INTO imports (id, format, digest, files, options, state)"
         " VALUES ({}, 'OneRoster', 'd{}', '[]', '{{}}', 'applied')"
     ),
+    "verifications": (
+        "INSERT INTO verifications (id, started_at, error) VALUES ({}, '2026-01-01 00:00:00.000000', '{}')"
+    ),
     "api_keys": "INSERT INTO api_keys (id, name, prefix, digest, scopes) VALUES ({}, 'sync', 'p{}', 'd', 'admin')",
     "accounts": "INSERT INTO accounts (id, issuer, subject, student_id) SELECT {}, 'i', 's{}', min(id) FROM students",
     "people": "INSERT INTO people (id, name) VALUES ({}, 'Ada {}')",

@@ -144,6 +144,10 @@ ROWS: dict[str, list[str]] = {
             " ('digest1', 1, '2036-10-01 00:00:00.000000')"
         ),
         f"INSERT INTO planned_courses (student_id, course_id) VALUES (1, {UNLIMITED})",
+        (
+            "INSERT INTO verifications (started_at, ended_at, findings) VALUES"
+            " ('2025-10-01 00:00:00.000000', '2025-10-01 00:00:01.000000', '[]')"
+        ),
     ],
 }
 """Statements for a database at the schema of that revision."""

@@ -12,9 +12,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management.verification import VERIFIER
-from course_management.verify import INVARIANTS
-
 from .checking import Element, parse
 from .school import ORIGIN, School
 
@@ -249,23 +246,3 @@ def test_the_files_are_those_of_the_api(registrar: FlaskClient, client: FlaskCli
         assert (page.data.count(b"\n") > 2, b"OLD1" in page.data) == (True, False)
     assert registrar.get("/app/registrar/exports/students.csv?term_id=99").status_code == 404
     assert registrar.get("/app/registrar/exports/students.csv?term_id=").status_code == 200
-
-
-def test_the_data_is_verified_in_the_background_and_the_result_is_shown(
-    registrar: FlaskClient, sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(VERIFIER, "last", None)
-    assert "has not verified the data yet" in text_of(registrar.get("/app/registrar/health"))
-
-    send(registrar, "/app/registrar/health/verify")
-    assert VERIFIER.wait(60)
-    sound = text_of(registrar.get("/app/registrar/health"))
-    sql("UPDATE courses SET last_queue_number = 0, seats_taken = 0 WHERE id = 1")
-    send(registrar, "/app/registrar/health/verify")
-    assert VERIFIER.wait(60)
-
-    broken = text_of(registrar.get("/app/registrar/health"))
-    assert "Every guarantee holds." in sound
-    assert all(each.name in sound for each in INVARIANTS)
-    assert "1 guarantee is broken." in broken
-    assert "course_id 1" in registrar.get("/app/registrar/health").text

@@ -29,7 +29,7 @@ from .groups import CourseRestriction, Group, StudentGroup, course_restrictions,
 from .holds import BLOCKS, Hold, Permission, holds, permissions
 from .imports import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, ImportRow, import_rows, imports
 from .ledger import EnrollmentEvent, RuleEvent, events, rule_events
-from .operations import Lease, SchemaCompatibility, leases
+from .operations import Lease, SchemaCompatibility, Verification, leases, verifications
 from .people import (
     ADVISOR,
     REGISTRAR,
@@ -107,6 +107,7 @@ __all__ = [
     "StudentGroup",
     "StudentTerm",
     "Term",
+    "Verification",
     "accounts",
     "advisees",
     "catalog_entries",
@@ -139,6 +140,7 @@ __all__ = [
     "student_terms",
     "students",
     "terms",
+    "verifications",
 ]
 
 event.listen(Base.metadata, "after_create", triggers.create)

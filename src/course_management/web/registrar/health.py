@@ -6,14 +6,13 @@ import os
 
 from flask import Response, current_app
 
-from ... import __version__, checks
+from ... import __version__, checks, verification
 from ...access.policy import PageAccess
 from ...database import SCHEMA_REVISION, schema_state
 from ...database.types import MAX_ID, utcnow
 from ...repositories import imports as import_repository
 from ...repositories.course_lookup import codes_of
 from ...services.enrollment import due_courses
-from ...verification import STARTED_AT, VERIFIER
 from ..pages import AppPages, done, render
 from ..texts import N_, _
 from .imports import states
@@ -28,7 +27,7 @@ PATIENCE_S = 5.0
 
 @pages.show("/registrar/health", READ, link=N_("Health"))
 def show_health() -> Response:
-    """Show the health of the service, as this process knows it."""
+    """Show whether the data is consistent, what waits to be done, and the state of this process."""
     settings = current_app.extensions["settings"]
     due = due_courses()
     return render(
@@ -39,8 +38,8 @@ def show_health() -> Response:
         own_schema=SCHEMA_REVISION,
         findings=checks.find(settings),
         process_id=os.getpid(),
-        started_at=STARTED_AT,
-        up_s=(utcnow() - STARTED_AT).total_seconds(),
+        started_at=verification.STARTED_AT,
+        up_s=(utcnow() - verification.STARTED_AT).total_seconds(),
         threads=settings.threads,
         background=settings.background,
         workers=settings.workers,
@@ -48,15 +47,17 @@ def show_health() -> Response:
         due_count=len(due),
         imports=import_repository.newest(MAX_ID, SHOWN),
         states=states(),
-        verification=VERIFIER.last,
-        is_verifying=VERIFIER.is_running,
+        verification=verification.last_result(),
+        is_verifying=verification.is_running(),
     )
 
 
 @pages.act("/registrar/health/verify", READ)
 def verify() -> Response:
     """Verify the database in the background, and show the result if it is there soon."""
-    VERIFIER.begin(current_app.extensions["settings"])
-    if VERIFIER.wait(PATIENCE_S):
-        return done("/registrar/health", _("The verification has ended."))
+    thread = verification.begin(current_app.extensions["settings"])
+    if thread:
+        thread.join(PATIENCE_S)
+        if not thread.is_alive():
+            return done("/registrar/health", _("The verification has ended."))
     return done("/registrar/health", _("The verification is going on. Open this page again in a minute."))
