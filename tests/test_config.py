@@ -14,8 +14,6 @@ import pytest
 from course_management.config import ConfigurationError, Settings, database_url
 from course_management.urls import without_password
 
-from .databases import ROOT
-
 
 def problems(**environ: str) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
@@ -229,13 +227,6 @@ def test_a_password_in_the_parameters_of_the_database_is_not_shown() -> None:
 
 def test_everything_wrong_is_said_at_once() -> None:
     assert len(problems(PORT="0", THREADS="none", LOG_FORMAT="xml")) == 3
-
-
-def test_the_example_file_lists_every_setting_at_its_default() -> None:
-    example = (ROOT / ".env.example").read_text()
-
-    assert example.endswith(Settings.example())
-    assert all(f"#{name.upper()}=" in example for name in Settings.__dataclass_fields__)
 
 
 def test_an_options_parameter_of_the_url_is_kept() -> None:

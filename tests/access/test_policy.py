@@ -14,7 +14,6 @@ from course_management.access import policy
 from course_management.api import documents
 from course_management.http.endpoints import Endpoints
 
-from ..databases import ROOT
 from ..fixture_types import Make
 from .conftest import as_if_absent
 
@@ -357,11 +356,6 @@ def test_the_openapi_document_names_the_scope_of_every_route(app: Flask, client:
             expected = [] if cells[1] == "-" else [{"bearer": [cells[1]]}]
             operation = paths[re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule)][method.lower()]
             assert operation["security"] == expected, request
-
-
-def test_the_page_shows_the_table(app: Flask) -> None:
-    expected = policy.markdown(app)
-    assert expected in (ROOT / "docs" / "access.md").read_text(), f"put this table into docs/access.md:\n{expected}"
 
 
 # --- what a refusal says beside its code ------------------------------------------------------------------
