@@ -98,6 +98,17 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
     assert enroll() == (201, 1)
 
 
+@pytest.mark.usefixtures("school")
+def test_positions_are_read_only_for_a_student_who_waits(client: FlaskClient, statements: list[str]) -> None:
+    client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True})
+    statements.clear()
+
+    listed = client.get("/students/2/courses").get_json()["courses"]
+
+    assert [course["position"] for course in listed] == [1]
+    assert len(statements) == 2, statements
+
+
 @pytest.fixture
 def by_rules(client: FlaskClient, student: Make, course: Make, term: Make) -> None:
     """Student 1, and courses of a term: 1 and 2 have free seats, 3 is full; the service has seen that they have one."""
