@@ -26,7 +26,14 @@ from course_management.database.types import among
 from course_management.errors import TermNotFound
 from course_management.models import courses as courses_table
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import decided_statements, enrolling, exchanging, replacing, statements
+from course_management.services.enrollment import (
+    decided_statements,
+    enrolling,
+    exchanging,
+    loading,
+    replacing,
+    statements,
+)
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
@@ -97,7 +104,8 @@ def test_nothing_is_lost_and_no_student_slips_through_while_courses_get_their_te
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each request is one of a process that has just started: it does not know yet which courses have a term."""
-    monkeypatch.setattr(enrolling, "memory_of", lambda _: CourseMemory())
+    for module in (enrolling, loading):
+        monkeypatch.setattr(module, "memory_of", lambda _: CourseMemory())
     closed, open_to_all = term(), term(promote_until="2100-01-01T00:00:00Z")
     client.put(f"/terms/{open_to_all}/windows", json=[ALWAYS])
     students, courses = (

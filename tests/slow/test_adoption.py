@@ -20,7 +20,7 @@ from course_management.context import RequestContext
 from course_management.database import db, execute
 from course_management.database.failures import TRY_AGAIN
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import enrolling, replacing, statements
+from course_management.services.enrollment import enrolling, loading, replacing, statements
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT
@@ -49,7 +49,8 @@ def register(url: str, seed: int, students: Sequence[int], courses: Sequence[int
     """Register at random in a process of its own, until the time is over. Return how often. A deadlock is an error."""
     dice = random.Random(seed)  # noqa: S311 - no secret
     vars(execute)["TRY_AGAIN"] = TRY_AGAIN - {"40P01"}
-    vars(enrolling)["memory_of"] = lambda _: CourseMemory()  # so that it does not know which courses have a term
+    for module in (enrolling, loading):  # so that it does not know which courses have a term
+        vars(module)["memory_of"] = lambda _: CourseMemory()
     if removed:
         statement = mutant(statements, *removed).ENROLL_BY_SEATS
         enrolling.ENROLL_BY_SEATS = replacing.ENROLL_BY_SEATS = statement  # type: ignore[attr-defined]

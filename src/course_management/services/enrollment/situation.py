@@ -220,8 +220,8 @@ class Situation:
         return any(course.has_rules for course in self.courses.values())
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether the student waits for a seat in a course of a term."""
+    def waits_in_term(self) -> bool:
+        """Whether the student is on the waitlist of a course of a term."""
         return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
     def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
