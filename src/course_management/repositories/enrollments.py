@@ -54,7 +54,7 @@ HELD = HELD_WITH_POSITIONS.with_only_columns(
     *(null().label("position") if column is _POSITION else column for column in HELD_WITH_POSITIONS.selected_columns),
     maintain_column_froms=True,
 )
-"""The same without positions: their queries take PostgreSQL a third of the time, also for a student who waits nowhere."""
+"""The same without positions, whose queries cost PostgreSQL a third of the time even if the student waits nowhere."""
 
 _COUNT_HELD = (
     select(func.count().label("held"))
