@@ -310,3 +310,23 @@ class TestPostgresql:
         admin('ALTER DATABASE "{name}" RESET default_transaction_read_only')
         admin(self.END)
         assert enroll(client).status_code == 201
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            enroll,
+            lambda client: client.post("/students", json={"name": "Bob", "email": "bob@example.edu"}),
+            lambda client: client.patch("/students/1", json={"name": "Ada King"}),
+        ],
+        ids=["in one statement", "not safe to repeat", "in a transaction"],
+    )
+    def test_a_session_on_a_server_that_is_a_standby_now_is_replaced(
+        self, campus: Make, admin: Make, write: Callable[[FlaskClient], Any]
+    ) -> None:
+        """As after a failover, when the connection still leads to the old primary."""
+        client = campus()
+        admin('ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        admin(self.END)
+        assert is_up(client)
+        admin('ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        assert write(client).status_code in {200, 201}

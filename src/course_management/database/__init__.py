@@ -7,7 +7,8 @@ the enroll); `transaction` holds several statements, which `run` executes. Every
 The modules, in reading order:
 
     base, types                 what models are made of
-    execute                     `autocommit`, `transaction`, `run`, `retry`; compiled and prepared statements
+    compile                     statements as the driver takes them
+    execute                     `autocommit`, `transaction`, `run`, `retry`; prepared statements
     orm                         `reading`, `writing`
     snapshots                   `snapshot`: many statements that see one moment
     failures                    kinds of errors, and what an operator can do about each
@@ -29,8 +30,9 @@ from flask import Flask
 from ..config import Settings
 from . import sequences
 from .base import SCHEMA_REVISION, Base, db
+from .compile import AnyRow
 from .engine import init_app, migration_engine
-from .execute import AnyRow, autocommit, retried, retry, run, time_limit, transaction
+from .execute import autocommit, retried, retry, run, time_limit, transaction
 from .failures import (
     Raced,
     Unavailable,
