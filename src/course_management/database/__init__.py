@@ -46,7 +46,7 @@ from .failures import (
 from .migrations import SchemaState, schema_state
 from .orm import lock_text, reading, writing
 from .snapshots import snapshot
-from .sqlite import install_rules
+from .sqlite import set_up_connections
 
 
 def app_with_one_connection(settings: Settings) -> Flask:
@@ -78,7 +78,6 @@ __all__ = [
     "broken_constraint",
     "db",
     "init_app",
-    "install_rules",
     "is_missing",
     "is_unavailable",
     "kind_of",
@@ -93,6 +92,7 @@ __all__ = [
     "run",
     "schema_state",
     "sequences",
+    "set_up_connections",
     "snapshot",
     "time_limit",
     "transaction",

@@ -120,8 +120,8 @@ def load_without_rules(execute: Execute, student: int, course_list: Sequence[int
                 seats_taken=row.seats_taken,
                 waiting=row.waiting,
                 passed_over=row.passed_over_count,
-                status=row.status,
-                position=row.position,
+                student_status=row.status,
+                student_position=row.position,
             )
             for row in course_rows
         },

@@ -148,13 +148,13 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     execute(LOCK_STUDENT, {"student": student_id})
     situation = load(execute, connection.dialect.name, student_id, [course.id], context.time_zone)
     wanted = situation.courses[course.id]
-    if not wanted.least_credits <= wanted.credits <= wanted.most_credits:  # offered for others by now
-        wanted = replace(wanted, credits=wanted.least_credits)
-    planned = situation.with_plan({course.id: "promote"}, {course.id: wanted.credits})
+    if not wanted.least_credits <= wanted.student_credits <= wanted.most_credits:  # offered for others by now
+        wanted = replace(wanted, student_credits=wanted.least_credits)
+    planned = situation.with_plan({course.id: "promote"}, {course.id: wanted.student_credits})
     against = reasons(planned.courses[course.id], planned)
     codes = list(dict.fromkeys(reason.code for reason in against))
     is_marked = any(enrollment.is_passed_over for enrollment in situation.enrollments if enrollment.id != course.id)
-    return Next(student_id, codes, wanted.credits or None, round_at, is_marked)
+    return Next(student_id, codes, wanted.student_credits or None, round_at, is_marked)
 
 
 def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:
