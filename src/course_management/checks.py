@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import network_addresses
 from .access import keys
 from .config import Settings
-from .database import autocommit, db, kind_of, operator_advice, schema_state
+from .database import SCHEMA_REVISION, autocommit, db, kind_of, operator_advice, schema_state, sequences, snapshot
 from .database.migrations import NEWER
 from .database_hosts import PRIMARY, hosts_of
 from .environment import ENV_FILE
+from .maintenance import trigger_state
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -44,7 +45,13 @@ class Finding:
 
 def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[Finding]:
     """Find everything that is unsafe, dangerous findings first, in an application context."""
-    findings = [*_callers(settings), *_network(settings), *_database(settings), *_process(settings, environ)]
+    findings = [
+        *_callers(settings),
+        *_network(settings),
+        *_database(settings),
+        *_triggers(),
+        *_process(settings, environ),
+    ]
     return sorted(findings, key=lambda finding: not finding.dangerous)
 
 
@@ -156,6 +163,37 @@ def _replication(has_several_hosts: bool, settings: Settings) -> Iterator[Findin
 
 def _is_local(host: str) -> bool:
     return not host or host.startswith("/") or network_addresses.is_this_machine(host)
+
+
+def _triggers() -> Iterator[Finding]:
+    """Yield a finding where a restore of the data alone has left triggers disabled; a newer schema may have others."""
+    try:
+        if schema_state().revision != SCHEMA_REVISION:
+            return
+        with db.engine.connect().execution_options(autocommit=True) as connection:
+            flaws = trigger_state.flaws(connection)
+    except SQLAlchemyError:
+        return  # reported by `_database`
+    if flaws:
+        yield Finding(
+            f"Triggers of the database do not run ({', '.join(map(str, flaws))}), so courses can be oversold and the "
+            "ledger has gaps. Run `course-management repair triggers`, then `course-management verify`.",
+            dangerous=True,
+        )
+
+
+def find_in_data() -> list[Finding]:
+    """Find what makes requests fail because of how rows were inserted. Reads more than `find`, so not at each start."""
+    with snapshot() as connection:
+        tables = [sequence.table for sequence in sequences.behind(connection)]
+    if not tables:
+        return []
+    return [
+        Finding(
+            f"Rows were inserted with explicit ids ({', '.join(tables)}), so requests that need a new id get 503. Run "
+            "`course-management repair sequences`."
+        )
+    ]
 
 
 def _process(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ SHOWN = {"ini", "nginx", "text"}
 """Languages of files and drawings, which cannot be run."""
 SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
 NOT_OURS = {
+    "TARGET_DATABASE_URL",
     "TEST_DATABASE_URL",
     "PYTHON",
     "ARGS",

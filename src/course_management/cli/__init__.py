@@ -24,6 +24,8 @@ from ..services import enrollment
 from ..services.enrollment.rules.installed import INSTALLED
 from ..urls import without_password
 from . import streams
+from .backups import backup, restore
+from .copying import copy_database
 from .explaining import explain_request
 from .exports import export_files
 from .imports import import_files
@@ -57,6 +59,8 @@ def cli(context: click.Context) -> None:
             click.echo(f"Warning: {sentence}", err=True)
 
 
+cli.add_command(backup)
+cli.add_command(copy_database)
 cli.add_command(export_files)
 cli.add_command(import_files)
 cli.add_command(keys)
@@ -64,6 +68,7 @@ cli.add_command(migrate)
 cli.add_command(people)
 cli.add_command(recheck)
 cli.add_command(repair)
+cli.add_command(restore)
 cli.add_command(explain_request)
 cli.add_command(terms)
 cli.add_command(verify)
@@ -152,6 +157,8 @@ def check() -> None:
     settings = Settings.load()
     with service(ready=False):
         findings = checks.find(settings)
+        if not checks.not_ready():
+            findings += checks.find_in_data()
     for package, rule in INSTALLED.rules:
         click.echo(f"rule    {rule.code} ({package})")
     for finding in findings:
