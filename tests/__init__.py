@@ -8,6 +8,7 @@ test_api, test_course,           read these first: the stories of enrollment, co
 test_models
 api/ … transfer/                 one folder for each folder of the package
 races/                           many requests at the same time, with their controls
+support/                         what tests of several folders share: requests, files, processes, removed guards
 oracle/                          the rules written a second time, compared on generated schools
 docs/                            every command of the documentation, run in the order of its page
 proof/, fuzz/, clients/          `make proof`, `make fuzz`, `make clients`

@@ -31,11 +31,10 @@ from course_management.services.enrollment import (
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
-from .limits import LIMITED, AtMost
-from .mutants import Edit, mutant, without_revision
+from ..support.limited_courses import LIMITED, AtMost
+from ..support.registration import ALWAYS, HOLD
+from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant, without_revision
 
-ALWAYS = {"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}
-HOLD = {"kind": "financial", "contact": "Bursar", "blocks": "enroll"}
 BUMP = "UPDATE students SET schedule_revision = schedule_revision + 1"
 Happen = Callable[[], Any]
 
@@ -134,7 +133,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     "the statement for courses without a term": (
         statements,
         "ENROLL_BY_SEATS",
-        [("and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))", "course.c.closed_at.is_(None)")],
+        [TERM_OF_SEATS_STATEMENT],
     ),
 }
 """A module, a statement of it, and the edits that remove the guard."""

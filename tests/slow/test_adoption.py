@@ -25,9 +25,9 @@ from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT
 from ..fixture_types import Make
-from ..races.adoption import act, mark_adoptions, slipped_through
-from ..races.mutants import Edit, mutant
-from ..races.test_adoption import ALWAYS, HOLD, NO_GUARD
+from ..support.adoption import act, mark_adoptions, slipped_through
+from ..support.registration import ALWAYS, HOLD
+from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant
 
 PROCESSES, SECONDS = 16, 10
 START_S = 300
@@ -66,7 +66,7 @@ def register(url: str, seed: int, students: Sequence[int], courses: Sequence[int
     return turns
 
 
-@pytest.mark.parametrize("removed", [[], [NO_GUARD]], ids=["guarded", "control"])
+@pytest.mark.parametrize("removed", [[], [TERM_OF_SEATS_STATEMENT]], ids=["guarded", "control"])
 def test_sixteen_processes_register_while_courses_get_their_terms(
     removed: Sequence[Edit],
     make_app: Callable[..., Flask],
