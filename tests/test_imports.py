@@ -33,6 +33,7 @@ RULES = [
     ("config", OURS - {".database_hosts", ".environment", ".network_addresses", ".urls"}),
     ("context", OURS | {"flask"}),
     ("server", PARTS | {".http", ".app", "flask"}),
+    ("metrics", PARTS | {".http", ".app", ".background", ".cli", "flask"}),
     ("circuit_breaker", {".api", ".http", ".database", "flask"}),
     ("log_output", OURS - {".context"} | {"flask", "structlog"}),
 ]

@@ -95,6 +95,11 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return check
 
 
+def port_or_none(text: str) -> int | None:
+    """Check for a port, or `none`."""
+    return None if text.strip().lower() == "none" else integer(1, MAX_PORT)(text)
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """Make a check for one word of a list, in any case."""
 
@@ -191,6 +196,11 @@ class Settings:
     )
     log_format: str = setting(
         "auto", one_of("auto", "json", "pretty"), "Format of log lines; auto: pretty in a terminal, else JSON."
+    )
+    metrics_port: int | None = setting(
+        "none",
+        port_or_none,
+        "Port of 127.0.0.1 with the metrics for Prometheus, without a key; none: only `/metrics`, with a key.",
     )
     oidc_issuer: str = setting(
         "",

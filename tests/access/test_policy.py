@@ -103,6 +103,7 @@ TABLE = """
 | GET /exports/oneroster.zip             | exports:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
 | GET /students/{s}/schedule.ics         | enrollments:read  | 401    | yes    | 404     | yes         | 404     | -              | -                        | yes       |
 | GET /courses/{c}/schedule.ics          | courses:read      | 401    | -      | yes     | -           | yes     | -              | -                        | yes       |
+| GET /metrics                           | metrics:read      | 401    | -      | 403     | -           | 403     | -              | -                        | yes       |
 | GET /healthz                           | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
 | GET /readyz                            | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |
 | GET /                                  | -                 | yes    | -      | yes     | -           | yes     | -              | -                        | yes       |

@@ -18,6 +18,7 @@ from ..config import ConfigurationError, Settings
 from ..context import RequestContext
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
+from ..metrics.directory import shared_by_workers
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..server import serving
 from ..services import enrollment
@@ -107,7 +108,11 @@ def serve() -> None:
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
     from ..app import create_worker_application  # noqa: PLC0415 - see `course_management.__getattr__`
 
-    serving.serve(settings, create_worker_application)
+    with shared_by_workers():
+        from ..metrics import exposition  # noqa: PLC0415 - see `metrics.start`
+
+        exposition.serve_on_loopback(settings.metrics_port)
+        serving.serve(settings, create_worker_application)
 
 
 @cli.command("demo")
@@ -148,6 +153,9 @@ def worker() -> None:
     """Do the background work of the database until SIGTERM; for `BACKGROUND=off`, or another WSGI server."""
     settings = Settings.load()
     logs.configure(settings)
+    from ..metrics import exposition  # noqa: PLC0415 - see `metrics.start`
+
+    exposition.serve_on_loopback(settings.metrics_port)
     background.run_until_stopped(settings)
 
 

@@ -22,6 +22,7 @@ import structlog
 from sqlalchemy import ColumnElement, Executable, Integer, String, bindparam, null, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import metrics
 from ...context import RequestContext
 from ...database import Raced, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
@@ -190,6 +191,8 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
     for event, student_id, codes in events:
         facts = {"student_id": student_id, "course_ids": [course_id], "codes": codes, "duration_ms": duration_ms}
         log.info(f"enrollment.{event}", **facts)
+        metrics.outcomes(event, codes)
+    metrics.promoted(len(batch.promoted))
     for student_id in batch.marked:
         with suppress(SQLAlchemyError):  # then the next round looks again
             retry(functools.partial(_clear_marks, student_id), repeatable=True)
