@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz clients bench overload format lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz clients bench overload format documents lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,6 +58,9 @@ overload: $(VENV)/production.stamp ## Measure slow, idle and too many clients (t
 format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+documents: $(VENV)/test.stamp ## Write what the documentation repeats from the code: docs/access.md, .env.example
+	$(BIN)/python -m tests.docs.generated
 
 migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the newest schema
 	@$(BIN)/course-management migrate

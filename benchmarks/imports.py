@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 import psutil
@@ -31,6 +32,16 @@ STUDENTS_PER_COURSE = 10
 """Students of the school for each course: 100,000 students have 10,000 courses, with 100 enrollments on average."""
 CAPACITY = 130
 SAMPLE_S = 0.1
+LOOK_S = 0.002
+"""How long to wait between two looks at the progress, while a kill depends on it."""
+READING, APPLYING = "reading", "applying"
+
+
+class Moment(NamedTuple):
+    """When to kill an import: in this state, or later, once it has staged or enrolled so many rows."""
+
+    state: str
+    rows: int
 
 
 @dataclass
@@ -86,43 +97,52 @@ class Client:
         """What the command has written, once it has ended."""
         self._before = 0.0 if server is None else processor_s(*server.processes()[:1])
 
-    def watch(self, phases: Phases, kill: tuple[str, float] | None = None) -> bool:
-        """Add up until the process ends, or kill it so long after a state began. Returns whether it came to its end."""
-        last = time.monotonic()
-        since: float | None = None
+    def watch(self, phases: Phases, kill: Moment | None = None) -> bool:
+        """Add up until the process ends, or kill it at a moment. Returns whether it came to its end."""
+        sampled = time.monotonic()
         mine = theirs = 0.0
         while self.process.poll() is None:
-            time.sleep(SAMPLE_S)
-            state, now = self._state(), time.monotonic()
+            time.sleep(LOOK_S if kill else SAMPLE_S)
+            if kill and self._has_reached(kill):
+                self.process.kill()
+                break
+            if (now := time.monotonic()) - sampled < SAMPLE_S:
+                continue
+            state = self._state()
             with suppress(psutil.NoSuchProcess):
                 tree = [self.process, *self.process.children(recursive=True)]
-                phases.peak_mb = max(phases.peak_mb, sum(each.memory_info().rss for each in tree) / 1024**2)
+                phases.peak_mb = max(phases.peak_mb, sum(process.memory_info().rss for process in tree) / 1024**2)
                 used = processor_s(self.process), self._of_database()
-                phases.add(state, now - last, max(used[0] - mine, 0.0), max(used[1] - theirs, 0.0))
-                (mine, theirs), last = used, now
-            if kill and state.startswith(kill[0]):
-                since = since or now
-                if now - since >= kill[1]:
-                    self.process.kill()
-                    break
+                phases.add(state, now - sampled, max(used[0] - mine, 0.0), max(used[1] - theirs, 0.0))
+                (mine, theirs), sampled = used, now
         self._engine.dispose()
         self.output, self.errors = (text.decode() for text in self.process.communicate())
         return bool(self.process.returncode != -signal.SIGKILL)
+
+    def _has_reached(self, moment: Moment) -> bool:
+        """Return whether the import is there: its last row and the last line of the ledger say so without counting."""
+        state = self._scalar("SELECT state FROM imports ORDER BY id DESC LIMIT 1")
+        if moment.state == READING:
+            staged = "SELECT max(number) FROM import_rows WHERE import_id = (SELECT max(id) FROM imports)"
+            return state is not None and (state != READING or (self._scalar(staged) or 0) >= moment.rows)
+        return (self._scalar("SELECT max(id) FROM enrollment_events") or 0) >= moment.rows
 
     def _of_database(self) -> float:
         return 0.0 if self._server is None else processor_s(*self._server.processes()) - self._before
 
     def _state(self) -> str:
-        query = "SELECT state FROM imports ORDER BY id DESC LIMIT 1"
-        kind = (
+        state: str = self._scalar("SELECT state FROM imports ORDER BY id DESC LIMIT 1") or "starting"
+        if state != "planning":
+            return state
+        is_planned = self._scalar(
             "SELECT kind FROM import_rows WHERE import_id = (SELECT max(id) FROM imports) AND kind = 'enrollments'"
             " AND outcome IS NOT NULL LIMIT 1"
         )
+        return f"planning {'enrollments' if is_planned else 'others'}"
+
+    def _scalar(self, query: str) -> Any:
         with self._engine.connect() as connection:
-            state = connection.scalar(text(query)) or "starting"
-            if state == "planning":
-                return f"planning {'enrollments' if connection.scalar(text(kind)) else 'others'}"
-            return state
+            return connection.scalar(text(query))
 
 
 def processor_s(*processes: psutil.Process) -> float:
@@ -160,9 +180,11 @@ def check(url: URL, rows: int) -> list[str]:
     return [*found, *([verified.stdout] if verified.returncode else [])]
 
 
-def moments(kills: int, within: float, chance: random.Random) -> list[tuple[str, float]]:
-    """Return when to kill: once while the files are read, then while the import is applied."""
-    return [("reading" if not kill else "applying", chance.uniform(0, within)) for kill in range(kills)]
+def moments(kills: int, rows: int, chance: random.Random) -> list[Moment]:
+    """Return when to kill an import of `rows` enrollments: first while it is read, then while it is applied."""
+    share = rows / max(kills, 1)
+    applied = [int(share * (kill + chance.uniform(0.1, 0.5))) for kill in range(1, kills)]
+    return [Moment(READING, int(chance.uniform(0.1, 0.7) * rows)), *(Moment(APPLYING, row) for row in applied)][:kills]
 
 
 @click.command()
@@ -171,9 +193,8 @@ def moments(kills: int, within: float, chance: random.Random) -> list[tuple[str,
 @click.option(
     "--kills", type=click.IntRange(0), default=0, show_default=True, help="Kill it so often, then let it end."
 )
-@click.option("--within", type=float, default=10.0, show_default=True, help="Kill within so many seconds.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def main(database: str, students: int, kills: int, within: float, seed: int) -> None:
+def main(database: str, students: int, kills: int, seed: int) -> None:
     """Generate a school, import it, and print what that took."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "files"
@@ -183,11 +204,11 @@ def main(database: str, students: int, kills: int, within: float, seed: int) -> 
         url = server.url if server else make_url(f"sqlite:///{temporary}/school.db")
         migrate(url)
         phases = Phases()
-        plan = moments(kills, within, random.Random(seed))  # noqa: S311 - a repeatable choice
+        plan = moments(kills, rows, random.Random(seed))  # noqa: S311 - a repeatable choice
         for kill in [*plan, None]:
             client = Client(url, folder, server)
             ended = client.watch(phases, kill)
-            click.echo("ended" if ended or kill is None else f"killed {kill[1]:.1f} s after {kill[0]} began")
+            click.echo("ended" if ended or kill is None else f"killed after {kill.rows:,} rows while {kill.state}")
             if ended:
                 break
         click.echo(client.output + client.errors)

@@ -6,6 +6,7 @@ A migration is one transaction on both databases: it happens whole or not at all
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ from course_management.database import (
     reason,
 )
 from course_management.database.failures import remedy
-from course_management.database.migrations import ANNOUNCE, MigrationRefused
+from course_management.database.migrations import ANNOUNCE, DATABASE, MigrationRefused
 
 BUSY_TIMEOUT_MS = 60_000
 LOCK_NOT_AVAILABLE = "55P03"
@@ -138,7 +139,8 @@ try:
     if context.is_offline_mode():
         offline(Settings.load())
     else:
-        online(Settings.load())
+        settings = Settings.load()
+        online(replace(settings, database_url=context.config.attributes.get(DATABASE) or settings.database_url))
 except ConfigurationError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(2)
@@ -153,7 +155,8 @@ except DBAPIError as error:
     elif sentence := remedy(kind_of(error)):
         sys.stderr.write(f"{sentence}\n")
     elif is_unavailable(error):
-        sys.stderr.write(f"The database cannot be reached: {reason(error, Settings.load().database_url)}\n")
+        url = context.config.attributes.get(DATABASE) or Settings.load().database_url
+        sys.stderr.write(f"The database cannot be reached: {reason(error, url)}\n")
     else:
         raise
     sys.exit(1)

@@ -10,11 +10,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import create_engine
 
 from course_management.config import ConfigurationError, Settings, database_url
 from course_management.urls import without_password
-
-from .databases import ROOT
 
 
 def problems(**environ: str) -> list[str]:
@@ -45,6 +44,40 @@ def test_every_spelling_of_postgresql_is_understood(scheme: str) -> None:
     url = Settings.load(environ={"DATABASE_URL": f"{scheme}://ada:secret@db/school?sslmode=require"}).database_url
 
     assert url.render_as_string(hide_password=False) == "postgresql+psycopg://ada:secret@db/school?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "parameters"),
+    [
+        ("u:p%2Cw@db1:5433,db2/school?sslmode=require", {"host": "db1,db2", "port": "5433,5432", "sslmode": "require"}),
+        ("db1,db2", {"host": "db1,db2", "port": "5432,5432"}),
+        ("[::1]:5433,[::2]/school", {"host": "::1,::2", "port": "5433,5432"}),
+        ("u@/school?host=db1:5433&host=db2", {"host": "db1,db2", "port": "5433,5432"}),
+        ("u@/school?host=[::1]:5433&host=/run/postgresql", {"host": "::1,/run/postgresql", "port": "5433,5432"}),
+        ("u@/school?host=db1,db2&port=5433,5432", {"host": "db1,db2", "port": "5433,5432"}),
+    ],
+)
+def test_every_way_to_write_several_hosts_is_understood(hosts: str, parameters: dict[str, str]) -> None:
+    url = database_url(f"postgresql://{hosts}")
+    assert (url.host, url.port, dict(url.query)) == (None, None, parameters)
+    [_, for_libpq] = create_engine(url).dialect.create_connect_args(url)
+    assert (for_libpq["host"], for_libpq["port"]) == (parameters["host"], parameters["port"])
+
+
+@pytest.mark.parametrize(
+    ("hosts", "sentence"),
+    [
+        ("db1:5432,db2:99999/school", "a port that is not between 1 and 65535"),
+        ("db1:5432,db2:x/school", "a host that cannot be read"),
+        ("/school?host=db1,db2&port=1,2,3", "another number of ports than of hosts"),
+        ("/school?host=db1:1&host=db2:2&port=3", "in two ways"),
+        ("db1/school?host=db2", "in two ways"),
+        ("db1,db2/school?port=5432", "in two ways"),
+    ],
+)
+def test_hosts_that_cannot_be_read_are_a_sentence(hosts: str, sentence: str) -> None:
+    (problem,) = problems(DATABASE_URL=f"postgresql://{hosts}")
+    assert sentence in problem
 
 
 def test_the_time_zone_is_a_zone_of_the_iana_database() -> None:
@@ -88,6 +121,9 @@ ADDRESSES = {
 }
 MALFORMED = [
     "u:Tw33ty@h",
+    "scheme://u:Tw33ty@h1:1,h2:x/1",
+    "scheme://u:12,Tw33ty/b@h1:1,h2/1",
+    "scheme://u:Tw33ty@h1,Tw33ty@h2/1",
     "scheme:u:Tw33ty@h",
     "scheme:/u:Tw33ty@h",
     "scheme://u:Tw33ty@h:port/1",
@@ -229,13 +265,6 @@ def test_a_password_in_the_parameters_of_the_database_is_not_shown() -> None:
 
 def test_everything_wrong_is_said_at_once() -> None:
     assert len(problems(PORT="0", THREADS="none", LOG_FORMAT="xml")) == 3
-
-
-def test_the_example_file_lists_every_setting_at_its_default() -> None:
-    example = (ROOT / ".env.example").read_text()
-
-    assert example.endswith(Settings.example())
-    assert all(f"#{name.upper()}=" in example for name in Settings.__dataclass_fields__)
 
 
 def test_an_options_parameter_of_the_url_is_kept() -> None:

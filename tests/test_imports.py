@@ -31,9 +31,10 @@ RULES = [
     ("cli", {"flask", ".http", ".api", ".schemas"}),
     ("database", PARTS | {".http"}),
     ("errors", OURS - {".errors"}),
-    ("config", OURS - {".environment", ".network_addresses", ".urls"}),
+    ("config", OURS - {".database_hosts", ".environment", ".network_addresses", ".urls"}),
     ("context", OURS | {"flask"}),
     ("server", PARTS | {".http", ".app", "flask"}),
+    ("metrics", PARTS | {".http", ".app", ".background", ".cli", "flask"}),
     ("circuit_breaker", {".api", ".http", ".database", "flask"}),
     ("log_output", OURS - {".context"} | {"flask", "structlog"}),
 ]

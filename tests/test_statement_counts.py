@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,48 +11,7 @@ from course_management.services.enrollment import course_memory
 
 from .fixture_types import Make
 from .spies import watched
-
-Call = Callable[[FlaskClient], Any]
-
-# The happy request of each endpoint, by student 1 and student 2, in course 1 (held by student 1) and 2 (free).
-ONE: dict[str, Call] = {
-    "GET /students": lambda client: client.get("/students"),
-    "GET /students/1": lambda client: client.get("/students/1"),
-    "GET /courses": lambda client: client.get("/courses"),
-    "GET /courses/1": lambda client: client.get("/courses/1"),
-    "GET /courses/1/students": lambda client: client.get("/courses/1/students"),
-    "GET /courses/1/students?status=waitlisted": lambda client: client.get("/courses/1/students?status=waitlisted"),
-    "GET /courses/1/students?as_of": lambda client: client.get("/courses/1/students?as_of=2026-09-01T08:00:00Z"),
-    "GET /courses/1/history": lambda client: client.get("/courses/1/history"),
-    "GET /students/1/history": lambda client: client.get("/students/1/history"),
-    "GET /students/1/courses": lambda client: client.get("/students/1/courses"),
-    "POST /students/1/enroll": lambda client: client.post("/students/1/enroll", json={"course_id": 2}),
-    "GET /readyz": lambda client: client.get("/readyz"),
-}
-MORE: dict[str, tuple[int, Call]] = {
-    "GET /healthz": (0, lambda client: client.get("/healthz")),
-    "GET /openapi.json": (0, lambda client: client.get("/openapi.json")),
-    "an enroll that changes nothing: and why": (
-        2,
-        lambda client: client.post("/students/1/enroll", json={"course_id": 1}),
-    ),
-    "a refused enroll: and why": (2, lambda client: client.post("/students/2/enroll", json={"course_id": 1})),
-    "an enroll that waitlists: and promotion, and the position": (
-        3,
-        lambda client: client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True}),
-    ),
-    "unenrolling without waiting students": (1, lambda client: client.delete("/students/1/unenroll?course_id=1")),
-}
-IN_TRANSACTION: dict[str, tuple[int, Call]] = {
-    "POST /students": (1, lambda client: client.post("/students", json={"name": "N", "email": "n@example.edu"})),
-    "POST /courses": (1, lambda client: client.post("/courses", json={"code": "X", "title": "X"})),
-    "PATCH /students/1": (2, lambda client: client.patch("/students/1", json={"name": "N"})),
-    "DELETE /students/2": (2, lambda client: client.delete("/students/2")),
-    "PATCH /courses/1": (2, lambda client: client.patch("/courses/1", json={"title": "N"})),
-    "DELETE /courses/2": (2, lambda client: client.delete("/courses/2")),
-    # Student, enrollments, locks, enrollments now, unenroll, enroll; after the commit: waiting students.
-    "PUT /students/1/enroll": (7, lambda client: client.put("/students/1/enroll", json={"course_ids": [2]})),
-}
+from .support.calls import IN_TRANSACTION, ONE_STATEMENT, OTHER_COUNTS, Call
 
 
 @pytest.fixture
@@ -64,18 +22,18 @@ def school(student: Make, course: Make, enroll: Any) -> None:
 
 
 @pytest.mark.usefixtures("school")
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", ONE_STATEMENT)
 def test_reads_and_simple_writes_are_one_statement(client: FlaskClient, statements: list[str], name: str) -> None:
-    response = ONE[name](client)
+    response = ONE_STATEMENT[name](client)
 
     assert response.status_code < 300
     assert len(statements) == 1, statements
 
 
 @pytest.mark.usefixtures("school")
-@pytest.mark.parametrize("name", MORE)
+@pytest.mark.parametrize("name", OTHER_COUNTS)
 def test_only_what_needs_more_sends_more(client: FlaskClient, statements: list[str], name: str) -> None:
-    expected, call = MORE[name]
+    expected, call = OTHER_COUNTS[name]
 
     call(client)
 
@@ -96,6 +54,17 @@ def test_a_course_that_refused_is_looked_at_first_and_only_until_it_does_not(
     assert enroll() == (201, 2)
     client.delete("/students/2/unenroll?course_id=1")
     assert enroll() == (201, 1)
+
+
+@pytest.mark.usefixtures("school")
+def test_positions_are_read_only_for_a_student_who_waits(client: FlaskClient, statements: list[str]) -> None:
+    client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True})
+    statements.clear()
+
+    listed = client.get("/students/2/courses?status=any").get_json()["courses"]
+
+    assert [course["position"] for course in listed] == [1]
+    assert len(statements) == 2, statements
 
 
 @pytest.fixture
@@ -178,7 +147,7 @@ def test_a_transaction_sends_what_it_must(client: FlaskClient, statements: list[
 
 
 @pytest.mark.usefixtures("school")
-@pytest.mark.parametrize("name", [*ONE, *MORE, *IN_TRANSACTION])
+@pytest.mark.parametrize("name", [*ONE_STATEMENT, *OTHER_COUNTS, *IN_TRANSACTION])
 def test_no_endpoint_reads_a_whole_table(backend: str, client: FlaskClient, name: str) -> None:
     """Small data hides it: one list cost 150 ms at 50,000 rows because of the shape of a join."""
     if backend != "sqlite":
@@ -190,7 +159,7 @@ def test_no_endpoint_reads_a_whole_table(backend: str, client: FlaskClient, name
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plans.extend(row[-1] for row in cursor.fetchall())
 
-    call = ONE.get(name) or {**MORE, **IN_TRANSACTION}[name][1]
+    call = ONE_STATEMENT.get(name) or {**OTHER_COUNTS, **IN_TRANSACTION}[name][1]
     with watched(before=explain):
         call(client)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from course_management.database import install_rules
+from course_management.database import set_up_connections
 from course_management.models import triggers
 
 EACH = 5
@@ -114,7 +114,7 @@ def connected(url: URL) -> Iterator[Connection]:
 def engine(url: URL) -> Engine:
     """Create an engine without a pool. SQLite checks no foreign keys, because the generated pairs are valid."""
     made = create_engine(url, poolclass=NullPool)
-    install_rules(made, busy_timeout_ms=60_000, foreign_keys=False)
+    set_up_connections(made, busy_timeout_ms=60_000, foreign_keys=False)
     return made
 
 

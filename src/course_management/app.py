@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from flask import Flask
+from sqlalchemy.pool import QueuePool
 
-from . import api, background, database, logs, web
+from . import api, background, database, logs, metrics, web
 from .access import policy
 from .access.authentication import Authentication
 from .config import ConfigurationError, Settings
@@ -42,7 +43,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     # In the order in which they run.
     for before in (hooks.begin_request, authentication.authenticate, hooks.refuse_malformed):
         app.before_request(before)
-    for after in reversed((hooks.add_headers, hooks.log_request)):  # Flask runs the last one first
+    for after in reversed((hooks.add_headers, hooks.record_request)):  # Flask runs the last one first
         app.after_request(after)
     app.teardown_request(hooks.end_request)
 
@@ -58,6 +59,10 @@ def create_worker_application(settings: Settings) -> Application:
     app = create_app()
     app.extensions["authentication"].start()
     worker = background.start(settings)
+    with app.app_context():
+        pool = cast(QueuePool, database.db.engine.pool)
+    metrics.watch("database_connections", lambda: settings.threads)
+    metrics.watch("database_connections_in_use", pool.checkedout)
     return Application(
         app,
         "/healthz",

@@ -7,18 +7,32 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Select, column, func, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import network_addresses
 from .access import keys
 from .config import Settings
-from .database import db, kind_of, operator_advice, schema_state
+from .database import SCHEMA_REVISION, autocommit, db, kind_of, operator_advice, schema_state, sequences, snapshot
 from .database.migrations import NEWER
+from .database_hosts import PRIMARY, hosts_of
 from .environment import ENV_FILE
+from .maintenance import trigger_state
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
+_REPLICATION: Select[Any] = select(
+    func.current_setting("synchronous_commit").label("commit"),
+    func.current_setting("synchronous_standby_names").label("standbys"),
+    # Patroni sets it when it starts the server, and manages the standbys itself.
+    select(column("source") == "command line")
+    .select_from(table("pg_settings"))
+    .where(column("name") == "cluster_name")
+    .scalar_subquery()
+    .label("has_manager"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,13 @@ class Finding:
 
 def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[Finding]:
     """Find everything that is unsafe, dangerous findings first, in an application context."""
-    findings = [*_callers(settings), *_network(settings), *_database(settings), *_process(settings, environ)]
+    findings = [
+        *_callers(settings),
+        *_network(settings),
+        *_database(settings),
+        *_triggers(),
+        *_process(settings, environ),
+    ]
     return sorted(findings, key=lambda finding: not finding.dangerous)
 
 
@@ -89,9 +109,8 @@ def _network(settings: Settings) -> Iterator[Finding]:
             "in transit. Leave HOST at 127.0.0.1 behind a proxy with TLS, or keep that network private."
         )
     url = settings.database_url
-    host = str(url.host or url.query.get("host") or "")
-    local = not host or host.startswith("/") or network_addresses.is_this_machine(host)
-    if url.get_backend_name() == "postgresql" and not local and url.query.get("sslmode") not in ENCRYPTED:
+    is_remote = not all(map(_is_local, hosts_of(url)))
+    if url.get_backend_name() == "postgresql" and is_remote and url.query.get("sslmode") not in ENCRYPTED:
         yield Finding(
             "DATABASE_URL names another machine without sslmode=verify-full, so its traffic can be read and changed."
         )
@@ -111,6 +130,70 @@ def _database(settings: Settings) -> Iterator[Finding]:
                 dangerous=True,
             )
         yield from _readable(file, "The database")
+    else:
+        yield from _replication(len(hosts_of(settings.database_url)) > 1, settings)
+
+
+def _replication(has_several_hosts: bool, settings: Settings) -> Iterator[Finding]:
+    if has_several_hosts and settings.database_url.query.get("target_session_attrs") not in PRIMARY:
+        yield Finding(
+            "DATABASE_URL names several hosts without target_session_attrs=read-write, so the service may use a "
+            "standby, where every change gets 503. Add that parameter."
+        )
+    try:
+        [replication] = autocommit(_REPLICATION)
+    except SQLAlchemyError:
+        return  # reported by `_database`
+    if replication.commit in {"off", "local"}:
+        yield Finding(
+            f"synchronous_commit is {replication.commit}, so acknowledged changes can be lost when the database server "
+            "crashes or a standby is promoted. Remove it from the options of DATABASE_URL, or set it to on."
+        )
+    if replication.standbys and not replication.has_manager:
+        yield Finding(
+            "synchronous_standby_names is set by hand on the database server: while such a standby is lost, every "
+            "change gets 503. Let Patroni manage it (synchronous_mode)."
+        )
+    elif has_several_hosts and not replication.standbys:
+        yield Finding(
+            "DATABASE_URL names several hosts, but no standby confirms changes at present, so acknowledged changes can "
+            "be lost in a failover. Set synchronous_mode of Patroni."
+        )
+
+
+def _is_local(host: str) -> bool:
+    return not host or host.startswith("/") or network_addresses.is_this_machine(host)
+
+
+def _triggers() -> Iterator[Finding]:
+    """Yield a finding where a restore of the data alone has left triggers disabled; a newer schema may have others."""
+    try:
+        if schema_state().revision != SCHEMA_REVISION:
+            return
+        with db.engine.connect().execution_options(autocommit=True) as connection:
+            flaws = trigger_state.flaws(connection)
+    except SQLAlchemyError:
+        return  # reported by `_database`
+    if flaws:
+        yield Finding(
+            f"Triggers of the database do not run ({', '.join(map(str, flaws))}), so courses can be oversold and the "
+            "ledger has gaps. Run `course-management repair triggers`, then `course-management verify`.",
+            dangerous=True,
+        )
+
+
+def find_in_data() -> list[Finding]:
+    """Find what makes requests fail because of how rows were inserted. Reads more than `find`, so not at each start."""
+    with snapshot() as connection:
+        tables = [sequence.table for sequence in sequences.behind(connection)]
+    if not tables:
+        return []
+    return [
+        Finding(
+            f"Rows were inserted with explicit ids ({', '.join(tables)}), so requests that need a new id get 503. Run "
+            "`course-management repair sequences`."
+        )
+    ]
 
 
 def _process(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -20,11 +20,11 @@ from psycopg.pq import Conninfo
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from . import environment
+from . import database_hosts, environment
+from .database_hosts import MAX_PORT
 from .urls import base_url, origins, storage_uri, web_address
 
 MIB = 1024 * 1024
-MAX_PORT = 65_535
 
 
 class ConfigurationError(Exception):
@@ -42,7 +42,7 @@ def database_url(text: str) -> URL:
     instance folder, so the service and migrations would open different files.
     """
     try:
-        url = make_url(text)
+        url = make_url(database_hosts.as_parameters(text))
     except (ArgumentError, ValueError):
         raise ValueError(
             "is not a database URL; write sqlite:///file.db or postgresql://user@host/name, and special characters of "
@@ -50,7 +50,7 @@ def database_url(text: str) -> URL:
         ) from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         _check_postgresql(url)
-        return url.set(drivername="postgresql+psycopg")
+        return database_hosts.in_one_parameter(url).set(drivername="postgresql+psycopg")
     if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise ValueError(f"names the unknown database {url.drivername!r}; use sqlite or postgresql")
     if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
@@ -73,8 +73,6 @@ def database_url(text: str) -> URL:
 def _check_postgresql(url: URL) -> None:
     if "@" in str(url.host):
         raise ValueError("has more than one @; write an @ in the password as %40")
-    if url.port is not None and not 0 < url.port <= MAX_PORT:
-        raise ValueError(f"names a port that is not between 1 and {MAX_PORT}")
     known = [option.keyword.decode() for option in Conninfo.get_defaults()]
     for name in url.query:
         if name not in known:
@@ -95,6 +93,11 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
         return number
 
     return check
+
+
+def port_or_none(text: str) -> int | None:
+    """Check for a port, or `none`."""
+    return None if text.strip().lower() == "none" else integer(1, MAX_PORT)(text)
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
@@ -193,6 +196,11 @@ class Settings:
     )
     log_format: str = setting(
         "auto", one_of("auto", "json", "pretty"), "Format of log lines; auto: pretty in a terminal, else JSON."
+    )
+    metrics_port: int | None = setting(
+        "none",
+        port_or_none,
+        "Port of 127.0.0.1 with the metrics for Prometheus, without a key; none: only `/metrics`, with a key.",
     )
     oidc_issuer: str = setting(
         "",

@@ -38,6 +38,8 @@ class RequestContext:
     """What is known of a request from its first moment on."""
 
     request_id: str | None = None
+    traceparent: str | None = None
+    """The position in a distributed trace, as W3C Trace Context writes it; only the log uses it."""
     caller: HasActor = ANONYMOUS
     """A service or a person after authentication; `ANONYMOUS` in protected mode and for public routes."""
     deadline: float | None = None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from . import metrics
 from .errors import Problem
 from .services.enrollment import CourseOutcome, Replacement
 from .services.enrollment.decisions import Decision
@@ -33,13 +34,13 @@ def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        reasons = {
+        reasons = (
             reason["code"] for decision in problem.members.get("decisions", ()) for reason in decision["reasons"]
-        }
-        _log("refused", student_id, course_ids, sorted({problem.code, *reasons}))
+        )
+        _record("refused", student_id, course_ids, [problem.code, *reasons])
         raise
     except Exception as error:
-        _log("failed", student_id, course_ids, [type(error).__name__])
+        _record("failed", student_id, course_ids, [type(error).__name__])
         raise
 
 
@@ -49,27 +50,28 @@ def log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
     for outcome in outcomes:
         by_action.setdefault(ACTIONS[outcome.outcome], []).append(outcome)
     for action, group in by_action.items():
-        _log(
-            action, student_id, [outcome.course_id for outcome in group], sorted({outcome.outcome for outcome in group})
-        )
+        codes = [outcome.outcome for outcome in group]
+        _record(action, student_id, [outcome.course_id for outcome in group], codes)
 
 
 def log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
     """Log a replacement: a line for each kind of change."""
     for action in ("enrolled", "waitlisted", "unenrolled", "withdrawn", "credits_changed"):
         if course_ids := getattr(done, action):
-            _log(action, student_id, course_ids, [action])
+            _record(action, student_id, course_ids, [action] * len(course_ids))
     if not (done.enrolled or done.waitlisted or done.unenrolled or done.withdrawn or done.credits_changed):
-        _log("unchanged", student_id, requested, ["kept"])
+        _record("unchanged", student_id, requested, ["kept"] * len(requested))
 
 
 def log_decisions(student_id: int, decisions: Sequence[Decision]) -> None:
     """Log a dry run: nothing was refused, whatever the decisions."""
-    codes = {reason.code for decision in decisions for reason in decision.reasons} or {
+    codes = [reason.code for decision in decisions for reason in decision.reasons] or [
         decision.outcome for decision in decisions
-    }
-    _log("dry_run", student_id, [decision.course_id for decision in decisions], sorted(codes))
+    ]
+    _record("dry_run", student_id, [decision.course_id for decision in decisions], codes)
 
 
-def _log(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:
-    log.info(f"enrollment.{action}", student_id=student_id, course_ids=course_ids, codes=codes)
+def _record(action: str, student_id: int, course_ids: Sequence[int], codes: Sequence[str]) -> None:
+    """Count and log an action. `codes` has one for each course or, of a refusal, one for each reason."""
+    metrics.outcomes(action, codes)
+    log.info(f"enrollment.{action}", student_id=student_id, course_ids=course_ids, codes=sorted(set(codes)))

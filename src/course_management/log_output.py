@@ -56,11 +56,16 @@ def json_line(_: Any, level: str, event: Event) -> str:
 
 
 def add_context(_: Any, level: str, event: Event) -> Event:
-    """Add the id of the request, the milliseconds since it began, the level and the time. A processor of structlog."""
+    """Add the id and trace of the request, the milliseconds since it began, the level and the time.
+
+    A processor of structlog.
+    """
     context = current.get()
     if context and context.request_id:
         event.setdefault("duration_ms", milliseconds_since(context.started))
         event["request_id"] = context.request_id
+        if context.traceparent:
+            event["traceparent"] = context.traceparent
     event["level"] = level
     event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return event

@@ -13,11 +13,14 @@ from typing import Any, TextIO
 
 import structlog
 
+from . import metrics
 from .config import Settings
 from .log_output import Event, Output, add_context, json_line, output_to
 
 CACHE_LOGGERS = True
 """A logger keeps its first configuration: a third off the cost of a line. The suite configures many times."""
+
+UNCOUNTED = frozenset({"debug", "info"})
 
 
 def configure(settings: Settings) -> None:
@@ -27,12 +30,13 @@ def configure(settings: Settings) -> None:
     render: Any = _pretty_line(structlog.dev.ConsoleRenderer()) if pretty else json_line
 
     def report_lost(count: int) -> str:
+        metrics.event("warning", "logs.lost")
         return str(render(None, "warning", {"event": "logs.lost", "count": count}))
 
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     output = output_to(sys.stdout, report_lost)
     structlog.configure(
-        processors=[render],
+        processors=[count_warning, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: LineLogger(output),
         cache_logger_on_first_use=CACHE_LOGGERS,
@@ -48,6 +52,13 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))
+
+
+def count_warning(_: Any, level: str, event: Event) -> Event:
+    """Count a line of level warning or above by its event. A processor of structlog."""
+    if level not in UNCOUNTED:
+        metrics.event(level, event["event"])
+    return event
 
 
 def banner(stream: TextIO | None) -> Callable[[str], object]:

@@ -111,6 +111,10 @@ def _run(settings: Settings, verification_id: int) -> None:
             autocommit(_END, {"which": verification_id, "now": utcnow(), "kind": error, "result": result})
         except SQLAlchemyError as failure:
             error = kind_of(failure)
-    broken = [finding.name for finding in findings if finding.verdict == "BROKEN"]
-    write = log.error if broken or error else log.info
-    write("verification.ended", seconds=round(time.perf_counter() - started, 1), broken=broken, error=error)
+    seconds = round(time.perf_counter() - started, 1)
+    if broken := [finding.name for finding in findings if finding.verdict == "BROKEN"]:
+        log.error("verification.broken", seconds=seconds, broken=broken)
+    elif error:
+        log.error("verification.failed", seconds=seconds, error=error)
+    else:
+        log.info("verification.ended", seconds=seconds)

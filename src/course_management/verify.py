@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select, text
 
 from . import models, verify_notes  # noqa: F401 - whose ids are generated
 from .database import sequences, snapshot
+from .maintenance import trigger_state
 from .models import students
 from .schemas.email_addresses import canonical_address
 
@@ -33,14 +34,15 @@ LONGEST_LOOK_S = 120.0
 class Invariant:
     """A condition that always holds. `broken` finds the rows that violate it, `figure` counts what was checked.
 
-    A `note` is not a guarantee: its rows are reported, and may be correct.
+    A `note` is not a guarantee: its rows are reported, and may be correct. `remedy` says what to do if it is broken.
     """
 
     name: str
-    figure: str
+    figure: str | Callable[[Connection], int]
     broken: str | Callable[[Connection], list[dict[str, Any]]]
     second_look: bool = False
     note: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Finding:
     evidence: Sequence[dict[str, Any]]
     seconds: float
     note: bool = False
+    remedy: str = ""
 
     @property
     def verdict(self) -> str:
@@ -82,6 +85,16 @@ _PAIRS = f"""
 """
 
 
+_RECOUNT = (
+    "Run `course-management repair counters`. Rows that were loaded without the counters of their courses, or twice, "
+    "as by a restore of the data alone, are the usual cause."
+)
+_RESTORE = (
+    "Rows were loaded without the ledger, or while triggers wrote it again, as by a restore of the data alone. The "
+    "ledger is never rewritten: restore the whole backup into an empty database (`course-management restore`)."
+)
+
+
 def _addresses(connection: Connection) -> Iterator[dict[str, Any]]:
     """Find students whose e-mail address is not in canonical form, at most `EVIDENCE`."""
     shown = 0
@@ -107,6 +120,7 @@ INVARIANTS = (
         "SELECT id AS course_id, seats_taken, coalesce(rows_found, 0) AS rows_enrolled FROM courses"
         + _ROWS.format(rows="status = 'enrolled'")
         + "WHERE seats_taken <> coalesce(rows_found, 0)",
+        remedy=_RECOUNT,
     ),
     Invariant(
         "no course is oversold",
@@ -121,6 +135,7 @@ INVARIANTS = (
         "SELECT id AS course_id, waiting, coalesce(rows_found, 0) AS rows_waitlisted FROM courses"
         + _ROWS.format(rows="status = 'waitlisted'")
         + "WHERE waiting <> coalesce(rows_found, 0) OR rows_found > waitlist_capacity",
+        remedy=_RECOUNT,
     ),
     Invariant(
         "students passed over counted are waiting rows passed over",
@@ -128,12 +143,14 @@ INVARIANTS = (
         "SELECT id AS course_id, passed_over_count, coalesce(rows_found, 0) AS rows_passed_over FROM courses"
         + _ROWS.format(rows="status = 'waitlisted' AND passed_over_at IS NOT NULL")
         + "WHERE passed_over_count <> coalesce(rows_found, 0)",
+        remedy=_RECOUNT,
     ),
     Invariant(
         "queue numbers are not ahead of the course's last",
         "SELECT count(*) FROM student_courses WHERE queue_number IS NOT NULL",
         "SELECT course_id, student_id, queue_number, last_queue_number FROM student_courses"
         " JOIN courses ON courses.id = course_id WHERE queue_number IS NOT NULL AND queue_number > last_queue_number",
+        remedy=_RECOUNT,
     ),
     Invariant(
         "no seat is free while a student waits",
@@ -154,6 +171,7 @@ INVARIANTS = (
         " WINDOW pair AS (PARTITION BY student_id, course_id ORDER BY id)) AS lines"
         " WHERE coalesce(before, '') <> coalesce(from_status, '') OR (coalesce(from_status, '') = to_status"
         " AND coalesce(credits_before, -1) = coalesce(credits, -1))",  # a line of the same status is one of credits
+        remedy=_RESTORE,
     ),
     Invariant(
         "the ledger alone rebuilds the present",
@@ -162,6 +180,7 @@ INVARIANTS = (
         # The lines of a row deleted with its student or course remain; by the last one, the student was unenrolled.
         f" FROM ({_PAIRS}) AS pairs"
         " WHERE CASE WHEN present IS NULL THEN ledger IN (1, 2, 3) ELSE coalesce(ledger, -1) <> present END",
+        remedy=_RESTORE,
     ),
     Invariant(
         "no enrollment is an orphan",
@@ -169,11 +188,22 @@ INVARIANTS = (
         "SELECT e.student_id, e.course_id, e.status FROM student_courses AS e"
         " LEFT JOIN students ON students.id = e.student_id LEFT JOIN courses ON courses.id = e.course_id"
         " WHERE students.id IS NULL OR courses.id IS NULL",
+        remedy=_RESTORE,
+    ),
+    Invariant(
+        "all triggers exist and are enabled",
+        trigger_state.number,
+        lambda connection: [
+            {"table": flaw.table, "trigger": flaw.trigger, "state": flaw.state}
+            for flaw in trigger_state.flaws(connection)
+        ],
+        remedy="Run `course-management repair triggers`, then verify again.",
     ),
     Invariant(
         "new ids are above all that were given",
         f"SELECT {len(sequences.tables())}",
         lambda connection: [asdict(sequence) for sequence in sequences.behind(connection)],
+        remedy="Run `course-management repair sequences`.",
     ),
     Invariant(
         "the lines of the ledger are in order of time in each course",
@@ -216,8 +246,9 @@ def _check(connection: Connection, invariant: Invariant) -> Finding:
         rows = [dict(row) for row in connection.execute(text(invariant.broken + limit)).mappings()]
     else:
         rows = invariant.broken(connection)
-    checked = connection.execute(text(invariant.figure)).scalar_one()
-    return Finding(invariant.name, int(checked), rows, time.perf_counter() - started, note=invariant.note)
+    figure = invariant.figure
+    checked = figure(connection) if callable(figure) else connection.execute(text(figure)).scalar_one()
+    return Finding(invariant.name, int(checked), rows, time.perf_counter() - started, invariant.note, invariant.remedy)
 
 
 def _look_again(invariant: Invariant, first: Finding) -> Finding:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
+from sqlalchemy.engine import make_url
 
 from course_management import checks, cli
 from course_management.access import key_management as services
@@ -98,9 +100,72 @@ def test_a_setting(find: Check, settings: Any, environ: Any, sentence: str, dang
     ("query", "expected"),
     [("", True), ("?sslmode=prefer", True), ("?sslmode=require", False), ("?sslmode=verify-full", False)],
 )
-def test_a_database_on_another_machine_without_encryption(query: str, expected: bool) -> None:
-    settings = Settings.load({"DATABASE_URL": f"postgresql://u@db.example.edu/x{query}"}, environ={})
+@pytest.mark.parametrize("hosts", ["db.example.edu", "localhost,db.example.edu:5433"])
+def test_a_database_on_another_machine_without_encryption(hosts: str, query: str, expected: bool) -> None:
+    settings = Settings.load({"DATABASE_URL": f"postgresql://u@{hosts}/x{query}"}, environ={})
     assert bool(list(checks._network(settings))) is expected  # noqa: SLF001 - no server is at that address
+
+
+@pytest.fixture
+def on_several_hosts(backend: str, url: str) -> str:
+    """Return the address of the database as one of a cluster."""
+    if backend == "sqlite":
+        pytest.skip("SQLite has no server")
+    address = make_url(url)
+    host = address.query["host"]
+    return address.update_query_dict({"host": f"{host},{host}"}).render_as_string(hide_password=False)
+
+
+@pytest.mark.usefixtures("secured")
+@pytest.mark.parametrize(
+    ("attributes", "is_found"), [("", True), ("any", True), ("read-write", False), ("primary", False)]
+)
+def test_several_hosts_that_may_be_standbys(
+    find: Check, on_several_hosts: str, attributes: str, is_found: bool
+) -> None:
+    parameter = f"&target_session_attrs={attributes}" if attributes else ""
+    assert ("may use a standby" in sentences(find(database_url=on_several_hosts + parameter))) is is_found
+
+
+@pytest.mark.usefixtures("secured")
+@pytest.mark.parametrize(
+    ("commit", "is_found"), [("off", True), ("local", True), ("on", False), ("remote_apply", False)]
+)
+def test_changes_that_are_acknowledged_too_early(
+    make_app: Callable[..., Flask], url: str, backend: str, commit: str, is_found: bool
+) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite has no such option")
+    address = f"{url}&options=-c%20synchronous_commit%3D{commit}"
+    with make_app(database_url=address).app_context():
+        found = sentences(checks.find(Settings.load({"DATABASE_URL": address}, environ={}), {}))
+    assert ("changes can be lost when the database server crashes" in found) is is_found
+
+
+@pytest.mark.usefixtures("secured")
+@pytest.mark.parametrize(
+    ("standbys", "has_manager", "sentence"),
+    [
+        ("standby1", False, "synchronous_standby_names is set by hand"),
+        ("standby1", True, ""),
+        ("", False, "no standby confirms changes"),
+        ("", True, "no standby confirms changes"),
+    ],
+)
+def test_standbys_that_nothing_manages(
+    find: Check,
+    on_several_hosts: str,
+    monkeypatch: pytest.MonkeyPatch,
+    standbys: str,
+    has_manager: bool,
+    sentence: str,
+) -> None:
+    """The setting belongs to the whole server, so only what the query returns is replaced."""
+    found = [SimpleNamespace(commit="on", standbys=standbys, has_manager=has_manager)]
+    monkeypatch.setattr(checks, "autocommit", lambda _: found)
+    said = sentences(find(database_url=f"{on_several_hosts}&target_session_attrs=read-write"))
+    assert sentence in said
+    assert bool(said) is bool(sentence)
 
 
 def test_a_database_that_was_never_migrated(find: Check, sql: Any) -> None:

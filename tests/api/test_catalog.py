@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ..fixture_types import Make
-from .test_people import pointers, together
-from .test_terms import refusal
+from ..support.concurrency import together
+from ..support.responses import pointers, refusal
 
 ENTRY = {"code": "CS 225", "title": "Data Structures", "credits": 4}
 

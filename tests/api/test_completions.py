@@ -14,8 +14,8 @@ from course_management.errors import CatalogEntryNotFound, StudentNotFound
 from course_management.services import completions
 
 from ..fixture_types import Make
-from .test_people import pointers, together
-from .test_terms import refusal
+from ..support.concurrency import together
+from ..support.responses import pointers, refusal
 
 Sql = Callable[..., list[Any]]
 GRADE = {"grade": "B+", "points": 3.33, "passed": True, "credits": 4}

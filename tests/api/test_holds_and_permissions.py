@@ -11,8 +11,7 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment.rules import RULES, waivable
 
-from .test_people import pointers
-from .test_terms import refusal
+from ..support.responses import pointers, refusal
 
 Make = Callable[..., int]
 Sql = Callable[..., list[Any]]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -17,6 +16,8 @@ from course_management.models import Person
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
+from ..support.concurrency import together
+from ..support.responses import pointers
 
 ISSUER = "https://login.example.edu"
 GRACE = {"issuer": ISSUER, "subject": "grace"}
@@ -32,24 +33,6 @@ def person(client: FlaskClient) -> Make:
         return int(response.get_json()["id"])
 
     return make
-
-
-def pointers(response: Any) -> list[str]:
-    assert (response.status_code, response.get_json()["code"]) == (422, "validation_failed"), response.text
-    return [each["pointer"] for each in response.get_json()["errors"]]
-
-
-def together(app: Flask, calls: Sequence[Callable[[FlaskClient], Any]]) -> list[Any]:
-    """Send requests at the same instant; their responses."""
-    start = Barrier(len(calls))
-
-    def send(call: Callable[[FlaskClient], Any]) -> Any:
-        client = app.test_client()
-        start.wait()
-        return call(client)
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(send, calls))
 
 
 # --- people -----------------------------------------------------------------------------------------------

@@ -8,19 +8,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .test_people import pointers
+from ..support.registration import OTHER, WINDOW
+from ..support.responses import pointers, refusal
 
 Make = Callable[..., int]
 Sql = Callable[..., list[Any]]
 FALL = {"code": "2026-fall", "title": "Fall 2026", "starts_on": "2026-09-01", "ends_on": "2026-12-18"}
-WINDOW = {"group_id": None, "opens_at": "2026-08-01T06:00:00Z", "closes_at": "2026-09-01T06:00:00Z"}
-OTHER = {"group_id": None, "opens_at": "2020-01-01T00:00:00Z", "closes_at": "2030-01-01T00:00:00Z"}
-
-
-def refusal(response: Any) -> tuple[int, str]:
-    return response.status_code, response.get_json()["code"]
-
-
 # --- terms ------------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from ..fixture_types import Make
-from .test_people import pointers
-from .test_terms import refusal
+from ..support.responses import pointers, refusal
 
 Sql = Callable[..., list[Any]]
 MONDAY = {"weekday": 1, "starts": "09:00", "ends": "09:50", "starts_on": "2026-09-01", "ends_on": "2026-12-18"}

@@ -56,7 +56,7 @@ def test_the_trace_by_rules_in_the_documentation_is_that_of_an_enroll_in_a_cours
     calls, section = shown(BY_RULES)
     around, _ = shown(BY_SEATS)
     first = next(index for index, line in enumerate(around) if line.endswith("_apply"))
-    last = next(index for index, line in enumerate(around) if line.endswith("promote_and_report"))
+    last = next(index for index, line in enumerate(around) if line.endswith("_promote_after"))
 
     lines, totals = trace(in_term=True)
 

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from flask.testing import FlaskClient
 
 from course_management.services import adopting
 
 from ..fixture_types import Make
-
-Run = Callable[..., Result]
-DONE, WRONG, REFUSED = 0, 2, 3
+from ..support.commands import DONE, REFUSED, WRONG, Run
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from course_management.database import SCHEMA_REVISION, Base
 from course_management.database.rebuilding import add_columns, drop_columns
 
 from ..databases import ROOT, migrate
-from .test_migrations import anatomy, connect, empty, rows, run
+from ..support.schemas import anatomy, connect, rows, run
 
-__all__ = ["empty"]
 NOW = sa.text("CURRENT_TIMESTAMP")
 CONSTRAINTS = ("ck_rooms_floor_known", "fk_rooms_owner_id", "uq_rooms_floor_kind")
 

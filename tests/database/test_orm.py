@@ -15,7 +15,7 @@ from course_management.database import autocommit, db, reading, retried, time_li
 from course_management.models import Course, Student
 
 from ..fixture_types import Make
-from ..test_statement_counts import IN_TRANSACTION, MORE, ONE
+from ..support.calls import IN_TRANSACTION, ONE_STATEMENT, OTHER_COUNTS
 
 Sql = Callable[..., list[Any]]
 
@@ -143,7 +143,7 @@ def test_every_endpoint_works_with_a_single_connection(make_app: Callable[..., F
         client.post("/courses", json={"code": f"CS{number}", "title": "C", "capacity": seats, "waitlist_capacity": 5})
     client.post("/students/1/enroll", json={"course_ids": [1, 3]})
 
-    calls = ONE | {name: call for name, (_, call) in (MORE | IN_TRANSACTION).items()}
+    calls = ONE_STATEMENT | {name: call for name, (_, call) in (OTHER_COUNTS | IN_TRANSACTION).items()}
     statuses = {name: call(client).status_code for name, call in calls.items()}
 
     assert [name for name, status in statuses.items() if status == 503] == []

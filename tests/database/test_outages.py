@@ -18,38 +18,14 @@ from sqlalchemy import create_engine, literal, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from course_management import create_app
 from course_management.context import RequestContext, use
 from course_management.database import autocommit, db, reading, transaction, writing
 
-from ..contract import ContractClient
 from ..databases import PATIENCE_S, Databases, migrate
+from ..support.apps import app_on
+from ..support.responses import is_503, is_up
 
 Make = Callable[..., Any]
-
-
-def is_up(client: FlaskClient) -> bool:
-    """Return whether the service is ready. It must always be alive."""
-    assert client.get("/healthz").status_code == 200
-    ready = client.get("/readyz")
-    assert ready.status_code == 200 or is_503(ready)
-    return ready.status_code == 200
-
-
-def is_503(response: Any) -> bool:
-    """Return whether this is the response of a service whose database is unavailable."""
-    if response.status_code != 503:
-        return False
-    assert response.get_json()["code"] == "database_unavailable"
-    assert 0 < int(response.headers["Retry-After"]) <= 10
-    return True
-
-
-def an_app(url: str, **settings: Any) -> Flask:
-    """Return an app on a database that may be unavailable."""
-    app = create_app({"DATABASE_URL": url, "LOG_LEVEL": "error", **settings})
-    app.test_client_class = ContractClient
-    return app
 
 
 @contextmanager
@@ -69,7 +45,7 @@ def elsewhere(url: URL, *statements: str) -> Iterator[None]:
 def test_the_service_starts_without_a_database_server_and_responds_503() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, so that no other process takes the port, and not listening
-        client = an_app(f"postgresql://nobody@127.0.0.1:{unused.getsockname()[1]}/nowhere").test_client()
+        client = app_on(f"postgresql://nobody@127.0.0.1:{unused.getsockname()[1]}/nowhere").test_client()
         assert not is_up(client)
         assert is_503(client.get("/students"))
         assert is_503(client.post("/students", json={"name": "Ada", "email": "ada@example.edu"}))
@@ -78,7 +54,7 @@ def test_the_service_starts_without_a_database_server_and_responds_503() -> None
 
 def test_a_server_that_accepts_and_never_responds_does_not_block_a_request() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = an_app(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nowhere").test_client()
+        client = app_on(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nowhere").test_client()
         assert is_503(client.post("/students/1/enroll", json={"course_id": 1}))
 
 
@@ -86,7 +62,7 @@ def test_a_sqlite_folder_that_vanished_is_503_until_it_is_back(tmp_path: Path) -
     folder = tmp_path / "data"
     folder.mkdir()
     url = make_url(f"sqlite:///{folder / 'enrollment.db'}")
-    app = an_app(str(url))
+    app = app_on(str(url))
     folder.rmdir()
 
     assert not is_up(app.test_client())
@@ -102,7 +78,7 @@ def test_a_sqlite_folder_that_vanished_is_503_until_it_is_back(tmp_path: Path) -
 
 def test_a_database_that_was_never_migrated_is_not_ready_until_it_is(databases: Databases) -> None:
     url = databases.empty()
-    app = an_app(url.render_as_string(hide_password=False))
+    app = app_on(url.render_as_string(hide_password=False))
     assert not is_up(app.test_client())
 
     migrate(url)
@@ -310,3 +286,23 @@ class TestPostgresql:
         admin('ALTER DATABASE "{name}" RESET default_transaction_read_only')
         admin(self.END)
         assert enroll(client).status_code == 201
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            enroll,
+            lambda client: client.post("/students", json={"name": "Bob", "email": "bob@example.edu"}),
+            lambda client: client.patch("/students/1", json={"name": "Ada King"}),
+        ],
+        ids=["in one statement", "not safe to repeat", "in a transaction"],
+    )
+    def test_a_session_on_a_server_that_is_a_standby_now_is_replaced(
+        self, campus: Make, admin: Make, write: Callable[[FlaskClient], Any]
+    ) -> None:
+        """As after a failover, when the connection still leads to the old primary."""
+        client = campus()
+        admin('ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        admin(self.END)
+        assert is_up(client)
+        admin('ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        assert write(client).status_code in {200, 201}

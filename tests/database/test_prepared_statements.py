@@ -8,7 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from course_management.database.execute import _name, compile_statement
+from course_management.database.compile import compile_statement
+from course_management.database.execute import _name
 from course_management.repositories.enrollments import HELD
 
 from ..fixture_types import Make
@@ -70,7 +71,7 @@ def test_a_statement_that_a_pooler_has_prepared_for_another_client_is_used(
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
-    statement = compile_statement(HELD, engine.dialect, ("id",)).text
+    statement = compile_statement(HELD, "postgresql", ("id",)).text
     on_the_pooled_connection(engine, "DEALLOCATE ALL")
     on_the_pooled_connection(engine, f'PREPARE "{_name(statement).decode()}" AS {statement}')
     with engine.connect() as connection:

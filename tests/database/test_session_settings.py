@@ -18,7 +18,8 @@ from course_management.database import db, migration_engine, operator_advice
 from course_management.verify import verify
 
 from ..databases import Databases, migrate
-from .test_outages import an_app, is_503, is_up
+from ..support.apps import app_on
+from ..support.responses import is_503, is_up
 
 HARMFUL = {
     "client_encoding": "LATIN1",
@@ -245,7 +246,7 @@ def test_a_database_in_another_encoding_is_refused_with_a_sentence(
     monkeypatch.setattr("course_management.server.serving.serve", lambda *_: None)
     assert f"is {encoding}, but must be UTF8" in CliRunner().invoke(cli, ["serve"]).output
 
-    app = an_app(text_of_url)
+    app = app_on(text_of_url)
     ready = app.test_client().get("/readyz")
     assert is_503(ready)
     assert encoding in ready.get_json()["detail"]

@@ -20,7 +20,7 @@ from course_management.database import db, is_unavailable, operator_advice, sqli
 from course_management.verify import verify
 
 from ..real_server import Server, until
-from .test_outages import is_503, is_up
+from ..support.responses import is_503, is_up
 
 Make = Callable[..., Any]
 ADA, BOB = ({"name": name, "email": f"{name}@example.edu"} for name in ("ada", "bob"))

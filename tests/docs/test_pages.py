@@ -25,10 +25,12 @@ SHOWN = {"ini", "nginx", "text"}
 """Languages of files and drawings, which cannot be run."""
 SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
 NOT_OURS = {
+    "TARGET_DATABASE_URL",
     "TEST_DATABASE_URL",
     "PYTHON",
     "ARGS",
     "HTTPS_PROXY",
+    "PROMETHEUS_MULTIPROC_DIR",
     "SCHEMA_REVISION",
     "ENROLL_BY_SEATS",
     "ENROLL_AS_DECIDED",
@@ -185,18 +187,6 @@ def test_the_operations_page_names_every_command() -> None:
     table = " ".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE))
 
     assert {each.split()[0] for each in re.findall(r"`([^`]+)`", table)} == set(cli.cli.commands)
-
-
-def test_the_operations_page_names_every_log_event() -> None:
-    section = text("docs/operations.md").partition("## Logs")[2].partition("\n## ")[0]
-    named = set(re.findall(r"`([a-z_.]+)`", section))
-    logged = {
-        event
-        for source in (ROOT / "src").rglob("*.py")
-        for event in re.findall(r'\blog\.(?:info|warning|error)\(\s*"([a-z_.]+)"', source.read_text())
-    }
-
-    assert {each for each in logged if each not in named and f".{each.partition('.')[2]}" not in named} == set()
 
 
 def test_the_map_names_only_files_that_exist() -> None:

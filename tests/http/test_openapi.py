@@ -27,7 +27,7 @@ from ..contract import resolved
 from ..databases import migrate
 
 METHODS = {"get", "put", "post", "delete", "patch"}
-FILES = {"text/csv", "text/calendar", "application/zip"}
+FILES = {"text/csv", "text/calendar", "text/plain", "application/zip"}
 # For people, and the document itself: the only addresses that are not in it.
 
 

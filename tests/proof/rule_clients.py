@@ -20,7 +20,7 @@ from course_management.errors import EnrollmentRefused, Problem
 from course_management.services import courses, enrollment, holds, permissions, resources, terms, whole_lists
 from course_management.services.enrollment import EnrollmentRequest, rules
 
-from ..races.limits import AtMost
+from ..support.limited_courses import AtMost
 from .processes import application
 
 LIMIT = 2

@@ -19,7 +19,7 @@ from course_management.models.groups import course_restrictions
 from course_management.services import enrollment, holds, permissions
 from course_management.services.enrollment import rules
 
-from ..races.limits import LIMITED, AtMost
+from ..support.limited_courses import LIMITED, AtMost
 from .processes import run
 from .report import Check
 from .rule_clients import CLOSES, LIMIT, OPENS, Report, School, permission_for, work

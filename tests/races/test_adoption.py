@@ -26,18 +26,23 @@ from course_management.database.types import among
 from course_management.errors import TermNotFound
 from course_management.models import courses as courses_table
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import decided_statements, enrolling, exchanging, replacing, statements
+from course_management.services.enrollment import (
+    decided_statements,
+    enrolling,
+    exchanging,
+    loading,
+    replacing,
+    statements,
+)
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
-from .adoption import act, mark_adoptions, slipped_through
-from .mutants import mutant
+from ..support.adoption import act, mark_adoptions, slipped_through
+from ..support.registration import ALWAYS, HOLD
+from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, mutant
 
-ALWAYS = {"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}
-HOLD = {"kind": "financial", "contact": "Bursar", "blocks": "enroll"}
 WORKERS, TURNS, STUDENTS = 6, 25, 10
-NO_GUARD = ("and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))", "course.c.closed_at.is_(None)")
 NO_COMPARISON = (
     "and_(courses.c.term_id.is_(None), among(courses.c.id, without_term)),",
     "among(courses.c.id, without_term),",
@@ -69,7 +74,9 @@ def without_guard(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def remove(guard: str) -> None:
         if guard == "statement":
             for module in (enrolling, replacing):
-                monkeypatch.setattr(module, "ENROLL_BY_SEATS", mutant(statements, NO_GUARD).ENROLL_BY_SEATS)
+                monkeypatch.setattr(
+                    module, "ENROLL_BY_SEATS", mutant(statements, TERM_OF_SEATS_STATEMENT).ENROLL_BY_SEATS
+                )
         elif guard == "comparison":
             monkeypatch.setattr(
                 enrolling, "ENROLL_AS_DECIDED", mutant(decided_statements, NO_COMPARISON).ENROLL_AS_DECIDED
@@ -97,7 +104,8 @@ def test_nothing_is_lost_and_no_student_slips_through_while_courses_get_their_te
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each request is one of a process that has just started: it does not know yet which courses have a term."""
-    monkeypatch.setattr(enrolling, "memory_of", lambda _: CourseMemory())
+    for module in (enrolling, loading):
+        monkeypatch.setattr(module, "memory_of", lambda _: CourseMemory())
     closed, open_to_all = term(), term(promote_until="2100-01-01T00:00:00Z")
     client.put(f"/terms/{open_to_all}/windows", json=[ALWAYS])
     students, courses = (

@@ -31,11 +31,10 @@ from course_management.services.enrollment import (
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..fixture_types import Make
-from .limits import LIMITED, AtMost
-from .mutants import Edit, mutant, without_revision
+from ..support.limited_courses import LIMITED, AtMost
+from ..support.registration import ALWAYS, HOLD
+from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant, without_revision
 
-ALWAYS = {"opens_at": "2000-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}
-HOLD = {"kind": "financial", "contact": "Bursar", "blocks": "enroll"}
 BUMP = "UPDATE students SET schedule_revision = schedule_revision + 1"
 Happen = Callable[[], Any]
 
@@ -134,7 +133,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
     "the statement for courses without a term": (
         statements,
         "ENROLL_BY_SEATS",
-        [("and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))", "course.c.closed_at.is_(None)")],
+        [TERM_OF_SEATS_STATEMENT],
     ),
 }
 """A module, a statement of it, and the edits that remove the guard."""
@@ -154,7 +153,7 @@ def test_a_decision_that_another_request_of_the_student_made_wrong_is_made_again
     ada, (first, second) = student(), limited
     if removed:
         unguarded(removed)
-    before("_take_if_unchanged", lambda: enroll(ada, first))
+    before("_enroll_as_decided", lambda: enroll(ada, first))
 
     response = enroll(ada, second)
 
@@ -177,10 +176,10 @@ def test_a_revision_that_is_read_after_the_rest_hides_what_changed_in_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ada, (first, second) = student(), limited
-    load = enrolling.load  # type: ignore[attr-defined]
+    load = loading.load
 
     def load_slowly(*args: Any) -> Any:
-        monkeypatch.setattr(enrolling, "load", load)
+        monkeypatch.setattr(loading, "load", load)
         situation = load(*args)
         meanwhile(lambda: enroll(ada, first))
         if guarded:
@@ -188,7 +187,7 @@ def test_a_revision_that_is_read_after_the_rest_hides_what_changed_in_between(
         ((revision,),) = sql("SELECT schedule_revision FROM students WHERE id = :ada", ada=ada)
         return replace(situation, schedule_revision=revision)
 
-    monkeypatch.setattr(enrolling, "load", load_slowly)
+    monkeypatch.setattr(loading, "load", load_slowly)
 
     enroll(ada, second)
 
@@ -236,16 +235,16 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 ) -> None:
     """The control repeats the attempt without locks, as everything else is repeated."""
     ada, (first, _) = student(), limited
-    take = enrolling._take_if_unchanged  # noqa: SLF001
+    enroll_as_decided = enrolling._enroll_as_decided  # noqa: SLF001
 
-    def take_later(*args: Any) -> Any:
+    def enroll_late(*args: Any) -> Any:
         sql(BUMP)
-        return take(*args)
+        return enroll_as_decided(*args)
 
     def again(*_: Any) -> Any:
         raise Raced
 
-    monkeypatch.setattr(enrolling, "_take_if_unchanged", take_later)
+    monkeypatch.setattr(enrolling, "_enroll_as_decided", enroll_late)
     if not guarded:
         monkeypatch.setattr(enrolling, "_exchange_under_locks", again)
 
@@ -271,7 +270,7 @@ def test_a_place_that_was_judged_does_not_become_a_seat(
     enroll(other, second)
     if removed:
         unguarded(removed)
-    before("_take_if_unchanged", lambda: client.delete(f"/students/{other}/unenroll", json={"course_id": second}))
+    before("_enroll_as_decided", lambda: client.delete(f"/students/{other}/unenroll", json={"course_id": second}))
 
     response = enroll(ada, second, waitlist=True)
 
@@ -298,7 +297,7 @@ def test_a_seat_that_was_judged_does_not_become_a_place(
     client.patch(f"/terms/{fall}", json={"promote_until": "2000-01-01T00:00:00Z"})
     if removed:
         unguarded(removed)
-    before("_take_if_unchanged", lambda: enroll(student(), last))
+    before("_enroll_as_decided", lambda: enroll(student(), last))
 
     response = enroll(ada, last, waitlist=True)
 
@@ -327,7 +326,7 @@ def test_a_course_judged_without_a_term_is_not_taken_when_it_has_one(
     if removed:
         unguarded(removed)
     term = {"term_id": fall, "permission_required": True}
-    before("_take_if_unchanged", lambda: client.patch(f"/courses/{adopted}", json=term))
+    before("_enroll_as_decided", lambda: client.patch(f"/courses/{adopted}", json=term))
 
     response = enroll(ada, of_term, adopted)
 
@@ -357,7 +356,7 @@ def test_a_course_that_was_looked_at_without_a_term_is_judged_by_the_rules_when_
     sql("UPDATE courses SET capacity = 1")
     if removed:
         unguarded(removed)
-    before("_run_enroll_by_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
+    before("_enroll_by_seats", lambda: client.patch(f"/courses/{adopted}", json={"term_id": fall}))
 
     response = enroll(ada, adopted)
 
@@ -397,7 +396,7 @@ def test_the_second_attempt_locks_the_student_after_the_courses(
     if not guarded:
         monkeypatch.setattr(exchanging, "lock", student_first)
     with engine.connect() as promotion, ThreadPoolExecutor(1) as pool:
-        before("_take_if_unchanged", lambda: sql(BUMP))
+        before("_enroll_as_decided", lambda: sql(BUMP))
         before(
             "lock", lambda: promotion.execute(text(f"SELECT 1 FROM courses WHERE id = {contested} FOR NO KEY UPDATE"))
         )

@@ -15,8 +15,8 @@ from course_management.database import Raced
 from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
 from ..fixture_types import Make
-from .limits import LIMITED, AtMost
-from .test_lock_steps import ALWAYS
+from ..support.limited_courses import LIMITED, AtMost
+from ..support.registration import ALWAYS
 
 CLIENTS, REQUESTS = 16, 10
 INTO = "INSERT INTO student_courses (student_id, course_id, status)"

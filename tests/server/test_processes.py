@@ -20,9 +20,9 @@ from course_management.config import Settings
 from course_management.server import worker
 from course_management.server.supervisor import Supervisor
 
-from ..databases import PATIENCE_S
 from ..real_server import Server, serving, until
-from .test_request_queue import Clock
+from ..support.clock import Clock
+from ..support.processes import is_alive, stops_gracefully, two_workers
 
 HARMLESS = [
     signal.SIGHUP,
@@ -39,22 +39,8 @@ HARMLESS = [
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path, WORKER_TIMEOUT_S="10") as server:  # several times what a worker needs to start
-        until(lambda: server.log.read_text().count("Started worker-") == 2, "both workers")
+    with two_workers(tmp_path) as server:
         yield server
-
-
-def wait_for_the_end(server: Server) -> int:
-    """Wait until the server has ended. Return its exit code."""
-    return server.process.wait(PATIENCE_S)
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process runs. Zombies, which remain in some containers, do not count."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 # --- signals ----------------------------------------------------------------------------------------------
@@ -78,18 +64,6 @@ def test_sighup_replaces_the_workers_without_an_interruption(server: Server) -> 
     until(lambda: server.log.read_text().count("Stopped old worker-") == 2, "new workers")
     assert not any(is_alive(pid) for pid in server.workers()[:2])
     assert server.ask("POST", "/students/1/enroll", {"course_id": 1})[0] == 201
-
-
-def stops_gracefully(server: Server, number: signal.Signals) -> None:
-    """Assert that after the signal to all processes the request is finished, and the exit code is 0."""
-    with server.connect() as connection:
-        connection.send("POST /students/1/enroll", "Content-Length: 15", "Expect: 100-continue")
-        assert connection.read()[0] == 100
-        server.group(number)
-        until(lambda: not server.responds(), "the closing of the port")
-        connection.socket.sendall(b'{"course_id":1}')
-        assert connection.read()[0] == 201
-    assert wait_for_the_end(server) == 0
 
 
 def test_ctrl_c_finishes_the_requests_and_exits_with_0(server: Server) -> None:

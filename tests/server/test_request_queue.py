@@ -22,6 +22,7 @@ from course_management.server.receiving import Receiver
 
 from ..databases import PATIENCE_S
 from ..real_server import until
+from ..support.clock import Clock
 
 BODY = b'{"course_id":1}'
 PROBES = {"/healthz", "/readyz"}
@@ -81,16 +82,6 @@ class App:
             assert self.may_respond.wait(PATIENCE_S)
         start_response("201 CREATED", [("X-Path", environ["PATH_INFO"])])
         return [environ["wsgi.input"].read()]
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Service:

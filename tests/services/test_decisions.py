@@ -79,7 +79,7 @@ def test_a_free_seat_beside_waiting_students_is_reserved() -> None:
 
 def test_a_student_who_is_in_the_course_is_asked_no_rule() -> None:
     for status in ("enrolled", "waitlisted"):
-        found = decision(replace(FULL, status=status, position=2, term=TERM), holds=[HOLD])
+        found = decision(replace(FULL, student_status=status, student_position=2, term=TERM), holds=[HOLD])
 
         assert (found.outcome, found.reasons, found.position) == (f"already_{status}", (), 2)
 
@@ -119,9 +119,9 @@ def test_a_refusal_has_a_decision_for_every_course_in_the_order_asked() -> None:
 @pytest.mark.parametrize(
     ("course", "holds", "expected"),
     [
-        (replace(FREE, status="enrolled", term=TERM), [], "eligible"),
-        (replace(FREE, status="enrolled", term=TERM), [HOLD], "refused"),
-        (replace(FREE, status="enrolled"), [HOLD], "eligible"),
+        (replace(FREE, student_status="enrolled", term=TERM), [], "eligible"),
+        (replace(FREE, student_status="enrolled", term=TERM), [HOLD], "refused"),
+        (replace(FREE, student_status="enrolled"), [HOLD], "eligible"),
         (replace(FREE, term=TERM), [HOLD], "not_enrolled"),
     ],
 )

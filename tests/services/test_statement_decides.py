@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from course_management.context import RequestContext
 from course_management.database import autocommit, db
-from course_management.services.enrollment.enrolling import explain
+from course_management.services.enrollment import explain
 from course_management.services.enrollment.request import EnrollmentRequest
 from course_management.services.enrollment.statements import ENROLL_BY_SEATS
 

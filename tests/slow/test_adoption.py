@@ -20,14 +20,14 @@ from course_management.context import RequestContext
 from course_management.database import db, execute
 from course_management.database.failures import TRY_AGAIN
 from course_management.services import adopting, enrollment
-from course_management.services.enrollment import enrolling, replacing, statements
+from course_management.services.enrollment import enrolling, loading, replacing, statements
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT
 from ..fixture_types import Make
-from ..races.adoption import act, mark_adoptions, slipped_through
-from ..races.mutants import Edit, mutant
-from ..races.test_adoption import ALWAYS, HOLD, NO_GUARD
+from ..support.adoption import act, mark_adoptions, slipped_through
+from ..support.registration import ALWAYS, HOLD
+from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant
 
 PROCESSES, SECONDS = 16, 10
 START_S = 300
@@ -49,7 +49,8 @@ def register(url: str, seed: int, students: Sequence[int], courses: Sequence[int
     """Register at random in a process of its own, until the time is over. Return how often. A deadlock is an error."""
     dice = random.Random(seed)  # noqa: S311 - no secret
     vars(execute)["TRY_AGAIN"] = TRY_AGAIN - {"40P01"}
-    vars(enrolling)["memory_of"] = lambda _: CourseMemory()  # so that it does not know which courses have a term
+    for module in (enrolling, loading):  # so that it does not know which courses have a term
+        vars(module)["memory_of"] = lambda _: CourseMemory()
     if removed:
         statement = mutant(statements, *removed).ENROLL_BY_SEATS
         enrolling.ENROLL_BY_SEATS = replacing.ENROLL_BY_SEATS = statement  # type: ignore[attr-defined]
@@ -65,7 +66,7 @@ def register(url: str, seed: int, students: Sequence[int], courses: Sequence[int
     return turns
 
 
-@pytest.mark.parametrize("removed", [[], [NO_GUARD]], ids=["guarded", "control"])
+@pytest.mark.parametrize("removed", [[], [TERM_OF_SEATS_STATEMENT]], ids=["guarded", "control"])
 def test_sixteen_processes_register_while_courses_get_their_terms(
     removed: Sequence[Edit],
     make_app: Callable[..., Flask],

@@ -32,25 +32,24 @@ def test_the_examples_of_a_page_work_in_their_order(page: Path, tmp_path: Path, 
 def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path, postgresql_server: URL) -> None:
     installation, backup = (ROOT / "docs" / f"{each}.md" for each in ("installation", "backup"))
     statements = next(block for block in blocks(installation) if block.language == "sql")
-    section = [block for block in blocks(backup) if "pg_" in block.text]
+    back_up = next(block for block in blocks(backup) if "backup school.backup" in block.text)
+    restore = next(block for block in blocks(backup) if "createdb" in block.text)
+    host = str(postgresql_server.query.get("host", postgresql_server.host))
     with readers(tmp_path) as make, dropped(postgresql_server) as restored:
         operator = make()
         operator.follow(statements, postgresql_server)
-        (_, original), *_ = operator.created
         operator.environment["PATH"] = f"{programs_of(postgresql_server)}{os.pathsep}{operator.environment['PATH']}"
         operator.demo_data()
 
-        for block in section:
-            for command in block.commands():
-                if command.text.startswith(".venv"):  # as the page says before: point DATABASE_URL to it
-                    restored_url = postgresql_server.set(database=restored).render_as_string(hide_password=False)
-                    operator.enter(f"export DATABASE_URL='{restored_url}'")
-                line = command.text.replace(
-                    "db.example.edu", str(postgresql_server.query.get("host", postgresql_server.host))
-                )
-                line = line.replace("--username=enrollment", f"--username={postgresql_server.username}")
-                line = line.replace(" enrollment", f" {original}").replace("restored", restored)
-                operator.run(Command(line, command.output))
+        operator.follow(back_up, postgresql_server)
+        new = postgresql_server.set(database=restored).render_as_string(hide_password=False)
+        for command in restore.commands():
+            line = command.text.replace("postgresql://enrollment@db.example.edu/restored", new)
+            line = line.replace("db.example.edu", host).replace("restored", restored)
+            line = line.replace("--username=enrollment", f"--username={postgresql_server.username}")
+            if line.startswith("sudo"):  # as the page says before: DATABASE_URL names the new database
+                operator.enter(f"export DATABASE_URL='{new}'")
+            operator.run(Command(line, command.output))
 
         assert "Students     6" in operator.enter("course-management status")[1]
 

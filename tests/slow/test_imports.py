@@ -51,13 +51,23 @@ def rows(url: URL, query: str) -> list[tuple[Any, ...]]:
         engine.dispose()
 
 
+def end_lease(url: URL) -> None:
+    """End the lease that a killed import keeps on PostgreSQL, so that the next one does not wait for 12 s."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM leases"))
+    engine.dispose()
+
+
 def test_an_import_killed_six_times_ends_as_one_that_was_not(database: URL, another: URL, school: Path) -> None:
     assert Client(another, school, None).watch(Phases())
     kills = 0
-    for kill in [*moments(6, 0.5, random.Random(1)), None]:  # noqa: S311 - a repeatable choice
+    for kill in [*moments(6, 10 * STUDENTS, random.Random(1)), None]:  # noqa: S311 - a repeatable choice
         kills += not Client(database, school, None).watch(Phases(), kill)
+        if kills > 1:
+            end_lease(database)
 
-    assert kills >= 2  # a fast machine may end earlier
+    assert kills >= 5  # the last one comes too late if this process was not running for the last tenth of the import
     assert (check(database, 10 * STUDENTS), check(another, 10 * STUDENTS)) == ([], [])
     assert rows(database, REPORT) == rows(another, REPORT)
     assert rows(database, LEDGER) == rows(another, LEDGER)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.databases import Databases, migrate
 
-from ..database.test_migrations import anatomy, connect
+from ..support.schemas import anatomy, connect
 
 
 def test_a_backup_that_reads_a_table_stops_the_migration_and_nothing_else(

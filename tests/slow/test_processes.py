@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ import pytest
 from course_management.server import supervisor
 
 from ..real_server import Server, serving, until
-from ..server.test_processes import is_alive, server, stops_gracefully, wait_for_the_end
+from ..support.processes import is_alive, stops_gracefully, two_workers, wait_for_the_end
 
-__all__ = ["server"]
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with two_workers(tmp_path) as server:
+        yield server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])

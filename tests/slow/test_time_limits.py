@@ -25,9 +25,9 @@ from course_management.database import autocommit, db, is_unavailable, time_limi
 from course_management.verify import verify
 
 from ..contract import ContractClient
-from ..database.test_outages import is_503, is_up
 from ..databases import PATIENCE_S, Databases, PostgreSQL
 from ..real_server import until
+from ..support.responses import is_503, is_up
 
 DEADLINE_MS = 1000
 

@@ -23,8 +23,8 @@ from course_management.database.base import migrations_folder
 from course_management.server import serving
 
 from ..contract import ContractClient
-from ..database.test_migrations import anatomy, connect
 from ..databases import Databases, migrate
+from ..support.schemas import anatomy, connect
 
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(migrations.config()).walk_revisions()][::-1]
 OLDER = REVISIONS[:-1]

@@ -20,9 +20,8 @@ from course_management.repositories import exports
 from course_management.transfer.kinds import KINDS
 
 from ..databases import Databases
+from .files import FILES_OF_OTHER_KINDS, GROUPS
 from .reading import real
-from .test_kinds import FILES as OTHER_KINDS
-from .test_kinds import GROUPS
 
 Files = Mapping[str, bytes]
 Command = Callable[..., Result]
@@ -48,7 +47,7 @@ PEOPLE = "external_id,name,given_name,family_name,email,roles,student\np1,Grace,
 INSTRUCTORS = "course,person\nc1,p1\nc1,s1\n"
 ENROLLMENTS = "student,course,credits\ns1,c1,4\ns1,CS102,4.5\ns2,c1,4\n007,c1,\n@s,c1,\n"
 FILES = {
-    **{name: text for name, text in OTHER_KINDS.items() if name != "instructors"},
+    **{name: text for name, text in FILES_OF_OTHER_KINDS.items() if name != "instructors"},
     "groups": GROUPS,
     "terms": TERMS,
     "catalog": CATALOG,

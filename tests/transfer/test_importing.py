@@ -17,14 +17,9 @@ from course_management.services import imports as service
 from course_management.transfer.enrolling import EnrollmentHandler
 from course_management.verify import verify
 
-from .conftest import Import
+from ..support.importing import Import
+from .files import COURSES, ENROLLMENTS, FILES, STUDENTS
 from .reading import real
-
-TERMS = "external_id,code,title,starts_on,ends_on\nf26,2026-fall,Fall,2026-09-01,2026-12-18\n"
-COURSES = "external_id,code,title,term,capacity\nc1,CS101,Programming,f26,\nc2,CS102,Data,2026-fall,1\n"
-STUDENTS = "external_id,name,email\ns1,Ada,ada@example.edu\ns2,Bob,\n007,Cy,\n"
-ENROLLMENTS = "student,course\ns1,c1\ns1,CS102\ns2,c1\n007,c1\n"
-FILES = {"terms": TERMS, "courses": COURSES, "students": STUDENTS, "enrollments": ENROLLMENTS}
 
 
 @pytest.fixture

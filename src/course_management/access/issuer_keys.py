@@ -89,7 +89,7 @@ class KeySet:
             if self._running is None and time.monotonic() - self._ended > COOLDOWN_S:
                 started = Fetch(time.monotonic(), threading.Event())
                 with suppress(RuntimeError):  # no thread can be started now; the next token tries again
-                    threading.Thread(target=self._run, args=(started,), name="issuer-keys", daemon=True).start()
+                    threading.Thread(target=self._fetch, args=(started,), name="issuer-keys", daemon=True).start()
                     self._running = started
             return self._running
 
@@ -110,7 +110,7 @@ class KeySet:
         next_fetch_s = self._ended + COOLDOWN_S - time.monotonic()
         return 1 if self._running else math.ceil(max(1, next_fetch_s))
 
-    def _run(self, running: Fetch) -> None:
+    def _fetch(self, running: Fetch) -> None:
         try:
             keys = usable(json.loads(self._get(self._url)))
         except Exception as error:  # noqa: BLE001 - whatever the response was, the known keys remain in use

@@ -59,7 +59,7 @@ class KeyUse:
 
     def _write(self) -> None:
         """Write all times, then close the connection."""
-        while notes := self._take():
+        while notes := self._take_pending():
             try:
                 self._app = self._app or database.app_with_one_connection(self._settings)
                 with self._app.app_context():
@@ -76,7 +76,7 @@ class KeyUse:
             else:
                 self._fails = False
 
-    def _take(self) -> dict[str, datetime]:
+    def _take_pending(self) -> dict[str, datetime]:
         with self._lock:
             notes, self._pending = self._pending, {}
             if not notes:

@@ -32,6 +32,7 @@ Scope = Literal[
     "completions:read",
     "completions:write",
     "exports:read",
+    "metrics:read",
     "admin",
 ]
 ADMIN: Scope = "admin"

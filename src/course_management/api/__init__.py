@@ -17,6 +17,7 @@ from . import (
     health,
     holds,
     keys,
+    metrics,
     people,
     permissions,
     registration,
@@ -41,6 +42,7 @@ BLUEPRINTS = tuple(
         keys,
         exports,
         health,
+        metrics,
     )
 )
 """In the order of the OpenAPI document."""

@@ -33,7 +33,6 @@ from ..schemas.fields import credits_of
 from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
 from ..services.enrollment import CourseOutcome, EnrollmentRequest, ReplaceOptions
-from ..services.enrollment.enrolling import explain
 from ..services.permitting import enroll_with_permit
 from .permissions import GRANT
 
@@ -81,7 +80,7 @@ def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int,
     _authorize(body, student_id, courses, context.caller)
     with logged(student_id, courses):
         if query["dry_run"]:
-            decisions = explain(request, permit=permit is not None)
+            decisions = service.explain(request, permit=permit is not None)
             log_decisions(student_id, decisions)
             return reply({"student_id": student_id, "decisions": [decision.as_dict() for decision in decisions]})
         results = enroll_with_permit(request, permit["reason"]) if permit else service.enroll(request)

@@ -13,7 +13,7 @@ from multiprocessing.util import Finalize
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import checks, database
+from .. import checks, database, metrics
 from ..config import Settings
 from .backoff import Backoff
 from .jobs import Job, JobRunner, all_jobs
@@ -48,6 +48,7 @@ class Worker:
     def start(self) -> None:
         """Start the thread. The end of the process stops it and returns the lease, if the step ends in time."""
         self._thread.start()
+        metrics.watch("background_leader", lambda: self._leads)
         # Worker processes of `serve` do not run `atexit` functions. The last log lines are written after this.
         Finalize(None, self._finish, exitpriority=2)
 

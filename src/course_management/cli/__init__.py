@@ -18,12 +18,15 @@ from ..config import ConfigurationError, Settings
 from ..context import RequestContext
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
+from ..metrics.directory import shared_by_workers
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..server import serving
 from ..services import enrollment
 from ..services.enrollment.rules.installed import INSTALLED
 from ..urls import without_password
 from . import streams
+from .backups import backup, restore
+from .copying import copy_database
 from .explaining import explain_request
 from .exports import export_files
 from .imports import import_files
@@ -58,6 +61,8 @@ def cli(context: click.Context) -> None:
             click.echo(f"Warning: {sentence}", err=True)
 
 
+cli.add_command(backup)
+cli.add_command(copy_database)
 cli.add_command(export_files)
 cli.add_command(import_files)
 cli.add_command(keys)
@@ -65,6 +70,7 @@ cli.add_command(migrate)
 cli.add_command(people)
 cli.add_command(recheck)
 cli.add_command(repair)
+cli.add_command(restore)
 cli.add_command(explain_request)
 cli.add_command(sign_in_link)
 cli.add_command(terms)
@@ -104,7 +110,11 @@ def serve() -> None:
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed
     from ..app import create_worker_application  # noqa: PLC0415 - see `course_management.__getattr__`
 
-    serving.serve(settings, create_worker_application)
+    with shared_by_workers():
+        from ..metrics import exposition  # noqa: PLC0415 - see `metrics.start`
+
+        exposition.serve_on_loopback(settings.metrics_port)
+        serving.serve(settings, create_worker_application)
 
 
 @cli.command("demo")
@@ -145,6 +155,9 @@ def worker() -> None:
     """Do the background work of the database until SIGTERM; for `BACKGROUND=off`, or another WSGI server."""
     settings = Settings.load()
     logs.configure(settings)
+    from ..metrics import exposition  # noqa: PLC0415 - see `metrics.start`
+
+    exposition.serve_on_loopback(settings.metrics_port)
     background.run_until_stopped(settings)
 
 
@@ -154,6 +167,8 @@ def check() -> None:
     settings = Settings.load()
     with service(ready=False):
         findings = checks.find(settings)
+        if not checks.not_ready():
+            findings += checks.find_in_data()
     for package, rule in INSTALLED.rules:
         click.echo(f"rule    {rule.code} ({package})")
     for finding in findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..database import sequences
+from ..maintenance import counters, trigger_state
 from .service import service
 
 
@@ -26,3 +27,34 @@ def repair_sequences() -> None:
         raise SystemExit(1)
     if not done:
         click.echo("All sequences are above the existing ids.")
+
+
+@repair.command("triggers")
+def repair_triggers() -> None:
+    """Create missing triggers and enable disabled ones. Run `verify` and `repair counters` afterwards."""
+    with service():
+        repaired = trigger_state.repair()
+    for flaw in repaired:
+        click.echo(f"Repaired: {flaw}.")
+    if not repaired:
+        click.echo("All triggers exist and are enabled.")
+
+
+@repair.command("counters")
+def repair_counters() -> None:
+    """Count seats and waitlists of all courses again. Safe while the service is in use."""
+    repaired = left = 0
+    with service():
+        for course in counters.recount():
+            if course.problem:
+                left += 1
+                click.echo(f"Course {course.course_id} ({course.code}): {course.problem}.", err=True)
+            else:
+                repaired += 1
+                pairs = zip(counters.COUNTERS, course.before, course.after, strict=True)
+                changed = ", ".join(f"{name} {old} to {new}" for name, old, new in pairs if old != new)
+                click.echo(f"Course {course.course_id} ({course.code}): {changed}.")
+    if left:
+        raise SystemExit(1)
+    if not repaired:
+        click.echo("All counters agree with the enrollments.")

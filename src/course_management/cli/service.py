@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import checks, create_app
@@ -18,13 +19,15 @@ REFUSED = 3
 
 
 @contextmanager
-def service(log_level: str = "error", *, ready: bool = True) -> Iterator[None]:
+def service(log_level: str = "error", *, ready: bool = True, database: URL | None = None) -> Iterator[None]:
     """Open an application context for a command; database errors become a sentence and exit code 1.
 
-    With `ready`, the database must exist and have the schema of this version, which is checked first. All connections
-    are closed at the end, because the workers of `serve` must not inherit any.
+    The database is that of DATABASE_URL, or `database`. With `ready`, it must exist and have the schema of this
+    version, which is checked first. All connections are closed at the end, because the workers of `serve` must not
+    inherit any.
     """
-    with create_app({"LOG_LEVEL": log_level, **TIME_LIMITS}).app_context():
+    other = {"DATABASE_URL": database.render_as_string(hide_password=False)} if database else {}
+    with create_app({"LOG_LEVEL": log_level, **TIME_LIMITS, **other}).app_context():
         try:
             if ready and (problem := checks.not_ready()):
                 raise click.ClickException(problem)

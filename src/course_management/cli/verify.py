@@ -37,10 +37,8 @@ def verify(seal: Path | None, against: Path | None) -> None:
             f"{seal} exists, and a seal is never overwritten; choose another file", param_hint="--seal"
         )
     sealed = _read(against) if against else None
-    broken = 0
     with service():
-        for finding in verification.verify(_announce):
-            broken += _show(finding)
+        broken = show_findings()
         if sealed:
             _announce(AS_SEALED)
             broken += _show(_compare(sealed))
@@ -49,6 +47,11 @@ def verify(seal: Path | None, against: Path | None) -> None:
             _write(seal)
     if broken:
         raise SystemExit(1)
+
+
+def show_findings() -> int:
+    """Check every invariant and print the findings. Returns how many are broken."""
+    return sum(_show(finding) for finding in verification.verify(_announce))
 
 
 def _announce(name: str) -> None:
@@ -61,7 +64,10 @@ def _show(finding: verification.Finding) -> bool:
     click.echo(f"{finding.verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
     for row in finding.evidence:
         click.echo("          " + ", ".join(f"{name} {value}" for name, value in row.items()))
-    return finding.verdict == "BROKEN"
+    is_broken = finding.verdict == "BROKEN"
+    if is_broken and finding.remedy:
+        click.echo(f"        {finding.remedy}")
+    return is_broken
 
 
 def _read(file: Path) -> ledger_seal.Seal:

@@ -7,7 +7,8 @@ the enroll); `transaction` holds several statements, which `run` executes. Every
 The modules, in reading order:
 
     base, types                 what models are made of
-    execute                     `autocommit`, `transaction`, `run`, `retry`; compiled and prepared statements
+    compile                     statements as the driver takes them
+    execute                     `autocommit`, `transaction`, `run`, `retry`; prepared statements
     orm                         `reading`, `writing`
     snapshots                   `snapshot`: many statements that see one moment
     failures                    kinds of errors, and what an operator can do about each
@@ -29,8 +30,9 @@ from flask import Flask
 from ..config import Settings
 from . import sequences
 from .base import SCHEMA_REVISION, Base, db
+from .compile import AnyRow
 from .engine import init_app, migration_engine
-from .execute import AnyRow, autocommit, retried, retry, run, time_limit, transaction
+from .execute import autocommit, retried, retry, run, time_limit, transaction
 from .failures import (
     Raced,
     Unavailable,
@@ -44,7 +46,7 @@ from .failures import (
 from .migrations import SchemaState, schema_state
 from .orm import lock_text, reading, writing
 from .snapshots import snapshot
-from .sqlite import install_rules
+from .sqlite import set_up_connections
 
 
 def app_with_one_connection(settings: Settings) -> Flask:
@@ -76,7 +78,6 @@ __all__ = [
     "broken_constraint",
     "db",
     "init_app",
-    "install_rules",
     "is_missing",
     "is_unavailable",
     "kind_of",
@@ -91,6 +92,7 @@ __all__ = [
     "run",
     "schema_state",
     "sequences",
+    "set_up_connections",
     "snapshot",
     "time_limit",
     "transaction",

@@ -64,5 +64,5 @@ def migration_engine(url: URL, busy_timeout_ms: int) -> Engine:
     # Without a pool, the connection is closed at the end, also when a migration fails.
     engine = create_engine(url, hide_parameters=True, poolclass=NullPool)
     # Batch migrations rebuild tables; with foreign keys on, dropping the old one would empty its children.
-    sqlite.install_rules(engine, busy_timeout_ms, foreign_keys=False)
+    sqlite.set_up_connections(engine, busy_timeout_ms, foreign_keys=False)
     return engine

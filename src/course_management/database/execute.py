@@ -10,12 +10,11 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 import structlog
@@ -24,20 +23,18 @@ from psycopg.errors import (
     DuplicatePreparedStatement,
     FeatureNotSupported,
     InvalidSqlStatementName,
+    ReadOnlySqlTransaction,
     error_from_result,
 )
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
-from sqlalchemy import ClauseElement, Connection, Dialect, Engine, Executable, PoolProxiedConnection
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import Connection, Engine, Executable, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.visitors import iterate
 
 from ..context import RequestContext, current, use
 from .base import db
+from .compile import AnyRow, Compiled, compile_statement
 from .failures import TRY_AGAIN, Raced, kind_of
 from .write_breaker import Guard
 
@@ -45,13 +42,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_RETRIES = 5
-STATEMENT_LOST = (InvalidSqlStatementName, FeatureNotSupported)
-"""Errors of a session that has lost a prepared statement, or after a migration changed its result.
+USELESS_SESSION = (InvalidSqlStatementName, FeatureNotSupported, ReadOnlySqlTransaction)
+"""Errors of a session that has lost a prepared statement, after a migration changed its result, or on a standby.
 
-They are raised before anything is done, and a new connection fixes them.
+They are raised before anything is done, and a new connection fixes them (if another server is the primary).
 """
-AnyRow: TypeAlias = Any
-"""A row with its columns as attributes: a named tuple, or SQLAlchemy's own row."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,9 +82,9 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
     """Do `work`, a whole transaction; try again after errors that do not last.
 
     After a serialization failure, deadlock, SQLITE_BUSY or `Raced`, try up to 5 times more, with jitter; after a lost
-    connection once, and only if `repeatable`, since it may have been lost after the commit. There must be time for
-    another try as long as the last one before the deadline of the context; otherwise the error is raised, which becomes
-    HTTP 503. Inside another `retry`, only the outer one tries again.
+    connection once, and only if `repeatable` or nothing was done, since it may have been lost after the commit. There
+    must be time for another try as long as the last one before the deadline of the context; otherwise the error is
+    raised, which becomes HTTP 503. Inside another `retry`, only the outer one tries again.
     """
     context = current.get()
     if context is None:
@@ -112,7 +107,7 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
                 pause = random.uniform(0, 0.005 * 2**tries)  # noqa: S311 - jitter, no secret
                 if isinstance(error, DBAPIError) and error.connection_invalidated:
                     lost += 1
-                    helps = repeatable and lost == 1
+                    helps = lost == 1 and (repeatable or isinstance(error.orig, USELESS_SESSION))
                 else:
                     helps = isinstance(error, Raced) or kind_of(error) in TRY_AGAIN
                 now = time.monotonic()
@@ -132,7 +127,7 @@ def autocommit(
     It is tried again as `retry` does, after a lost connection only if `repeatable`. Raises SQLAlchemy's errors.
     """
     engine = db.engine
-    compiled = compile_statement(statement, engine.dialect, tuple(parameters or ()))
+    compiled = compile_statement(statement, engine.dialect.name, tuple(parameters or ()))
     values = compiled.values(parameters or {})
 
     def work() -> Sequence[AnyRow]:
@@ -158,71 +153,11 @@ def autocommit(
 
 def run(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[AnyRow]:
     """Execute one constant statement in the transaction of `connection`, and return all its rows."""
-    compiled = compile_statement(statement, connection.dialect, tuple(parameters))
+    compiled = compile_statement(statement, connection.dialect.name, tuple(parameters))
     try:
         return _send(connection.connection, compiled, compiled.values(parameters))
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(error, connection.engine, connection.connection, compiled.text) from error
-
-
-class Compiled(NamedTuple):
-    """A statement as the driver takes it, with the conversions of its parameters and columns."""
-
-    text: str
-    names: Sequence[str]
-    inward: Mapping[str, Callable[[Any], Any]]
-    make_row: Callable[[Sequence[Any]], AnyRow]
-    """Makes a named row, with values converted by the column types, from the driver's row."""
-    writes: bool
-
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """Return the parameters for the driver, in the order of the statement."""
-        if self.inward:
-            parameters = {**parameters, **{name: process(parameters[name]) for name, process in self.inward.items()}}
-        return [parameters[name] for name in self.names]
-
-
-class _LiteralConstants(SQLCompiler):
-    """Writes a statement's constants into its text: less to send, to bind and to plan."""
-
-    def visit_bindparam(self, bindparam: Any, *args: Any, **kwargs: Any) -> Any:
-        """Compile a parameter, or a constant."""
-        if bindparam.key not in (self.column_keys or ()):
-            kwargs["literal_binds"] = True
-        return super().visit_bindparam(bindparam, *args, **kwargs)  # type: ignore[no-untyped-call]
-
-
-@functools.lru_cache(maxsize=256)
-def compile_statement(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> Compiled:
-    """Compile a statement whose parameters have these names."""
-    if dialect.name == "postgresql":
-        dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-    compiler = type("Compiler", (_LiteralConstants, dialect.statement_compiler), {})
-    compiled: SQLCompiler = compiler(dialect, statement, column_keys=list(names))
-    order = compiled.positiontup or ()
-    inward = {
-        name: process
-        for name in dict.fromkeys(order)
-        if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-    }
-    columns = list(getattr(statement, "exported_columns", ()))
-    outward = [
-        (index, process)
-        for index, column in enumerate(columns)
-        if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
-    ]
-    row = namedtuple("row", [column.key for column in columns], rename=True)  # type: ignore[misc]
-    plain = functools.partial(tuple.__new__, row)  # `row._make` without its check of the number of columns
-
-    def converted(fetched: Sequence[Any]) -> AnyRow:
-        values = list(fetched)
-        for index, process in outward:
-            if (value := values[index]) is not None:  # null is None in every type
-                values[index] = process(value)
-        return plain(values)
-
-    writes = any(isinstance(element, UpdateBase) for element in iterate(cast("ClauseElement", statement)))
-    return Compiled(str(compiled), order, inward, converted if outward else plain, writes)
 
 
 def _send(connection: PoolProxiedConnection, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
@@ -271,7 +206,7 @@ def _successful(result: PGresult) -> PGresult:
 def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:
     """Return the driver's error as SQLAlchemy's; a lost connection leaves the pool with all that are as old."""
     driver = connection.dbapi_connection if connection else None
-    lost = engine.dialect.is_disconnect(error, driver, None) or isinstance(error, STATEMENT_LOST)
+    lost = engine.dialect.is_disconnect(error, driver, None) or isinstance(error, USELESS_SESSION)
     if lost and connection:
         if getattr(connection.info.get("guard"), "is_cut_off", False):
             connection.invalidate(error)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, column, select, table
+from sqlalchemy import URL, Select, column, select, table
 
 from .base import SCHEMA_REVISION, migrations_folder
 from .execute import autocommit
@@ -22,6 +22,8 @@ NEWER = "The database is newer than this version"
 """Beginning of the sentence about a schema of a later version."""
 ANNOUNCE = "announce"
 """The attribute of Alembic's configuration in which `migrations/env.py` finds the function to call per migration."""
+DATABASE = "database_url"
+"""The attribute in which it finds the URL of another database than that of DATABASE_URL."""
 
 
 _REVISION: Select[Any] = select(column("version_num")).select_from(table("alembic_version"))
@@ -75,18 +77,19 @@ class MigrationRefused(Exception):
     """The schema was not changed. The message is a sentence that says why."""
 
 
-def config(announce: Callable[[str, str], None] | None = None) -> Config:
-    """Return a configuration for Alembic that needs no `alembic.ini`; `announce` as in `upgrade`."""
+def config(announce: Callable[[str, str], None] | None = None, url: URL | None = None) -> Config:
+    """Return a configuration for Alembic that needs no `alembic.ini`; the arguments are those of `upgrade`."""
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     configuration = Config()
     configuration.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     configuration.attributes[ANNOUNCE] = announce
+    configuration.attributes[DATABASE] = url
     return configuration
 
 
-def upgrade(announce: Callable[[str, str], None] | None = None) -> None:
-    """Migrate the database of DATABASE_URL to the newest schema, all migrations or none.
+def upgrade(announce: Callable[[str, str], None] | None = None, url: URL | None = None) -> None:
+    """Migrate the database of `url`, or of DATABASE_URL, to the newest schema, all migrations or none.
 
     `announce` is called with the revision and the title of each migration after it ran; they are committed together
     when this function returns. Raises `MigrationRefused`.
@@ -96,7 +99,7 @@ def upgrade(announce: Callable[[str, str], None] | None = None) -> None:
     from alembic.util import CommandError  # noqa: PLC0415
 
     try:
-        command.upgrade(config(announce), "head")
+        command.upgrade(config(announce, url), "head")
     except CommandError as error:
         if isinstance(error.__cause__, ResolutionError):
             raise MigrationRefused(str(SchemaState(error.__cause__.argument).problem)) from None

@@ -19,6 +19,8 @@ from . import session_settings, watchdog
 from .watchdog import WatchedConnection
 from .write_breaker import ConnectionUse, WriteBreaker
 
+CONNECT_AGAIN_S = 0.1
+"""Seconds that a request waits for a connection while the server does not respond."""
 GRACE_S = 0.5
 """Seconds after the deadline at which running work is cut off, so that the server's own time limits come first: after
 them the connection can still be used."""
@@ -70,15 +72,9 @@ def install_listeners(engine: Engine) -> None:
             watchdog.end(guard)
             breaker.ended(guard)
             if guard.is_cut_off:
+                connector.suspect()
                 entry.invalidate()
                 log.warning("database.cut_off", writes=guard.writes)
-
-    @event.listens_for(engine, "handle_error")
-    def keep_other_connections(context: Any) -> None:
-        """Keep healthy connections: while writes wait for a standby, the server may accept no new ones."""
-        guard: ConnectionUse | None = context.connection and context.connection.info.get("guard")
-        if context.is_disconnect and guard and guard.is_cut_off:
-            context.invalidate_pool_on_disconnect = False
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -92,7 +88,21 @@ def install_listeners(engine: Engine) -> None:
         if guard := connection.info.get("guard"):
             guard.has_written = True
 
+    event.listen(engine, "handle_error", _choose_connections)
     event.listen(engine, "engine_disposed", lambda _: connector.close())
+
+
+def _choose_connections(context: Any) -> None:
+    """Decide which connections leave the pool after an error.
+
+    Healthy ones stay after a cut: while writes wait for a standby, the server may accept no new ones. Those of a server
+    that has become a standby leave.
+    """
+    guard: ConnectionUse | None = context.connection and context.connection.info.get("guard")
+    if context.is_disconnect and guard and guard.is_cut_off:
+        context.invalidate_pool_on_disconnect = False
+    elif isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 class Connector:
@@ -101,18 +111,30 @@ class Connector:
     A name lookup cannot be interrupted, and libpq's time limit is per host, in whole seconds. An attempt that takes too
     long is left to the next request that needs a connection. So the service works in the end also with a slow first
     host, and there are never more attempts than requests that waited at the same time.
+
+    After one attempt that took too long, or a call that was cut off, requests wait for a short time only, until there
+    is a connection again. Otherwise each thread would wait for its whole time in request after request, and the
+    requests in the queue for longer than that.
     """
 
     def __init__(self) -> None:
         self._left: list[Future[WatchedConnection]] = []
+        self._is_suspect = False
+
+    def suspect(self) -> None:
+        """Note that the server does not respond."""
+        self._is_suspect = True
 
     def connect(self, connect: Connect, seconds: float) -> WatchedConnection:
         """Return a connection. Raises psycopg's errors, and its `ConnectionTimeout` after this time."""
         attempt = self._left_over() or _begin(connect)
-        wait([attempt], max(seconds, 0))
+        wait([attempt], max(min(seconds, CONNECT_AGAIN_S) if self._is_suspect else seconds, 0))
         if attempt.done():
-            return attempt.result()
+            connection = attempt.result()
+            self._is_suspect = False
+            return connection
         self._left.append(attempt)
+        self.suspect()
         raise psycopg.errors.ConnectionTimeout("no connection within the time limit of the request")
 
     def close(self) -> None:

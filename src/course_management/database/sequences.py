@@ -81,6 +81,30 @@ def repair() -> tuple[list[Behind], list[Behind]]:
     return done, left
 
 
+def last_given(connection: Connection) -> dict[str, int]:
+    """Return the last id that each sequence has given, by table; 0 for none. Deleted rows count."""
+    position = _postgresql if connection.dialect.name == "postgresql" else _sqlite
+    return {table: max(position(connection, table, 0)[1] - 1, 0) for table in tables()}
+
+
+def set_last_given(connection: Connection, table: str, last: int) -> None:
+    """Set the sequence of a table as if `last` were the last id that it has given; 0: none."""
+    if connection.dialect.name == "postgresql":
+        sequence = connection.execute(
+            text("SELECT pg_get_serial_sequence(:table, 'id')"), {"table": table}
+        ).scalar_one()
+        connection.execute(
+            text("SELECT setval(CAST(:sequence AS regclass), :last, :is_called)"),
+            {"sequence": sequence, "last": max(last, 1), "is_called": last > 0},
+        )
+        return
+    connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), {"table": table})
+    if last:
+        connection.execute(
+            text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"), {"table": table, "last": last}
+        )
+
+
 def without_ids(error: BaseException) -> str | None:
     """Return the table in which an insert failed because the generated id was taken or too large, else None.
 

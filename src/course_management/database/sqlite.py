@@ -36,7 +36,7 @@ def install_listeners(engine: Engine, settings: Settings) -> None:
         if not connection.get_execution_options().get("autocommit"):
             connection.info["guard"].begin_to_write()
 
-    install_rules(engine, settings.database_lock_timeout_ms)
+    set_up_connections(engine, settings.database_lock_timeout_ms)
 
     @event.listens_for(engine, "do_connect")
     def connect(_: Any, __: Any, ___: Any, how: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def install_listeners(engine: Engine, settings: Settings) -> None:
             raise
 
 
-def install_rules(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
+def set_up_connections(engine: Engine, busy_timeout_ms: int, *, foreign_keys: bool = True) -> None:
     """Set up the connections and transactions of an engine on SQLite; does nothing for another database."""
     if engine.dialect.name != "sqlite":
         return

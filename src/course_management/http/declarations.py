@@ -26,14 +26,10 @@ class HasScope(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The body of a request: JSON that `schema` loads, or bytes of one of the `media_types`.
+    """The JSON body of a request, which `schema` loads: an object or, where a field takes its place, an array."""
 
-    The JSON is an object or, where a field takes the place of the schema, an array.
-    """
-
-    schema: Schema | Field[Any] | None = None
+    schema: Schema | Field[Any]
     example: Any = None
-    media_types: tuple[str, ...] = (JSON,)
     required: bool = True
 
 

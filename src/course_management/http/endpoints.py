@@ -73,15 +73,6 @@ def body(schema: type[Schema] | Schema, example: Any, *, required: bool = True) 
     return _declaring(lambda declaration: setattr(declaration, "body", body_declaration))
 
 
-def raw_body(*media_types: str) -> Decorator:
-    """Pass the bytes of a body of one of these media types, complete, to the view as `body`.
-
-    For imports over HTTP, which are not offered yet.
-    """
-    body_declaration = Body(media_types=media_types)
-    return _declaring(lambda declaration: setattr(declaration, "body", body_declaration))
-
-
 def responds(
     status: int,
     schema: type[Schema] | Schema | None = None,

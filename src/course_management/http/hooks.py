@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, request
 from flask.globals import request_ctx
 from werkzeug.routing import IntegerConverter
 
-from .. import context
+from .. import context, metrics
 from ..config import Settings
 from ..database.types import MAX_ID
 from ..errors import BadRequest, HeadersTooLarge, MethodNotAllowed, NotFound, UriTooLong
@@ -22,6 +22,8 @@ from .pages import Pages
 
 MAX_URI, MAX_HEADERS = 8192, 8192
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""The header of W3C Trace Context, in the part that all versions have in common."""
 
 log = structlog.get_logger("course_management.request")
 
@@ -38,9 +40,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def begin_request() -> None:
     """Create the context of the request: its id, its start, the deadline of its database work, the school's zone."""
+    environ = request.environ
     context.current.set(
         context.RequestContext(
-            request_id=choose_request_id(request.headers.get("X-Request-ID")),
+            request_id=choose_request_id(environ.get("HTTP_X_REQUEST_ID")),
+            traceparent=valid_traceparent(environ.get("HTTP_TRACEPARENT")),
             deadline=time.monotonic() + current_app.extensions["deadline_s"],
             time_zone=current_app.extensions["time_zone"],
         )
@@ -50,6 +54,11 @@ def begin_request() -> None:
 def choose_request_id(header: str | None) -> str:
     """Return the id of a request: the one that the client gave in X-Request-ID or, without a valid one, a new one."""
     return header if header is not None and REQUEST_ID.fullmatch(header) else secrets.token_hex(16)
+
+
+def valid_traceparent(header: str | None) -> str | None:
+    """Return the `traceparent` that a proxy or client gave; None without a valid one."""
+    return header if header is not None and TRACEPARENT.fullmatch(header) else None
 
 
 def refuse_malformed() -> None:
@@ -63,14 +72,18 @@ def _allowed_methods() -> Iterable[str]:
     return request_ctx.url_adapter.allowed_methods() if request_ctx.url_adapter else ()
 
 
-def log_request(response: Response) -> Response:
-    """Write the log line of the request."""
+def record_request(response: Response) -> Response:
+    """Count the request, and write its log line."""
     this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - saves 1.3 µs per access
+    # The route and its ids, never the raw path: what else a client wrote there may be personal.
+    route = this.url_rule.rule if this.url_rule else None
+    if request_context := context.current.get():
+        seconds = time.perf_counter() - request_context.started
+        metrics.request_done(this.method, route, response.status_code, seconds)
     log.info(
         "request",
         method=this.method,
-        # The route and its ids, never the raw path: what else a client wrote there may be personal.
-        route=this.url_rule.rule if this.url_rule else None,
+        route=route,
         **{name: value for name, value in (this.view_args or {}).items() if isinstance(value, int)},
         status=response.status_code,
     )

@@ -37,7 +37,7 @@ from ..errors import (
     UriTooLong,
     ValidationFailed,
 )
-from .declarations import Body, Endpoint, Success
+from .declarations import JSON, Body, Endpoint, Success
 from .problems import PROBLEM_JSON, problem_body
 
 EVERYWHERE = (
@@ -174,19 +174,14 @@ class Document:
         }
         content: dict[str, Any] = {}  # JSON first: a generated client takes the first media type
         if success.schema:
-            content["application/json"] = {"schema": self._schema(success.schema), "example": success.example}
+            content[JSON] = {"schema": self._schema(success.schema), "example": success.example}
         content |= {each: {"schema": {"type": "string", "format": "binary"}} for each in success.files}
         if content:
             response["content"] = content
         return response
 
     def _request_body(self, body: Body) -> dict[str, Any]:
-        content: dict[str, Any] = {
-            media_type: (
-                {"schema": self._schema(body.schema), "example": body.example} if body.schema else {"schema": {}}
-            )
-            for media_type in body.media_types
-        }
+        content = {JSON: {"schema": self._schema(body.schema), "example": body.example}}
         return {"required": body.required, "content": content}
 
     def _schema(self, schema: type[Schema] | Schema | Field[Any]) -> Any:
@@ -295,5 +290,5 @@ def _common(endpoint: Endpoint) -> Sequence[type[Problem]]:
     if body is None:
         with_body: Sequence[type[Problem]] = () if endpoint.method == "GET" else (LengthRequired,)
     else:
-        with_body = (MalformedJson if body.schema else LengthRequired, *WITH_BODY)
+        with_body = (MalformedJson, *WITH_BODY)
     return (*EVERYWHERE, *with_body, *(UNLESS_PUBLIC if endpoint.access.scope else ()))

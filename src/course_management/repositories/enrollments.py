@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Integer, Select, Table, and_, bindparam, case, func, literal, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
 
 from ..database import AnyRow, autocommit
 from ..database.types import Id
 from ..errors import CourseNotFound, StudentNotFound
 from ..models import HUNDREDTHS, WAITLISTED, courses, enrollments, events, is_held, queue_position, students
 
-HELD = (
+_POSITION = case((enrollments.c.status == WAITLISTED, queue_position(enrollments, courses))).label("position")
+HELD_WITH_POSITIONS = (
     select(
         courses.c.id,
         courses.c.code,
         courses.c.title,
         enrollments.c.status,
         enrollments.c.status_since,
-        case((enrollments.c.status == WAITLISTED, queue_position(enrollments, courses))).label("position"),
+        _POSITION,
         enrollments.c.course_id,
         enrollments.c.revision,
         courses.c.term_id,
@@ -35,7 +50,11 @@ HELD = (
     .where(students.c.id == bindparam("id", type_=Id))
     .order_by(courses.c.code, courses.c.id)  # two terms may have courses of one code
 )
-
+HELD = HELD_WITH_POSITIONS.with_only_columns(
+    *(null().label("position") if column is _POSITION else column for column in HELD_WITH_POSITIONS.selected_columns),
+    maintain_column_froms=True,
+)
+"""The same without positions, whose queries cost PostgreSQL a third of the time even if the student waits nowhere."""
 
 _COUNT_HELD = (
     select(func.count().label("held"))
@@ -57,6 +76,8 @@ def of_student(student_id: int) -> Sequence[AnyRow]:
     `passed_over_at, passed_over_for`. Raises `StudentNotFound`.
     """
     rows = autocommit(HELD, {"id": student_id})
+    if any(row.status == WAITLISTED for row in rows):
+        rows = autocommit(HELD_WITH_POSITIONS, {"id": student_id})  # whole, so that all rows are of one moment
     if not rows:
         raise StudentNotFound
     return [row for row in rows if row.id is not None]

@@ -12,7 +12,6 @@ from ..database import AnyRow, Base, reading
 from ..models import (
     APPLIED,
     Import,
-    course_instructors,
     courses,
     enrollments,
     import_rows,
@@ -179,18 +178,6 @@ def ids_of(model: type[Base], names: Collection[str], *, by_code: bool) -> Mappi
             id_by_name |= {row[0]: row[1] for row in session.execute(statement.having(func.count() == 1))}
         statement = select(table.c.external_id, table.c.id).where(table.c.external_id.in_(names))
         return id_by_name | {row[0]: row[1] for row in session.execute(statement)}
-
-
-def instructors_of(course_ids: Collection[int]) -> Mapping[int, set[int]]:
-    """Return the ids of the instructors of courses, by course."""
-    table = course_instructors.c
-    instructors_by_course: dict[int, set[int]] = {course_id: set() for course_id in course_ids}
-    statement = select(table.course_id, table.person_id).where(table.course_id.in_(course_ids))
-    with reading() as session:
-        rows = session.execute(statement).all() if course_ids else ()
-    for course_id, person_id in rows:
-        instructors_by_course[course_id].add(person_id)
-    return instructors_by_course
 
 
 def seats_of(course_ids: Collection[int]) -> Mapping[int, AnyRow]:

@@ -1,7 +1,7 @@
 """Read from the ledger how many seats were taken and how many students were waiting over time, for a plot.
 
 The database adds up the lines of each interval, so that a plot has a bounded number of points whatever the number of
-lines (docs/decisions/0028-plots-are-added-up-by-the-database.md has the figures). A deleted course is no part of its
+lines (docs/decisions/0029-plots-are-added-up-by-the-database.md has the figures). A deleted course is no part of its
 term any more.
 """
 

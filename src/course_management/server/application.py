@@ -50,7 +50,7 @@ class Application:
     def respond(self, transport: Transport, environ: WSGIEnvironment) -> None:
         """Send the response of the application, or 500 if that raises anything. Never raises: the thread must go on."""
         try:
-            response = _run(self.wsgi, environ)
+            response = _call(self.wsgi, environ)
             if isinstance(response, SpooledResponse):
                 is_accepted = self._spool(transport, response, environ)
             elif is_accepted := len(response[2]) < LARGE:
@@ -79,7 +79,7 @@ class Application:
         transport.response_bytes(*self.problem_response(problem, environ))
 
 
-def _run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response | SpooledResponse:
+def _call(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response | SpooledResponse:
     """Return the complete response, so that a slow client does not occupy the thread of the application.
 
     The body of an export is returned as it is, and written later.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from .. import metrics
 from ..errors import Overloaded
 from .threads import run_forever
 
@@ -46,6 +47,7 @@ class LoadShedder:
         """Refuse a request now, in the calling thread. Never raises."""
         with suppress(BaseException):  # the connection may have ended; the thread must go on
             self._application.respond_with(Overloaded, transport, environ)
+        metrics.request_refused()
         # Threads may lose each other's increments: an approximate number is enough.
         self._count += 1
         now = time.monotonic()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from .. import metrics
 from .threads import run_forever
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class RequestQueue:
         """Return the number of waiting requests."""
         return len(self._waiting)
 
+    def busy(self) -> int:
+        """Return the number of threads that handle a request."""
+        return len(self._started) - self._started.count(None)
+
     def wait_s(self) -> float:
         """Estimate how many seconds a request that arrived now would wait; infinite while every thread is stuck."""
         now = self._clock()
@@ -127,6 +132,7 @@ class RequestQueue:
             self._refuse(request)
             return
         self._started[slot] = started
+        metrics.request_waited(started - request.arrived)
         try:
             self._application.respond(request.transport, request.environ)
         finally:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from .. import metrics
 from ..config import Settings
 from ..log_output import drain_all
 from . import granian_internals, slow_clients
@@ -64,6 +65,9 @@ def make_worker(
         at_stop.append(application.on_stop)
     receiver = Receiver(application, settings)
     granian_internals.call_with_requests(receiver.receive)
+    metrics.watch("requests_waiting", receiver.queue.waiting)
+    metrics.watch("request_threads", lambda: settings.threads)
+    metrics.watch("request_threads_busy", receiver.queue.busy)
     slow_clients.watch(settings.port, settings.client_timeout_s)
     send_heartbeats = Heartbeat(receiver.queue, heartbeat, parent, settings).run
     threading.Thread(target=send_heartbeats, name="heartbeat", daemon=True).start()

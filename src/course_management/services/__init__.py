@@ -4,6 +4,18 @@ What belongs to one other part is written there: uses of keys in `access`, the l
 
 A service takes ids and plain values, returns rows, and refuses by raising a problem from `errors`. It uses neither
 HTTP nor Flask's request: `context` says which request and which caller a change is for.
+
+    enrollment/                              enroll, replace, unenroll, promote: its `__init__.py` has the map
+    permitting                               enroll with `permit`
+    resources, whole_lists                   what all resources, and all lists replaced as a whole, have in common
+    students, courses, terms, catalog,       the resources, with their lists
+    people, timetables, student_groups
+    prerequisite_graph, _sentence            prerequisites as a graph, and in words
+    holds, permissions, completions,         what rules read about a student
+    credit_limits
+    passed_over_marks, rule_ledger           what follows each change of these: promotion, a line of the ledger
+    adopting                                 move courses into a term
+    accounts, external_ids, imports          sign-in subjects; ids for files; imports and their rows
 """
 
 from __future__ import annotations

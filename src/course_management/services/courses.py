@@ -40,7 +40,7 @@ def _check(course: Course) -> Iterator[tuple[str, str]]:
         yield "credits_max", "Must not be less than credits, which it needs."
 
 
-def _changed(session: Session, course: Course) -> None:
+def _reconsider_waiting(session: Session, course: Course) -> None:
     if course.waiting:
         reconsider_courses(session, [course.id])
 
@@ -62,7 +62,7 @@ COURSES = Resource(
         "fk_course_links_linked_id": CourseIsLinked,
     },
     find_errors=_check,
-    after_change=_changed,
+    after_change=_reconsider_waiting,
 )
 
 

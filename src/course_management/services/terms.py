@@ -21,7 +21,7 @@ def _check(term: Term) -> Iterator[tuple[str, str]]:
         yield "withdraw_until", "Must not be before drop_until."
 
 
-def _changed(session: Session, term: Term) -> None:
+def _reconsider_waiting(session: Session, term: Term) -> None:
     of_term = select(courses.c.id).where(courses.c.term_id == term.id, courses.c.waiting > 0)
     reconsider_courses(session, session.scalars(of_term).all())
 
@@ -32,7 +32,7 @@ TERMS = Resource(
     refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
     in_use={"fk_courses_term_id": TermHasCourses},
     find_errors=_check,
-    after_change=_changed,
+    after_change=_reconsider_waiting,
 )
 WINDOWS = WholeList(
     owner=TERMS,

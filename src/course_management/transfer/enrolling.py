@@ -233,7 +233,7 @@ class EnrollmentHandler(Handler):
             verdicts = [
                 verdict
                 for (work, _), result in zip(asked, results, strict=True)
-                if isinstance(result, enrollment.AppliedChanges)
+                if result and result.outcome_by_course
                 for verdict in self._verdicts(work, result)
             ]
             service.note_within(execute, self.import_id, verdicts, applied=True)
@@ -248,10 +248,10 @@ class EnrollmentHandler(Handler):
             if result is None:
                 changed.append([*rows.values()])
                 rows.clear()
-            elif isinstance(result, enrollment.AppliedChanges):
+            elif result.outcome_by_course:
                 rows.clear()
             else:
-                refused += [(work, each) for each in result]
+                refused += [(work, decision) for decision in result.decisions]
         self._after_refusals(refused, done)
         return changed
 
@@ -277,11 +277,11 @@ class EnrollmentHandler(Handler):
             rules_bind=self.rules_bind,
         )
 
-    def _verdicts(self, work: _Work, changes: enrollment.AppliedChanges) -> Iterator[Verdict]:
-        for decision in changes.decisions:
+    def _verdicts(self, work: _Work, result: enrollment.EnrollmentResult) -> Iterator[Verdict]:
+        for decision in result.decisions:
             row = work.dropping.get(decision.course_id) or work.enrolling[decision.course_id]
             raised = self._raised.get(decision.course_id)
-            yield of_outcome(row, changes.outcome_by_course.get(decision.course_id), decision, raised)
+            yield of_outcome(row, result.outcome_by_course.get(decision.course_id), decision, raised)
 
     def _after_refusals(self, refused: Sequence[tuple[_Work, Any]], done: list[Verdict]) -> None:
         """Raise the capacities that are missing, if that was asked for; the other refusals are final."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import Problem
@@ -102,8 +102,3 @@ def without_repetitions(
 
 def _says(row: Staged) -> tuple[Any, ...]:
     return row.values, row.is_removed
-
-
-def by_number(verdicts: Iterable[Verdict]) -> Sequence[Verdict]:
-    """Return verdicts in the order of the files."""
-    return sorted(verdicts, key=lambda each: each.number)

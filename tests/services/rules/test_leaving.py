@@ -11,7 +11,7 @@ from course_management.services.enrollment.decisions import decide
 
 from .situations import COURSE, DAY, NOW, STUDENT, TERM, facts_by_code, held
 
-LEAVING = replace(COURSE, status="enrolled", planned_action="unenroll")
+LEAVING = replace(COURSE, student_status="enrolled", planned_action="unenroll")
 BEFORE, AFTER = NOW - DAY, NOW + DAY
 
 
@@ -48,7 +48,7 @@ def test_leaving_is_dropping_then_withdrawing_then_refused(
 
 def test_a_waitlist_can_be_left_at_any_time() -> None:
     over = replace(TERM, ends_at=BEFORE)
-    course = replace(LEAVING, status="waitlisted", term=over)
+    course = replace(LEAVING, student_status="waitlisted", term=over)
 
     assert facts_by_code(course) == {}
 

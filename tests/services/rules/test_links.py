@@ -10,7 +10,7 @@ from course_management.services.enrollment.situation import Action
 
 from .situations import COURSE, OTHER, STUDENT, facts_by_code, held
 
-LECTURE = replace(COURSE, links=[frozenset({11, 12}), frozenset({20})])
+LECTURE = replace(COURSE, linked_alternatives=[frozenset({11, 12}), frozenset({20})])
 
 
 def test_a_course_is_taken_with_one_of_each_group_of_its_links() -> None:
@@ -33,12 +33,12 @@ def test_a_place_on_the_waitlist_of_the_lab_is_enough_for_the_lecture(planned: A
 
 
 def leaving(number: int) -> object:
-    return replace(OTHER, id=number, status="enrolled", planned_action="unenroll")
+    return replace(OTHER, id=number, student_status="enrolled", planned_action="unenroll")
 
 
 def test_a_course_that_another_one_needs_cannot_be_left_alone() -> None:
     lab, other_lab = leaving(11), leaving(12)
-    lecture = held(5, links=LECTURE.links)
+    lecture = held(5, linked_alternatives=LECTURE.linked_alternatives)
     situation = replace(STUDENT, enrollments=[lecture, held(11), held(20)])
 
     assert facts_by_code(lab, situation) == {"needed_by_course": {"course_ids": [5]}}  # type: ignore[arg-type]

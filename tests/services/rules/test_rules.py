@@ -202,8 +202,8 @@ def test_every_reason_is_given_at_once_in_the_order_of_the_list() -> None:
         permission_required=True,
         restrictions=admitting("program", 2),
         entry=CatalogEntry(id=40, completions_allowed=1, prerequisites=[[Prerequisite(code="MATH", group_id=99)]]),
-        links=[frozenset({8})],
-        credits=500,
+        linked_alternatives=[frozenset({8})],
+        student_credits=500,
     )
     student = replace(
         STUDENT,

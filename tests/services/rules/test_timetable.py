@@ -85,7 +85,7 @@ def test_a_time_conflict_does_not_stop_a_student_from_joining_a_waitlist(planned
 
 def test_a_course_that_is_left_or_only_waited_for_does_not_clash() -> None:
     ours = replace(COURSE, meetings=[MONDAY])
-    left = replace(OTHER, meetings=[MONDAY], status="enrolled", planned_action="unenroll")
+    left = replace(OTHER, meetings=[MONDAY], student_status="enrolled", planned_action="unenroll")
 
     assert facts_by_code(ours, replace(STUDENT, enrollments=[held(9, "waitlisted", meetings=[MONDAY])])) == {}
     assert facts_by_code(ours, replace(STUDENT, enrollments=[held(OTHER.id, meetings=[MONDAY])]), left) == {}

@@ -8,7 +8,7 @@
    holds; else both are done again under the locks.
 4. Constraints decide last.
 
-request                                         what callers give
+request, results                                what callers give and get
 enrolling, replacing, unenrolling, promotion    what callers use; passing_over: promotion by rules
 situation, questions, loading, situation_rows   what the rules look at, and how it is read
 rules, decisions                                the rules, and what they say about a request
@@ -19,19 +19,19 @@ course_memory, explaining                       which statement comes first; exp
 
 from .bulk import Result, enrollments_of, exchange_all
 from .decisions import Decision
-from .enrolling import CourseOutcome, enroll, explain
-from .exchanging import AppliedChanges
+from .enrolling import enroll, explain
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
 from .request import EnrollmentRequest
+from .results import CourseOutcome, EnrollmentResult
 from .unenrolling import unenroll
 
 __all__ = [
-    "AppliedChanges",
     "Batch",
     "CourseOutcome",
     "Decision",
     "EnrollmentRequest",
+    "EnrollmentResult",
     "Promotion",
     "ReplaceOptions",
     "Replacement",

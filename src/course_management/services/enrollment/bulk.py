@@ -15,16 +15,17 @@ from sqlalchemy import String, literal, select
 from ...database import AnyRow, autocommit, retried, run, transaction
 from ...database.types import among
 from ...models import ENROLLED, WAITLISTED, courses, enrollments, students
-from .exchanging import AppliedChanges, ExchangeResult, exchange
+from .exchanging import exchange
 from .loading import Execute
 from .promotion import promote
 from .request import EnrollmentRequest
+from .results import EnrollmentResult
 from .statements import LOCK_COURSES, course_ids, student_ids
 
 Pair: TypeAlias = tuple[int, int]
 """The ids of a student and a course."""
-Result: TypeAlias = ExchangeResult | None
-"""What `exchange` returns; None if the caller must look again: the student or an enrollment is not as it was seen."""
+Result: TypeAlias = EnrollmentResult | None
+"""None if the caller must look again: the student or an enrollment is not as it was seen."""
 Note: TypeAlias = Callable[[Execute, Sequence[Result]], object]
 """Writes down the results in the transaction in which they were applied."""
 
@@ -63,20 +64,19 @@ def exchange_all(
     about one student. `note` is called in the transaction; if it is tried again, once more.
     """
     results = _exchange_all(requests, seen, note)
-    reserved = [isinstance(result, list) and any(decision.seat_reserved for decision in result) for result in results]
     freed: set[int] = set()
-    for result in results:
-        if isinstance(result, AppliedChanges):
-            freed |= {course_id for course_id, outcome in result.outcome_by_course.items() if outcome != ENROLLED}
-            freed.update(result.courses_to_promote)
-        elif result:
-            freed |= {decision.course_id for decision in result if decision.seat_reserved}
+    for result in filter(None, results):
+        freed |= {course_id for course_id, outcome in result.outcome_by_course.items() if outcome != ENROLLED}
+        freed |= _reserved(result)
+        freed.update(result.courses_to_promote)
     is_pending = promote(sorted(freed), requests[0].context).pending
     # While students still wait beside the seat, the refusal is true: it is reserved for them.
-    return [
-        None if is_reserved and not is_pending else result
-        for result, is_reserved in zip(results, reserved, strict=True)
-    ]
+    return [None if result and _reserved(result) and not is_pending else result for result in results]
+
+
+def _reserved(result: EnrollmentResult) -> set[int]:
+    """Return the courses of which a free seat is reserved for students on the waitlist."""
+    return {decision.course_id for decision in result.decisions if decision.seat_reserved}
 
 
 @retried(repeatable=True)

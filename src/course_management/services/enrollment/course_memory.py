@@ -24,9 +24,12 @@ class CourseMemory:
         self._refused: set[tuple[int, bool]] = set()
         self._with_term: set[int] = set()
 
-    def has_refused(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
-        """Return whether one of these courses refused the last request that it saw with the same `waitlist`."""
-        return any((course_id, waitlist) in self._refused for course_id in course_ids)
+    def decides_first(self, course_ids: Sequence[int], *, waitlist: bool) -> bool:
+        """Return whether the statement that looks at seats only would probably change nothing, so decide first.
+
+        One of these courses has a term, or refused the last request that it saw with the same `waitlist`.
+        """
+        return self.has_term(course_ids) or any((course_id, waitlist) in self._refused for course_id in course_ids)
 
     def has_term(self, course_ids: Sequence[int]) -> bool:
         """Return whether one of these courses has a term. A course never leaves its term."""

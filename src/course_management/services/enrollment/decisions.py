@@ -88,13 +88,16 @@ def decide(
     actions: dict[int, Action | None] = {}
     for course_id, course in situation.courses.items():
         if course_id in unenrolling:
-            actions[course_id] = "unenroll" if course.status in ALREADY else None
+            actions[course_id] = "unenroll" if course.student_status in ALREADY else None
         elif course_id not in enrolling:
             actions[course_id] = None
-        elif course.status not in ALREADY:
+        elif course.student_status not in ALREADY:
             actions[course_id] = "waitlist" if waitlist and not course.is_open else "enroll"
         else:
-            has_others = course.status == ENROLLED and chosen_credits.get(course_id, course.credits) != course.credits
+            has_others = (
+                course.student_status == ENROLLED
+                and chosen_credits.get(course_id, course.student_credits) != course.student_credits
+            )
             actions[course_id] = "change_credits" if changes_credits and has_others else None
     planned = situation.with_plan(actions, chosen_credits)
     return [judge(planned, course_id) for course_id in (*enrolling, *unenrolling)]
@@ -107,10 +110,10 @@ def judge(situation: Situation, course_id: int) -> Decision:
         return Decision(course_id, REFUSED, (UnknownCourse(),))
     has_term = course.term is not None
     # A student who chooses no credits gets the least with the seat, as they are then.
-    is_default = course.planned_action == "waitlist" and course.credits == course.least_credits
+    is_default = course.planned_action == "waitlist" and course.student_credits == course.least_credits
     if course.planned_action is None:
-        outcome = ALREADY.get(course.status, NOT_ENROLLED)
-        return Decision(course_id, outcome, position=course.position, has_term=has_term)
+        outcome = ALREADY.get(course.student_status, NOT_ENROLLED)
+        return Decision(course_id, outcome, position=course.student_position, has_term=has_term)
     full = _full(course, situation) if course.planned_action in ("enroll", "waitlist") else None
     ruled = reasons(course, situation)
     against = [*(ruled if situation.rules_bind else ()), *filter(None, [full])]
@@ -120,7 +123,7 @@ def judge(situation: Situation, course_id: int) -> Decision:
         tuple(against),
         action=course.planned_action,
         new_status=_new_status(course, situation),
-        credits=None if is_default else course.credits or None,
+        credits=None if is_default else course.student_credits or None,
         has_term=has_term,
         # Where something else refuses as well, promoting the students who wait would not help this one.
         seat_reserved=against == [full] and course.has_free_seat,

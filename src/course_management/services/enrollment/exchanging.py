@@ -7,9 +7,8 @@ the courses for which the student waits are locked as well, and the marks of hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -20,6 +19,7 @@ from .decided_statements import CHANGE_CREDITS, ENROLL_AS_DECIDED, UNENROLL_AS_D
 from .decisions import REFUSED, Decision, waived
 from .loading import Execute, load
 from .request import EnrollmentRequest
+from .results import EnrollmentResult
 from .situation import Situation
 from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING, student_id
 
@@ -33,22 +33,7 @@ CREDITS_CHANGED = "credits_changed"
 _REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
 
 
-class AppliedChanges(NamedTuple):
-    """What was changed: the outcome by course, and courses whose waitlists may promote the student now.
-
-    `decisions` are those that were applied, if they were made under the locks.
-    """
-
-    outcome_by_course: Mapping[int, str]
-    courses_to_promote: Sequence[int] = ()
-    decisions: Sequence[Decision] = ()
-
-
-ExchangeResult = AppliedChanges | list[Decision]
-"""What was changed or, if nothing was, the decisions."""
-
-
-def exchange_under_locks(execute: Execute, request: EnrollmentRequest, grant: Grant | None = None) -> ExchangeResult:
+def exchange_under_locks(execute: Execute, request: EnrollmentRequest, grant: Grant | None = None) -> EnrollmentResult:
     """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
     waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
     lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waitlisted_ids})
@@ -65,8 +50,8 @@ def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequen
 
 def exchange(
     execute: Execute, request: EnrollmentRequest, waitlisted_ids: Sequence[int], grant: Grant | None = None
-) -> ExchangeResult:
-    """Load, ask and apply, or return the decisions if one of them refuses or nothing has to change.
+) -> EnrollmentResult:
+    """Load, decide and apply, unless a decision refuses or nothing has to change.
 
     `waitlisted_ids` are the locked courses for which the student waits. With `grant`, rules that can be waived do not
     refuse: unless something else does, it is called for each of them before anything is applied. Raises
@@ -76,7 +61,7 @@ def exchange(
     situation = load(execute, db.engine.dialect.name, request.student_id, wanted, request.context.time_zone)
     decisions = request.decide(waived(situation) if grant else situation)
     if any(decision.outcome == REFUSED for decision in decisions) or not any(decision.action for decision in decisions):
-        return decisions
+        return EnrollmentResult(decisions=decisions)
     if grant:
         for decision in request.decide(situation):
             for code in decision.waivable:
@@ -85,12 +70,14 @@ def exchange(
     if outcomes:  # which has raised the revision
         (now,) = execute(_REVISION, {"student": request.student_id})
         situation = replace(situation, schedule_revision=now.schedule_revision)
-    outcomes |= _take(execute, request, situation, decisions)
+    outcomes |= _enroll(execute, request, situation, decisions)
     outcomes |= _change_credits(execute, request, situation, decisions)
     cleared = (
         execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waitlisted_ids}) if waitlisted_ids else ()
     )
-    return AppliedChanges(outcomes, [row.course_id for row in cleared], decisions)
+    return EnrollmentResult(
+        outcome_by_course=outcomes, decisions=decisions, courses_to_promote=[row.course_id for row in cleared]
+    )
 
 
 def _unenroll(
@@ -114,13 +101,13 @@ def unenroll_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> 
     }
 
 
-def _take(
+def _enroll(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     if not any(decision.does("enroll", "waitlist") for decision in decisions):
         return {}
-    taking = [decision for decision in decisions if decision.course_id in request.course_ids]
-    rows = execute(ENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, taking))
+    enrolling = [decision for decision in decisions if decision.course_id in request.course_ids]
+    rows = execute(ENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, enrolling))
     if not rows:
         raise Raced
     return {row.course_id: row.status for row in rows}

@@ -10,8 +10,7 @@ from ...context import RequestContext
 from ...database import autocommit, db
 from ...errors import CourseFull
 from .decisions import Decision, decide
-from .enrolling import situation_of
-from .loading import load
+from .loading import load, situation_of
 from .situation import Situation
 
 

@@ -18,11 +18,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Executable, Select, String, and_, case, cast, func, literal, select, true
 
-from ...database import AnyRow
+from ...context import RequestContext
+from ...database import AnyRow, db
 from ...database.types import among
 from ...errors import StudentNotFound
 from ...models import WAITLISTED, courses, enrollments, is_held, queue_position, students
 from . import rules
+from .course_memory import memory_of
 from .questions import QUESTIONS
 from .rules import Rule
 from .situation import Course, Situation
@@ -82,6 +84,20 @@ _STATES = (
 )
 
 
+def situation_of(execute: Execute, student: int, course_list: Sequence[int], context: RequestContext) -> Situation:
+    """Return the situation of a student, by the cheapest query that has all that the rules of these courses need.
+
+    Raises `StudentNotFound`.
+    """
+    engine = db.engine
+    memory = memory_of(engine)
+    situation = None if memory.has_term(course_list) else load_without_rules(execute, student, course_list)
+    if situation is None:
+        situation = load(execute, engine.dialect.name, student, course_list, context.time_zone)
+        memory.note_terms(situation)
+    return situation
+
+
 def load_without_rules(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
     """Return the situation of a student in courses of which only the seats decide: a cheaper query.
 
@@ -104,8 +120,8 @@ def load_without_rules(execute: Execute, student: int, course_list: Sequence[int
                 seats_taken=row.seats_taken,
                 waiting=row.waiting,
                 passed_over=row.passed_over_count,
-                status=row.status,
-                position=row.position,
+                student_status=row.status,
+                student_position=row.position,
             )
             for row in course_rows
         },

@@ -163,11 +163,11 @@ class Judged(NamedTuple):
 def judge(situation: Situation, course_id: int) -> Judged:
     """Ask the rules of registration about the promotion of a student in a course."""
     wanted = situation.courses[course_id]
-    if not wanted.least_credits <= wanted.credits <= wanted.most_credits:  # offered for others by now
-        wanted = replace(wanted, credits=wanted.least_credits)
-    planned = situation.with_plan({course_id: "promote"}, {course_id: wanted.credits})
+    if not wanted.least_credits <= wanted.student_credits <= wanted.most_credits:  # offered for others by now
+        wanted = replace(wanted, student_credits=wanted.least_credits)
+    planned = situation.with_plan({course_id: "promote"}, {course_id: wanted.student_credits})
     against = reasons(planned.courses[course_id], planned)
-    return Judged(list(dict.fromkeys(reason.code for reason in against)), wanted.credits)
+    return Judged(list(dict.fromkeys(reason.code for reason in against)), wanted.student_credits)
 
 
 def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:

@@ -22,11 +22,13 @@ import structlog
 from sqlalchemy import ColumnElement, Executable, Integer, String, bindparam, null, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import metrics
 from ...context import RequestContext
-from ...database import autocommit, kind_of, retry, run, transaction
+from ...database import Raced, autocommit, kind_of, retry, run, transaction
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
+from .decisions import Decision
 from .exchanging import lock
 from .passing_over import is_due_by_rules, next_student, pass_over, round_parameters
 from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, WAITING, course_ids, lock_courses, open_without_rules, seat_free
@@ -138,6 +140,17 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
     return Promotion(promoted, pending=False)
 
 
+def promote_waiting_first(decisions: Sequence[Decision], context: RequestContext) -> None:
+    """Give the free seats that these decisions found reserved to the students who wait for them.
+
+    Raises `Raced` if no student is left waiting beside a free seat: then decide again.
+    """
+    reserved = [decision.course_id for decision in decisions if decision.seat_reserved]
+    # While students still wait beside the seat, the refusal is true: it is reserved for them.
+    if reserved and not promote(reserved, context).pending:
+        raise Raced
+
+
 def promote_all(context: RequestContext) -> tuple[int, int]:
     """Promote in every course that has a free seat and students on the waitlist, as the rules allow.
 
@@ -178,6 +191,8 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
     for event, student_id, codes in events:
         facts = {"student_id": student_id, "course_ids": [course_id], "codes": codes, "duration_ms": duration_ms}
         log.info(f"enrollment.{event}", **facts)
+        metrics.outcomes(event, codes)
+    metrics.promoted(len(batch.promoted))
     for student_id in batch.marked:
         with suppress(SQLAlchemyError):  # then the next round looks again
             retry(functools.partial(_clear_marks, student_id), repeatable=True)

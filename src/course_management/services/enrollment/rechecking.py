@@ -23,7 +23,7 @@ def recheck(student_id: int, course_ids: Sequence[int], context: RequestContext)
         situation = load(autocommit, db.engine.dialect.name, student_id, course_ids, context.time_zone)
     except StudentNotFound:
         return []
-    enrolled = sorted(course.id for course in situation.courses.values() if course.status == ENROLLED)
+    enrolled = sorted(course.id for course in situation.courses.values() if course.student_status == ENROLLED)
     planned = situation.with_plan(dict.fromkeys(enrolled, "recheck"), {})
     reasons_by_course: list[tuple[int, Reason]] = []
     for course_id in enrolled:

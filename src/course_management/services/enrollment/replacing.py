@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
@@ -16,18 +17,11 @@ from ...models import ENROLLED, WAITLISTED, WITHDRAWN, enrollments
 from ...models.terms import terms
 from .. import Precondition
 from .decisions import REFUSED, Decision, refuse
-from .enrolling import promote_waiting_first, situation_of
-from .exchanging import (
-    CREDITS_CHANGED,
-    AppliedChanges,
-    ExchangeResult,
-    exchange,
-    lock,
-    unenroll_outcomes,
-)
-from .loading import Execute
-from .promotion import promote
+from .exchanging import CREDITS_CHANGED, exchange, lock, unenroll_outcomes
+from .loading import Execute, situation_of
+from .promotion import promote, promote_waiting_first
 from .request import EnrollmentRequest
+from .results import EnrollmentResult
 from .statements import ENROLL_BY_SEATS, HELD_ENROLLMENTS, UNENROLL_BY_SEATS
 
 _EVER = select(enrollments.c.course_id).where(enrollments.c.student_id == bindparam("student", type_=Id))
@@ -61,6 +55,13 @@ class ReplaceOptions:
     """Whether to decide the same way and change nothing."""
 
 
+class _Attempt(NamedTuple):
+    """The result of one attempt: what was replaced or, if a course refuses and nothing was, the decisions."""
+
+    replacement: Replacement | None
+    decisions: Sequence[Decision] = ()
+
+
 def replace(request: EnrollmentRequest, options: ReplaceOptions | None = None) -> Replacement:
     """Replace the courses of the student by exactly `course_ids` (may be empty), all or nothing.
 
@@ -73,14 +74,14 @@ def replace(request: EnrollmentRequest, options: ReplaceOptions | None = None) -
     def work() -> Replacement:
         if options.term_id is not None and not autocommit(_TERM, {"term": options.term_id}):
             raise TermNotFound
-        result = None
-        while result is None:  # each attempt locks at least one more course than the one before
-            result = _replace(request, options, met)
-        if isinstance(result, Replacement):
-            return result
+        attempt = None
+        while attempt is None:  # each attempt locks at least one more course than the one before
+            attempt = _replace(request, options, met)
+        if attempt.replacement:
+            return attempt.replacement
         if not options.dry_run:
-            promote_waiting_first(result, request.context)
-        refuse(result)
+            promote_waiting_first(attempt.decisions, request.context)
+        refuse(attempt.decisions)
         raise Raced  # by now, no course refuses
 
     replacement = retry(work, repeatable=options.precondition is None)
@@ -92,7 +93,7 @@ def replace(request: EnrollmentRequest, options: ReplaceOptions | None = None) -
     return replacement
 
 
-def _replace(request: EnrollmentRequest, options: ReplaceOptions, met: set[int]) -> Replacement | list[Decision] | None:
+def _replace(request: EnrollmentRequest, options: ReplaceOptions, met: set[int]) -> _Attempt | None:
     """Try once. If a course refuses, roll back and return the decisions. Returns None if `_lock` does.
 
     `met` are courses to lock, although the student may not be in them now, because an earlier attempt had locked too
@@ -116,18 +117,18 @@ def _replace(request: EnrollmentRequest, options: ReplaceOptions, met: set[int])
         new = [course_id for course_id in course_ids if course_id not in before]
         if request.chosen_credits or _have_rules([*removed, *new], locked):
             waitlisted_ids = [row.course_id for row in held if row.status == WAITLISTED]
-            applied = exchange(
+            result = exchange(
                 execute, dataclasses.replace(request, instead_of=removed, changes_credits=True), waitlisted_ids
             )
         else:
-            applied = _exchange_without_rules(execute, request, new, removed)
-        if isinstance(applied, list) and any(decision.action or decision.outcome == REFUSED for decision in applied):
+            result = _exchange_without_rules(execute, request, new, removed)
+        outcomes = result.outcome_by_course
+        if not outcomes and any(decision.action or decision.outcome == REFUSED for decision in result.decisions):
             connection.rollback()
-            return applied
+            return _Attempt(None, result.decisions)
         if options.dry_run:
             connection.rollback()
-    outcomes = {} if isinstance(applied, list) else applied.outcome_by_course
-    return Replacement(
+    replacement = Replacement(
         enrolled=[course_id for course_id in new if outcomes.get(course_id) == ENROLLED],
         waitlisted=[course_id for course_id in new if outcomes.get(course_id) == WAITLISTED],
         unenrolled=[course_id for course_id in removed if outcomes.get(course_id) != WITHDRAWN],
@@ -135,6 +136,7 @@ def _replace(request: EnrollmentRequest, options: ReplaceOptions, met: set[int])
         kept=[course_id for course_id in course_ids if course_id in before],
         credits_changed=[course_id for course_id in course_ids if outcomes.get(course_id) == CREDITS_CHANGED],
     )
+    return _Attempt(replacement)
 
 
 def _lock(
@@ -177,16 +179,17 @@ def _refuse_others(course_ids: Sequence[int], others: set[int]) -> None:
 
 def _exchange_without_rules(
     execute: Execute, request: EnrollmentRequest, new: Sequence[int], removed: Sequence[int]
-) -> ExchangeResult:
-    """Unenroll and enroll by the statements that only look at seats. Return the outcomes, or decisions that refuse."""
+) -> EnrollmentResult:
+    """Unenroll and enroll by the statements that look at seats only. Return the outcomes, or decisions that refuse."""
     backend = db.engine.dialect.name
-    changed: dict[int, str] = {}
+    outcomes: dict[int, str] = {}
     if removed:
-        changed = unenroll_outcomes(execute(UNENROLL_BY_SEATS[backend], request.parameters(removed)), [])
+        outcomes = unenroll_outcomes(execute(UNENROLL_BY_SEATS[backend], request.parameters(removed)), [])
     if new:
         rows = execute(ENROLL_BY_SEATS[backend], request.parameters(new))
         if len(rows) < len(new):
             # The transaction sees the student without the removed courses.
-            return request.decide(situation_of(execute, request.student_id, request.course_ids, request.context))
-        changed |= {row.course_id: row.status for row in rows}
-    return AppliedChanges(changed)
+            situation = situation_of(execute, request.student_id, request.course_ids, request.context)
+            return EnrollmentResult(decisions=request.decide(situation))
+        outcomes |= {row.course_id: row.status for row in rows}
+    return EnrollmentResult(outcome_by_course=outcomes)

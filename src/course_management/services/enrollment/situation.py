@@ -86,7 +86,7 @@ class Restriction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prerequisite:
-    """One alternative of a group of prerequisites: a catalog entry, or a group of students."""
+    """One of several alternatives: a catalog entry, or a group of students."""
 
     code: str
     catalog_id: int | None = None
@@ -105,7 +105,7 @@ class CatalogEntry:
     courses_per_term: int | None = 1
     completions_allowed: int | None = None
     prerequisites: Sequence[Sequence[Prerequisite]] = ()
-    """Groups; the student needs one alternative of each."""
+    """Lists of alternatives; the student needs one of each list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +116,11 @@ class ScheduledCourse:
     term: Term | None = None
     catalog_id: int | None = None
     component: str = ""
-    credits: int = 0
-    """What an enrollment in it counts, in hundredths."""
+    student_credits: int = 0
+    """What the enrollment of the student counts, in hundredths."""
     meetings: Sequence[Meeting] = ()
-    links: Sequence[frozenset[int]] = ()
-    """Groups of courses; the student must be in one of each."""
+    linked_alternatives: Sequence[frozenset[int]] = ()
+    """Sets of ids of courses; the student must be in one course of each set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +150,10 @@ class Course(ScheduledCourse):
     """The same as the least, unless students choose."""
     planned_action: Action | None = "enroll"
     """The action that the rules judge; None: nothing changes for the student."""
-    status: str | None = None
-    """The student's own: `enrolled`, `waitlisted`, or None."""
-    position: int | None = None
+    student_status: str | None = None
+    """`enrolled`, `waitlisted`, or None."""
+    student_position: int | None = None
+    """On the waitlist, from 1."""
 
     @property
     def has_rules(self) -> bool:
@@ -220,15 +221,17 @@ class Situation:
         return any(course.has_rules for course in self.courses.values())
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether the student waits for a seat in a course of a term."""
+    def waits_in_term(self) -> bool:
+        """Whether the student is on the waitlist of a course of a term."""
         return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
     def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
         """Return the situation with these actions and credits planned for its courses."""
         planned = {
             course_id: replace(
-                course, planned_action=actions.get(course_id), credits=chosen_credits.get(course_id, course.credits)
+                course,
+                planned_action=actions.get(course_id),
+                student_credits=chosen_credits.get(course_id, course.student_credits),
             )
             for course_id, course in self.courses.items()
         }

@@ -95,7 +95,7 @@ def _enrollments(answers: Mapping[str, Rows], time_zone: tzinfo) -> list[Enrollm
             id=row.course_id,
             status=row.status,
             is_passed_over=row.passed_over_at is not None,
-            credits=row.credits,
+            student_credits=row.credits,
             catalog_id=row.catalog_id,
             component=row.component,
             # Without the limit and the deadlines of the term, which matter for the courses of the request only.
@@ -106,7 +106,7 @@ def _enrollments(answers: Mapping[str, Rows], time_zone: tzinfo) -> list[Enrollm
                 ends_at=end_of(date.fromisoformat(row.ends_on), time_zone),
             ),
             meetings=_meetings(meetings.get(row.course_id, ())),
-            links=_links(links.get(row.course_id, ())),
+            linked_alternatives=_linked_alternatives(links.get(row.course_id, ())),
         )
         for row in itertools.starmap(EnrollmentRow, answers["enrollments"])
     ]
@@ -138,19 +138,19 @@ def _courses(answers: Mapping[str, Rows], time_zone: tzinfo) -> dict[int, Course
             component=row.component,
             least_credits=row.least_credits,
             most_credits=row.most_credits,
-            credits=default_credits if row.credits is None else row.credits,
+            student_credits=default_credits if row.credits is None else row.credits,
             catalog_id=row.catalog_id,
             entry=_entry(row, prerequisites.get(course_id, ())),
             term=term,
             # A course without a term has none here: its enrollments change without raising the revision.
             meetings=_meetings(meetings.get(course_id, ())) if term else (),
-            links=_links(links.get(course_id, ())) if term else (),
+            linked_alternatives=_linked_alternatives(links.get(course_id, ())) if term else (),
             restrictions=[
                 Restriction(group_id=group_id, kind=kind, code=code, admits=bool(admits))
                 for group_id, kind, code, admits in restrictions.get(course_id, ())
             ],
-            status=row.status,
-            position=row.position,
+            student_status=row.status,
+            student_position=row.position,
         )
     return courses
 
@@ -196,7 +196,7 @@ def _meetings(rows: Rows) -> list[Meeting]:
     ]
 
 
-def _links(rows: Rows) -> list[frozenset[int]]:
+def _linked_alternatives(rows: Rows) -> list[frozenset[int]]:
     return [frozenset(linked_id for (linked_id,) in group) for group in _grouped(rows).values()]
 
 

@@ -32,13 +32,13 @@ class PrerequisiteMissingRule(Rule):
     applies_to = JOINING | {"recheck"}
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
-        """Yield the groups of which the student has no alternative."""
+        """Yield the lists of alternatives of which the student has none."""
         if course.entry is None:
             return
         missing = [
-            [_facts(alternative) for alternative in group]
-            for group in course.entry.prerequisites
-            if not any(_is_met(alternative, course, situation) for alternative in group)
+            [_facts(alternative) for alternative in alternatives]
+            for alternatives in course.entry.prerequisites
+            if not any(_is_met(alternative, course, situation) for alternative in alternatives)
         ]
         if missing:
             yield {"groups": missing, "sentence": sentence(missing)}

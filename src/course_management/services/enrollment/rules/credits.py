@@ -37,15 +37,15 @@ class CreditLimitRule(Rule):
         """Yield the limit, and the credits that the student has and asks for, if their sum is above it."""
         assert course.term is not None
         limit = course.term.credit_limit
-        if limit is None or not course.credits:
+        if limit is None or not course.student_credits:
             return
         new = {
-            other.id: other.credits
+            other.id: other.student_credits
             for other in situation.courses.values()
             if other.term is not None and other.term.id == course.term.id and other.planned_action in COUNTED
         }
         held = sum(
-            enrollment.credits
+            enrollment.student_credits
             for enrollment in situation.enrollments
             if enrollment.status == ENROLLED
             and enrollment.term is not None
@@ -55,7 +55,7 @@ class CreditLimitRule(Rule):
         )
         asked = sum(new.values())
         present = sum(
-            enrollment.credits
+            enrollment.student_credits
             for enrollment in situation.enrollments
             if enrollment.status == ENROLLED and enrollment.term is not None and enrollment.term.id == course.term.id
         )
@@ -79,5 +79,5 @@ class CreditsNotOfferedRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the credits for which the course is offered."""
-        if not course.least_credits <= course.credits <= course.most_credits:
+        if not course.least_credits <= course.student_credits <= course.most_credits:
             yield {"least": as_json_number(course.least_credits), "most": as_json_number(course.most_credits)}

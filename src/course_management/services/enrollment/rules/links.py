@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import ClassVar
 
-from ..situation import Action, Course, Situation
+from ..situation import Action, Course, ScheduledCourse, Situation
 from .base import JOINING, Facts, Rule
 
 
@@ -22,9 +22,11 @@ class LinkedCourseMissingRule(Rule):
     applies_to = JOINING | {"recheck"}
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
-        """Yield the groups of which the student takes no course."""
+        """Yield the sets of alternatives of which the student takes no course."""
         others = {other.id for other in situation.other_courses(course, with_waitlists=True)}
-        missing = [sorted(group) for group in course.links if others.isdisjoint(group)]
+        missing = [
+            sorted(alternatives) for alternatives in course.linked_alternatives if others.isdisjoint(alternatives)
+        ]
         if missing:
             yield {"groups": missing}
 
@@ -47,13 +49,21 @@ class NeededByCourseRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the courses that would lack a linked course."""
-        stays = situation.other_courses(course, with_waitlists=True)
-        ids = {other.id for other in stays}
+        others = situation.other_courses(course, with_waitlists=True)
+        kept = {other.id for other in others}
         needing = [
             other.id
-            for other in stays
-            if any(course.id in group and ids.isdisjoint(group) for group in other.links)
+            for other in others
+            if any(
+                course.id in alternatives and kept.isdisjoint(alternatives)
+                for alternatives in other.linked_alternatives
+            )
             and (other.id, LinkedCourseMissingRule.code) not in situation.permissions
         ]
         if needing:
             yield {"course_ids": sorted(needing)}
+
+
+def _missing(course: ScheduledCourse, course_ids: Set[int]) -> list[frozenset[int]]:
+    """Return the sets of alternatives of a course of which no course is among these."""
+    return [alternatives for alternatives in course.linked_alternatives if alternatives.isdisjoint(course_ids)]

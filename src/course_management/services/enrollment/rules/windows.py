@@ -83,13 +83,17 @@ class DropClosedRule(Rule):
         """Yield the end of dropping and that of withdrawing, if both are over."""
         term = course.term
         assert term is not None
-        if course.status == ENROLLED and situation.now >= term.drops_close_at and not is_withdrawal(course, situation):
+        if (
+            course.student_status == ENROLLED
+            and situation.now >= term.drops_close_at
+            and not is_withdrawal(course, situation)
+        ):
             yield {"closed_at": term.drops_close_at, "withdraw_until": term.withdraw_until}
 
 
 def is_withdrawal(course: Course, situation: Situation) -> bool:
     """Return whether a student who unenrolls withdraws: dropping is over, and withdrawing is not."""
     term = course.term
-    if term is None or course.status != ENROLLED or situation.now < term.drops_close_at:
+    if term is None or course.student_status != ENROLLED or situation.now < term.drops_close_at:
         return False
     return term.withdraw_until is not None and situation.now < term.withdraw_until

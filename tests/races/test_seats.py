@@ -1,4 +1,4 @@
-"""Many requests at the same instant. `test_race_controls.py` shows that these races can be lost."""
+"""Many requests at the same instant. `test_seats_controls.py` shows that these races can be lost."""
 
 from __future__ import annotations
 

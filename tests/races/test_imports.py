@@ -22,8 +22,8 @@ from course_management.transfer.importing import Choices
 from course_management.transfer.staging import Stage
 from course_management.verify import verify
 
-from .conftest import Import
-from .test_importing import ENROLLMENTS, FILES
+from ..support.importing import Import, importer
+from ..transfer.files import ENROLLMENTS, FILES
 
 GONE = {"enrollments": "student,course,status\ns1,c1,unenrolled\n"}
 OF_S1_IN_C1 = (
@@ -34,6 +34,11 @@ AGAIN = [
     f"UPDATE student_courses SET status = '{status}', actor = 'student:1', revision = revision + 1 WHERE {OF_S1_IN_C1}"
     for status in ("unenrolled", "enrolled")
 ]
+
+
+@pytest.fixture
+def run(database: URL, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Import:
+    return importer(database, monkeypatch, tmp_path)
 
 
 @pytest.fixture

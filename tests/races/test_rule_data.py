@@ -21,13 +21,12 @@ from course_management.database.failures import TRY_AGAIN
 from course_management.services import holds, permissions, student_groups, whole_lists
 from course_management.services.passed_over_marks import lock_and_raise_revision, reconsider_student
 
-from ..api.test_people import together
-from ..api.test_terms import OTHER, WINDOW
 from ..conftest import PATIENT, wait_until_blocked
+from ..support.concurrency import together
+from ..support.registration import HOLD, OTHER, WINDOW
 
 Make = Callable[..., int]
 Sql = Callable[..., list[Any]]
-HOLD = {"kind": "financial", "contact": "Bursar", "blocks": "enroll"}
 ROUNDS = 3
 WITHOUT_DEADLOCKS = TRY_AGAIN - {"40P01"}
 """After these errors the service tries again; a deadlock would not be seen otherwise."""

@@ -11,6 +11,11 @@ from course_management.models import triggers
 
 Edit = tuple[str, str]
 """A piece of text, and the one in its place."""
+TERM_OF_SEATS_STATEMENT: Edit = (
+    "and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))",
+    "course.c.closed_at.is_(None)",
+)
+"""Lets the statement for courses without a term (`ENROLL_BY_SEATS`) take students into courses of a term."""
 
 
 def mutant(module: ModuleType, *edits: Edit) -> Any:

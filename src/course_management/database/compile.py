@@ -1,0 +1,87 @@
+"""Compile constant statements for the driver, once for all engines: the same statement is the same text on each.
+
+A service of many schools has an engine for each. If each engine compiled its own, the cache would overflow above eleven
+engines, and every call would compile its statement again: 8.5 ms instead of 1 µs.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, cast
+
+from sqlalchemy import ClauseElement, Dialect, Executable
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.visitors import iterate
+
+AnyRow: TypeAlias = Any
+"""A row with its columns as attributes: a named tuple, or SQLAlchemy's own row."""
+
+_DIALECTS: Mapping[str, Dialect] = {
+    "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
+    "sqlite": SQLiteDialect_pysqlite(dbapi=sqlite3),
+}
+
+
+class Compiled(NamedTuple):
+    """A statement as the driver takes it, with the conversions of its parameters and columns."""
+
+    text: str
+    names: Sequence[str]
+    inward: Mapping[str, Callable[[Any], Any]]
+    make_row: Callable[[Sequence[Any]], AnyRow]
+    """Makes a named row, with values converted by the column types, from the driver's row."""
+    writes: bool
+
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """Return the parameters for the driver, in the order of the statement."""
+        if self.inward:
+            parameters = {**parameters, **{name: process(parameters[name]) for name, process in self.inward.items()}}
+        return [parameters[name] for name in self.names]
+
+
+class _LiteralConstants(SQLCompiler):
+    """Writes a statement's constants into its text: less to send, to bind and to plan."""
+
+    def visit_bindparam(self, bindparam: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compile a parameter, or a constant."""
+        if bindparam.key not in (self.column_keys or ()):
+            kwargs["literal_binds"] = True
+        return super().visit_bindparam(bindparam, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+@functools.lru_cache(maxsize=256)
+def compile_statement(statement: Executable, backend: str, names: tuple[str, ...]) -> Compiled:
+    """Compile a statement whose parameters have these names, once for all engines of a backend."""
+    dialect = _DIALECTS[backend]
+    compiler = type("Compiler", (_LiteralConstants, dialect.statement_compiler), {})
+    compiled: SQLCompiler = compiler(dialect, statement, column_keys=list(names))
+    order = compiled.positiontup or ()
+    inward = {
+        name: process
+        for name in dict.fromkeys(order)
+        if (process := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+    }
+    columns = list(getattr(statement, "exported_columns", ()))
+    outward = [
+        (index, process)
+        for index, column in enumerate(columns)
+        if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
+    ]
+    row = namedtuple("row", [column.key for column in columns], rename=True)  # type: ignore[misc]
+    plain = functools.partial(tuple.__new__, row)  # `row._make` without its check of the number of columns
+
+    def converted(fetched: Sequence[Any]) -> AnyRow:
+        values = list(fetched)
+        for index, process in outward:
+            if (value := values[index]) is not None:  # null is None in every type
+                values[index] = process(value)
+        return plain(values)
+
+    writes = any(isinstance(element, UpdateBase) for element in iterate(cast("ClauseElement", statement)))
+    return Compiled(str(compiled), order, inward, converted if outward else plain, writes)
