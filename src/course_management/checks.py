@@ -213,7 +213,7 @@ def _readable(file: Path, what: str) -> Iterator[Finding]:
 def _filesystem(file: Path) -> str:
     """Return the filesystem type of a file as Linux names it, empty if it is unknown."""
     try:
-        mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     except OSError:
         return ""
     holding = [mount for mount in mounts if file.is_relative_to(mount[1].replace("\\040", " "))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,19 +135,6 @@ def test_the_settings_for_production_are_settings(tmp_path: Path) -> None:
     assert file.problems == []
     assert settings.database_url.query["sslmode"] == "verify-full"
     assert settings.oidc_audience
-
-
-def test_the_unit_for_systemd_starts_the_service_and_gives_up_on_wrong_settings() -> None:
-    unit = configparser.ConfigParser(interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
-    page = ROOT / "docs" / "installation.md"
-    unit.read_string(next(block.text for block in blocks(page) if block.language == "ini"))
-
-    program, *arguments = unit["Service"]["ExecStart"].split()
-
-    assert (Path(program).name, arguments) == ("course-management", ["serve"])
-    assert program.startswith(unit["Service"]["WorkingDirectory"])
-    assert unit["Service"]["RestartPreventExitStatus"] == "2"  # as `course-management --help` says
 
 
 # --- the API guide, the commands, the logs ----------------------------------------------------------------
