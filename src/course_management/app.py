@@ -16,6 +16,7 @@ from .config import ConfigurationError, Settings
 from .http import hooks, problems
 from .server.application import Application
 from .services.enrollment.rules.installed import INSTALLED
+from .web.plain_errors import with_pages
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +49,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.teardown_request(hooks.end_request)
 
     api.init_app(app)
-    web.init_app(app, settings)
     problems.init_app(app)
+    web.init_app(app, settings)
     list(policy.rows(app))  # a route without an access row stops the start
     return app
 
@@ -67,7 +68,7 @@ def create_worker_application(settings: Settings) -> Application:
         app,
         "/healthz",
         "/readyz",
-        problems.problem_response,
+        with_pages(settings, problems.problem_response),
         problems.as_problem,
         on_stop=worker.stop if worker else None,
     )

@@ -5,6 +5,7 @@ page: a view in the module of its topic, a template in `templates/`, see CONTRIB
 
 pages          declare a page; render templates, redirect after a change, report what was done
 errors         errors as pages
+plain_errors   error pages of an overloaded server
 reasons        reasons and their facts in words
 texts          gettext
 moments        times in the school's time zone
@@ -64,6 +65,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     for each in (*PAGES, unknown):
         app.register_blueprint(each)
     app.register_blueprint(assets.files)
+    errors.init_app(app, f"{unknown.name}.{unknown_page.__name__}")
     if prefix := app.extensions["authentication"].pages.prefix:
         app.wsgi_app = WithPrefix(app.wsgi_app, prefix)  # type: ignore[method-assign]
 

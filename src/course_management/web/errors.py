@@ -1,17 +1,31 @@
-"""Errors of pages are pages, with the same reason texts as the API."""
+"""Errors of all paths below `/app` are pages, with the same reason texts as the API."""
 
 from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
 
-from flask import Response, request
+from flask import Flask, Response, request
 
 from ..context import current
 from ..errors import Unauthenticated
+from ..http import problems
 from ..http.problems import as_problem
-from .pages import done, render, root
+from .pages import done, is_page, render, root
 from .reasons import explain
 from .texts import _
+
+
+def init_app(app: Flask, unknown_page: str) -> None:
+    """Respond with pages to errors below `/app`, also before a view is found: `unknown_page` is the endpoint then."""
+    (rule,) = app.url_map.iter_rules(unknown_page)
+
+    def respond_to_any(error: Exception) -> Response:
+        if not is_page(request.environ["PATH_INFO"]):
+            return problems.respond(error)
+        request.url_rule = rule  # whose headers the response gets
+        return respond(error)
+
+    app.register_error_handler(Exception, respond_to_any)
 
 
 def respond(error: Exception) -> Response:

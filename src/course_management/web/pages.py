@@ -41,6 +41,8 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+PAGE_HEADERS = [*((name, value) for name, value in ON_EVERY_RESPONSE if name not in HEADERS), *HEADERS.items()]
+"""What every page has, errors included."""
 STUDENT = "/registrar/students/<id:student_id>"
 """The path of the pages about a student for the staff, which have the same rest as those that the student has."""
 View = Callable[..., Any]
@@ -72,8 +74,7 @@ class AppPages(Pages):
         self.area = area
         self.links: list[Link] = []
         self.tabs: list[Link] = []
-        self.headers = [(header, value) for header, value in ON_EVERY_RESPONSE if header not in HEADERS]
-        self.headers += HEADERS.items()
+        self.headers = PAGE_HEADERS
 
     def show(
         self, rule: str, access: PageAccess, *, query: type[Schema] | None = None, link: str = "", tab: str = ""
@@ -124,6 +125,11 @@ def visitor() -> Visitor:
     """Return the visitor of the present page; one who has not signed in where authentication failed."""
     found: Visitor = g.get("visitor") or Visitor()
     return found
+
+
+def is_page(path: str) -> bool:
+    """Return whether a path, without prefix, is below `/app`."""
+    return path == "/app" or path.startswith("/app/")
 
 
 def root() -> str:
@@ -216,4 +222,4 @@ def local(path: str | None) -> str:
     return "/"
 
 
-__all__ = ["AppPages", "Form", "delete_cookie", "done", "local", "render", "root", "set_cookie", "visitor"]
+__all__ = ["AppPages", "Form", "delete_cookie", "done", "is_page", "local", "render", "root", "set_cookie", "visitor"]

@@ -6,11 +6,14 @@ The standard library suffices: what Flask-Babel adds is the formats of numbers a
 from __future__ import annotations
 
 import gettext as library
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, has_request_context, request
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 FOLDER = Path(__file__).parent / "translations"
 DOMAIN = "messages"
@@ -41,6 +44,14 @@ def language() -> str:
     if len(known) == 1 or not has_request_context():
         return "en"
     return request.accept_languages.best_match(known, "en") or "en"
+
+
+def of_environ(environ: Mapping[str, Any]) -> tuple[str, library.NullTranslations]:
+    """Return the language of a request without Flask, and its translations."""
+    known = languages()
+    accepted = parse_accept_header(environ.get("HTTP_ACCEPT_LANGUAGE"), LanguageAccept) if len(known) > 1 else None
+    name = (accepted and accepted.best_match(known)) or "en"
+    return name, _of(name)
 
 
 @lru_cache(maxsize=32)
