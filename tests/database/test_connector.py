@@ -45,7 +45,7 @@ def test_after_a_call_was_cut_off_requests_do_not_wait_long_for_a_connection(ser
     connector = Connector()
     connector.suspect()
     with pytest.raises(psycopg.errors.ConnectionTimeout):
-        connector.connect(lambda: server.wait() and CONNECTION, FOREVER)
+        connector.connect(lambda: CONNECTION if server.wait() else CONNECTION, FOREVER)
 
 
 def test_once_the_server_responds_again_requests_wait_as_long_as_they_may(server: threading.Event) -> None:
