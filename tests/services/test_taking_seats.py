@@ -30,7 +30,7 @@ def request(student_id: int, *course_ids: int, **options: Any) -> EnrollmentRequ
 
 
 def outcomes(results: Sequence[enrollment.Result]) -> list[Mapping[int, str] | None]:
-    return [result.outcome_by_course if isinstance(result, enrollment.AppliedChanges) else None for result in results]
+    return [(result.outcome_by_course or None) if result else None for result in results]
 
 
 def test_the_situations_of_several_students_are_those_of_each_alone(app: Flask, engine: Engine) -> None:

@@ -33,9 +33,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ...database import Raced, db
 from ...models import ENROLLED, courses
 from .decisions import Decision
-from .exchanging import AppliedChanges
 from .loading import Execute, load_many
 from .request import EnrollmentRequest
+from .results import EnrollmentResult
 from .situation import Situation
 from .statements import actor, insert_or_update, no_earlier_than_the_ledger, reason, request_id
 
@@ -44,7 +44,7 @@ seats = bindparam("seats", type_=String)
 _TYPES = {"student": BigInteger(), "course": BigInteger(), "credits": Integer()}
 
 
-def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mapping[int, AppliedChanges]:
+def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mapping[int, EnrollmentResult]:
     """Enroll the students who get seats in all courses of their requests; return what was done, by student.
 
     Nothing is done for the others. The requests are of different students who wait for no course, in one context, and
@@ -82,7 +82,9 @@ def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mappi
         if len(done) < len(rows):
             raise Raced
     return {
-        student: AppliedChanges({decision.course_id: ENROLLED for decision in decisions}, decisions=decisions)
+        student: EnrollmentResult(
+            outcome_by_course={decision.course_id: ENROLLED for decision in decisions}, decisions=decisions
+        )
         for student, decisions in decided.items()
     }
 
