@@ -19,7 +19,7 @@ from course_management.services import enrollment
 from course_management.services.enrollment import EnrollmentRequest, taking_seats
 from course_management.services.enrollment.loading import load, load_many
 
-from ..fixture_types import Make
+from ..fixture_types import Make, Sql
 from ..oracle.schools import School, schools
 
 CONTEXT = RequestContext(caller=NamedActor("import:1"))
@@ -84,7 +84,7 @@ def test_one_student_may_have_several_requests_beside_those_of_others(app: Flask
 
 
 def test_seats_are_not_taken_without_the_locks_of_their_students(
-    app: Flask, student: Make, course: Make, sql: Any
+    app: Flask, student: Make, course: Make, sql: Sql
 ) -> None:
     """As if another transaction had enrolled the student after the question, which the locks make impossible."""
     ada, wanted = student(), course()
