@@ -34,6 +34,8 @@ CAPACITY = 130
 SAMPLE_S = 0.1
 LOOK_S = 0.002
 """How long to wait between two looks at the progress, while a kill depends on it."""
+ENDED = {0, 3}
+"""Exit codes of an import that came to its end, without and with refused rows."""
 READING, APPLYING = "reading", "applying"
 
 
@@ -98,13 +100,17 @@ class Client:
         self._before = 0.0 if server is None else processor_s(*server.processes()[:1])
 
     def watch(self, phases: Phases, kill: Moment | None = None) -> bool:
-        """Add up until the process ends, or kill it at a moment. Returns whether it came to its end."""
-        sampled = time.monotonic()
+        """Add up until the process ends, or kill it at a moment. Returns whether it came to its end.
+
+        Raises `RuntimeError` with what it has written if it failed, or if something else has killed it.
+        """
+        sampled, is_killed = time.monotonic(), False
         mine = theirs = 0.0
         while self.process.poll() is None:
             time.sleep(LOOK_S if kill else SAMPLE_S)
             if kill and self._has_reached(kill):
                 self.process.kill()
+                is_killed = True
                 break
             if (now := time.monotonic()) - sampled < SAMPLE_S:
                 continue
@@ -117,7 +123,10 @@ class Client:
                 (mine, theirs), sampled = used, now
         self._engine.dispose()
         self.output, self.errors = (text.decode() for text in self.process.communicate())
-        return bool(self.process.returncode != -signal.SIGKILL)
+        code = self.process.returncode
+        if code not in ({-signal.SIGKILL, *ENDED} if is_killed else ENDED):
+            raise RuntimeError(f"The import ended with exit code {code}.\n{self.output}{self.errors}")
+        return code in ENDED
 
     def _has_reached(self, moment: Moment) -> bool:
         """Return whether the import is there: its last row and the last line of the ledger say so without counting."""
@@ -207,10 +216,9 @@ def main(database: str, students: int, kills: int, seed: int) -> None:
         plan = moments(kills, rows, random.Random(seed))  # noqa: S311 - a repeatable choice
         for kill in [*plan, None]:
             client = Client(url, folder, server)
-            ended = client.watch(phases, kill)
-            click.echo("ended" if ended or kill is None else f"killed after {kill.rows:,} rows while {kill.state}")
-            if ended:
+            if client.watch(phases, kill):
                 break
+            click.echo(f"killed: {kill}")
         click.echo(client.output + client.errors)
         click.echo(f"{rows:,} enrollments, peak memory of the client {phases.peak_mb:.0f} MB")
         click.echo(f"{'':24}{'seconds':>10}{'client s':>10}{'database s':>12}{'us of both per row':>20}")

@@ -19,6 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
+from werkzeug.test import TestResponse
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of the suite
 
@@ -30,6 +31,7 @@ from course_management.services.enrollment import promotion
 from .cheap_apps import make_apps_cheap
 from .contract import ContractClient
 from .databases import PATIENCE_S, Databases, PostgreSQL
+from .fixture_types import Counters, Enroll, Held, Make, Sql
 from .real_server import until
 from .spies import watched
 
@@ -209,7 +211,7 @@ def engine(app: Flask) -> Engine:
 
 
 @pytest.fixture
-def sql(engine: Engine) -> Callable[..., list[Any]]:
+def sql(engine: Engine) -> Sql:
     """Return a function that runs a statement as in a database shell and returns its rows."""
 
     def run(statement: str, **parameters: Any) -> list[Any]:
@@ -232,7 +234,7 @@ def statements() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def student(client: FlaskClient) -> Callable[..., int]:
+def student(client: FlaskClient) -> Make:
     """Return a function that creates a student and returns its id."""
     made = 0
 
@@ -247,7 +249,7 @@ def student(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
-def course(client: FlaskClient) -> Callable[..., int]:
+def course(client: FlaskClient) -> Make:
     """Return a function that creates a course and returns its id."""
     made = 0
 
@@ -262,7 +264,7 @@ def course(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
-def term(client: FlaskClient) -> Callable[..., int]:
+def term(client: FlaskClient) -> Make:
     """Makes a term, which has no registration window; its id."""
     made = 0
 
@@ -291,7 +293,7 @@ def open_term(client: FlaskClient, term: Callable[..., int]) -> Callable[..., in
 
 
 @pytest.fixture
-def group(client: FlaskClient) -> Callable[..., int]:
+def group(client: FlaskClient) -> Make:
     """Makes a group of students; its id."""
     made = 0
 
@@ -321,17 +323,17 @@ def entry(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
-def enroll(client: FlaskClient) -> Callable[..., Any]:
+def enroll(client: FlaskClient) -> Enroll:
     """Return a function that enrolls a student in courses and returns the response."""
 
-    def call(student_id: int, *course_ids: int, **body: Any) -> Any:
+    def call(student_id: int, *course_ids: int, **body: Any) -> TestResponse:
         return client.post(f"/students/{student_id}/enroll", json={"course_ids": course_ids, **body})
 
     return call
 
 
 @pytest.fixture
-def held(client: FlaskClient) -> Callable[[int], dict[int, str]]:
+def held(client: FlaskClient) -> Held:
     """Return a function that reads the courses of a student: ids with their status."""
 
     def read(student_id: int) -> dict[int, str]:
@@ -342,7 +344,7 @@ def held(client: FlaskClient) -> Callable[[int], dict[int, str]]:
 
 
 @pytest.fixture
-def counters(client: FlaskClient) -> Callable[[int], tuple[int, int]]:
+def counters(client: FlaskClient) -> Counters:
     """Return a function that reads the number of seats taken and of students waiting in a course."""
 
     def read(course_id: int) -> tuple[int, int]:

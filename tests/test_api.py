@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .fixture_types import Make
+from .fixture_types import Counters, Enroll, Held, Make
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def replace(client: FlaskClient) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def full(student: Make, course: Make, enroll: Any) -> int:
+def full(student: Make, course: Make, enroll: Enroll) -> int:
     """Return a course whose only seat is taken, with a waitlist of two places."""
     course_id = course(capacity=1, waitlist_capacity=2)
     enroll(student(), course_id)
@@ -52,7 +52,9 @@ def reasons(response: Any) -> dict[int, list[str]]:
 # --- enroll -----------------------------------------------------------------------------------------------
 
 
-def test_a_student_enrolls_in_a_course(student: Make, course: Make, enroll: Any, held: Any, counters: Any) -> None:
+def test_a_student_enrolls_in_a_course(
+    student: Make, course: Make, enroll: Enroll, held: Held, counters: Counters
+) -> None:
     ada, programming = student(), course(capacity=30)
 
     response = enroll(ada, programming)
@@ -66,7 +68,7 @@ def test_a_student_enrolls_in_a_course(student: Make, course: Make, enroll: Any,
     assert counters(programming) == (1, 0)
 
 
-def test_enrolling_again_changes_nothing(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_enrolling_again_changes_nothing(client: FlaskClient, student: Make, course: Make, enroll: Enroll) -> None:
     ada, programming = student(), course(capacity=1)
     enroll(ada, programming)
 
@@ -81,7 +83,7 @@ def test_enrolling_again_changes_nothing(client: FlaskClient, student: Make, cou
 
 
 def test_a_student_joins_the_waitlist_of_a_full_course(
-    full: int, student: Make, course: Make, enroll: Any, counters: Any
+    full: int, student: Make, course: Make, enroll: Enroll, counters: Counters
 ) -> None:
     free = course()
     enroll(student(), full, waitlist=True)
@@ -96,7 +98,7 @@ def test_a_student_joins_the_waitlist_of_a_full_course(
     assert counters(full) == (1, 2)
 
 
-def test_joining_a_waitlist_again_gives_the_position(full: int, student: Make, enroll: Any) -> None:
+def test_joining_a_waitlist_again_gives_the_position(full: int, student: Make, enroll: Enroll) -> None:
     ada = student()
     enroll(ada, full, waitlist=True)
 
@@ -107,7 +109,7 @@ def test_joining_a_waitlist_again_gives_the_position(full: int, student: Make, e
 
 
 def test_a_free_seat_goes_to_the_first_student_on_the_waitlist(
-    course: Make, student: Make, enroll: Any, unenroll: Any, held: Any, counters: Any
+    course: Make, student: Make, enroll: Enroll, unenroll: Any, held: Held, counters: Counters
 ) -> None:
     wanted, ada, first, second = course(capacity=1, waitlist_capacity=2), student(), student(), student()
     for each in (ada, first, second):
@@ -122,7 +124,7 @@ def test_a_free_seat_goes_to_the_first_student_on_the_waitlist(
 # --- refusals ---------------------------------------------------------------------------------------------
 
 
-def test_a_full_course_is_refused_with_the_facts(full: int, student: Make, enroll: Any, counters: Any) -> None:
+def test_a_full_course_is_refused_with_the_facts(full: int, student: Make, enroll: Enroll, counters: Counters) -> None:
     response = enroll(student(), full)
 
     assert (response.status_code, response.get_json()["code"]) == (409, "enrollment_refused")
@@ -139,7 +141,7 @@ def test_a_full_course_is_refused_with_the_facts(full: int, student: Make, enrol
 
 
 def test_one_refused_course_refuses_the_request_and_each_course_has_its_reasons(
-    full: int, student: Make, course: Make, enroll: Any, held: Any
+    full: int, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     ada, kept, free, no_waitlist = student(), course(), course(), course(capacity=0)
     enroll(ada, kept)
@@ -160,7 +162,7 @@ def test_one_refused_course_refuses_the_request_and_each_course_has_its_reasons(
 
 
 def test_an_unknown_course_is_404_with_the_reasons_of_the_others(
-    full: int, student: Make, enroll: Any, held: Any
+    full: int, student: Make, enroll: Enroll, held: Held
 ) -> None:
     ada = student()
 
@@ -171,7 +173,9 @@ def test_an_unknown_course_is_404_with_the_reasons_of_the_others(
     assert held(ada) == {}
 
 
-def test_an_unknown_student_is_404(course: Make, enroll: Any, replace: Any, unenroll: Any, counters: Any) -> None:
+def test_an_unknown_student_is_404(
+    course: Make, enroll: Enroll, replace: Any, unenroll: Any, counters: Counters
+) -> None:
     programming = course()
 
     for response in (enroll(999, programming), replace(999, programming), unenroll(999, programming)):
@@ -184,7 +188,7 @@ def test_an_unknown_student_is_404(course: Make, enroll: Any, replace: Any, unen
 
 
 def test_a_student_replaces_courses(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any, counters: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held, counters: Counters
 ) -> None:
     ada, old, kept, new = student(), course(), course(), course(capacity=1)
     enroll(ada, old, kept)
@@ -205,7 +209,7 @@ def test_a_student_replaces_courses(
 
 
 def test_a_refused_replacement_changes_nothing(
-    full: int, student: Make, course: Make, enroll: Any, replace: Any, held: Any, counters: Any
+    full: int, student: Make, course: Make, enroll: Enroll, replace: Any, held: Held, counters: Counters
 ) -> None:
     ada, old, free = student(), course(), course()
     enroll(ada, old)
@@ -219,7 +223,7 @@ def test_a_refused_replacement_changes_nothing(
 
 
 def test_a_dry_run_decides_the_same_and_changes_nothing(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held
 ) -> None:
     ada, old, new = student(), course(), course()
     enroll(ada, old)
@@ -234,7 +238,7 @@ def test_a_dry_run_decides_the_same_and_changes_nothing(
 
 
 def test_a_student_unenrolls_and_the_seat_is_free(
-    student: Make, course: Make, enroll: Any, unenroll: Any, held: Any, counters: Any
+    student: Make, course: Make, enroll: Enroll, unenroll: Any, held: Held, counters: Counters
 ) -> None:
     ada, programming = student(), course(capacity=1)
     enroll(ada, programming)
@@ -250,7 +254,7 @@ def test_a_student_unenrolls_and_the_seat_is_free(
     assert counters(programming) == (0, 0)
 
 
-def test_each_course_has_its_outcome(full: int, student: Make, course: Make, enroll: Any, unenroll: Any) -> None:
+def test_each_course_has_its_outcome(full: int, student: Make, course: Make, enroll: Enroll, unenroll: Any) -> None:
     ada, programming, algebra = student(), course(), course()
     enroll(ada, programming, full, waitlist=True)
 
@@ -264,7 +268,7 @@ def test_each_course_has_its_outcome(full: int, student: Make, course: Make, enr
 
 
 def test_an_unknown_course_leaves_all_enrollments_unchanged(
-    student: Make, course: Make, enroll: Any, unenroll: Any, held: Any
+    student: Make, course: Make, enroll: Enroll, unenroll: Any, held: Held
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -280,7 +284,7 @@ def test_an_unknown_course_leaves_all_enrollments_unchanged(
 
 
 def test_a_student_lists_courses_by_code(
-    client: FlaskClient, full: int, student: Make, course: Make, enroll: Any
+    client: FlaskClient, full: int, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, programming = student(), course(code="A1", title="Programming")
     enroll(ada, full, programming, waitlist=True)
@@ -298,7 +302,7 @@ def test_a_student_lists_courses_by_code(
 
 
 def test_the_history_has_a_line_for_each_change_newest_first(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, grace, wanted = student(), student(), course(capacity=1, waitlist_capacity=1)
     for each in (ada, grace):

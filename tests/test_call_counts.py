@@ -18,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from .fixture_types import Make
+from .fixture_types import Enroll, Make
 from .keys import create_key
 
 WARM_UP, MEASURED = 5, 5
@@ -26,7 +26,7 @@ WARM_UP, MEASURED = 5, 5
 
 @pytest.fixture
 def requests(
-    client: FlaskClient, student: Make, course: Make, term: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, term: Make, enroll: Enroll
 ) -> dict[str, Iterator[EnvironBuilder]]:
     """Enrolls of one student in one course after the other, and the list of a student with five courses."""
     ada, grace, *ids = student(), student(), *(course() for _ in range(WARM_UP + MEASURED))

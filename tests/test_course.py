@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .fixture_types import Make
+from .fixture_types import Counters, Enroll, Make
 
 
 def roster(client: FlaskClient, course_id: int, status: str = "enrolled") -> list[int]:
@@ -36,7 +36,7 @@ def test_by_default_a_course_has_no_capacity_and_no_waitlist(client: FlaskClient
     assert (created["capacity"], created["seats_available"], created["waitlist_capacity"]) == (None, None, 0)
 
 
-def test_a_null_capacity_means_no_limit(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_a_null_capacity_means_no_limit(client: FlaskClient, student: Make, course: Make, enroll: Enroll) -> None:
     unlimited = course(capacity=None, waitlist_capacity=None)
 
     assert enroll(student(), unlimited).status_code == 201
@@ -50,7 +50,7 @@ def test_a_course_with_capacity_0_has_no_seats_available(client: FlaskClient, co
 
 
 def test_courses_are_listed_by_id_with_their_counters(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ids = [course(code=code, capacity=1, waitlist_capacity=1) for code in ("Z", "A")]
     for _ in range(2):
@@ -173,7 +173,7 @@ def test_a_course_cannot_be_changed_to_a_taken_code(client: FlaskClient, course:
 
 
 def test_a_capacity_below_the_seats_taken_is_refused(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     wanted = course(capacity=3)
     for _ in range(2):
@@ -188,7 +188,7 @@ def test_a_capacity_below_the_seats_taken_is_refused(
 
 
 def test_a_waitlist_capacity_below_the_waiting_students_is_refused(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, counters: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, counters: Counters
 ) -> None:
     wanted = course(capacity=0, waitlist_capacity=None)
     for _ in range(2):
@@ -205,7 +205,7 @@ def test_a_waitlist_capacity_below_the_waiting_students_is_refused(
 
 @pytest.mark.parametrize(("capacity", "enrolled"), [(2, 2), (None, 3)])
 def test_a_raised_capacity_promotes_students_in_the_order_of_the_waitlist(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int | None, enrolled: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, capacity: int | None, enrolled: int
 ) -> None:
     ids = [student() for _ in range(3)]
     wanted = course(capacity=0, waitlist_capacity=3)
@@ -237,7 +237,7 @@ def test_a_course_without_students_is_deleted(client: FlaskClient, course: Make)
 
 @pytest.mark.parametrize("capacity", [1, 0])
 def test_a_course_with_enrolled_or_waitlisted_students_is_not_deleted(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, capacity: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, capacity: int
 ) -> None:
     wanted = course(capacity=capacity, waitlist_capacity=1)
     enroll(student(), wanted, waitlist=True)
@@ -250,7 +250,7 @@ def test_a_course_with_enrolled_or_waitlisted_students_is_not_deleted(
 
 
 def test_a_course_without_students_is_deleted_and_the_history_stays(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, wanted = student(), course()
     enroll(ada, wanted)
@@ -276,7 +276,7 @@ def test_the_id_of_a_deleted_course_is_never_used_again(client: FlaskClient, cou
 
 
 def test_the_roster_is_by_student_id_and_the_waitlist_by_position(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     names = ["Ada", "Ben", "Cem", "Dua"]
     a, b, c, d = (student(name=name) for name in names)
@@ -298,7 +298,7 @@ def test_the_roster_is_by_student_id_and_the_waitlist_by_position(
 
 
 def test_the_history_has_each_change_newest_first(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, wanted = student(), course()
     enroll(ada, wanted)

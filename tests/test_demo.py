@@ -16,6 +16,7 @@ from course_management.access import keys
 from course_management.services import people
 
 from .databases import migrate
+from .fixture_types import Enroll
 from .keys import create_key
 
 Run = Callable[..., Result]
@@ -137,7 +138,7 @@ def test_a_course_that_is_linked_to_a_demo_course_keeps_the_demo(
     assert counts() == before
 
 
-def test_removing_leaves_other_data_alone(run: Run, student: Any, course: Any, enroll: Any, sql: Sql) -> None:
+def test_removing_leaves_other_data_alone(run: Run, student: Any, course: Any, enroll: Enroll, sql: Sql) -> None:
     run()
     grace = student(email="grace@school.example")
     programming = course(code="CS1010", title="Programming")
@@ -148,7 +149,7 @@ def test_removing_leaves_other_data_alone(run: Run, student: Any, course: Any, e
     assert sql("SELECT id, seats_taken FROM courses") == [(programming, 1)]
 
 
-def test_real_data_that_looks_like_the_demo_is_left_alone(run: Run, student: Any, course: Any, enroll: Any) -> None:
+def test_real_data_that_looks_like_the_demo_is_left_alone(run: Run, student: Any, course: Any, enroll: Enroll) -> None:
     ada = student(name="Ada Lovelace", email="ada@example.edu")
     cs101 = course(code="CS101", title="Programming", capacity=30)
     enroll(ada, cs101)
@@ -170,7 +171,7 @@ def test_a_renamed_demo_course_is_not_removed(run: Run, client: Any, counts: Cal
 
 @pytest.mark.parametrize("then", ["stays", "leaves"])
 def test_demo_courses_that_a_real_student_was_in_stay(
-    run: Run, student: Any, enroll: Any, client: Any, counts: Callable[[], Any], then: str
+    run: Run, student: Any, enroll: Enroll, client: Any, counts: Callable[[], Any], then: str
 ) -> None:
     run()
     real = student(email="real@school.example")
@@ -189,7 +190,9 @@ def test_demo_courses_that_a_real_student_was_in_stay(
     assert counts() == before
 
 
-def test_a_demo_student_in_a_real_course_stays(run: Run, course: Any, enroll: Any, counts: Callable[[], Any]) -> None:
+def test_a_demo_student_in_a_real_course_stays(
+    run: Run, course: Any, enroll: Enroll, counts: Callable[[], Any]
+) -> None:
     run()
     enroll(1, course(code="REAL1"))
     before = counts()

@@ -9,13 +9,13 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment import course_memory
 
-from .fixture_types import Make
+from .fixture_types import Enroll, Make
 from .spies import watched
 from .support.calls import IN_TRANSACTION, ONE_STATEMENT, OTHER_COUNTS, Call
 
 
 @pytest.fixture
-def school(student: Make, course: Make, enroll: Any) -> None:
+def school(student: Make, course: Make, enroll: Enroll) -> None:
     ada, _ = student(), student()
     full, *_ = course(capacity=1), course(), course(capacity=0, waitlist_capacity=5)
     enroll(ada, full)

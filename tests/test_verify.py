@@ -18,6 +18,8 @@ from course_management.background import lease
 from course_management.context import RequestContext
 from course_management.services.enrollment import enrolling, promotion
 
+from .fixture_types import Enroll, Sql
+
 TRIGGERS = {
     "student_courses": ["student_courses_inserted", "student_courses_updated", "student_courses_held_rows_stay"],
     "enrollment_events": ["enrollment_events_not_changed", "enrollment_events_not_deleted"],
@@ -154,7 +156,7 @@ def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], 
 
 
 @pytest.fixture
-def waitlist(student: Callable[..., int], course: Callable[..., int], enroll: Any) -> Callable[[], int]:
+def waitlist(student: Callable[..., int], course: Callable[..., int], enroll: Enroll) -> Callable[[], int]:
     """Makes a course without a seat that three students wait for; its id."""
 
     def make() -> int:
@@ -166,7 +168,7 @@ def waitlist(student: Callable[..., int], course: Callable[..., int], enroll: An
     return make
 
 
-def test_a_promotion_in_progress_is_not_a_finding(app: Flask, broken: Any, sql: Any, between_looks: Any) -> None:
+def test_a_promotion_in_progress_is_not_a_finding(app: Flask, broken: Any, sql: Sql, between_looks: Any) -> None:
     sql("UPDATE courses SET capacity = 3 WHERE id = 5")
     between_looks(lambda _: app.test_client().post("/students/3/enroll", json={"course_id": 5}))
 
@@ -174,7 +176,7 @@ def test_a_promotion_in_progress_is_not_a_finding(app: Flask, broken: Any, sql: 
 
 
 def test_courses_waiting_for_promotion_are_no_finding_while_it_makes_progress(
-    app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, broken: Any, sql: Sql, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first course takes three looks, one student each; only then it is the turn of the second one."""
     monkeypatch.setattr(verify, "STALLED_AFTER_S", 3600.0)
@@ -192,7 +194,7 @@ def test_courses_waiting_for_promotion_are_no_finding_while_it_makes_progress(
 
 
 def test_a_stalled_course_is_found_although_others_make_progress(
-    app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, broken: Any, sql: Sql, between_looks: Any, waitlist: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = waitlist(), waitlist()
     monkeypatch.setattr(promotion, "BATCH", 1)
@@ -211,7 +213,7 @@ def test_a_stalled_course_is_found_although_others_make_progress(
 
 
 def test_verify_ends_although_a_waitlist_never_becomes_empty(
-    student: Any, enroll: Any, app: Flask, broken: Any, sql: Any, between_looks: Any, waitlist: Any, monkeypatch: Any
+    student: Any, enroll: Enroll, app: Flask, broken: Any, sql: Sql, between_looks: Any, waitlist: Any, monkeypatch: Any
 ) -> None:
     first, second = waitlist(), waitlist()
     monkeypatch.setattr(promotion, "BATCH", 1)
@@ -267,7 +269,7 @@ def notes(app: Flask) -> Callable[[], dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("school")
-def test_lines_that_go_back_in_time_are_a_note(broken: Any, notes: Any, sql: Any) -> None:
+def test_lines_that_go_back_in_time_are_a_note(broken: Any, notes: Any, sql: Sql) -> None:
     assert notes() == {}
     sql(
         "INSERT INTO student_courses (student_id, course_id, status, status_since)"
@@ -286,7 +288,7 @@ def test_lines_that_go_back_in_time_are_a_note(broken: Any, notes: Any, sql: Any
     ("email", "form"),
     [("Ada@Example.edu", "another one"), ("a@xn--bcher-kva.example", "another one"), ("-", "no e-mail address")],
 )
-def test_an_email_address_that_is_not_in_canonical_form_is_a_note(notes: Any, sql: Any, email: str, form: str) -> None:
+def test_an_email_address_that_is_not_in_canonical_form_is_a_note(notes: Any, sql: Sql, email: str, form: str) -> None:
     sql("INSERT INTO students (id, name, email) VALUES (1, 'Ada', :email)", email=email)
 
     found = notes()["e-mail addresses are stored in their canonical form"]
@@ -295,7 +297,7 @@ def test_an_email_address_that_is_not_in_canonical_form_is_a_note(notes: Any, sq
 
 
 @pytest.mark.usefixtures("school")
-def test_the_command_prints_notes_and_exits_with_0(database: URL, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_notes_and_exits_with_0(database: URL, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
     sql("UPDATE students SET email = 'Ada@Example.edu' WHERE id = 1")
 

@@ -18,6 +18,7 @@ from course_management.access import key_management as services
 from course_management.access import keys
 from course_management.config import ConfigurationError, Settings
 
+from ..fixture_types import Sql
 from ..keys import create_key
 from .issuer import LocalIssuer
 
@@ -168,7 +169,7 @@ def test_standbys_that_nothing_manages(
     assert bool(said) is bool(sentence)
 
 
-def test_a_database_that_was_never_migrated(find: Check, sql: Any) -> None:
+def test_a_database_that_was_never_migrated(find: Check, sql: Sql) -> None:
     sql("UPDATE alembic_version SET version_num = '0001'")
     assert "at migration 0001" in sentences(find())
     sql("DROP TABLE alembic_version")
@@ -235,7 +236,7 @@ class TestTheCommands:
 
     @pytest.mark.parametrize("arguments", [["verify"], ["keys", "list"], ["status"], ["promote"]])
     def test_a_database_that_was_never_migrated_is_a_sentence(
-        self, command: Callable[..., Result], sql: Any, arguments: list[str]
+        self, command: Callable[..., Result], sql: Sql, arguments: list[str]
     ) -> None:
         sql("DROP TABLE alembic_version")
         for table in ("advisees", "sessions", "accounts", "api_keys"):

@@ -21,6 +21,7 @@ from course_management.context import current
 from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
+from ..fixture_types import Sql
 from ..keys import create_key
 from ..real_server import until
 
@@ -56,7 +57,7 @@ def read(app: Flask, key: str) -> int:
 
 
 @pytest.fixture
-def last_used(sql: Any) -> Callable[[], list[Any]]:
+def last_used(sql: Sql) -> Callable[[], list[Any]]:
     return lambda: [row[0] for row in sql("SELECT last_used_at FROM api_keys ORDER BY id")]
 
 
@@ -79,7 +80,7 @@ def writer_at_work(engine: Engine, backend: str) -> Iterator[None]:
 
 
 @contextmanager
-def read_only(engine: Engine, sql: Any, backend: str) -> Iterator[None]:
+def read_only(engine: Engine, sql: Sql, backend: str) -> Iterator[None]:
     """Refuse every write at once, as a hot standby does."""
     if backend == "sqlite":
         sql("CREATE TRIGGER standby BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'read-only'); END")
@@ -141,7 +142,7 @@ def test_a_read_only_database_serves_reads(
     notes: KeyUse,
     key: str,
     engine: Engine,
-    sql: Any,
+    sql: Sql,
     backend: str,
     last_used: Callable[[], list[Any]],
     log: CapturingLogger,
@@ -154,7 +155,7 @@ def test_a_read_only_database_serves_reads(
 
 
 def test_an_outage_is_one_line_in_the_log(
-    app: Flask, notes: KeyUse, log: CapturingLogger, engine: Engine, sql: Any, backend: str
+    app: Flask, notes: KeyUse, log: CapturingLogger, engine: Engine, sql: Sql, backend: str
 ) -> None:
     with app.app_context():
         made = [create_key(f"service-{number}", ["courses:read"]) for number in range(6)]
@@ -174,7 +175,7 @@ def test_an_outage_is_one_line_in_the_log(
 
 
 def test_a_note_that_failed_is_not_tried_at_every_request(
-    app: Flask, notes: KeyUse, key: str, engine: Engine, sql: Any, backend: str, statements: list[str]
+    app: Flask, notes: KeyUse, key: str, engine: Engine, sql: Sql, backend: str, statements: list[str]
 ) -> None:
     with read_only(engine, sql, backend):
         for _ in range(5):

@@ -18,6 +18,7 @@ from course_management.access import authentication, keys
 from course_management.database.types import utcnow
 
 from ..databases import PATIENCE_S
+from ..fixture_types import Sql
 from ..keys import create_key
 
 Command = Callable[..., Result]
@@ -47,7 +48,7 @@ def test_a_key_has_a_form_that_a_scanner_can_find(app: Flask) -> None:
     assert re.fullmatch(r"cmk_[0-9A-Za-z]{54}", key)
 
 
-def test_of_the_secret_only_a_digest_is_kept(app: Flask, sql: Any) -> None:
+def test_of_the_secret_only_a_digest_is_kept(app: Flask, sql: Sql) -> None:
     with app.app_context():
         key = create_key("portal", ["courses:read"])
     (row,) = sql("SELECT * FROM api_keys")
@@ -105,7 +106,7 @@ def test_without_an_issuer_a_token_is_no_credential(make_app: Callable[..., Flas
 
 
 @pytest.mark.usefixtures("forgetful")
-def test_a_key_ends_at_its_time(app: Flask, stranger: FlaskClient, sql: Any) -> None:
+def test_a_key_ends_at_its_time(app: Flask, stranger: FlaskClient, sql: Sql) -> None:
     with app.app_context():
         key = create_key("portal", ["courses:read"], utcnow() + timedelta(hours=1))
     assert status(stranger, key) == 200
@@ -172,7 +173,7 @@ class TestOnTheCommandLine:
 
     @pytest.mark.parametrize("writable", [False, True])
     def test_a_key_that_could_not_be_printed_is_revoked(
-        self, command: Command, sql: Any, monkeypatch: pytest.MonkeyPatch, writable: bool
+        self, command: Command, sql: Sql, monkeypatch: pytest.MonkeyPatch, writable: bool
     ) -> None:
         def fail(*_: Any, **__: Any) -> None:
             raise BrokenPipeError
@@ -191,7 +192,7 @@ class TestOnTheCommandLine:
             "Error: There is no active key aaaaaaaa. Run `course-management keys list`.\n",
         )
 
-    def test_an_expired_key_is_listed_as_such(self, command: Command, make_key: Any, sql: Any) -> None:
+    def test_an_expired_key_is_listed_as_such(self, command: Command, make_key: Any, sql: Sql) -> None:
         make_key("courses:read")
         sql("UPDATE api_keys SET expires_at = '2020-01-01 00:00:00+00'")
         assert "expired 2020-01-01" in command("keys", "list").stdout

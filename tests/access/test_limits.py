@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from ..fixture_types import Sql
 from ..keys import create_key
 from .issuer import LocalIssuer
 
@@ -24,7 +25,7 @@ def app(make_app: Callable[..., Flask], session_issuer: LocalIssuer) -> Flask:
 
 
 @pytest.fixture
-def ada(sql: Any, person: Any) -> dict[str, str]:
+def ada(sql: Sql, person: Any) -> dict[str, str]:
     sql("INSERT INTO students (name, email, created_at) VALUES ('Ada', 'ada@example.edu', '2026-01-01 00:00:00+00')")
     return dict(person("student", 1))
 

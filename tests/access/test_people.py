@@ -16,7 +16,7 @@ from course_management.errors import AccountTaken, StudentIdTaken, StudentNotFou
 from course_management.models import Account, Person
 from course_management.services import people
 
-from ..fixture_types import Make
+from ..fixture_types import Make, Sql
 from .issuer import LocalIssuer
 
 ISSUER = "https://login.example.edu"
@@ -70,7 +70,7 @@ def test_the_account_of_a_student_gets_no_role(student: Make) -> None:
 
 
 @pytest.mark.usefixtures("context")
-def test_several_accounts_are_the_same_person_until_the_last_is_removed(sql: Any) -> None:
+def test_several_accounts_are_the_same_person_until_the_last_is_removed(sql: Sql) -> None:
     with writing() as session:
         session.add(
             Person(
@@ -100,7 +100,7 @@ def test_a_person_whose_student_is_deleted_stays(student: Make, client: FlaskCli
 
 
 def test_an_advisor_who_is_a_student_enrolls_only_itself_and_its_advisees(
-    app: Flask, stranger: FlaskClient, session_issuer: LocalIssuer, student: Make, course: Make, sql: Any
+    app: Flask, stranger: FlaskClient, session_issuer: LocalIssuer, student: Make, course: Make, sql: Sql
 ) -> None:
     itself, advised, other, wanted = student(), student(), student(), course()
     with app.app_context():

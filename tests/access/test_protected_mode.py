@@ -14,6 +14,7 @@ from course_management import create_app
 from course_management.access import authentication, keys
 from course_management.errors import DatabaseUnavailable
 
+from ..fixture_types import Sql
 from ..keys import create_key
 from .test_policy import ROWS
 
@@ -147,7 +148,7 @@ def test_where_there_is_nothing_as_well(client: FlaskClient) -> None:
 
 
 def test_the_first_key_ends_it_for_good(
-    app: Flask, client: FlaskClient, sql: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, client: FlaskClient, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "FRESH_S", 0)
     assert client.get("/courses").status_code == 200

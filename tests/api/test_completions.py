@@ -13,7 +13,7 @@ from course_management.context import RequestContext
 from course_management.errors import CatalogEntryNotFound, StudentNotFound
 from course_management.services import completions
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make
 from ..support.concurrency import together
 from ..support.responses import pointers, refusal
 
@@ -212,7 +212,7 @@ def test_a_limit_needs_a_student_and_a_term(client: FlaskClient, student: Make, 
 
 @pytest.mark.parametrize("what", ["completion", "limit"])
 def test_a_change_about_a_student_lets_promotion_look_again(
-    client: FlaskClient, student: Make, course: Make, entry: Make, open_term: Make, enroll: Any, sql: Sql, what: str
+    client: FlaskClient, student: Make, course: Make, entry: Make, open_term: Make, enroll: Enroll, sql: Sql, what: str
 ) -> None:
     ada, fall = student(), open_term()
     full = course(term_id=fall, capacity=1, waitlist_capacity=5)

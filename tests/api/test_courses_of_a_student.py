@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 MARK = (
     "UPDATE student_courses SET passed_over_at = '2026-09-01 08:00:00.000000',"
@@ -23,7 +23,7 @@ def courses(client: FlaskClient) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def school(student: Make, course: Make, open_term: Make, enroll: Any) -> dict[str, int]:
+def school(student: Make, course: Make, open_term: Make, enroll: Enroll) -> dict[str, int]:
     """Return a student with two courses of fall, one of spring and one without a term, and a free course of each."""
     fall, spring = open_term(), open_term()
     found = {
@@ -45,7 +45,7 @@ def school(student: Make, course: Make, open_term: Make, enroll: Any) -> dict[st
 # --- the list ---------------------------------------------------------------------------------------------
 
 
-def test_the_list_has_the_term_credits_and_mark_of_each_course(school: dict[str, int], courses: Any, sql: Any) -> None:
+def test_the_list_has_the_term_credits_and_mark_of_each_course(school: dict[str, int], courses: Any, sql: Sql) -> None:
     sql("UPDATE student_courses SET credits = 250 WHERE course_id = :course", course=school["mine"])
     sql("UPDATE student_courses SET credits = 0 WHERE course_id = :course", course=school["later"])
     sql(MARK, course=school["waited"])
@@ -77,7 +77,7 @@ def test_the_list_of_a_term_has_its_courses_only(school: dict[str, int], courses
 
 
 def test_the_etag_stands_for_all_courses_and_for_what_the_list_shows(
-    school: dict[str, int], courses: Any, sql: Any
+    school: dict[str, int], courses: Any, sql: Sql
 ) -> None:
     def tag(query: str = "") -> tuple[str, ...]:
         return tuple(courses(school["ada"], query).headers["ETag"].strip('"').split("."))
@@ -103,7 +103,7 @@ def test_a_term_that_is_not_valid_is_refused(client: FlaskClient, student: Make,
         assert [each["pointer"] for each in response.get_json()["errors"]] == ["/term_id"]
 
 
-def test_the_roster_and_waitlist_have_credits_and_marks(client: FlaskClient, school: dict[str, int], sql: Any) -> None:
+def test_the_roster_and_waitlist_have_credits_and_marks(client: FlaskClient, school: dict[str, int], sql: Sql) -> None:
     sql("UPDATE student_courses SET credits = 400 WHERE course_id = :course", course=school["mine"])
     sql(MARK, course=school["waited"])
 
@@ -122,7 +122,7 @@ def test_the_roster_and_waitlist_have_credits_and_marks(client: FlaskClient, sch
 
 
 def test_a_replacement_of_a_term_leaves_the_other_courses(
-    client: FlaskClient, school: dict[str, int], held: Any
+    client: FlaskClient, school: dict[str, int], held: Held
 ) -> None:
     path = f"/students/{school['ada']}/enroll?term_id={school['fall']}"
 
@@ -149,7 +149,7 @@ def test_a_replacement_of_a_term_leaves_the_other_courses(
 
 
 def test_a_replacement_of_a_term_takes_courses_of_this_term_only(
-    client: FlaskClient, school: dict[str, int], held: Any
+    client: FlaskClient, school: dict[str, int], held: Held
 ) -> None:
     before = held(school["ada"])
     wanted = [school[name] for name in ("later", "new", "free", "other", "plain")]
@@ -163,7 +163,7 @@ def test_a_replacement_of_a_term_takes_courses_of_this_term_only(
 
 
 def test_a_replacement_of_an_unknown_term_or_course_is_404(
-    client: FlaskClient, school: dict[str, int], held: Any
+    client: FlaskClient, school: dict[str, int], held: Held
 ) -> None:
     before = held(school["ada"])
 
@@ -180,7 +180,7 @@ def test_a_replacement_of_an_unknown_term_or_course_is_404(
 
 
 def test_if_match_stands_for_the_courses_of_other_terms_too(
-    client: FlaskClient, school: dict[str, int], courses: Any, enroll: Any
+    client: FlaskClient, school: dict[str, int], courses: Any, enroll: Enroll
 ) -> None:
     path, body = f"/students/{school['ada']}/enroll?term_id={school['fall']}", {"course_ids": [school["new"]]}
 
@@ -195,7 +195,7 @@ def test_if_match_stands_for_the_courses_of_other_terms_too(
 
 
 def test_a_refused_replacement_of_a_term_changes_nothing(
-    client: FlaskClient, school: dict[str, int], course: Make, held: Any
+    client: FlaskClient, school: dict[str, int], course: Make, held: Held
 ) -> None:
     before, permitted = held(school["ada"]), course(term_id=school["fall"], permission_required=True)
 

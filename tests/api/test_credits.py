@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make
 
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
 
@@ -35,7 +35,7 @@ def reasons(response: Any) -> list[dict[str, Any]]:
 
 
 def test_an_enrollment_counts_the_credits_of_its_course_or_those_that_the_student_chooses(
-    student: Make, course: Make, enroll: Any, counted: Any, open_term: int
+    student: Make, course: Make, enroll: Enroll, counted: Any, open_term: int
 ) -> None:
     fixed, variable = course(term_id=open_term, credits=2.5), course(term_id=open_term, credits=1, credits_max=4)
     without, ada, alan = course(), student(), student()
@@ -49,7 +49,7 @@ def test_an_enrollment_counts_the_credits_of_its_course_or_those_that_the_studen
 
 @pytest.mark.parametrize("asked", [0.5, 4.25])
 def test_credits_that_the_course_does_not_offer_are_refused(
-    student: Make, course: Make, enroll: Any, open_term: int, asked: float
+    student: Make, course: Make, enroll: Enroll, open_term: int, asked: float
 ) -> None:
     variable = course(term_id=open_term, credits=1, credits_max=4)
 
@@ -64,7 +64,7 @@ def test_credits_that_the_course_does_not_offer_are_refused(
     }
 
 
-def test_credits_for_a_course_without_a_term_are_not_offered(student: Make, course: Make, enroll: Any) -> None:
+def test_credits_for_a_course_without_a_term_are_not_offered(student: Make, course: Make, enroll: Enroll) -> None:
     number = course()
 
     assert [each["code"] for each in reasons(enroll(student(), number, credits={str(number): 3}))] == [
@@ -73,7 +73,7 @@ def test_credits_for_a_course_without_a_term_are_not_offered(student: Make, cour
 
 
 def test_the_limit_of_the_term_and_that_of_the_student(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, open_term: int
 ) -> None:
     ada, one, other = student(), course(term_id=open_term, credits=4), course(term_id=open_term, credits=3)
     enroll(ada, one)
@@ -92,7 +92,7 @@ def test_the_limit_of_the_term_and_that_of_the_student(
 
 
 def test_put_with_other_credits_changes_them_and_writes_a_line_of_the_ledger(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, counted: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, counted: Any, open_term: int
 ) -> None:
     ada, one = student(), course(term_id=open_term, credits=1, credits_max=9)
     enroll(ada, one, credits={str(one): 2})
@@ -120,7 +120,7 @@ def test_put_with_other_credits_changes_them_and_writes_a_line_of_the_ledger(
 
 
 def test_a_student_on_a_waitlist_gets_the_chosen_credits_with_the_seat(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, counted: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, counted: Any, open_term: int
 ) -> None:
     ada, alan, grace = student(), student(), student()
     full = course(term_id=open_term, credits=1, credits_max=4, capacity=1, waitlist_capacity=2)
@@ -134,7 +134,7 @@ def test_a_student_on_a_waitlist_gets_the_chosen_credits_with_the_seat(
 
 
 def test_credits_that_the_course_no_longer_offers_become_its_least_with_the_seat(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, counted: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, counted: Any, open_term: int
 ) -> None:
     ada, full = student(), course(term_id=open_term, credits=1, credits_max=4, capacity=0, waitlist_capacity=2)
     enroll(ada, full, waitlist=True, credits={str(full): 4})

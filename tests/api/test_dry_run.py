@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make
 
 Sql = Callable[..., list[Any]]
 TABLES = ("students", "courses", "student_courses", "enrollment_events", "permissions", "rule_events")
@@ -43,7 +43,7 @@ def test_a_dry_run_gives_the_decisions_of_the_refusal_and_changes_nothing(
     course: Make,
     term: Make,
     open_term: Make,
-    enroll: Any,
+    enroll: Enroll,
     dry_run: Any,
     rows: Any,
     waitlist: bool,
@@ -126,7 +126,7 @@ def test_a_dry_run_waits_for_no_lock(
 
 @pytest.mark.parametrize("query", ["dry_run=yes", "dry_run=", "dry_run=1", "dry_run=true&dry_run=true", "dryrun=true"])
 def test_another_query_is_refused_and_enrolls_no_student(
-    client: FlaskClient, student: Make, course: Make, held: Any, query: str
+    client: FlaskClient, student: Make, course: Make, held: Held, query: str
 ) -> None:
     ada = student()
 

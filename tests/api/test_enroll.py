@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Counters, Enroll, Held, Make, Sql
 
 
 def outcomes(response: Any) -> list[tuple[int, str]]:
@@ -26,7 +26,7 @@ def test_a_single_course_may_be_given_as_course_id(client: FlaskClient, student:
     assert outcomes(response) == [(programming, "enrolled")]
 
 
-def test_results_are_in_the_order_of_the_request(student: Make, course: Make, enroll: Any) -> None:
+def test_results_are_in_the_order_of_the_request(student: Make, course: Make, enroll: Enroll) -> None:
     ada, first, second, third = student(), course(), course(), course()
 
     response = enroll(ada, third, first, second)
@@ -35,7 +35,7 @@ def test_results_are_in_the_order_of_the_request(student: Make, course: Make, en
 
 
 def test_a_course_without_a_capacity_enrolls_every_student(
-    student: Make, course: Make, enroll: Any, counters: Any
+    student: Make, course: Make, enroll: Enroll, counters: Counters
 ) -> None:
     programming = course(capacity=None)
 
@@ -43,7 +43,7 @@ def test_a_course_without_a_capacity_enrolls_every_student(
     assert counters(programming) == (5, 0)
 
 
-def test_an_existing_enrollment_does_not_refuse_the_rest(student: Make, course: Make, enroll: Any) -> None:
+def test_an_existing_enrollment_does_not_refuse_the_rest(student: Make, course: Make, enroll: Enroll) -> None:
     ada, full, free = student(), course(capacity=1), course()
     enroll(ada, full)
 
@@ -54,7 +54,7 @@ def test_an_existing_enrollment_does_not_refuse_the_rest(student: Make, course: 
 
 
 def test_enrolling_after_unenrolling_updates_the_same_row(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, sql: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, sql: Sql
 ) -> None:
     ada, programming = student(), course(capacity=1)
     enroll(ada, programming)
@@ -67,7 +67,7 @@ def test_enrolling_after_unenrolling_updates_the_same_row(
 
 
 def test_a_hundred_courses_at_once_are_one_change(
-    student: Make, sql: Any, enroll: Any, client: FlaskClient, statements: list[str]
+    student: Make, sql: Sql, enroll: Enroll, client: FlaskClient, statements: list[str]
 ) -> None:
     ada = student()
     for number in range(100):
@@ -104,14 +104,14 @@ def test_the_ledger_names_the_request(client: FlaskClient, student: Make, course
 # --- the waitlist --------------------------------------------------------------------------------------------
 
 
-def test_a_waitlisted_student_is_not_refused_without_the_waitlist(student: Make, course: Make, enroll: Any) -> None:
+def test_a_waitlisted_student_is_not_refused_without_the_waitlist(student: Make, course: Make, enroll: Enroll) -> None:
     full, ada = course(capacity=0, waitlist_capacity=None), student()
     enroll(ada, full, waitlist=True)
 
     assert outcomes(enroll(ada, full)) == [(full, "already_waitlisted")]
 
 
-def test_a_full_course_reports_whether_its_waitlist_is_open(student: Make, course: Make, enroll: Any) -> None:
+def test_a_full_course_reports_whether_its_waitlist_is_open(student: Make, course: Make, enroll: Enroll) -> None:
     full = course(capacity=0, waitlist_capacity=1)
 
     (reason,) = decisions(enroll(student(), full))[full]["reasons"]
@@ -121,7 +121,7 @@ def test_a_full_course_reports_whether_its_waitlist_is_open(student: Make, cours
 
 @pytest.mark.parametrize("waitlist", [False, True])
 def test_a_free_seat_goes_to_the_head_of_the_waitlist_before_a_newcomer(
-    *, waitlist: bool, student: Make, course: Make, enroll: Any, held: Any, sql: Any
+    *, waitlist: bool, student: Make, course: Make, enroll: Enroll, held: Held, sql: Sql
 ) -> None:
     full, first, newcomer = course(capacity=1, waitlist_capacity=5), student(), student()
     enroll(student(), full)
@@ -137,7 +137,7 @@ def test_a_free_seat_goes_to_the_head_of_the_waitlist_before_a_newcomer(
 
 
 def test_a_student_who_joins_a_waitlist_and_is_promoted_at_once_is_reported_enrolled(
-    student: Make, course: Make, enroll: Any, sql: Any
+    student: Make, course: Make, enroll: Enroll, sql: Sql
 ) -> None:
     full, ada = course(capacity=1, waitlist_capacity=5), student()
     enroll(student(), full)

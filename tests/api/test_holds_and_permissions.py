@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment.rules import RULES, waivable
 
+from ..fixture_types import Enroll
 from ..support.responses import pointers, refusal
 
 Make = Callable[..., int]
@@ -254,7 +255,7 @@ CHANGES: dict[str, Callable[[FlaskClient, int, int], Any]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_about_a_student_who_was_passed_over_takes_the_mark_away(
-    client: FlaskClient, student: Make, course: Make, term: Make, group: Make, enroll: Any, sql: Sql, change: str
+    client: FlaskClient, student: Make, course: Make, term: Make, group: Make, enroll: Enroll, sql: Sql, change: str
 ) -> None:
     ada, alan, programming = student(), student(), course(capacity=1, waitlist_capacity=9)
     group()
@@ -277,7 +278,7 @@ def test_a_change_about_a_student_who_was_passed_over_takes_the_mark_away(
 
 
 def test_a_change_of_a_course_or_its_term_begins_a_round_of_promotion(
-    client: FlaskClient, student: Make, course: Make, term: Make, group: Make, enroll: Any, sql: Sql
+    client: FlaskClient, student: Make, course: Make, term: Make, group: Make, enroll: Enroll, sql: Sql
 ) -> None:
     fall, programming = term(), course(capacity=1, waitlist_capacity=9)
     for _ in range(2):

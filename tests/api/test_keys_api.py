@@ -23,6 +23,7 @@ from course_management.errors import Forbidden
 from course_management.models import ApiKey
 
 from ..conftest import PATIENT, wait_until_blocked
+from ..fixture_types import Sql
 from ..keys import create_key
 
 PORTAL = {"name": "portal", "scopes": ["students:read", "courses:read"]}
@@ -89,7 +90,7 @@ def test_a_revoked_key_stays_in_the_list_and_is_revoked_again_without_a_change(a
     assert (missing.status_code, missing.get_json()["code"]) == (404, "key_not_found")
 
 
-def test_the_end_of_a_key_can_be_moved_until_it_has_expired(app: Flask, client: FlaskClient, sql: Any) -> None:
+def test_the_end_of_a_key_can_be_moved_until_it_has_expired(app: Flask, client: FlaskClient, sql: Sql) -> None:
     created = client.post("/keys", json=PORTAL | {"expires_at": later(hours=1)}).get_json()
     path, end = f"/keys/{created['id']}", later(days=2)
 
@@ -122,7 +123,7 @@ def test_the_end_of_a_key_can_be_moved_until_it_has_expired(app: Flask, client: 
     ],
     ids=str,
 )
-def test_what_is_not_valid_is_named(client: FlaskClient, sql: Any, body: Any, places: list[str]) -> None:
+def test_what_is_not_valid_is_named(client: FlaskClient, sql: Sql, body: Any, places: list[str]) -> None:
     response = client.post("/keys", json=body)
 
     assert (response.status_code, [each["pointer"] for each in response.get_json()["errors"]]) == (422, places)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from course_management.models import Person
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Make, Sql
 from ..support.concurrency import together
 from ..support.responses import pointers
 
@@ -110,12 +110,12 @@ def test_people_are_found_by_words_and_by_address(client: FlaskClient, person: M
     ],
     ids=str,
 )
-def test_what_is_not_valid_is_named(client: FlaskClient, sql: Any, body: Any, places: list[str]) -> None:
+def test_what_is_not_valid_is_named(client: FlaskClient, sql: Sql, body: Any, places: list[str]) -> None:
     assert pointers(client.post("/people", json=body)) == places
     assert sql("SELECT count(*) FROM people") == [(0,)]
 
 
-def test_students_who_do_not_exist_are_named(client: FlaskClient, student: Make, person: Make, sql: Any) -> None:
+def test_students_who_do_not_exist_are_named(client: FlaskClient, student: Make, person: Make, sql: Sql) -> None:
     ada, known = student(), person()
     body = {"student_id": 4711, "advises": [ada, 4712, 4713]}
 
@@ -137,7 +137,7 @@ def test_a_student_is_at_most_one_person(client: FlaskClient, student: Make, per
 
 
 def test_a_deleted_person_takes_roles_advisees_and_accounts_along(
-    client: FlaskClient, student: Make, person: Make, sql: Any
+    client: FlaskClient, student: Make, person: Make, sql: Sql
 ) -> None:
     grace = person(roles=["advisor"], advises=[student()])
     client.post(f"/people/{grace}/accounts", json=GRACE)

@@ -16,7 +16,7 @@ from course_management.database import Raced
 from course_management.services.enrollment import exchanging
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make
 
 Sql = Callable[..., list[Any]]
 PERMIT = {"reason": "Her last term"}
@@ -52,7 +52,7 @@ def test_a_permit_waives_exactly_what_refuses_each_course_and_enrolls(
     term: Make,
     open_term: Make,
     group: Make,
-    held: Any,
+    held: Held,
     granted: Any,
     ledger: Any,
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_permit_waives_exactly_what_refuses_each_course_and_enrolls(
 
 
 def test_a_permit_where_nothing_refuses_grants_nothing(
-    client: FlaskClient, student: Make, course: Make, open_term: Make, held: Any, granted: Any, ledger: Any
+    client: FlaskClient, student: Make, course: Make, open_term: Make, held: Held, granted: Any, ledger: Any
 ) -> None:
     ada, plain, termed = student(), course(), course(term_id=open_term())
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_waived_refuses_and_leaves_no_permission(
     student: Make,
     course: Make,
     term: Make,
-    held: Any,
+    held: Held,
     granted: Any,
     ledger: Any,
     obstacle: str,
@@ -147,7 +147,7 @@ def test_a_permit_for_a_student_who_does_not_exist_is_404(
 
 
 def test_a_permit_of_a_dry_run_says_what_would_be_and_grants_nothing(
-    client: FlaskClient, student: Make, course: Make, term: Make, held: Any, granted: Any, ledger: Any
+    client: FlaskClient, student: Make, course: Make, term: Make, held: Held, granted: Any, ledger: Any
 ) -> None:
     ada, late = student(), course(term_id=term())
 
@@ -205,7 +205,7 @@ def test_a_live_permission_is_kept_and_only_the_others_are_granted(
 
 
 def test_a_permit_meets_students_who_wait_beside_a_free_seat_and_promotes_them_first(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, sql: Sql
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, sql: Sql
 ) -> None:
     waiting, ada, full = student(), student(), course(capacity=0, waitlist_capacity=1)
     enroll(waiting, full, waitlist=True)
@@ -221,7 +221,7 @@ def test_a_permit_whose_seats_cannot_be_taken_leaves_no_permission(
     student: Make,
     course: Make,
     term: Make,
-    held: Any,
+    held: Held,
     granted: Any,
     ledger: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -242,7 +242,7 @@ def test_a_permit_whose_seats_cannot_be_taken_leaves_no_permission(
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_permits_at_the_same_moment_grant_one_permission_and_all_get_a_good_answer(
-    app: Flask, student: Make, course: Make, term: Make, held: Any, granted: Any, ledger: Any, count: int
+    app: Flask, student: Make, course: Make, term: Make, held: Held, granted: Any, ledger: Any, count: int
 ) -> None:
     ada, late = student(), course(term_id=term(), capacity=1)
 

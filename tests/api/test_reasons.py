@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make
 
 CALLS = [("POST", "enroll"), ("PUT", "enroll"), ("DELETE", "unenroll")]
 
@@ -44,7 +44,7 @@ def test_the_ledger_keeps_the_reason_of_each_call_and_the_histories_show_it(
 
 
 def test_a_promotion_does_not_repeat_the_reason_of_the_wait(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     ada, alan, contested = student(), student(), course(capacity=1, waitlist_capacity=1)
     enroll(ada, contested)
@@ -57,7 +57,9 @@ def test_a_promotion_does_not_repeat_the_reason_of_the_wait(
     assert [(line["to"], line["reason"]) for line in lines] == [("enrolled", None), ("waitlisted", "By phone")]
 
 
-def test_a_reason_is_stored_as_other_texts_are(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_a_reason_is_stored_as_other_texts_are(
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
+) -> None:
     ada = student()
 
     enroll(ada, course(), reason=f"  Cafe\u0301   {'x' * 495} ")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make, Sql
 
 HOLD = {"kind": "financial", "contact": "Bursar's office", "blocks": "enroll", "note": "Invoice 4711"}
 FIRST = {"opens_at": "2026-08-01T08:00:00Z", "closes_at": "2026-09-01T08:00:00Z"}
@@ -43,7 +43,7 @@ def test_it_has_the_windows_credits_and_groups_of_the_student(
 
 
 def test_it_has_the_holds_that_are_in_force(
-    client: FlaskClient, student: Make, term: Make, read: Any, sql: Any
+    client: FlaskClient, student: Make, term: Make, read: Any, sql: Sql
 ) -> None:
     ada, alan, fall = student(), student(), term()
     path = f"/students/{ada}/holds"
@@ -58,7 +58,7 @@ def test_it_has_the_holds_that_are_in_force(
 
 
 def test_credits_are_those_of_courses_of_the_term_in_which_the_student_is_enrolled(
-    client: FlaskClient, student: Make, course: Make, open_term: Make, enroll: Any, read: Any, sql: Any
+    client: FlaskClient, student: Make, course: Make, open_term: Make, enroll: Enroll, read: Any, sql: Sql
 ) -> None:
     ada, fall, spring = student(), open_term(), open_term(credit_limit=18)
     first, second, left = (course(term_id=fall) for _ in range(3))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_replacement_by_the_same_courses_changes_nothing(
 
 
 def test_an_empty_replacement_unenrolls_the_student_from_all_courses(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held
 ) -> None:
     ada, first, second = student(), course(), course()
     enroll(ada, second, first)
@@ -44,7 +44,7 @@ def test_an_empty_replacement_unenrolls_the_student_from_all_courses(
 
 
 def test_a_replacement_with_an_unknown_course_changes_nothing(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held
 ) -> None:
     ada, old = student(), course()
     enroll(ada, old)
@@ -55,14 +55,16 @@ def test_a_replacement_with_an_unknown_course_changes_nothing(
     assert held(ada) == {old: "enrolled"}
 
 
-def test_a_full_course_of_the_student_is_kept(student: Make, course: Make, enroll: Any, replace: Any) -> None:
+def test_a_full_course_of_the_student_is_kept(student: Make, course: Make, enroll: Enroll, replace: Any) -> None:
     ada, full, new = student(), course(capacity=1), course()
     enroll(ada, full)
 
     assert replace(ada, full, new).get_json()["kept"] == [full]
 
 
-def test_a_place_on_the_waitlist_is_kept_too(student: Make, course: Make, enroll: Any, replace: Any, held: Any) -> None:
+def test_a_place_on_the_waitlist_is_kept_too(
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held
+) -> None:
     ada, waitlisted, new = student(), course(capacity=0, waitlist_capacity=1), course()
     enroll(ada, waitlisted, waitlist=True)
 
@@ -73,7 +75,7 @@ def test_a_place_on_the_waitlist_is_kept_too(student: Make, course: Make, enroll
 
 
 def test_with_waitlist_a_replacement_joins_the_waitlist_of_a_full_course(
-    student: Make, course: Make, replace: Any, held: Any
+    student: Make, course: Make, replace: Any, held: Held
 ) -> None:
     ada, full, free = student(), course(capacity=0, waitlist_capacity=1), course()
 
@@ -84,7 +86,7 @@ def test_with_waitlist_a_replacement_joins_the_waitlist_of_a_full_course(
 
 
 def test_a_course_of_a_term_is_replaced_by_one_without_and_back(
-    student: Make, course: Make, open_term: Make, enroll: Any, replace: Any, held: Any
+    student: Make, course: Make, open_term: Make, enroll: Enroll, replace: Any, held: Held
 ) -> None:
     ada, plain, termed = student(), course(), course(term_id=open_term())
     enroll(ada, termed)
@@ -96,7 +98,7 @@ def test_a_course_of_a_term_is_replaced_by_one_without_and_back(
 
 
 def test_seats_that_become_free_go_to_waiting_students(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held
 ) -> None:
     ada, waiting, full = student(), student(), course(capacity=1, waitlist_capacity=1)
     enroll(ada, full)
@@ -108,7 +110,7 @@ def test_seats_that_become_free_go_to_waiting_students(
 
 
 def test_a_reserved_seat_is_given_to_the_waitlist_before_a_refusal(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any, sql: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held, sql: Sql
 ) -> None:
     ada, waiting, full = student(), student(), course(capacity=0, waitlist_capacity=1)
     enroll(waiting, full, waitlist=True)
@@ -126,7 +128,7 @@ def many(course: Make) -> list[int]:
 
 
 @pytest.fixture
-def collector(many: list[int], student: Make, enroll: Any) -> int:
+def collector(many: list[int], student: Make, enroll: Enroll) -> int:
     """Return a student who is enrolled in or waitlisted for 121 courses."""
     ada = student()
     for part in (many[:100], many[100:]):
@@ -135,7 +137,7 @@ def collector(many: list[int], student: Make, enroll: Any) -> int:
 
 
 def test_a_set_larger_than_100_can_be_sent_back(
-    client: FlaskClient, many: list[int], collector: int, replace: Any, held: Any
+    client: FlaskClient, many: list[int], collector: int, replace: Any, held: Held
 ) -> None:
     read = [each["id"] for each in client.get(f"/students/{collector}/courses?status=any").get_json()["courses"]]
     before = held(collector)
@@ -175,7 +177,7 @@ def test_the_limit_is_the_number_of_courses_that_the_student_has_now(
 
 
 def test_a_dry_run_is_refused_as_the_real_one_would_be(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any, sql: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held, sql: Sql
 ) -> None:
     ada, waiting, full = student(), student(), course(capacity=0, waitlist_capacity=1)
     enroll(waiting, full, waitlist=True)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make
 
 NAMES = ["Zoe", "ada", "Ada", "Özgür", "Ada", "Émile", "Bob"]
 SORTED = sorted(NAMES)
 
 
 @pytest.fixture(params=["enrolled", "waitlisted"])
-def roster(request: pytest.FixtureRequest, student: Make, course: Make, enroll: Any) -> tuple[str, list[int]]:
+def roster(request: pytest.FixtureRequest, student: Make, course: Make, enroll: Enroll) -> tuple[str, list[int]]:
     """Return the address of a roster or a waitlist of seven students, and their ids."""
     wanted = course(capacity=None if request.param == "enrolled" else 0, waitlist_capacity=None)
     ids = [student(name=name) for name in NAMES]
@@ -65,7 +65,7 @@ def test_a_waitlist_by_name_has_the_positions_of_the_waitlist(
 
 
 def test_a_student_created_or_deleted_meanwhile_hides_no_other_student(
-    client: FlaskClient, roster: tuple[str, list[int]], student: Make, enroll: Any
+    client: FlaskClient, roster: tuple[str, list[int]], student: Make, enroll: Enroll
 ) -> None:
     path, ids = roster
     first = client.get(f"{path}&limit=2").get_json()
@@ -108,7 +108,9 @@ def test_the_cursor_contains_no_name(client: FlaskClient, roster: tuple[str, lis
     assert "Ada" not in response.headers["Link"]
 
 
-def test_deleted_students_of_the_past_come_first(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_deleted_students_of_the_past_come_first(
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
+) -> None:
     wanted, ada, bob = course(), student(name="Ada"), student(name="Bob")
     enroll(ada, wanted)
     enroll(bob, wanted)

@@ -6,13 +6,12 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 
 def test_a_student_is_created(client: FlaskClient) -> None:
@@ -182,7 +181,7 @@ def test_a_student_without_courses_is_deleted(client: FlaskClient, student: Make
 
 @pytest.mark.parametrize("status", ["enrolled", "waitlisted"])
 def test_a_student_with_enrollments_is_not_deleted(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, status: str
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, status: str
 ) -> None:
     ada = student()
     wanted = course(capacity=1, waitlist_capacity=1)
@@ -198,7 +197,7 @@ def test_a_student_with_enrollments_is_not_deleted(
 
 
 def test_a_student_without_enrollments_is_deleted_and_the_history_stays(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -228,7 +227,7 @@ def test_a_deleted_students_id_is_never_given_again(client: FlaskClient, student
 
 
 def test_the_history_has_each_change_newest_first(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, other, full = student(), student(), course(capacity=1, waitlist_capacity=1)
     enroll(other, full)
@@ -264,7 +263,7 @@ def test_the_history_has_each_change_newest_first(
 
 
 def test_calls_that_change_nothing_add_no_line_to_the_ledger(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, programming = student(), course()
     client.delete(f"/students/{ada}/unenroll", json={"course_id": programming})
@@ -293,7 +292,7 @@ def test_an_unknown_student_is_404(client: FlaskClient, method: str, rest: str) 
 
 
 def test_the_violation_of_an_unknown_constraint_is_an_internal_error(
-    client: FlaskClient, student: Make, sql: Any
+    client: FlaskClient, student: Make, sql: Sql
 ) -> None:
     sql("CREATE UNIQUE INDEX made_by_hand ON students (name)")
     student()

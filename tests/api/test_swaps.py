@@ -14,7 +14,7 @@ from course_management.models import courses
 from course_management.services import enrollment
 from course_management.services.enrollment import exchanging
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make
 
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
 MONDAY = {"weekday": 1, "starts": "09:00", "ends": "10:00", "starts_on": "2026-09-07", "ends_on": "2026-12-14"}
@@ -49,7 +49,7 @@ def refused(response: Any) -> dict[int, list[str]]:
 
 @pytest.mark.parametrize("in_term", [True, False])
 def test_a_swap_leaves_a_course_for_another(
-    student: Make, course: Make, enroll: Any, held: Any, swap: Any, open_term: int, *, in_term: bool
+    student: Make, course: Make, enroll: Enroll, held: Held, swap: Any, open_term: int, *, in_term: bool
 ) -> None:
     values = {"term_id": open_term} if in_term else {}
     ada, one, other = student(), course(**values), course(**values)
@@ -63,7 +63,9 @@ def test_a_swap_leaves_a_course_for_another(
     assert (again.status_code, outcomes(again)) == (200, {other: "already_enrolled", one: "not_enrolled"})
 
 
-def test_a_swap_that_is_refused_leaves_nothing(student: Make, course: Make, enroll: Any, held: Any, swap: Any) -> None:
+def test_a_swap_that_is_refused_leaves_nothing(
+    student: Make, course: Make, enroll: Enroll, held: Held, swap: Any
+) -> None:
     ada, one, full = student(), course(), course(capacity=0)
     enroll(ada, one)
 
@@ -76,7 +78,7 @@ def test_a_swap_that_is_refused_leaves_nothing(student: Make, course: Make, enro
 
 
 def test_the_course_that_is_left_counts_neither_its_meetings_nor_its_credits(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, swap: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, swap: Any, open_term: int
 ) -> None:
     ada, one, other = student(), *(course(term_id=open_term, credits=4) for _ in range(2))
     for each in (one, other):
@@ -89,7 +91,7 @@ def test_the_course_that_is_left_counts_neither_its_meetings_nor_its_credits(
 
 
 def test_the_seat_that_is_left_goes_to_the_head_of_the_waitlist(
-    student: Make, course: Make, enroll: Any, held: Any, swap: Any, open_term: int
+    student: Make, course: Make, enroll: Enroll, held: Held, swap: Any, open_term: int
 ) -> None:
     ada, alan = student(), student()
     wanted, other = course(term_id=open_term, capacity=1, waitlist_capacity=1), course(term_id=open_term)
@@ -102,7 +104,7 @@ def test_the_seat_that_is_left_goes_to_the_head_of_the_waitlist(
 
 
 def test_a_course_cannot_be_left_in_a_swap_while_another_one_needs_it(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, swap: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, swap: Any, open_term: int
 ) -> None:
     lecture, lab, other_lab, other = (course(term_id=open_term) for _ in range(4))
     client.put(f"/courses/{lecture}/links", json={"groups": [[lab, other_lab]]})
@@ -118,7 +120,7 @@ def test_a_course_cannot_be_left_in_a_swap_while_another_one_needs_it(
 
 
 def test_a_course_is_not_needed_by_one_that_a_permission_lets_the_student_take_without_it(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, open_term: int
 ) -> None:
     lecture, lab = course(term_id=open_term), course(term_id=open_term)
     client.put(f"/courses/{lecture}/links", json={"groups": [[lab]]})
@@ -131,7 +133,7 @@ def test_a_course_is_not_needed_by_one_that_a_permission_lets_the_student_take_w
 
 
 def test_put_decides_what_is_left_with_what_is_new(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, open_term: int
 ) -> None:
     lecture, lab, other_lab = (course(term_id=open_term) for _ in range(3))
     client.put(f"/courses/{lecture}/links", json={"groups": [[lab, other_lab]]})
@@ -183,7 +185,9 @@ def test_what_is_not_valid_is_pointed_at(
     assert (response.status_code, [each["pointer"] for each in response.get_json()["errors"]]) == (422, pointers)
 
 
-def test_an_unknown_course_is_404_in_both_lists(student: Make, course: Make, swap: Any, held: Any, enroll: Any) -> None:
+def test_an_unknown_course_is_404_in_both_lists(
+    student: Make, course: Make, swap: Any, held: Held, enroll: Enroll
+) -> None:
     ada, one = student(), course()
     enroll(ada, one)
 
@@ -193,7 +197,7 @@ def test_an_unknown_course_is_404_in_both_lists(student: Make, course: Make, swa
 
 
 def test_a_dry_run_of_a_swap_decides_about_both_and_changes_nothing(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     ada, one, other = student(), course(), course()
     enroll(ada, one)
@@ -208,7 +212,7 @@ def test_a_dry_run_of_a_swap_decides_about_both_and_changes_nothing(
 
 
 def test_a_time_conflict_stops_promotion_until_the_other_course_is_left(
-    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, open_term: int
+    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, open_term: int
 ) -> None:
     ada, alan = student(), student()
     contested = course(term_id=open_term, capacity=1, waitlist_capacity=1)
@@ -239,7 +243,7 @@ def linked(client: FlaskClient, course: Make, open_term: int) -> tuple[int, int]
 
 
 def test_a_student_who_waits_for_two_linked_courses_gets_both(
-    client: FlaskClient, student: Make, enroll: Any, held: Any, linked: tuple[int, int]
+    client: FlaskClient, student: Make, enroll: Enroll, held: Held, linked: tuple[int, int]
 ) -> None:
     ada, alan = student(), student()
     assert enroll(ada, *linked).status_code == 201
@@ -252,7 +256,7 @@ def test_a_student_who_waits_for_two_linked_courses_gets_both(
 
 @pytest.fixture
 def passed_over(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, open_term: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, open_term: int
 ) -> tuple[int, int, int, Any]:
     """Pass a student over, who takes 4 of 6 credits and waits for 4 more; the student, both courses, and the marks."""
     ada, taken = student(), course(term_id=open_term, credits=4, credits_max=6)
@@ -273,7 +277,7 @@ def passed_over(
 def test_what_a_student_changes_promotes_the_student_at_once_where_it_ends_what_stopped_it(
     client: FlaskClient,
     course: Make,
-    held: Any,
+    held: Held,
     swap: Any,
     open_term: int,
     passed_over: tuple[int, int, int, Any],
@@ -298,7 +302,7 @@ def test_what_a_student_changes_promotes_the_student_at_once_where_it_ends_what_
 
 @pytest.mark.parametrize("by", ["enrolling", "promotion"])
 def test_a_seat_that_ends_what_stopped_a_promotion_elsewhere_clears_the_mark(
-    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, open_term: int, by: str
+    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, open_term: int, by: str
 ) -> None:
     basics, advanced = (
         client.post("/catalog", json={"code": code, "title": code, "credits": 3}).get_json()["id"] for code in "AB"
@@ -327,8 +331,8 @@ def test_a_statement_that_finds_something_changed_under_the_locks_leaves_nothing
     backend: str,
     student: Make,
     course: Make,
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
     swap: Any,
     monkeypatch: pytest.MonkeyPatch,
     name: str,

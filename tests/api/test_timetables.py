@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make
 from ..support.responses import pointers, refusal
 
 Sql = Callable[..., list[Any]]
@@ -131,7 +131,7 @@ def test_meetings_of_an_unknown_course_are_404(client: FlaskClient, meet: Any) -
     ],
 )
 def test_a_change_of_meetings_names_the_students_who_now_have_two_courses_at_once(
-    course: Make, student: Make, enroll: Any, meet: Any, fall: int, change: dict[str, Any], clashes: bool
+    course: Make, student: Make, enroll: Enroll, meet: Any, fall: int, change: dict[str, Any], clashes: bool
 ) -> None:
     moved, other = course(term_id=fall), course(term_id=fall)
     ada, ben = student(), student()
@@ -146,7 +146,7 @@ def test_a_change_of_meetings_names_the_students_who_now_have_two_courses_at_onc
 
 
 def test_only_courses_of_a_term_in_which_a_student_is_enrolled_clash(
-    client: FlaskClient, course: Make, student: Make, enroll: Any, meet: Any, fall: int, sql: Sql
+    client: FlaskClient, course: Make, student: Make, enroll: Enroll, meet: Any, fall: int, sql: Sql
 ) -> None:
     moved, without_term, full, left = (
         course(term_id=fall),
@@ -273,7 +273,7 @@ def test_a_course_that_needs_its_term_does_not_leave_it_either(
 
 
 def test_a_course_that_moves_into_a_term_brings_its_credits_to_its_students(
-    client: FlaskClient, course: Make, student: Make, enroll: Any, fall: int, sql: Sql
+    client: FlaskClient, course: Make, student: Make, enroll: Enroll, fall: int, sql: Sql
 ) -> None:
     ada, number = student(), course()
     enroll(ada, number)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from course_management.services.enrollment import promotion
 
-from ..fixture_types import Make
+from ..fixture_types import Counters, Enroll, Held, Make
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def outcomes(response: Any) -> list[tuple[int, str]]:
 
 
 def test_unenrolling_again_changes_nothing(
-    student: Make, course: Make, enroll: Any, unenroll: Any, client: FlaskClient
+    student: Make, course: Make, enroll: Enroll, unenroll: Any, client: FlaskClient
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -40,7 +40,7 @@ def test_unenrolling_again_changes_nothing(
 
 
 def test_the_courses_may_be_in_the_query(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     ada, first, second = student(), course(), course()
     enroll(ada, first, second)
@@ -52,7 +52,7 @@ def test_the_courses_may_be_in_the_query(
 
 
 def test_a_body_and_a_query_together_are_refused(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -73,7 +73,7 @@ def test_a_request_without_courses_is_refused(client: FlaskClient, student: Make
 
 
 def test_unenrolling_from_a_waitlist_moves_the_others_up(
-    student: Make, course: Make, enroll: Any, unenroll: Any, client: FlaskClient
+    student: Make, course: Make, enroll: Enroll, unenroll: Any, client: FlaskClient
 ) -> None:
     full, first, second = course(capacity=0, waitlist_capacity=5), student(), student()
     for each in (first, second):
@@ -89,8 +89,8 @@ def test_a_promotion_that_fails_after_unenrolling_does_not_change_the_response(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
-    counters: Any,
+    enroll: Enroll,
+    counters: Counters,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ada, grace, full = student(), student(), course(capacity=1, waitlist_capacity=1)

@@ -13,14 +13,14 @@ from flask.testing import FlaskClient
 from course_management import verify
 from course_management.services.enrollment import loading
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make
 
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
 PAST, FUTURE = "2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 
 @pytest.fixture
-def enrolled(client: FlaskClient, term: Make, student: Make, course: Make, enroll: Any) -> tuple[int, int, int]:
+def enrolled(client: FlaskClient, term: Make, student: Make, course: Make, enroll: Enroll) -> tuple[int, int, int]:
     """Create a term, a course of one seat with a student in it; their ids."""
     fall = term()
     client.put(f"/terms/{fall}/windows", json=[OPEN])
@@ -34,7 +34,7 @@ def leave(client: FlaskClient, student: int, course: int) -> Any:
 
 
 def test_after_the_end_of_dropping_a_student_withdraws_and_the_seat_is_free(
-    app: Flask, client: FlaskClient, enrolled: Any, student: Make, enroll: Any, held: Any
+    app: Flask, client: FlaskClient, enrolled: Any, student: Make, enroll: Enroll, held: Held
 ) -> None:
     fall, one, ada = enrolled
     alan = student()
@@ -52,7 +52,7 @@ def test_after_the_end_of_dropping_a_student_withdraws_and_the_seat_is_free(
         assert [each.name for each in verify.verify() if each.evidence and not each.note] == []
 
 
-def test_a_withdrawn_student_may_enroll_again(client: FlaskClient, enrolled: Any, enroll: Any, held: Any) -> None:
+def test_a_withdrawn_student_may_enroll_again(client: FlaskClient, enrolled: Any, enroll: Enroll, held: Held) -> None:
     fall, one, ada = enrolled
     client.patch(f"/terms/{fall}", json={"drop_until": PAST, "withdraw_until": FUTURE})
     leave(client, ada, one)
@@ -62,7 +62,7 @@ def test_a_withdrawn_student_may_enroll_again(client: FlaskClient, enrolled: Any
 
 
 def test_after_the_end_of_withdrawing_leaving_is_refused_unless_permitted(
-    client: FlaskClient, enrolled: Any, held: Any
+    client: FlaskClient, enrolled: Any, held: Held
 ) -> None:
     fall, one, ada = enrolled
     client.patch(f"/terms/{fall}", json={"drop_until": PAST})
@@ -80,7 +80,7 @@ def test_after_the_end_of_withdrawing_leaving_is_refused_unless_permitted(
     assert held(ada) == {}
 
 
-def test_a_waitlist_is_left_at_any_time(client: FlaskClient, enrolled: Any, student: Make, enroll: Any) -> None:
+def test_a_waitlist_is_left_at_any_time(client: FlaskClient, enrolled: Any, student: Make, enroll: Enroll) -> None:
     fall, one, _ = enrolled
     alan = student()
     enroll(alan, one, waitlist=True)
@@ -89,7 +89,9 @@ def test_a_waitlist_is_left_at_any_time(client: FlaskClient, enrolled: Any, stud
     assert leave(client, alan, one).get_json()["results"] == [{"course_id": one, "outcome": "left_waitlist"}]
 
 
-def test_put_and_swap_withdraw_too(client: FlaskClient, enrolled: Any, course: Make, enroll: Any, held: Any) -> None:
+def test_put_and_swap_withdraw_too(
+    client: FlaskClient, enrolled: Any, course: Make, enroll: Enroll, held: Held
+) -> None:
     fall, one, ada = enrolled
     other = course(term_id=fall)
     client.patch(f"/terms/{fall}", json={"drop_until": PAST, "withdraw_until": FUTURE})
@@ -115,7 +117,7 @@ def test_the_last_day_of_a_term_ends_in_the_time_zone_of_the_school(
     client: FlaskClient,
     course: Make,
     student: Make,
-    enroll: Any,
+    enroll: Enroll,
     make_app: Callable[..., Flask],
     monkeypatch: pytest.MonkeyPatch,
     time_zone: str,

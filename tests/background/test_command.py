@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL
 
 from ..databases import PATIENCE_S
-from ..fixture_types import Make
+from ..fixture_types import Counters, Enroll, Make, Sql
 from ..real_server import until
 from .process import working
 
@@ -26,9 +26,9 @@ def test_the_worker_command_promotes_until_it_gets_a_signal(
     database: URL,
     student: Make,
     course: Make,
-    enroll: Any,
-    sql: Any,
-    counters: Any,
+    enroll: Enroll,
+    sql: Sql,
+    counters: Counters,
     number: signal.Signals,
 ) -> None:
     full, waiting = course(capacity=0, waitlist_capacity=None), student()

@@ -13,9 +13,11 @@ from course_management.background.import_rows import purge
 from course_management.database.types import utcnow
 from course_management.services import imports as service
 
+from ..fixture_types import Sql
+
 
 @pytest.fixture
-def imported(app: Flask, sql: Any) -> Any:
+def imported(app: Flask, sql: Sql) -> Any:
     """Returns a function that stores an import of so many days ago, whose rows are about these students."""
 
     def store(days: int, *units: str, state: str = service.APPLIED, outcome: str = "unchanged") -> int:
@@ -35,7 +37,7 @@ def imported(app: Flask, sql: Any) -> Any:
     return store
 
 
-def rows(sql: Any) -> list[tuple[int, str]]:
+def rows(sql: Sql) -> list[tuple[int, str]]:
     return [tuple(row) for row in sql("SELECT import_id, unit FROM import_rows ORDER BY 1, 2")]
 
 
@@ -45,13 +47,13 @@ def run(app: Flask) -> None:
             pass
 
 
-def test_rows_that_a_later_import_has_replaced_are_deleted(app: Flask, imported: Any, sql: Any) -> None:
+def test_rows_that_a_later_import_has_replaced_are_deleted(app: Flask, imported: Any, sql: Sql) -> None:
     first, second = imported(20, "s1", "s2"), imported(1, "s2")
     run(app)
     assert rows(sql) == [(first, "s1"), (second, "s2")]
 
 
-def test_rows_of_a_recent_import_are_kept(app: Flask, imported: Any, sql: Any) -> None:
+def test_rows_of_a_recent_import_are_kept(app: Flask, imported: Any, sql: Sql) -> None:
     imported(13, "s1")
     imported(1, "s1")
     run(app)
@@ -59,7 +61,7 @@ def test_rows_of_a_recent_import_are_kept(app: Flask, imported: Any, sql: Any) -
 
 
 @pytest.mark.parametrize("later", [{"state": service.PLANNED}, {"outcome": "refuse"}])
-def test_what_was_only_planned_or_refused_replaces_nothing(app: Flask, imported: Any, sql: Any, later: Any) -> None:
+def test_what_was_only_planned_or_refused_replaces_nothing(app: Flask, imported: Any, sql: Sql, later: Any) -> None:
     first = imported(20, "s1")
     imported(1, "s1", **later)
     run(app)
@@ -67,7 +69,7 @@ def test_what_was_only_planned_or_refused_replaces_nothing(app: Flask, imported:
 
 
 def test_an_import_that_was_never_applied_loses_all_rows(
-    app: Flask, imported: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, imported: Any, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "ROWS_AT_ONCE", 2)
     imported(20, "s1", "s2", "s3", state=service.PLANNED)
@@ -92,7 +94,7 @@ def test_only_on_sqlite_an_import_leaves_others_time_to_write(
 
 
 def test_an_import_that_is_read_again_begins_without_rows(
-    app: Flask, imported: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, imported: Any, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "ROWS_AT_ONCE", 1)
     interrupted, other = imported(1, "s1", "s2", state=service.READING), imported(1, "s1")

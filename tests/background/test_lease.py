@@ -20,6 +20,7 @@ from course_management.database import db
 from course_management.models import leases
 
 from ..conftest import PATIENT, wait_until_blocked
+from ..fixture_types import Sql
 
 MakeLease = Callable[[], RowLease | FileLease]
 TOGETHER = 8
@@ -67,7 +68,7 @@ def test_releasing_the_lease_of_another_process_changes_nothing(make_lease: Make
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_an_expired_lease_can_be_taken_and_its_holder_cannot_renew_it(make_lease: MakeLease, sql: Any) -> None:
+def test_an_expired_lease_can_be_taken_and_its_holder_cannot_renew_it(make_lease: MakeLease, sql: Sql) -> None:
     frozen, other = make_lease(), make_lease()
     assert frozen.acquire()
     sql("UPDATE leases SET expires_at = now() - interval '1 ms'")
@@ -79,7 +80,7 @@ def test_an_expired_lease_can_be_taken_and_its_holder_cannot_renew_it(make_lease
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_an_expired_lease_that_is_still_free_can_be_renewed(make_lease: MakeLease, sql: Any) -> None:
+def test_an_expired_lease_that_is_still_free_can_be_renewed(make_lease: MakeLease, sql: Sql) -> None:
     slow = make_lease()
     assert slow.acquire()
     sql("UPDATE leases SET expires_at = now() - interval '1 ms'")
@@ -90,7 +91,7 @@ def test_an_expired_lease_that_is_still_free_can_be_renewed(make_lease: MakeLeas
 
 @pytest.mark.usefixtures("only_postgresql")
 def test_a_lease_expires_by_the_clock_of_the_database(
-    make_lease: MakeLease, sql: Any, monkeypatch: pytest.MonkeyPatch
+    make_lease: MakeLease, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("course_management.database.types.utcnow", None)  # the machine's clock is not used
 
@@ -103,7 +104,7 @@ def test_a_lease_expires_by_the_clock_of_the_database(
 
 
 @pytest.mark.usefixtures("only_postgresql")
-def test_trying_to_take_a_held_lease_writes_nothing(make_lease: MakeLease, sql: Any) -> None:
+def test_trying_to_take_a_held_lease_writes_nothing(make_lease: MakeLease, sql: Sql) -> None:
     first, second = make_lease(), make_lease()
     first.acquire()
     before = sql("SELECT xmin, xmax, ctid FROM leases")
@@ -119,7 +120,7 @@ def test_trying_to_take_a_held_lease_writes_nothing(make_lease: MakeLease, sql: 
 def test_when_many_try_at_the_same_time_exactly_one_gets_the_lease(
     make_app: Callable[..., Flask],
     database: URL,
-    sql: Any,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
     *,
     guarded: bool,

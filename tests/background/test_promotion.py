@@ -28,12 +28,12 @@ from course_management.services.enrollment.statements import course_ids
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..databases import PATIENCE_S
-from ..fixture_types import Make
+from ..fixture_types import Counters, Make, Sql
 from ..real_server import until
 
 
 @pytest.fixture
-def full_course(course: Make, sql: Any) -> Callable[[int], tuple[int, list[int]]]:
+def full_course(course: Make, sql: Sql) -> Callable[[int], tuple[int, list[int]]]:
     """Makes a course without a seat, and a waitlist of so many students: its id, and theirs in order, newest first."""
     made = 0
 
@@ -61,7 +61,7 @@ def full_course(course: Make, sql: Any) -> Callable[[int], tuple[int, list[int]]
 
 
 @pytest.fixture
-def promoted(sql: Any) -> Callable[[int], list[int]]:
+def promoted(sql: Sql) -> Callable[[int], list[int]]:
     """Return the students that were promoted in a course, in the order of the ledger."""
 
     def read(course_id: int) -> list[int]:
@@ -103,7 +103,7 @@ def test_promotions_that_a_request_does_not_finish_are_done_in_the_background(
     client: FlaskClient,
     full_course: Any,
     promoted: Any,
-    counters: Any,
+    counters: Counters,
     monkeypatch: pytest.MonkeyPatch,
     capacity: int | None,
 ) -> None:
@@ -123,7 +123,7 @@ def test_promotions_that_a_request_does_not_finish_are_done_in_the_background(
 
 
 @pytest.mark.usefixtures("background")
-def test_seats_freed_by_hand_are_given_to_waiting_students(full_course: Any, sql: Any, counters: Any) -> None:
+def test_seats_freed_by_hand_are_given_to_waiting_students(full_course: Any, sql: Sql, counters: Counters) -> None:
     full, _ = full_course(3)
 
     sql("UPDATE courses SET capacity = 2 WHERE id = :course", course=full)
@@ -132,7 +132,7 @@ def test_seats_freed_by_hand_are_given_to_waiting_students(full_course: Any, sql
 
 
 def test_promotion_alternates_between_courses(
-    full_course: Any, sql: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+    full_course: Any, sql: Sql, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "BATCH", 2)
     ids = [full_course(6)[0] for _ in range(3)]
@@ -145,7 +145,7 @@ def test_promotion_alternates_between_courses(
 
 
 def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
-    full_course: Any, sql: Any, run: Any, counters: Any, monkeypatch: pytest.MonkeyPatch
+    full_course: Any, sql: Sql, run: Any, counters: Counters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck, other = full_course(3)[0], full_course(3)[0]
     sql("UPDATE courses SET capacity = NULL")
@@ -182,7 +182,7 @@ def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
     assert counters(stuck) == (3, 0)
 
 
-def test_a_course_with_a_wrong_counter_is_postponed(course: Make, sql: Any, run: Any, statements: list[str]) -> None:
+def test_a_course_with_a_wrong_counter_is_postponed(course: Make, sql: Sql, run: Any, statements: list[str]) -> None:
     course(capacity=1)
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
     job = PromotionJob(UTC)
@@ -205,7 +205,7 @@ def test_without_work_promotion_is_one_read(full_course: Any, run: Any, statemen
 
 
 def test_several_leaders_at_the_same_time_promote_each_student_once(
-    app: Flask, full_course: Any, sql: Any, promoted: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, full_course: Any, sql: Sql, promoted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a leader that was frozen comes back beside its successor, and requests promote as well."""
     monkeypatch.setattr(service, "BATCH", 3)
@@ -235,7 +235,7 @@ def test_concurrent_promotions_choose_different_students_because_of_the_lock(
     make_app: Callable[..., Flask],
     backend: str,
     full_course: Any,
-    sql: Any,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
     *,
     guarded: bool,

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from course_management import verify
 from course_management.repositories import enrolled_students
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make, Sql
 from ..support.commands import DONE, REFUSED, WRONG, Run
 
 MONDAY = {"weekday": 1, "starts": "09:00", "ends": "10:00", "starts_on": "2026-09-07", "ends_on": "2026-12-14"}
@@ -25,7 +25,7 @@ CODES = {"prerequisite_missing", "linked_course_missing", "time_conflict", "cred
 
 @pytest.fixture
 def school(
-    client: FlaskClient, open_term: Make, entry: Make, course: Make, student: Make, enroll: Any
+    client: FlaskClient, open_term: Make, entry: Make, course: Make, student: Make, enroll: Enroll
 ) -> SimpleNamespace:
     """A student in a lecture with its lab, and in another course; and one in the other course alone."""
     term = open_term(code="T")
@@ -106,7 +106,7 @@ def test_enrollments_that_the_rules_still_allow_are_not_listed(
 
 
 def test_what_was_changed_since_is_listed_and_noted(
-    client: FlaskClient, school: SimpleNamespace, rows: Any, noted: Any, sql: Any
+    client: FlaskClient, school: SimpleNamespace, rows: Any, noted: Any, sql: Sql
 ) -> None:
     break_everything(client, school)
     ledger = sql("SELECT count(*) FROM enrollment_events")
@@ -187,7 +187,7 @@ def test_what_a_permission_waives_is_not_listed(
 
 
 def test_courses_of_other_terms_are_not_judged_and_count_as_they_do_when_enrolling(
-    client: FlaskClient, school: SimpleNamespace, open_term: Make, course: Make, enroll: Any, rows: Any
+    client: FlaskClient, school: SimpleNamespace, open_term: Make, course: Make, enroll: Enroll, rows: Any
 ) -> None:
     other_term = open_term(code="OTHER")
     elsewhere = course(term_id=other_term, credits=9)

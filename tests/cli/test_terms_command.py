@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from course_management.services import adopting
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.commands import DONE, REFUSED, WRONG, Run
 
 
@@ -22,7 +22,7 @@ def fall(term: Make) -> int:
 
 
 @pytest.fixture
-def terms_of(sql: Any) -> Callable[[], dict[int, int | None]]:
+def terms_of(sql: Sql) -> Callable[[], dict[int, int | None]]:
     """Read the term of each course, by ids."""
     return lambda: {row.id: row.term_id for row in sql("SELECT id, term_id FROM courses")}
 
@@ -35,7 +35,7 @@ def in_hours(hours: int) -> str:
 
 
 def test_courses_are_adopted_by_code_or_id_with_their_enrollments(
-    run: Run, fall: int, course: Make, student: Make, enroll: Any, terms_of: Any, sql: Any, held: Any
+    run: Run, fall: int, course: Make, student: Make, enroll: Enroll, terms_of: Any, sql: Sql, held: Held
 ) -> None:
     logic, sets, left = course(code="LOG"), course(code="SET", capacity=1, waitlist_capacity=1), course(code="LEFT")
     ada, alan = student(), student()
@@ -54,7 +54,7 @@ def test_courses_are_adopted_by_code_or_id_with_their_enrollments(
 
 
 @pytest.mark.usefixtures("fall")
-def test_a_course_that_is_in_the_term_already_is_unchanged(run: Run, course: Make, sql: Any) -> None:
+def test_a_course_that_is_in_the_term_already_is_unchanged(run: Run, course: Make, sql: Sql) -> None:
     course(code="LOG")
     run("terms", "adopt", "F26", "--courses", "LOG")
     before = sql("SELECT * FROM courses")
@@ -233,7 +233,7 @@ def test_rules_name_each_reason_and_what_was_considered(
 
 
 def test_rules_of_courses_that_are_eligible_or_taken_already_have_exit_code_0(
-    run: Run, course: Make, student: Make, enroll: Any
+    run: Run, course: Make, student: Make, enroll: Enroll
 ) -> None:
     ada, alan = student(), student()
     taken, full = course(code="TAKEN"), course(code="FULL", capacity=0, waitlist_capacity=9)

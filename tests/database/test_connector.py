@@ -44,8 +44,13 @@ def test_after_one_request_has_waited_in_vain_others_fail_soon(server: threading
 def test_after_a_call_was_cut_off_requests_do_not_wait_long_for_a_connection(server: threading.Event) -> None:
     connector = Connector()
     connector.suspect()
+
+    def connect() -> Any:
+        server.wait()
+        return CONNECTION
+
     with pytest.raises(psycopg.errors.ConnectionTimeout):
-        connector.connect(lambda: server.wait() and CONNECTION, FOREVER)
+        connector.connect(connect, FOREVER)
 
 
 def test_once_the_server_responds_again_requests_wait_as_long_as_they_may(server: threading.Event) -> None:

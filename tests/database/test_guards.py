@@ -14,13 +14,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from course_management.database import broken_constraint
 
-from ..fixture_types import Make
+from ..fixture_types import Counters, Enroll, Make, Sql
 
 ENROLL = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')"
 
 
 @pytest.fixture
-def refused(sql: Any) -> Callable[..., str]:
+def refused(sql: Sql) -> Callable[..., str]:
     """Runs a statement that the database must refuse; the name of what refused."""
 
     def run(statement: str, **parameters: Any) -> str:
@@ -32,7 +32,7 @@ def refused(sql: Any) -> Callable[..., str]:
 
 
 def test_a_plain_insert_is_counted_and_in_the_ledger(
-    client: FlaskClient, student: Make, course: Make, sql: Any, counters: Any
+    client: FlaskClient, student: Make, course: Make, sql: Sql, counters: Counters
 ) -> None:
     ada, programming = student(), course(capacity=1)
 
@@ -44,7 +44,7 @@ def test_a_plain_insert_is_counted_and_in_the_ledger(
 
 
 def test_a_plain_update_is_counted_and_signed_by_the_database(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, sql: Any, counters: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, sql: Sql, counters: Counters
 ) -> None:
     ada, programming = student(), course(capacity=1)
     enroll(ada, programming)
@@ -61,7 +61,7 @@ def test_a_plain_update_is_counted_and_signed_by_the_database(
     )
 
 
-def test_a_bulk_insert_is_one_line_and_one_seat_each(student: Make, course: Make, sql: Any, counters: Any) -> None:
+def test_a_bulk_insert_is_one_line_and_one_seat_each(student: Make, course: Make, sql: Sql, counters: Counters) -> None:
     programming = course()
     for _ in range(5):
         student()
@@ -76,7 +76,7 @@ def test_a_bulk_insert_is_one_line_and_one_seat_each(student: Make, course: Make
 
 
 def test_a_queue_number_taken_by_hand_does_not_stop_the_waitlist(
-    student: Make, course: Make, enroll: Any, sql: Any, client: FlaskClient
+    student: Make, course: Make, enroll: Enroll, sql: Sql, client: FlaskClient
 ) -> None:
     full, by_hand, later = course(capacity=0, waitlist_capacity=None), student(), student()
     sql(
@@ -98,7 +98,7 @@ def test_a_plain_insert_cannot_oversell_a_course(student: Make, course: Make, re
     assert refusal == "ck_courses_seats_within_capacity"
 
 
-def test_a_second_row_of_a_student_and_course_is_refused(student: Make, course: Make, sql: Any, enroll: Any) -> None:
+def test_a_second_row_of_a_student_and_course_is_refused(student: Make, course: Make, sql: Sql, enroll: Enroll) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
 
@@ -106,7 +106,7 @@ def test_a_second_row_of_a_student_and_course_is_refused(student: Make, course: 
         sql(ENROLL, student=ada, course=programming)
 
 
-def test_a_row_of_an_unknown_student_is_refused(course: Make, sql: Any) -> None:
+def test_a_row_of_an_unknown_student_is_refused(course: Make, sql: Sql) -> None:
     with pytest.raises(IntegrityError):
         sql(ENROLL, student=999, course=course())
 
@@ -122,14 +122,14 @@ def test_a_row_of_an_unknown_student_is_refused(course: Make, sql: Any) -> None:
     ],
 )
 def test_an_inconsistent_row_is_refused(
-    student: Make, course: Make, enroll: Any, refused: Any, change: str, refusal: str
+    student: Make, course: Make, enroll: Enroll, refused: Any, change: str, refusal: str
 ) -> None:
     enroll(student(), course())
 
     assert refused(f"UPDATE student_courses SET {change}") == refusal
 
 
-def test_a_held_row_cannot_be_deleted(student: Make, course: Make, enroll: Any, refused: Any) -> None:
+def test_a_held_row_cannot_be_deleted(student: Make, course: Make, enroll: Enroll, refused: Any) -> None:
     enroll(student(), course())
 
     assert refused("DELETE FROM student_courses") == "student_courses_held_rows_stay"
@@ -138,14 +138,16 @@ def test_a_held_row_cannot_be_deleted(student: Make, course: Make, enroll: Any, 
 @pytest.mark.parametrize(
     "statement", ["UPDATE enrollment_events SET actor = 'nobody'", "DELETE FROM enrollment_events"]
 )
-def test_the_ledger_cannot_be_rewritten(student: Make, course: Make, enroll: Any, refused: Any, statement: str) -> None:
+def test_the_ledger_cannot_be_rewritten(
+    student: Make, course: Make, enroll: Enroll, refused: Any, statement: str
+) -> None:
     enroll(student(), course())
 
     assert refused(statement) == "enrollment_events_append_only"
 
 
 def test_insert_or_replace_does_not_bypass_the_triggers(
-    backend: str, student: Make, course: Make, enroll: Any, refused: Any
+    backend: str, student: Make, course: Make, enroll: Enroll, refused: Any
 ) -> None:
     if backend != "sqlite":
         pytest.skip("REPLACE is SQLite's")
@@ -176,7 +178,7 @@ LINE = "(id, at, student_id, course_id, to_status, actor) VALUES (1, '2026-01-01
     ],
 )
 def test_a_ledger_line_cannot_be_replaced_from_a_stock_sqlite(
-    backend: str, database: URL, student: Make, course: Make, enroll: Any, statement: str, recursive_triggers: str
+    backend: str, database: URL, student: Make, course: Make, enroll: Enroll, statement: str, recursive_triggers: str
 ) -> None:
     """A connection of another program has none of the settings of the service."""
     if backend != "sqlite":
@@ -208,7 +210,7 @@ def test_a_ledger_line_cannot_be_replaced_from_a_stock_sqlite(
     ],
 )
 def test_a_ledger_line_cannot_be_replaced_on_postgresql(
-    backend: str, student: Make, course: Make, enroll: Any, refused: Any, statement: str, refusal: str
+    backend: str, student: Make, course: Make, enroll: Enroll, refused: Any, statement: str, refusal: str
 ) -> None:
     if backend != "postgresql":
         pytest.skip("these are PostgreSQL's ways")
@@ -218,7 +220,7 @@ def test_a_ledger_line_cannot_be_replaced_on_postgresql(
 
 
 def test_replacing_a_row_that_is_not_held_still_works_on_sqlite(
-    backend: str, student: Make, course: Make, enroll: Any, client: FlaskClient
+    backend: str, student: Make, course: Make, enroll: Enroll, client: FlaskClient
 ) -> None:
     """The upsert of an enroll must not meet a guard against REPLACE on `student_courses`."""
     if backend != "sqlite":
@@ -240,7 +242,7 @@ def test_nothing_can_be_truncated(backend: str, refused: Any, table: str) -> Non
 
 
 def test_the_triggers_do_not_depend_on_who_calls(
-    backend: str, engine: Engine, student: Make, course: Make, counters: Any
+    backend: str, engine: Engine, student: Make, course: Make, counters: Counters
 ) -> None:
     """A session with another search path still finds the tables of the schema it writes to."""
     if backend != "postgresql":
@@ -263,7 +265,7 @@ def test_a_deleted_id_is_never_generated_again(client: FlaskClient, student: Mak
     assert student() > first
 
 
-def test_time_limits_come_with_the_connection(backend: str, sql: Any) -> None:
+def test_time_limits_come_with_the_connection(backend: str, sql: Sql) -> None:
     if backend == "sqlite":
         assert [sql(f"PRAGMA {name}")[0][0] for name in ("foreign_keys", "journal_mode", "synchronous")] == [
             1,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
@@ -12,7 +10,7 @@ from course_management.database.compile import compile_statement
 from course_management.database.execute import _name
 from course_management.repositories.enrollments import HELD
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +25,7 @@ def on_the_pooled_connection(engine: Engine, statement: str) -> None:
 
 
 def test_a_session_that_has_lost_its_statements_is_replaced(
-    engine: Engine, student: Make, course: Make, enroll: Any, held: Any
+    engine: Engine, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     """As after a pooler's DISCARD ALL."""
     ada, programming, logic = student(), course(), course()
@@ -42,7 +40,7 @@ def test_a_session_that_has_lost_its_statements_is_replaced(
 
 
 def test_a_running_service_survives_a_migration(
-    client: FlaskClient, sql: Any, student: Make, course: Make, enroll: Any
+    client: FlaskClient, sql: Sql, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -54,7 +52,7 @@ def test_a_running_service_survives_a_migration(
 
 
 def test_a_transaction_with_a_lost_statement_is_tried_again(
-    client: FlaskClient, engine: Engine, student: Make, course: Make, held: Any
+    client: FlaskClient, engine: Engine, student: Make, course: Make, held: Held
 ) -> None:
     ada, programming, logic = student(), course(), course()
     put = client.put(f"/students/{ada}/enroll", json={"course_ids": [programming]})
@@ -67,7 +65,7 @@ def test_a_transaction_with_a_lost_statement_is_tried_again(
 
 
 def test_a_statement_that_a_pooler_has_prepared_for_another_client_is_used(
-    engine: Engine, student: Make, course: Make, enroll: Any, held: Any
+    engine: Engine, student: Make, course: Make, enroll: Enroll, held: Held
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)

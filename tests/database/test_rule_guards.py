@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from course_management.database import broken_constraint
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make, Sql
 
 TERM = "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('{}', 'Fall 2026', '2026-09-01', '2026-12-18')"
 GROUP = "INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Undergraduate')"
@@ -23,7 +23,7 @@ INSERT = "INSERT INTO student_courses (student_id, course_id, status{}) VALUES {
 
 
 @pytest.fixture
-def term(sql: Any) -> Callable[..., int]:
+def term(sql: Sql) -> Callable[..., int]:
     """Creates a term; its id."""
 
     def make(code: str = "F26") -> int:
@@ -34,7 +34,7 @@ def term(sql: Any) -> Callable[..., int]:
 
 
 @pytest.fixture
-def in_term(sql: Any, course: Make, term: Any) -> Callable[..., int]:
+def in_term(sql: Sql, course: Make, term: Any) -> Callable[..., int]:
     """Creates a course of a term; its id."""
 
     def make(**values: Any) -> int:
@@ -47,7 +47,7 @@ def in_term(sql: Any, course: Make, term: Any) -> Callable[..., int]:
 
 
 @pytest.fixture
-def refused(sql: Any) -> Callable[..., str]:
+def refused(sql: Sql) -> Callable[..., str]:
     """Runs a statement that the database must refuse; the name of the constraint."""
 
     def run(statement: str, **parameters: Any) -> str:
@@ -59,7 +59,7 @@ def refused(sql: Any) -> Callable[..., str]:
 
 
 @pytest.fixture
-def revisions(sql: Any) -> Callable[[], list[int]]:
+def revisions(sql: Sql) -> Callable[[], list[int]]:
     """Return the schedule revision of each student, by id."""
     return lambda: [row[0] for row in sql("SELECT schedule_revision FROM students ORDER BY id")]
 
@@ -68,7 +68,7 @@ def revisions(sql: Any) -> Callable[[], list[int]]:
 
 
 def test_a_changed_status_in_a_course_of_a_term_raises_the_schedule_revision(
-    student: Make, in_term: Make, sql: Any, revisions: Any
+    student: Make, in_term: Make, sql: Sql, revisions: Any
 ) -> None:
     ada, programming = student(), in_term()
     student()
@@ -81,7 +81,7 @@ def test_a_changed_status_in_a_course_of_a_term_raises_the_schedule_revision(
 
 
 def test_a_course_without_a_term_raises_no_schedule_revision(
-    student: Make, course: Make, sql: Any, enroll: Any, client: Any, revisions: Any
+    student: Make, course: Make, sql: Sql, enroll: Enroll, client: Any, revisions: Any
 ) -> None:
     ada, programming = student(), course()
 
@@ -93,7 +93,7 @@ def test_a_course_without_a_term_raises_no_schedule_revision(
 
 
 def test_one_statement_raises_the_revision_of_every_student_that_it_changes(
-    student: Make, course: Make, in_term: Make, sql: Any, revisions: Any
+    student: Make, course: Make, in_term: Make, sql: Sql, revisions: Any
 ) -> None:
     students, of_a_term, without = [student() for _ in range(3)], in_term(), course()
     rows = ", ".join(f"({each}, {of_a_term}, 'enrolled')" for each in students[:2])
@@ -110,7 +110,7 @@ def test_one_statement_raises_the_revision_of_every_student_that_it_changes(
     assert [now > then for now, then in zip(revisions()[:2], before[:2], strict=True)] == [True, False]
 
 
-def test_being_passed_over_is_no_change_of_the_schedule(student: Make, in_term: Make, sql: Any, revisions: Any) -> None:
+def test_being_passed_over_is_no_change_of_the_schedule(student: Make, in_term: Make, sql: Sql, revisions: Any) -> None:
     ada, full = student(), in_term(capacity=0, waitlist_capacity=None)
     sql(INSERT.format(", queue_number", f"({ada}, {full}, 'waitlisted', 1)"))
     before = revisions(), sql("SELECT count(*) FROM enrollment_events"), sql("SELECT last_event_at FROM courses")
@@ -131,7 +131,7 @@ LINES = "SELECT student_id, from_status, to_status, credits, actor FROM enrollme
 
 
 def test_a_change_of_credits_is_a_line_of_the_ledger_and_raises_the_schedule_revision(
-    student: Make, in_term: Make, sql: Any, revisions: Any
+    student: Make, in_term: Make, sql: Sql, revisions: Any
 ) -> None:
     ada, ben, programming = student(), student(), in_term()
     old = "'2026-01-01 08:00:00.000000'"
@@ -157,7 +157,7 @@ def test_a_change_of_credits_is_a_line_of_the_ledger_and_raises_the_schedule_rev
 
 
 def test_credits_in_a_course_without_a_term_raise_no_schedule_revision(
-    student: Make, course: Make, sql: Any, revisions: Any
+    student: Make, course: Make, sql: Sql, revisions: Any
 ) -> None:
     sql(INSERT.format(", credits", f"({student()}, {course()}, 'enrolled', 300)"))
     sql("UPDATE student_courses SET credits = 400")
@@ -167,7 +167,7 @@ def test_credits_in_a_course_without_a_term_raise_no_schedule_revision(
 
 
 def test_a_course_that_moves_into_a_term_gives_its_credits_to_the_students_who_are_enrolled(
-    student: Make, course: Make, term: Any, sql: Any
+    student: Make, course: Make, term: Any, sql: Sql
 ) -> None:
     moved = course(capacity=2, waitlist_capacity=1)
     enrolled, left, waiting = student(), student(), student()
@@ -182,7 +182,7 @@ def test_a_course_that_moves_into_a_term_gives_its_credits_to_the_students_who_a
 
 
 def test_a_course_that_moves_into_a_term_without_credits_writes_no_line(
-    student: Make, course: Make, term: Any, sql: Any
+    student: Make, course: Make, term: Any, sql: Sql
 ) -> None:
     sql(INSERT.format("", f"({student()}, {course()}, 'enrolled')"))
 
@@ -195,7 +195,7 @@ def test_a_course_that_moves_into_a_term_without_credits_writes_no_line(
 
 
 def test_a_student_who_has_withdrawn_has_no_seat_and_keeps_the_row(
-    student: Make, in_term: Make, sql: Any, refused: Any
+    student: Make, in_term: Make, sql: Sql, refused: Any
 ) -> None:
     sql(INSERT.format("", f"({student()}, {in_term(capacity=1)}, 'enrolled')"))
 
@@ -210,7 +210,7 @@ def test_a_student_who_has_withdrawn_has_no_seat_and_keeps_the_row(
 
 
 def test_moving_a_course_into_a_term_raises_the_revision_of_its_students(
-    student: Make, course: Make, term: Any, sql: Any, revisions: Any
+    student: Make, course: Make, term: Any, sql: Sql, revisions: Any
 ) -> None:
     enrolled, waiting, left, other = (student() for _ in range(4))
     moved, elsewhere = course(capacity=1, waitlist_capacity=1), course()
@@ -224,7 +224,7 @@ def test_moving_a_course_into_a_term_raises_the_revision_of_its_students(
     assert revisions() == [1, 1, 0, 0]
 
 
-def test_a_course_never_leaves_or_changes_its_term(in_term: Make, term: Any, refused: Any, sql: Any) -> None:
+def test_a_course_never_leaves_or_changes_its_term(in_term: Make, term: Any, refused: Any, sql: Sql) -> None:
     programming = in_term()
     other = term("S27")
 
@@ -236,7 +236,7 @@ def test_a_course_never_leaves_or_changes_its_term(in_term: Make, term: Any, ref
 
 
 def test_codes_are_unique_in_each_term_and_among_courses_without_one(
-    course: Make, in_term: Make, term: Any, refused: Any, sql: Any
+    course: Make, in_term: Make, term: Any, refused: Any, sql: Sql
 ) -> None:
     in_term(code="CS101")
     course(code="CS101")
@@ -249,7 +249,7 @@ def test_codes_are_unique_in_each_term_and_among_courses_without_one(
     sql(insert.format(next_term))
 
 
-def test_only_a_course_of_a_term_requires_permission(course: Make, term: Any, refused: Any, sql: Any) -> None:
+def test_only_a_course_of_a_term_requires_permission(course: Make, term: Any, refused: Any, sql: Sql) -> None:
     course()
 
     assert refused("UPDATE courses SET permission_required = true") == "ck_courses_permission_required_in_term"
@@ -259,7 +259,7 @@ def test_only_a_course_of_a_term_requires_permission(course: Make, term: Any, re
 # --- students whom promotion passed over ------------------------------------------------------------------------
 
 
-def test_passed_over_students_are_counted_whoever_changes_them(student: Make, course: Make, sql: Any) -> None:
+def test_passed_over_students_are_counted_whoever_changes_them(student: Make, course: Make, sql: Sql) -> None:
     full = course(capacity=0, waitlist_capacity=None)
     people = [student() for _ in range(4)]
 
@@ -299,7 +299,7 @@ def test_the_counter_of_passed_over_students_stays_within_those_waiting(course: 
 # --- reasons ----------------------------------------------------------------------------------------------------
 
 
-def test_the_ledger_has_the_reason_of_a_change_by_the_service_only(student: Make, course: Make, sql: Any) -> None:
+def test_the_ledger_has_the_reason_of_a_change_by_the_service_only(student: Make, course: Make, sql: Sql) -> None:
     ada, programming = student(), course()
 
     sql(INSERT.format(", reason", f"({ada}, {programming}, 'enrolled', 'late admission')"))
@@ -312,7 +312,7 @@ def test_the_ledger_has_the_reason_of_a_change_by_the_service_only(student: Make
 # --- what refers to a row keeps it ------------------------------------------------------------------------------
 
 
-def test_a_term_with_courses_is_not_deleted(in_term: Make, refused: Any, sql: Any) -> None:
+def test_a_term_with_courses_is_not_deleted(in_term: Make, refused: Any, sql: Sql) -> None:
     in_term()
     sql("INSERT INTO registration_windows (term_id, opens_at, closes_at) VALUES (1, '2026-08-01', '2026-09-15')")
 
@@ -338,7 +338,7 @@ def test_a_term_with_courses_is_not_deleted(in_term: Make, refused: Any, sql: An
     ],
 )
 def test_a_group_in_use_is_not_deleted(
-    student: Make, in_term: Make, sql: Any, refused: Any, statement: str, constraint: str
+    student: Make, in_term: Make, sql: Sql, refused: Any, statement: str, constraint: str
 ) -> None:
     student()
     in_term()
@@ -372,7 +372,7 @@ def test_a_group_in_use_is_not_deleted(
     ],
 )
 def test_what_the_catalog_and_its_courses_refer_to_is_not_deleted(
-    student: Make, in_term: Make, sql: Any, refused: Any, statement: str, deletion: str, constraint: str
+    student: Make, in_term: Make, sql: Sql, refused: Any, statement: str, deletion: str, constraint: str
 ) -> None:
     student()
     assert [in_term(), in_term()] == [1, 2]
@@ -383,7 +383,7 @@ def test_what_the_catalog_and_its_courses_refer_to_is_not_deleted(
     assert refused(f"DELETE FROM {deletion}") == constraint
 
 
-def test_what_belongs_to_a_student_or_a_course_goes_with_it(student: Make, in_term: Make, sql: Any) -> None:
+def test_what_belongs_to_a_student_or_a_course_goes_with_it(student: Make, in_term: Make, sql: Sql) -> None:
     ada, programming, lab = student(), in_term(), in_term()
     values = {"ada": ada, "course": programming, "lab": lab}
     sql(GROUP)
@@ -465,7 +465,7 @@ EVENT = "INSERT INTO rule_events (student_id, subject, subject_id, change) VALUE
     ],
 )
 def test_the_database_refuses_what_makes_no_sense(
-    student: Make, in_term: Make, sql: Any, refused: Any, statement: str, constraint: str
+    student: Make, in_term: Make, sql: Sql, refused: Any, statement: str, constraint: str
 ) -> None:
     student()
     in_term()
@@ -476,7 +476,7 @@ def test_the_database_refuses_what_makes_no_sense(
     assert refused(statement) == constraint
 
 
-def test_a_revoked_permission_can_be_granted_again(student: Make, in_term: Make, sql: Any) -> None:
+def test_a_revoked_permission_can_be_granted_again(student: Make, in_term: Make, sql: Sql) -> None:
     values = {"ada": student(), "course": in_term()}
     grant = "INSERT INTO permissions (student_id, course_id, rule, reason) VALUES (:ada, :course, 'restricted', 'x')"
 
@@ -487,7 +487,7 @@ def test_a_revoked_permission_can_be_granted_again(student: Make, in_term: Make,
     assert sql("SELECT count(*) FROM permissions") == [(3,)]
 
 
-def test_a_boolean_is_true_or_false(backend: str, in_term: Make, sql: Any, refused: Any) -> None:
+def test_a_boolean_is_true_or_false(backend: str, in_term: Make, sql: Sql, refused: Any) -> None:
     if backend != "sqlite":
         pytest.skip("PostgreSQL has a type of its own")
     in_term()
@@ -504,7 +504,7 @@ def test_a_boolean_is_true_or_false(backend: str, in_term: Make, sql: Any, refus
     "statement",
     ["UPDATE rule_events SET change = 'x'", "DELETE FROM rule_events", "TRUNCATE rule_events", "REPLACE"],
 )
-def test_the_ledger_of_rules_is_append_only(backend: str, sql: Any, refused: Any, statement: str) -> None:
+def test_the_ledger_of_rules_is_append_only(backend: str, sql: Sql, refused: Any, statement: str) -> None:
     if statement == {"sqlite": "TRUNCATE rule_events", "postgresql": "REPLACE"}[backend]:
         pytest.skip("not a statement of this database")
     sql(EVENT.format("hold"))

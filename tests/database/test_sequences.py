@@ -15,6 +15,8 @@ from course_management import cli, verify
 from course_management.database import sequences
 from course_management.database.types import MAX_ID
 
+from ..fixture_types import Enroll, Sql
+
 Run = Callable[..., Result]
 NAME = "new ids are above all that were given"
 INSERTS = {
@@ -88,7 +90,7 @@ def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def imported(backend: str, sql: Any) -> Callable[[str, int], None]:
+def imported(backend: str, sql: Sql) -> Callable[[str, int], None]:
     """Inserts rows with the ids up to `last`, as an import does, and leaves the sequence where it was."""
 
     def insert(table: str, last: int) -> None:
@@ -114,7 +116,7 @@ def test_every_table_with_generated_ids_is_checked() -> None:
 
 @pytest.mark.parametrize("table", INSERTS)
 def test_verify_names_the_sequence_and_the_statement_that_sets_it(
-    app: Flask, sql: Any, imported: Callable[[str, int], None], table: str
+    app: Flask, sql: Sql, imported: Callable[[str, int], None], table: str
 ) -> None:
     assert behind(app) == []
     imported(table, 5)
@@ -128,7 +130,7 @@ def test_verify_names_the_sequence_and_the_statement_that_sets_it(
 
 @pytest.mark.parametrize("table", INSERTS)
 def test_the_command_repairs_every_table(
-    app: Flask, run: Run, imported: Callable[[str, int], None], sql: Any, table: str
+    app: Flask, run: Run, imported: Callable[[str, int], None], sql: Sql, table: str
 ) -> None:
     imported(table, 5)
     before = sql(f"SELECT * FROM {table} ORDER BY id")
@@ -173,8 +175,8 @@ def test_a_change_whose_ledger_line_gets_no_id_is_503_and_not_applied(
     student: Callable[..., int],
     course: Callable[..., int],
     held: Callable[[int], dict[int, str]],
-    enroll: Any,
-    sql: Any,
+    enroll: Enroll,
+    sql: Sql,
     method: str,
     path: str,
 ) -> None:
@@ -211,7 +213,7 @@ def test_a_key_or_an_account_without_an_id_is_reported_as_a_sentence(
 
 @pytest.mark.parametrize("table", ["students", "courses"])
 def test_a_new_student_or_course_does_not_inherit_the_ledger_of_a_deleted_one(
-    app: Flask, client: FlaskClient, run: Run, sql: Any, imported: Callable[[str, int], None], table: str
+    app: Flask, client: FlaskClient, run: Run, sql: Sql, imported: Callable[[str, int], None], table: str
 ) -> None:
     """A restore without the sequences: the ledger knows ids whose rows are gone."""
     column = {"students": "student_id", "courses": "course_id"}[table]
@@ -242,7 +244,7 @@ def test_a_new_student_or_course_does_not_inherit_the_ledger_of_a_deleted_one(
     ],
 )
 def test_a_new_row_does_not_inherit_lines_of_the_ledger_of_rules(
-    app: Flask, run: Run, sql: Any, imported: Callable[[str, int], None], table: str, subject: str
+    app: Flask, run: Run, sql: Sql, imported: Callable[[str, int], None], table: str, subject: str
 ) -> None:
     imported(table, 2)
     student_id, subject_id = (7, 1) if table == "students" else (1, 7)
@@ -259,7 +261,7 @@ def test_a_new_row_does_not_inherit_lines_of_the_ledger_of_rules(
 
 @pytest.mark.parametrize("table", ["students", "courses"])
 def test_a_row_with_the_largest_id_is_named_and_not_repaired(
-    app: Flask, backend: str, client: FlaskClient, run: Run, sql: Any, table: str
+    app: Flask, backend: str, client: FlaskClient, run: Run, sql: Sql, table: str
 ) -> None:
     sql(INSERTS[table].format(MAX_ID, 1))
 

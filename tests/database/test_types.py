@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+
+from ..fixture_types import Sql
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from flask.testing import FlaskClient
     ],
 )
 def test_a_time_that_was_written_by_hand_is_read_in_utc(
-    client: FlaskClient, course: Callable[..., int], sql: Any, written: str, shown: str
+    client: FlaskClient, course: Callable[..., int], sql: Sql, written: str, shown: str
 ) -> None:
     programming = course()
 

@@ -36,7 +36,7 @@ def test_a_backup_made_as_the_page_says_is_readable_by_its_owner_alone(
 
     operator.follow(next(blocks(ROOT / "docs" / "backup.md")), postgresql_server)
 
-    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "school.backup").stat().st_mode & 0o777 == 0o600
 
 
 # --- controls: an example that is not true is noticed -----------------------------------------------------

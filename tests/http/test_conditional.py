@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make
 
 TAG = re.compile(r'"([0-9a-f]{16})\.([0-9a-f]{16})"')
 
@@ -93,7 +93,7 @@ def test_a_change_changes_the_tag(client: FlaskClient, thing: Thing, tag: Any) -
 
 
 def test_the_courses_of_a_student_are_not_sent_again(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, tag: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, tag: Any
 ) -> None:
     ada = student()
     path = f"/students/{ada}/courses"
@@ -108,7 +108,7 @@ def test_the_courses_of_a_student_are_not_sent_again(
 
 
 def test_a_new_position_on_a_waitlist_changes_the_etag(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, tag: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, tag: Any
 ) -> None:
     ada, first, wanted = student(), student(), course(capacity=0, waitlist_capacity=2)
     enroll(first, wanted, waitlist=True)
@@ -178,7 +178,7 @@ def test_an_unknown_id_is_404_with_any_tag(client: FlaskClient, path: str) -> No
 
 
 def test_enrollments_of_others_do_not_make_an_edit_stale(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, tag: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, tag: Any
 ) -> None:
     wanted = course(capacity=5)
     path = f"/courses/{wanted}"
@@ -220,7 +220,7 @@ def replace(client: FlaskClient) -> Callable[..., TestResponse]:
 
 
 def test_a_replacement_with_a_stale_tag_is_refused(
-    student: Make, course: Make, enroll: Any, replace: Any, held: Any, tag: Any
+    student: Make, course: Make, enroll: Enroll, replace: Any, held: Held, tag: Any
 ) -> None:
     ada, old, new = student(), course(), course()
     enroll(ada, old)
@@ -237,7 +237,7 @@ def test_a_replacement_with_a_stale_tag_is_refused(
 
 @pytest.mark.parametrize("status", ["enrolled", "waitlisted", "any"])
 def test_the_tag_of_each_view_covers_all_enrollments(
-    student: Make, course: Make, enroll: Any, replace: Any, tag: Any, status: str
+    student: Make, course: Make, enroll: Enroll, replace: Any, tag: Any, status: str
 ) -> None:
     ada, seat, place = student(), course(), course(capacity=0, waitlist_capacity=1)
     known = tag(f"/students/{ada}/courses?status={status}")
@@ -251,7 +251,7 @@ def test_the_tag_of_each_view_covers_all_enrollments(
 
 
 def test_unenrolling_and_enrolling_again_changes_the_tag(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, tag: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, replace: Any, tag: Any
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -264,7 +264,7 @@ def test_unenrolling_and_enrolling_again_changes_the_tag(
 
 
 def test_changes_of_the_courses_do_not_change_the_tag_of_the_students_courses(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, replace: Any, tag: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, replace: Any, tag: Any
 ) -> None:
     ada, programming, other = student(), course(), course()
     enroll(ada, programming)
@@ -278,7 +278,7 @@ def test_changes_of_the_courses_do_not_change_the_tag_of_the_students_courses(
 
 
 def test_of_concurrent_replacements_with_the_same_tag_one_succeeds(
-    app: Flask, student: Make, course: Make, tag: Any, held: Any
+    app: Flask, student: Make, course: Make, tag: Any, held: Held
 ) -> None:
     ada, ids = student(), [course() for _ in range(6)]
     known = tag(f"/students/{ada}/courses")

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make, Sql
 from ..spies import watched
 
 
@@ -33,7 +33,7 @@ LISTS = ["students", "courses", "roster", "waitlist", "history of a student", "h
 
 
 @pytest.fixture
-def listing(request: pytest.FixtureRequest, student: Make, course: Make, enroll: Any) -> Listing:
+def listing(request: pytest.FixtureRequest, student: Make, course: Make, enroll: Enroll) -> Listing:
     name = request.param
     if name in ("students", "courses"):
         return Listing(f"/{name}", "id", student if name == "students" else course)
@@ -181,7 +181,7 @@ def test_a_limit_out_of_bounds_is_refused(client: FlaskClient, listing: Listing)
         assert client.get(with_query(listing.path, limit=limit)).status_code == 200
 
 
-def test_fifty_are_listed_when_nothing_is_said(client: FlaskClient, sql: Any) -> None:
+def test_fifty_are_listed_when_nothing_is_said(client: FlaskClient, sql: Sql) -> None:
     for number in range(51):
         sql(
             "INSERT INTO students (name, email, created_at) VALUES ('Ada', :email, CURRENT_TIMESTAMP)",
@@ -272,7 +272,7 @@ def test_a_read_is_one_statement_outside_a_transaction(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
+    enroll: Enroll,
     statements: list[str],
     left_open: list[bool],
     path: str,
@@ -303,7 +303,7 @@ def test_a_change_is_seen_to_be_in_a_transaction(client: FlaskClient, student: M
 
 
 def test_a_students_courses_are_in_the_order_of_code_points(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     ada = student()
     codes = ["a", "B", "Z", "\u00e9", "10", "9", "b", "_", "A-1", "AB", "\U0001f600", "\uff21"]
@@ -315,7 +315,7 @@ def test_a_students_courses_are_in_the_order_of_code_points(
 
 
 def test_a_waitlist_filled_by_hand_may_begin_with_number_0(
-    client: FlaskClient, student: Make, course: Make, sql: Any
+    client: FlaskClient, student: Make, course: Make, sql: Sql
 ) -> None:
     wanted, people = course(capacity=0, waitlist_capacity=None), [student() for _ in range(2)]
     for number, each in enumerate(people):

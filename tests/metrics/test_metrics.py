@@ -13,7 +13,7 @@ from course_management import metrics
 from course_management.http.hooks import valid_traceparent
 from course_management.server.load_shedding import LoadShedder
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make
 from ..keys import create_key
 
 PREFIX = "course_management_"
@@ -75,7 +75,9 @@ def test_unknown_paths_and_methods_share_one_label(app: Flask, reader: Reader, p
     }
 
 
-def test_no_label_contains_an_id(client: FlaskClient, student: Make, course: Make, enroll: Any, reader: Reader) -> None:
+def test_no_label_contains_an_id(
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, reader: Reader
+) -> None:
     ada, algorithms = student(), course()
     enroll(ada, algorithms)
     client.get(f"/courses/{algorithms}/students")

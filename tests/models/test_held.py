@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from course_management.repositories import enrollments
 from course_management.verify import verify
 
-from ..fixture_types import Make
+from ..fixture_types import Counters, Enroll, Make
 
 Sql = Callable[..., list[Any]]
 Held = Callable[[int], dict[int, str]]
@@ -34,7 +34,7 @@ def withdraw(sql: Sql) -> Callable[[int, int], None]:
 
 
 @pytest.fixture
-def withdrawn(student: Make, course: Make, enroll: Any, withdraw: Callable[[int, int], None]) -> tuple[int, int]:
+def withdrawn(student: Make, course: Make, enroll: Enroll, withdraw: Callable[[int, int], None]) -> tuple[int, int]:
     """Return a student and the only course of it, from which the student has withdrawn."""
     ada, programming = student(), course(capacity=1, waitlist_capacity=5)
     enroll(ada, programming)
@@ -43,7 +43,7 @@ def withdrawn(student: Make, course: Make, enroll: Any, withdraw: Callable[[int,
 
 
 def test_it_is_in_no_list_and_no_count(
-    app: Flask, client: FlaskClient, withdrawn: tuple[int, int], held: Held, counters: Any
+    app: Flask, client: FlaskClient, withdrawn: tuple[int, int], held: Held, counters: Counters
 ) -> None:
     ada, programming = withdrawn
 
@@ -63,7 +63,7 @@ def test_unenrolling_changes_nothing(client: FlaskClient, withdrawn: tuple[int, 
     assert [each["outcome"] for each in left.get_json()["results"]] == ["not_enrolled"]
 
 
-def test_the_student_may_enroll_again(withdrawn: tuple[int, int], enroll: Any, held: Held, sql: Sql) -> None:
+def test_the_student_may_enroll_again(withdrawn: tuple[int, int], enroll: Enroll, held: Held, sql: Sql) -> None:
     ada, programming = withdrawn
 
     assert enroll(ada, programming).status_code == 201
@@ -88,7 +88,7 @@ def test_the_first_on_the_waitlist_gets_the_seat(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
+    enroll: Enroll,
     held: Held,
     withdraw: Callable[[int, int], None],
 ) -> None:

@@ -37,7 +37,7 @@ from course_management.services.enrollment import (
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.adoption import act, mark_adoptions, slipped_through
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, mutant
@@ -210,8 +210,8 @@ def test_a_request_that_waits_for_a_course_which_gets_a_term_is_decided_by_its_r
     student: Make,
     course: Make,
     term: Make,
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
     adopting_slowly: Any,
     without_guard: Callable[[str], None],
 ) -> None:
@@ -248,9 +248,9 @@ def test_a_promotion_that_waits_for_a_course_which_gets_a_term_asks_its_rules(
     student: Make,
     course: Make,
     term: Make,
-    enroll: Any,
-    held: Any,
-    sql: Any,
+    enroll: Enroll,
+    held: Held,
+    sql: Sql,
     adopting_slowly: Any,
 ) -> None:
     """The control is a promotion that takes the head of the waitlist once it has the course."""
@@ -289,7 +289,7 @@ def test_adoptions_of_courses_with_the_same_students_do_not_deadlock(
     student: Make,
     course: Make,
     term: Make,
-    enroll: Any,
+    enroll: Enroll,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The trigger takes the students of the first course, then those of the second: here, the greater id first."""
@@ -346,7 +346,7 @@ def test_a_course_with_the_same_code_that_is_created_meanwhile_is_reported(
 
 
 def test_a_term_that_is_deleted_meanwhile_takes_no_course(
-    app: Flask, client: FlaskClient, course: Make, term: Make, sql: Any
+    app: Flask, client: FlaskClient, course: Make, term: Make, sql: Sql
 ) -> None:
     number, gone = course(), term()
     client.delete(f"/terms/{gone}")

@@ -20,7 +20,7 @@ from course_management.services.enrollment.decisions import Decision
 from course_management.services.enrollment.request import EnrollmentRequest
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Counters, Enroll, Held, Make, Sql
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def before_explaining(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_a_seat_that_becomes_free_while_a_refusal_is_explained_is_taken(
-    student: Make, course: Make, enroll: Any, sql: Any, before_explaining: Any
+    student: Make, course: Make, enroll: Enroll, sql: Sql, before_explaining: Any
 ) -> None:
     full = course(capacity=0)
     before_explaining(enrolling, lambda: sql("UPDATE courses SET capacity = 1"))
@@ -50,7 +50,7 @@ def test_a_seat_that_becomes_free_while_a_refusal_is_explained_is_taken(
 
 
 def test_a_replacement_decides_again_when_the_reason_to_refuse_is_gone(
-    client: FlaskClient, student: Make, course: Make, monkeypatch: pytest.MonkeyPatch, sql: Any
+    client: FlaskClient, student: Make, course: Make, monkeypatch: pytest.MonkeyPatch, sql: Sql
 ) -> None:
     """The statement enrolled nobody, and by the time of the decision no course refuses."""
     ada, full = student(), course(capacity=0)
@@ -70,7 +70,7 @@ def test_a_replacement_decides_again_when_the_reason_to_refuse_is_gone(
 
 
 def test_a_student_enrolled_while_unenrolling_is_explained_is_unenrolled(
-    client: FlaskClient, student: Make, course: Make, sql: Any, before_explaining: Any, held: Any
+    client: FlaskClient, student: Make, course: Make, sql: Sql, before_explaining: Any, held: Held
 ) -> None:
     ada, programming = student(), course()
     enroll = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:ada, :course, 'enrolled')"
@@ -83,7 +83,7 @@ def test_a_student_enrolled_while_unenrolling_is_explained_is_unenrolled(
 
 
 def test_a_student_who_unenrolled_later_is_on_the_past_roster(
-    student: Make, course: Make, enroll: Any, sql: Any, before_explaining: Any
+    student: Make, course: Make, enroll: Enroll, sql: Sql, before_explaining: Any
 ) -> None:
     ada, kept, new = student(), course(), course()
     enroll(ada, kept)
@@ -95,7 +95,7 @@ def test_a_student_who_unenrolled_later_is_on_the_past_roster(
 
 
 def test_a_failed_promotion_does_not_change_the_response_and_happens_later(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full, ada, waiting = course(capacity=1, waitlist_capacity=1), student(), student()
     for each in (ada, waiting):
@@ -115,9 +115,9 @@ def test_a_seat_that_is_free_after_another_promotion_is_taken(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
-    held: Any,
-    sql: Any,
+    enroll: Enroll,
+    held: Held,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
 ) -> None:
@@ -144,10 +144,10 @@ def test_during_a_long_promotion_a_newcomer_is_refused_without_waiting(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
-    sql: Any,
+    enroll: Enroll,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
-    counters: Any,
+    counters: Counters,
     method: str,
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
@@ -168,7 +168,7 @@ def _fail(*_: Any, **__: Any) -> None:
 
 
 def test_a_promotion_whose_query_fails_does_not_change_the_response(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -180,7 +180,7 @@ def test_a_promotion_whose_query_fails_does_not_change_the_response(
 
 
 def test_the_promotion_of_one_request_ends(
-    app: Flask, student: Make, course: Make, enroll: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, student: Make, course: Make, enroll: Enroll, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
     for _ in range(3):
@@ -195,7 +195,7 @@ def test_the_promotion_of_one_request_ends(
 
 
 def test_what_cannot_be_promoted_is_counted(
-    app: Flask, student: Make, course: Make, enroll: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, student: Make, course: Make, enroll: Enroll, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
     enroll(student(), full, waitlist=True)
@@ -207,7 +207,7 @@ def test_what_cannot_be_promoted_is_counted(
 
 
 def test_a_committed_enrollment_gets_its_response_even_if_the_position_cannot_be_read(
-    student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+    student: Make, course: Make, enroll: Enroll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, kept, full, free = student(), course(), course(capacity=0, waitlist_capacity=1), course()
     enroll(ada, kept)
@@ -224,7 +224,7 @@ def test_a_committed_enrollment_gets_its_response_even_if_the_position_cannot_be
 
 
 def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(
-    student: Make, course: Make, enroll: Any, sql: Any
+    student: Make, course: Make, enroll: Enroll, sql: Sql
 ) -> None:
     """A counter was changed by hand: waiting does not fix that, so the response is not 503."""
     programming = course(capacity=1)
@@ -243,7 +243,7 @@ def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(
     assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
 
 
-def test_a_wrong_counter_does_not_promote_endlessly(app: Flask, course: Make, sql: Any) -> None:
+def test_a_wrong_counter_does_not_promote_endlessly(app: Flask, course: Make, sql: Sql) -> None:
     full = course(capacity=1)
     sql("UPDATE courses SET waiting = 1, waitlist_capacity = 1")
 
@@ -257,7 +257,7 @@ def test_a_course_deleted_before_its_promotion_promotes_no_student(app: Flask) -
 
 
 def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(
-    app: Flask, backend: str, engine: Engine, student: Make, course: Make, held: Any
+    app: Flask, backend: str, engine: Engine, student: Make, course: Make, held: Held
 ) -> None:
     if backend == "sqlite":
         pytest.skip("SQLite has one writer: no enroll runs during a replacement")
@@ -288,8 +288,8 @@ def test_an_enrollment_by_rules_that_meets_a_change_of_another_course_is_decided
     student: Make,
     course: Make,
     term: Make,
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
 ) -> None:
     """A course without a term does not raise the revision that the decision is compared with."""
     if backend == "sqlite":

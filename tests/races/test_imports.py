@@ -22,6 +22,7 @@ from course_management.transfer.importing import Choices
 from course_management.transfer.staging import Stage
 from course_management.verify import verify
 
+from ..fixture_types import Sql
 from ..support.importing import Import, importer
 from ..transfer.files import ENROLLMENTS, FILES
 
@@ -42,14 +43,14 @@ def run(database: URL, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Impor
 
 
 @pytest.fixture
-def status(sql: Any) -> Callable[[], str]:
+def status(sql: Sql) -> Callable[[], str]:
     """Returns the status of the student s1 in the course c1."""
     return lambda: str(sql(f"SELECT status FROM student_courses WHERE {OF_S1_IN_C1}")[0][0])
 
 
 @pytest.mark.parametrize("guarded", [True, False])
 def test_a_student_who_enrolls_anew_at_the_moment_of_the_drop_stays(
-    run: Import, sql: Any, status: Any, monkeypatch: pytest.MonkeyPatch, *, guarded: bool
+    run: Import, sql: Sql, status: Any, monkeypatch: pytest.MonkeyPatch, *, guarded: bool
 ) -> None:
     """The control compares with the enrollments as they are now, instead of those that were looked at."""
     run(FILES)
@@ -69,7 +70,7 @@ def test_a_student_who_enrolls_anew_at_the_moment_of_the_drop_stays(
 
 
 def test_what_somebody_changes_between_plan_and_drop_stays(
-    run: Import, sql: Any, status: Any, monkeypatch: pytest.MonkeyPatch
+    run: Import, sql: Sql, status: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(FILES)
     apply = importing.apply
@@ -85,7 +86,7 @@ def test_what_somebody_changes_between_plan_and_drop_stays(
 
 
 def test_a_row_is_refused_that_finds_its_enrollment_changed_each_time(
-    run: Import, sql: Any, monkeypatch: pytest.MonkeyPatch
+    run: Import, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(enrollment, "exchange_all", lambda requests, *_: [None for _ in requests])
     result = run(FILES)
@@ -94,7 +95,7 @@ def test_a_row_is_refused_that_finds_its_enrollment_changed_each_time(
 
 
 def test_a_second_import_waits_until_the_first_has_ended(
-    app: Flask, database: URL, run: Import, sql: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, database: URL, run: Import, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_run, "TRY_S", 0.5 - LEASE_S)
     first = lease_of(database, "import")
@@ -107,7 +108,7 @@ def test_a_second_import_waits_until_the_first_has_ended(
     assert run(FILES).exit_code == 0
 
 
-def test_an_import_that_has_lost_its_lease_ends(run: Import, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_has_lost_its_lease_ends(run: Import, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the machine had slept, and another import had begun meanwhile."""
     monkeypatch.setattr(import_run, "RENEW_S", 0.0)
 
@@ -127,7 +128,7 @@ def test_an_import_that_has_lost_its_lease_ends(run: Import, sql: Any, monkeypat
 
 
 def test_imports_of_overlapping_files_at_the_same_time_leave_one_line_for_each_change(
-    app: Flask, sql: Any, tmp_path: Path
+    app: Flask, sql: Sql, tmp_path: Path
 ) -> None:
     """Beside each other, as when one has slept and lost its lease: nothing depends on it."""
     students = [f"s{number}" for number in range(40)]
@@ -161,7 +162,7 @@ def test_imports_of_overlapping_files_at_the_same_time_leave_one_line_for_each_c
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(
-    run: Import, sql: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Import, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flush = Stage.flush
 
@@ -176,7 +177,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     assert "students.csv: The file changed while it was read" in result.output
 
 
-def test_a_file_that_has_changed_since_its_plan_is_refused(run: Import, sql: Any) -> None:
+def test_a_file_that_has_changed_since_its_plan_is_refused(run: Import, sql: Sql) -> None:
     run(FILES, "--plan")
     more = FILES | {"students": FILES["students"] + "s9,Zoe,\n"}
     result = run(more, "--as-planned", "1")
@@ -187,7 +188,7 @@ def test_a_file_that_has_changed_since_its_plan_is_refused(run: Import, sql: Any
     assert "Plan 1 has been applied already" in run(FILES, "--as-planned", "1").output
 
 
-def test_a_student_who_waits_elsewhere_is_enrolled(run: Import, sql: Any) -> None:
+def test_a_student_who_waits_elsewhere_is_enrolled(run: Import, sql: Sql) -> None:
     """The course of the waitlist is locked as well, since the change may end what stops a promotion there."""
     courses = FILES["courses"].replace("capacity", "capacity,waitlist_capacity").replace(",1\n", ",1,5\n")
     courses = courses.replace("f26,\n", "f26,,\n")

@@ -16,7 +16,7 @@ from course_management.database import kind_of
 from course_management.services import enrollment
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 LOCK_COURSE = text("SELECT id FROM courses WHERE id = :course FOR NO KEY UPDATE")
 LOCK_STUDENT = text("SELECT id FROM students WHERE id = :student FOR NO KEY UPDATE")
@@ -39,7 +39,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
-def waiting(student: Make, course: Make, enroll: Any, sql: Any) -> dict[str, int]:
+def waiting(student: Make, course: Make, enroll: Enroll, sql: Sql) -> dict[str, int]:
     """Return a student on the waitlist of a course of a term, which then has a free seat."""
     ada, contested = student(), course(capacity=0, waitlist_capacity=1)
     enroll(ada, contested, waitlist=True)
@@ -49,7 +49,7 @@ def waiting(student: Make, course: Make, enroll: Any, sql: Any) -> dict[str, int
 
 
 def test_a_replacement_that_waits_for_a_course_does_not_stop_the_promotion_of_its_student(
-    app: Flask, engine: Engine, waiting: dict[str, int], held: Any
+    app: Flask, engine: Engine, waiting: dict[str, int], held: Held
 ) -> None:
     """The promotion has the course, and its trigger raises the schedule revision of the student."""
 

@@ -30,7 +30,7 @@ from course_management.services.enrollment import (
 )
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant, without_revision
@@ -85,7 +85,7 @@ def before(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Happen], None]:
 
 
 @pytest.fixture
-def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Any) -> Callable[[str], None]:
+def unguarded(monkeypatch: pytest.MonkeyPatch, backend: str, sql: Sql) -> Callable[[str], None]:
     """Removes a guard."""
 
     def remove(guard: str) -> None:
@@ -148,7 +148,13 @@ def codes(response: Any) -> list[list[str]]:
 
 @pytest.mark.parametrize("removed", [None, "the comparison of the revision", "the revision raised by the trigger"])
 def test_a_decision_that_another_request_of_the_student_made_wrong_is_made_again(
-    removed: str | None, student: Make, limited: tuple[int, int], enroll: Any, held: Any, before: Any, unguarded: Any
+    removed: str | None,
+    student: Make,
+    limited: tuple[int, int],
+    enroll: Enroll,
+    held: Held,
+    before: Any,
+    unguarded: Any,
 ) -> None:
     ada, (first, second) = student(), limited
     if removed:
@@ -170,9 +176,9 @@ def test_a_revision_that_is_read_after_the_rest_hides_what_changed_in_between(
     guarded: bool,
     student: Make,
     limited: tuple[int, int],
-    enroll: Any,
-    held: Any,
-    sql: Any,
+    enroll: Enroll,
+    held: Held,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ada, (first, second) = student(), limited
@@ -201,8 +207,8 @@ def test_a_statement_that_waited_for_the_student_compares_what_it_finds_then(
     engine: Engine,
     student: Make,
     limited: tuple[int, int],
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
     unguarded: Any,
 ) -> None:
     if backend == "sqlite":
@@ -229,8 +235,8 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
     guarded: bool,
     student: Make,
     limited: tuple[int, int],
-    enroll: Any,
-    sql: Any,
+    enroll: Enroll,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The control repeats the attempt without locks, as everything else is repeated."""
@@ -260,8 +266,8 @@ def test_a_place_that_was_judged_does_not_become_a_seat(
     client: FlaskClient,
     student: Make,
     limited: tuple[int, int],
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
     before: Any,
     unguarded: Any,
 ) -> None:
@@ -287,8 +293,8 @@ def test_a_seat_that_was_judged_does_not_become_a_place(
     fall: int,
     student: Make,
     course: Make,
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
     before: Any,
     unguarded: Any,
 ) -> None:
@@ -317,8 +323,8 @@ def test_a_course_judged_without_a_term_is_not_taken_when_it_has_one(
     fall: int,
     student: Make,
     course: Make,
-    enroll: Any,
-    held: Any,
+    enroll: Enroll,
+    held: Held,
     before: Any,
     unguarded: Any,
 ) -> None:
@@ -344,9 +350,9 @@ def test_a_course_that_was_looked_at_without_a_term_is_judged_by_the_rules_when_
     fall: int,
     student: Make,
     course: Make,
-    enroll: Any,
-    held: Any,
-    sql: Any,
+    enroll: Enroll,
+    held: Held,
+    sql: Sql,
     before: Any,
     unguarded: Any,
 ) -> None:
@@ -377,8 +383,8 @@ def test_the_second_attempt_locks_the_student_after_the_courses(
     engine: Engine,
     student: Make,
     limited: tuple[int, int],
-    enroll: Any,
-    sql: Any,
+    enroll: Enroll,
+    sql: Sql,
     before: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -423,7 +429,7 @@ def test_unenrolling_from_several_courses_locks_each_of_them_once(
     engine: Engine,
     student: Make,
     course: Make,
-    enroll: Any,
+    enroll: Enroll,
     unguarded: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from course_management.database import Raced
 from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS
 
@@ -34,7 +34,7 @@ def test_no_request_of_one_student_from_sixteen_clients_is_503(
     student: Make,
     course: Make,
     term: Make,
-    held: Any,
+    held: Held,
     monkeypatch: pytest.MonkeyPatch,
     with_replacements: bool,
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_replacement_succeeds_although_the_student_is_enrolled_elsewhere_again
     client: FlaskClient,
     student: Make,
     course: Make,
-    sql: Any,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each attempt finds one more course than it has locked. The control counts attempts as other races do."""
@@ -108,7 +108,7 @@ def test_an_unenrolling_whose_statement_finds_nothing_each_time_is_decided_under
     student: Make,
     course: Make,
     term: Make,
-    enroll: Any,
+    enroll: Enroll,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As if the student had left, each time, the course that the statement saw, and joined the other."""

@@ -22,6 +22,7 @@ from course_management.services import holds, permissions, student_groups, whole
 from course_management.services.passed_over_marks import lock_and_raise_revision, reconsider_student
 
 from ..conftest import PATIENT, wait_until_blocked
+from ..fixture_types import Enroll
 from ..support.concurrency import together
 from ..support.registration import HOLD, OTHER, WINDOW
 
@@ -324,7 +325,7 @@ def test_holds_groups_and_enrollments_of_waiting_students_change_without_a_deadl
     course: Make,
     term: Make,
     group: Make,
-    enroll: Any,
+    enroll: Enroll,
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -370,7 +371,7 @@ def test_with_the_student_locked_before_the_courses_there_is_a_deadlock(
     student: Make,
     course: Make,
     term: Make,
-    enroll: Any,
+    enroll: Enroll,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The control of the order of locks: an enrollment has locked the course, and then locks the student."""

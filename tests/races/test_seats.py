@@ -17,7 +17,7 @@ from course_management.context import RequestContext
 from course_management.services import enrollment
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 TOGETHER = 16
 
@@ -57,7 +57,7 @@ def statuses(responses: Sequence[Any]) -> list[int]:
 
 
 @pytest.fixture
-def assert_sound(sql: Any) -> Callable[[], None]:
+def assert_sound(sql: Sql) -> Callable[[], None]:
     """Assert that counters, limits and the ledger of the database agree."""
 
     def check() -> None:
@@ -86,7 +86,7 @@ def assert_sound(sql: Any) -> Callable[[], None]:
 
 
 def test_the_same_request_16_times_at_once_is_one_change(
-    student: Make, course: Make, at_once: Any, sql: Any, assert_sound: Any
+    student: Make, course: Make, at_once: Any, sql: Sql, assert_sound: Any
 ) -> None:
     ada, programming = student(), course(capacity=1)
 
@@ -98,7 +98,7 @@ def test_the_same_request_16_times_at_once_is_one_change(
 
 
 def test_the_same_unenrolling_16_times_at_once_is_one_change(
-    student: Make, course: Make, enroll: Any, at_once: Any, sql: Any, assert_sound: Any
+    student: Make, course: Make, enroll: Enroll, at_once: Any, sql: Sql, assert_sound: Any
 ) -> None:
     ada, programming = student(), course()
     enroll(ada, programming)
@@ -122,7 +122,7 @@ def test_the_last_seats_are_sold_exactly(student: Make, course: Make, at_once: A
     assert_sound()
 
 
-def test_the_constraint_refuses_writes_beside_the_service(student: Make, course: Make, sql: Any) -> None:
+def test_the_constraint_refuses_writes_beside_the_service(student: Make, course: Make, sql: Sql) -> None:
     contested = course(capacity=0)
 
     with pytest.raises(DBAPIError, match="ck_courses_seats_within_capacity"):
@@ -147,7 +147,7 @@ def test_each_student_of_a_waitlist_has_a_number_of_its_own(
 
 
 def test_many_students_who_unenroll_at_once_promote_as_many_in_order(
-    student: Make, course: Make, enroll: Any, at_once: Any, client: Any, assert_sound: Any
+    student: Make, course: Make, enroll: Enroll, at_once: Any, client: Any, assert_sound: Any
 ) -> None:
     contested = course(capacity=8, waitlist_capacity=None)
     students = [student() for _ in range(20)]
@@ -162,7 +162,7 @@ def test_many_students_who_unenroll_at_once_promote_as_many_in_order(
 
 
 def test_two_replacements_of_one_student_end_with_one_of_the_two_sets(
-    student: Make, course: Make, at_once: Any, held: Any, assert_sound: Any
+    student: Make, course: Make, at_once: Any, held: Held, assert_sound: Any
 ) -> None:
     first, second = [course(), course()], [course(), course()]
 
@@ -213,7 +213,7 @@ def test_overlapping_requests_in_any_order_neither_deadlock_nor_drift(
 
 
 def test_a_stale_seat_is_not_given_twice(
-    app: Flask, backend: str, engine: Engine, student: Make, course: Make, enroll: Any, held: Any, assert_sound: Any
+    app: Flask, backend: str, engine: Engine, student: Make, course: Make, enroll: Enroll, held: Held, assert_sound: Any
 ) -> None:
     """The student leaves a full course while the same student's enroll, which saw it held, waits for the lock.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from sqlalchemy import URL, create_engine, text
@@ -15,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Make, Sql
 
 FREE_SEATS = text(
     "SELECT capacity - (SELECT count(*) FROM student_courses WHERE course_id = courses.id)"
@@ -30,7 +29,7 @@ TAKE_SEAT_IF_COUNTED = text(
 
 @pytest.mark.parametrize("guarded", [True, False])
 def test_count_then_insert_oversells_unless_the_constraint_has_the_last_word(
-    *, guarded: bool, backend: str, database: URL, student: Make, course: Make, sql: Any
+    *, guarded: bool, backend: str, database: URL, student: Make, course: Make, sql: Sql
 ) -> None:
     """The control: what people write first, on connections as they come. Only the CHECK stands in its way."""
     contested, buyers = course(capacity=1), (student(), student())

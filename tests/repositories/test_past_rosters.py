@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from course_management.repositories import past_rosters
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make, Sql
 
 STATUSES = ("enrolled", "waitlisted")
 
@@ -44,7 +44,7 @@ def roster(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("limit", [1, 50])
 def test_a_past_roster_is_the_roster_that_was_read_then(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, roster: Any, limit: int
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, roster: Any, limit: int
 ) -> None:
     chance = random.Random(20261122)  # noqa: S311 - a repeatable choice of operations
     people, wanted = [student() for _ in range(8)], course(capacity=2, waitlist_capacity=None)
@@ -63,7 +63,7 @@ def test_a_past_roster_is_the_roster_that_was_read_then(
 
 
 def test_before_the_first_change_the_past_roster_is_empty(
-    student: Make, course: Make, enroll: Any, roster: Any
+    student: Make, course: Make, enroll: Enroll, roster: Any
 ) -> None:
     before, wanted = now(), course()
     enroll(student(), wanted)
@@ -73,7 +73,7 @@ def test_before_the_first_change_the_past_roster_is_empty(
 
 
 @pytest.fixture
-def gone(client: FlaskClient, student: Make, course: Make, enroll: Any) -> tuple[int, int, str]:
+def gone(client: FlaskClient, student: Make, course: Make, enroll: Enroll) -> tuple[int, int, str]:
     """Return a student who has left a course, the course, and a time before that."""
     ada, wanted = student(), course()
     enroll(ada, wanted)
@@ -124,7 +124,7 @@ def ids(found: list[dict[str, Any]]) -> list[int]:
 
 
 def test_a_row_inserted_today_with_a_date_in_the_past_was_there_from_then_on(
-    student: Make, course: Make, enroll: Any, roster: Any, sql: Any
+    student: Make, course: Make, enroll: Enroll, roster: Any, sql: Sql
 ) -> None:
     ada, ben, wanted = student(), student(), course()
     enroll(ada, wanted)
@@ -138,7 +138,7 @@ def test_a_row_inserted_today_with_a_date_in_the_past_was_there_from_then_on(
 
 
 def test_a_student_is_not_shown_before_the_time_of_the_change(
-    student: Make, course: Make, sql: Any, roster: Any
+    student: Make, course: Make, sql: Sql, roster: Any
 ) -> None:
     """However the lines follow each other: no entry is later than the moment asked for."""
     wanted, chance = course(waitlist_capacity=None), random.Random(13)  # noqa: S311 - a repeatable choice
@@ -161,7 +161,7 @@ def test_a_student_is_not_shown_before_the_time_of_the_change(
     assert len(roster(wanted, as_of=now())) + len(roster(wanted, "waitlisted", as_of=now())) == 40
 
 
-def test_changes_of_one_student_are_placed_by_their_time(student: Make, course: Make, sql: Any, roster: Any) -> None:
+def test_changes_of_one_student_are_placed_by_their_time(student: Make, course: Make, sql: Sql, roster: Any) -> None:
     ada, wanted = student(), course(waitlist_capacity=None)
     sql(TAKE, student=ada, course=wanted, status="enrolled", at="2026-09-03 08:00:00.000000", place=None)
     sql(CHANGE, student=ada, course=wanted, status="unenrolled", at="2026-09-05 08:00:00.000000")
@@ -174,7 +174,7 @@ def test_changes_of_one_student_are_placed_by_their_time(student: Make, course: 
 
 
 def test_a_change_of_credits_moves_no_student_in_the_past_roster(
-    student: Make, course: Make, sql: Any, roster: Any
+    student: Make, course: Make, sql: Sql, roster: Any
 ) -> None:
     ada, ben, wanted = student(), student(), course(capacity=1, waitlist_capacity=None)
     sql(TAKE, student=ada, course=wanted, status="enrolled", at="2026-09-03 08:00:00.000000", place=None)
@@ -190,7 +190,7 @@ def test_a_change_of_credits_moves_no_student_in_the_past_roster(
 
 
 @pytest.mark.parametrize("at", ["2026-09-01 08:00:00", "2026-09-01T08:00:00", "2026-09-01T10:00:00.5+02:00"])
-def test_a_date_in_another_form_is_the_same_time(student: Make, course: Make, sql: Any, roster: Any, at: str) -> None:
+def test_a_date_in_another_form_is_the_same_time(student: Make, course: Make, sql: Sql, roster: Any, at: str) -> None:
     ada, wanted = student(), course()
     sql(TAKE, student=ada, course=wanted, status="enrolled", at=at, place=None)
 
@@ -198,7 +198,7 @@ def test_a_date_in_another_form_is_the_same_time(student: Make, course: Make, sq
     assert ids(roster(wanted, as_of="2026-09-01T08:00:01Z")) == [ada]
 
 
-def test_a_waitlist_of_the_past_is_in_order_of_time(student: Make, course: Make, sql: Any, roster: Any) -> None:
+def test_a_waitlist_of_the_past_is_in_order_of_time(student: Make, course: Make, sql: Sql, roster: Any) -> None:
     wanted, people = course(capacity=0, waitlist_capacity=None), [student() for _ in range(3)]
     for place, (each, second) in enumerate(zip(people, (3, 1, 2), strict=True), 1):
         at = f"2026-09-01 08:00:0{second}.000000"
@@ -229,13 +229,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return differ
 
 
-def times(sql: Any) -> list[datetime]:
+def times(sql: Sql) -> list[datetime]:
     found = [row[0] for row in sql("SELECT at FROM enrollment_events ORDER BY id")]
     return [datetime.fromisoformat(each) if isinstance(each, str) else each for each in found]
 
 
 def test_clocks_that_differ_do_not_oversell_the_past(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, roster: Any, sql: Any, clock: Callable[[float], None]
+    client: FlaskClient,
+    student: Make,
+    course: Make,
+    enroll: Enroll,
+    roster: Any,
+    sql: Sql,
+    clock: Callable[[float], None],
 ) -> None:
     """Several servers, each with a clock of its own: in one course, the lines stay in the order of the changes."""
     chance = random.Random(4)  # noqa: S311 - a repeatable choice of operations
@@ -261,7 +267,7 @@ def test_clocks_that_differ_do_not_oversell_the_past(
 
 
 def test_without_that_rule_clocks_that_differ_would_oversell_it(
-    student: Make, course: Make, sql: Any, roster: Any
+    student: Make, course: Make, sql: Sql, roster: Any
 ) -> None:
     """The control: the same changes, dated by hand as the clocks of two servers said."""
     ada, ben, wanted = student(), student(), course(capacity=1)
@@ -273,7 +279,7 @@ def test_without_that_rule_clocks_that_differ_would_oversell_it(
 
 
 def test_a_change_by_hand_is_dated_no_earlier_than_the_line_before_it(
-    student: Make, course: Make, enroll: Any, sql: Any, clock: Callable[[float], None]
+    student: Make, course: Make, enroll: Enroll, sql: Sql, clock: Callable[[float], None]
 ) -> None:
     ada, wanted = student(), course()
     clock(200)
@@ -286,7 +292,7 @@ def test_a_change_by_hand_is_dated_no_earlier_than_the_line_before_it(
 
 
 def test_rows_inserted_by_hand_without_a_date_do_not_oversell_the_past(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, roster: Any, sql: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, roster: Any, sql: Sql
 ) -> None:
     """Their date is the default: on SQLite the present second, which began before the line of the service."""
     wanted = course(capacity=1)
@@ -310,7 +316,7 @@ def test_rows_inserted_by_hand_without_a_date_do_not_oversell_the_past(
 
 
 def test_a_transaction_that_began_before_the_line_does_not_date_its_rows_back(
-    backend: str, engine: Engine, student: Make, course: Make, enroll: Any, sql: Any
+    backend: str, engine: Engine, student: Make, course: Make, enroll: Enroll, sql: Sql
 ) -> None:
     if backend != "postgresql":
         pytest.skip("SQLite's date is that of the statement")
@@ -327,7 +333,7 @@ def test_a_transaction_that_began_before_the_line_does_not_date_its_rows_back(
 
 
 def test_a_row_dated_far_in_the_future_does_not_date_the_changes_after_it(
-    student: Make, course: Make, enroll: Any, sql: Any
+    student: Make, course: Make, enroll: Enroll, sql: Sql
 ) -> None:
     wanted = course()
     sql(TAKE, student=student(), course=wanted, status="enrolled", at="2999-01-01 00:00:00.000000", place=None)
@@ -346,7 +352,7 @@ def test_pages_that_skip_many_students_are_complete_together(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
+    enroll: Enroll,
     roster: Any,
     monkeypatch: pytest.MonkeyPatch,
     status: str,
@@ -366,7 +372,7 @@ def test_pages_that_skip_many_students_are_complete_together(
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_page_costs_the_same_whatever_the_size_of_the_ledger(
-    backend: str, engine: Engine, student: Make, course: Make, sql: Any, roster: Any, status: str
+    backend: str, engine: Engine, student: Make, course: Make, sql: Sql, roster: Any, status: str
 ) -> None:
     """Counted in instructions of SQLite's virtual machine, which depend on the data only."""
     if backend != "sqlite":
@@ -417,7 +423,7 @@ def test_a_page_costs_the_same_whatever_the_size_of_the_ledger(
 
 
 def test_a_cursor_with_a_position_is_none_of_another_list(
-    client: FlaskClient, student: Make, course: Make, enroll: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
 ) -> None:
     wanted = course(capacity=0, waitlist_capacity=None)
     for _ in range(3):
@@ -483,7 +489,9 @@ def test_a_value_that_is_not_a_time_is_refused(client: FlaskClient, course: Make
     assert [each["pointer"] for each in response.get_json()["errors"]] == ["/as_of"]
 
 
-def test_a_cursor_is_valid_for_its_own_time_only(client: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+def test_a_cursor_is_valid_for_its_own_time_only(
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll
+) -> None:
     wanted = course()
     for _ in range(2):
         enroll(student(), wanted)

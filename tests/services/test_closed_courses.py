@@ -16,7 +16,7 @@ from course_management.context import RequestContext
 from course_management.models import courses
 from course_management.services import enrollment
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 AT = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def reasons(response: Any) -> dict[int, list[str]]:
 
 
 def test_a_closed_course_refuses_every_student_and_says_since_when(
-    student: Make, course: Make, enroll: Any, held: Any, close: Any
+    student: Make, course: Make, enroll: Enroll, held: Held, close: Any
 ) -> None:
     ada, closed, free = student(), course(waitlist_capacity=None), course()
     close(closed)
@@ -53,7 +53,7 @@ def test_a_closed_course_refuses_every_student_and_says_since_when(
     assert enroll(ada, free, closed).status_code == 201
 
 
-def test_a_closed_course_that_is_full_has_both_reasons(student: Make, course: Make, enroll: Any, close: Any) -> None:
+def test_a_closed_course_that_is_full_has_both_reasons(student: Make, course: Make, enroll: Enroll, close: Any) -> None:
     full = course(capacity=0)
     close(full)
 
@@ -66,7 +66,7 @@ def test_a_permission_waives_that_a_course_is_closed_with_and_without_a_term(
     student: Make,
     course: Make,
     open_term: Make,
-    held: Any,
+    held: Held,
     close: Any,
     method: str,
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_permission_waives_that_a_course_is_closed_with_and_without_a_term(
 
 
 def test_students_of_a_closed_course_stay_and_may_leave(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, close: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, close: Any
 ) -> None:
     ada, closed, other = student(), course(), course()
     enroll(ada, closed)
@@ -103,7 +103,7 @@ def test_students_of_a_closed_course_stay_and_may_leave(
 
 
 def test_no_student_is_promoted_in_a_closed_course_until_it_opens_again(
-    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, close: Any
+    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, close: Any
 ) -> None:
     ada, alan, contested = student(), student(), course(capacity=1, waitlist_capacity=1)
     enroll(ada, contested)
@@ -129,7 +129,7 @@ def test_no_student_is_promoted_in_a_closed_course_until_it_opens_again(
 
 
 def test_a_term_without_windows_takes_no_newcomers_and_promotes_who_waits(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, held: Any, sql: Any
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, held: Held, sql: Sql
 ) -> None:
     ada, alan, contested = student(), student(), course(capacity=1, waitlist_capacity=None)
     enroll(ada, contested)
@@ -145,7 +145,7 @@ def test_a_term_without_windows_takes_no_newcomers_and_promotes_who_waits(
 
 
 def test_a_mark_of_being_passed_over_ends_with_the_wait(
-    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Any, sql: Any
+    app: Flask, client: FlaskClient, student: Make, course: Make, enroll: Enroll, sql: Sql
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
     leaving, replaced, promoted = (student() for _ in range(3))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -15,12 +14,14 @@ from course_management.services import enrollment
 from course_management.services.enrollment import promotion
 from course_management.services.enrollment.promotion import BATCH
 
+from ..fixture_types import Enroll, Sql
+
 WAITING = 10_000
 NUMBERS = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {WAITING})"
 
 
 @pytest.fixture
-def long_queue(course: Callable[..., int], sql: Any) -> int:
+def long_queue(course: Callable[..., int], sql: Sql) -> int:
     """Create a course without a seat and with 10,000 waitlisted students, the last student first."""
     full = course(capacity=0, waitlist_capacity=None)
     sql(
@@ -36,7 +37,7 @@ def long_queue(course: Callable[..., int], sql: Any) -> int:
 
 
 def test_a_limit_that_is_removed_seats_10000_in_order_and_in_small_transactions(
-    app: Flask, client: FlaskClient, long_queue: int, sql: Any
+    app: Flask, client: FlaskClient, long_queue: int, sql: Sql
 ) -> None:
     assert client.patch(f"/courses/{long_queue}", json={"capacity": None}).status_code == 200
 
@@ -55,7 +56,7 @@ def test_a_request_promotes_for_a_bounded_time_and_no_newcomer_overtakes_the_res
     client: FlaskClient,
     long_queue: int,
     student: Callable[..., int],
-    enroll: Any,
+    enroll: Enroll,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(promotion, "TIME_LIMIT_S", 0)  # time for one transaction
@@ -73,7 +74,7 @@ def test_a_request_promotes_for_a_bounded_time_and_no_newcomer_overtakes_the_res
 
 
 def test_positions_are_counted_right_from_either_end_of_a_waitlist_with_gaps(
-    client: FlaskClient, student: Callable[..., int], course: Callable[..., int], enroll: Any
+    client: FlaskClient, student: Callable[..., int], course: Callable[..., int], enroll: Enroll
 ) -> None:
     full = course(capacity=0, waitlist_capacity=None)
     students = [student() for _ in range(20)]

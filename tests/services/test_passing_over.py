@@ -20,7 +20,7 @@ from course_management.services.enrollment import passing_over, promotion
 from course_management.services.enrollment.statements import student_id
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Held, Make, Sql
 
 HOLD = {"kind": "library", "contact": "library@example.edu", "blocks": "enroll"}
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
@@ -40,7 +40,7 @@ def open_term(client: FlaskClient, term: Make) -> int:
 
 
 @pytest.fixture
-def waiting(student: Make, course: Make, enroll: Any, open_term: int) -> Callable[..., tuple[int, list[int]]]:
+def waiting(student: Make, course: Make, enroll: Enroll, open_term: int) -> Callable[..., tuple[int, list[int]]]:
     """Return a function that creates a full course of the term, and students on its waitlist."""
 
     def make(students: int, **values: Any) -> tuple[int, list[int]]:
@@ -67,7 +67,7 @@ def hold(client: FlaskClient) -> Callable[..., int]:
 
 
 @pytest.fixture
-def marks(sql: Any) -> Callable[[int], dict[int, str | None]]:
+def marks(sql: Sql) -> Callable[[int], dict[int, str | None]]:
     """Return a function that reads for which codes the waiting students of a course were passed over."""
 
     def read(course_id: int) -> dict[int, str | None]:
@@ -103,9 +103,9 @@ def test_a_student_whom_a_rule_stops_keeps_the_place_and_the_next_is_promoted(
     client: FlaskClient,
     waiting: Any,
     hold: Any,
-    held: Any,
+    held: Held,
     marks: Any,
-    sql: Any,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     full, (first, second) = waiting(2)
@@ -125,7 +125,7 @@ def test_a_student_whom_a_rule_stops_keeps_the_place_and_the_next_is_promoted(
 
 
 def test_a_hold_that_is_released_promotes_the_student_in_the_same_call(
-    client: FlaskClient, waiting: Any, hold: Any, held: Any
+    client: FlaskClient, waiting: Any, hold: Any, held: Held
 ) -> None:
     full, (first, _) = waiting(2)
     number = hold(first)
@@ -137,7 +137,7 @@ def test_a_hold_that_is_released_promotes_the_student_in_the_same_call(
 
 
 def test_a_seat_is_open_to_newcomers_once_all_who_wait_were_passed_over(
-    client: FlaskClient, student: Make, waiting: Any, hold: Any, enroll: Any, held: Any
+    client: FlaskClient, student: Make, waiting: Any, hold: Any, enroll: Enroll, held: Held
 ) -> None:
     full, students = waiting(2)
     for each in students:
@@ -152,7 +152,7 @@ def test_a_seat_is_open_to_newcomers_once_all_who_wait_were_passed_over(
 
 
 def test_a_newcomer_meets_students_who_were_not_looked_at_and_is_refused_after_they_got_the_seat(
-    student: Make, waiting: Any, enroll: Any, held: Any, sql: Any
+    student: Make, waiting: Any, enroll: Enroll, held: Held, sql: Sql
 ) -> None:
     full, (first,) = waiting(1)
     sql("UPDATE courses SET capacity = 2")  # by hand: nobody was promoted
@@ -162,7 +162,7 @@ def test_a_newcomer_meets_students_who_were_not_looked_at_and_is_refused_after_t
 
 
 def test_a_request_asks_about_five_students_and_the_background_about_the_rest(
-    app: Flask, client: FlaskClient, waiting: Any, hold: Any, held: Any, marks: Any
+    app: Flask, client: FlaskClient, waiting: Any, hold: Any, held: Held, marks: Any
 ) -> None:
     full, students = waiting(8)
     for each in students[:7]:
@@ -178,7 +178,7 @@ def test_a_request_asks_about_five_students_and_the_background_about_the_rest(
 
 
 def test_students_who_were_passed_over_are_left_alone_for_ten_minutes_and_then_looked_at_again(
-    app: Flask, client: FlaskClient, waiting: Any, hold: Any, held: Any, sql: Any
+    app: Flask, client: FlaskClient, waiting: Any, hold: Any, held: Held, sql: Sql
 ) -> None:
     full, (first,) = waiting(1)
     hold(first, until="2999-01-01T00:00:00Z")
@@ -195,7 +195,7 @@ def test_students_who_were_passed_over_are_left_alone_for_ten_minutes_and_then_l
 
 
 def test_a_round_by_time_looks_once_at_each_student(
-    app: Flask, client: FlaskClient, waiting: Any, hold: Any, sql: Any
+    app: Flask, client: FlaskClient, waiting: Any, hold: Any, sql: Sql
 ) -> None:
     full, students = waiting(3)
     for each in students:
@@ -222,8 +222,8 @@ def test_a_change_of_the_course_or_its_term_begins_a_round_also_if_clocks_differ
     client: FlaskClient,
     waiting: Any,
     hold: Any,
-    held: Any,
-    sql: Any,
+    held: Held,
+    sql: Sql,
     open_term: int,
     path: str,
     change: dict[str, str],
@@ -243,7 +243,7 @@ def test_a_change_of_the_course_or_its_term_begins_a_round_also_if_clocks_differ
 
 
 def test_restrictions_that_change_begin_a_round(
-    app: Flask, client: FlaskClient, waiting: Any, group: Make, held: Any, marks: Any
+    app: Flask, client: FlaskClient, waiting: Any, group: Make, held: Held, marks: Any
 ) -> None:
     full, (first,) = waiting(1)
     client.put(f"/courses/{full}/restrictions", json=[{"group_id": group()}])
@@ -258,7 +258,7 @@ def test_restrictions_that_change_begin_a_round(
 
 @pytest.mark.parametrize("what", ["permission", "groups"])
 def test_a_permission_or_a_group_promotes_the_student_who_needed_it(
-    client: FlaskClient, waiting: Any, group: Make, held: Any, what: str
+    client: FlaskClient, waiting: Any, group: Make, held: Held, what: str
 ) -> None:
     full, (first,) = waiting(1)
     number = group()
@@ -279,10 +279,10 @@ def test_leaving_another_course_lets_promotion_look_again(
     client: FlaskClient,
     waiting: Any,
     course: Make,
-    enroll: Any,
+    enroll: Enroll,
     hold: Any,
-    held: Any,
-    sql: Any,
+    held: Held,
+    sql: Sql,
     open_term: int,
     method: str,
 ) -> None:
@@ -314,7 +314,7 @@ def test_who_waits_for_a_course_that_promotes_no_more_is_looked_at_once_and_sees
     client: FlaskClient,
     waiting: Any,
     marks: Any,
-    sql: Any,
+    sql: Sql,
     open_term: int,
     path: str,
     change: dict[str, Any],
@@ -378,8 +378,8 @@ def test_a_hold_that_is_placed_during_the_promotion_stops_it(
     backend: str,
     engine: Engine,
     waiting: Any,
-    held: Any,
-    sql: Any,
+    held: Held,
+    sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
     *,
     guarded: bool,

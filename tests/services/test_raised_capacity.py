@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from course_management.services import courses as service
 from course_management.services.enrollment import promotion
 
-from ..fixture_types import Make
+from ..fixture_types import Enroll, Make
 
 
 def fail(*_: Any, **__: Any) -> None:
@@ -28,7 +28,7 @@ def fail(*_: Any, **__: Any) -> None:
     ],
 )
 def test_a_change_reports_how_many_students_it_promoted(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, change: dict[str, Any], expected: dict[str, Any]
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, change: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     wanted = course(capacity=0, waitlist_capacity=None)
     for _ in range(3):
@@ -52,7 +52,7 @@ def test_a_change_whose_time_limit_is_reached_reports_pending_promotions(
     client: FlaskClient,
     student: Make,
     course: Make,
-    enroll: Any,
+    enroll: Enroll,
     monkeypatch: pytest.MonkeyPatch,
     capacity: int | None,
     pending: bool,
@@ -71,7 +71,7 @@ def test_a_change_whose_time_limit_is_reached_reports_pending_promotions(
 
 
 def test_a_promotion_that_fails_is_pending_and_the_change_is_made(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = course(capacity=0, waitlist_capacity=None)
     enroll(student(), wanted, waitlist=True)
@@ -84,7 +84,7 @@ def test_a_promotion_that_fails_is_pending_and_the_change_is_made(
 
 
 def test_a_committed_change_gets_no_error_response(
-    client: FlaskClient, student: Make, course: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, student: Make, course: Make, enroll: Enroll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database goes away after the promotion, before the counters are read once more."""
     wanted = course(capacity=0, waitlist_capacity=None)

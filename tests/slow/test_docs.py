@@ -44,8 +44,9 @@ def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path,
         operator.follow(back_up, postgresql_server)
         new = postgresql_server.set(database=restored).render_as_string(hide_password=False)
         for command in restore.commands():
-            line = command.text.replace("postgresql://enrollment@db.example.edu/restored", new)
-            line = line.replace("db.example.edu", host).replace("restored", restored)
+            line = command.text.replace("restored", restored)
+            line = line.replace(f"postgresql://enrollment@db.example.edu/{restored}", new)
+            line = line.replace("db.example.edu", host)
             line = line.replace("--username=enrollment", f"--username={postgresql_server.username}")
             if line.startswith("sudo"):  # as the page says before: DATABASE_URL names the new database
                 operator.enter(f"export DATABASE_URL='{new}'")

@@ -6,7 +6,6 @@ Run with `TEST_DATA=/path/to/data`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +15,7 @@ from sqlalchemy import URL
 from course_management.cli import cli
 from course_management.verify import verify
 
+from ..fixture_types import Sql
 from ..transfer.reading import real
 
 TERM = "external_id,code,title,starts_on,ends_on\n2026-su,2026-su,Summer 2026,2026-05-18,2026-08-07\n"
@@ -48,7 +48,7 @@ SCHOOLS: dict[str, tuple[list[str], dict[str, int], dict[str, int]]] = {
 
 @pytest.mark.parametrize("name", SCHOOLS)
 def test_real_files_are_imported_whole_and_a_second_time_without_a_change(
-    app: Flask, database: URL, monkeypatch: pytest.MonkeyPatch, sql: Any, tmp_path: Path, name: str
+    app: Flask, database: URL, monkeypatch: pytest.MonkeyPatch, sql: Sql, tmp_path: Path, name: str
 ) -> None:
     options, tables, refused = SCHOOLS[name]
     path = str(real(name))
@@ -77,7 +77,7 @@ def test_real_files_are_imported_whole_and_a_second_time_without_a_change(
 
 
 def test_both_files_of_the_university_are_imported_together(
-    database: URL, monkeypatch: pytest.MonkeyPatch, sql: Any, tmp_path: Path
+    database: URL, monkeypatch: pytest.MonkeyPatch, sql: Sql, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))
     (tmp_path / "terms.csv").write_text(TERM)

@@ -20,6 +20,7 @@ from course_management.repositories import exports
 from course_management.transfer.kinds import KINDS
 
 from ..databases import Databases
+from ..fixture_types import Sql
 from .files import FILES_OF_OTHER_KINDS, GROUPS
 from .reading import real
 
@@ -106,7 +107,7 @@ def imported(command: Command, tmp_path: Path, files: Files, **more: Any) -> Res
 
 @pytest.mark.usefixtures("school")
 def test_an_export_that_is_imported_again_changes_nothing(
-    command: Command, export: Callable[..., Files], tmp_path: Path, sql: Any
+    command: Command, export: Callable[..., Files], tmp_path: Path, sql: Sql
 ) -> None:
     files = export()
     result = imported(command, tmp_path, files)
@@ -172,7 +173,7 @@ def test_each_kind_is_read_with_the_columns_of_its_template(app: Any) -> None:
 
 @pytest.mark.usefixtures("school")
 def test_an_export_of_a_term_has_its_courses_students_and_enrollments(
-    command: Command, export: Callable[..., Files], sql: Any
+    command: Command, export: Callable[..., Files], sql: Sql
 ) -> None:
     sql("INSERT INTO students (name, external_id) VALUES ('Eve', 's9')")
     sql("INSERT INTO courses (code, title, external_id) VALUES ('X', 'X', 'c9')")
@@ -190,7 +191,7 @@ def test_an_export_of_a_term_has_its_courses_students_and_enrollments(
 
 @pytest.mark.usefixtures("school")
 def test_rows_without_an_external_id_are_warned_of_and_can_get_one(
-    command: Command, export: Callable[..., Files], tmp_path: Path, sql: Any
+    command: Command, export: Callable[..., Files], tmp_path: Path, sql: Sql
 ) -> None:
     sql("UPDATE students SET external_id = NULL")
     result = command("export", "csv", tmp_path / "warned")

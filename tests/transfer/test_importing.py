@@ -17,13 +17,14 @@ from course_management.services import imports as service
 from course_management.transfer.enrolling import EnrollmentHandler
 from course_management.verify import verify
 
+from ..fixture_types import Sql
 from ..support.importing import Import
 from .files import COURSES, ENROLLMENTS, FILES, STUDENTS
 from .reading import real
 
 
 @pytest.fixture
-def held(sql: Any) -> Callable[[], list[tuple[str, str, str]]]:
+def held(sql: Sql) -> Callable[[], list[tuple[str, str, str]]]:
     """Returns who is in which course, by their external ids, with the status."""
     return lambda: [
         tuple(row)
@@ -37,18 +38,18 @@ def held(sql: Any) -> Callable[[], list[tuple[str, str, str]]]:
 ALL = [("007", "c1", "enrolled"), ("s1", "c1", "enrolled"), ("s1", "c2", "enrolled"), ("s2", "c1", "enrolled")]
 
 
-def lines(sql: Any) -> int:
+def lines(sql: Sql) -> int:
     found: int = sql("SELECT count(*) FROM enrollment_events")[0][0]
     return found
 
 
-def test_a_plan_changes_nothing(run: Import, held: Any, sql: Any) -> None:
+def test_a_plan_changes_nothing(run: Import, held: Any, sql: Sql) -> None:
     result = run(FILES, "--plan")
     assert (result.exit_code, held(), sql("SELECT count(*) FROM students")) == (0, [], [(0,)])
     assert "planned" in result.output
 
 
-def test_files_become_students_courses_and_enrollments(app: Flask, run: Import, held: Any, sql: Any) -> None:
+def test_files_become_students_courses_and_enrollments(app: Flask, run: Import, held: Any, sql: Sql) -> None:
     result = run(FILES)
     assert (result.exit_code, held()) == (0, ALL), result.output
     assert sql("SELECT DISTINCT actor FROM enrollment_events") == [("import:1",)]
@@ -56,7 +57,7 @@ def test_files_become_students_courses_and_enrollments(app: Flask, run: Import, 
         assert [each.name for each in verify() if each.verdict == "BROKEN"] == []
 
 
-def test_a_second_import_changes_nothing(run: Import, sql: Any) -> None:
+def test_a_second_import_changes_nothing(run: Import, sql: Sql) -> None:
     run(FILES)
     before = lines(sql), sql("SELECT max(updated_at) FROM students")
     result = run(FILES)
@@ -65,14 +66,14 @@ def test_a_second_import_changes_nothing(run: Import, sql: Any) -> None:
     assert "create" not in result.output
 
 
-def test_a_changed_row_changes_what_it_says(run: Import, sql: Any) -> None:
+def test_a_changed_row_changes_what_it_says(run: Import, sql: Sql) -> None:
     run(FILES)
     result = run({"students": STUDENTS.replace("Bob,", "Bob Dylan,bob@example.edu")})
     assert "students.csv, line 3: s2: email: (empty) -> bob@example.edu; name: Bob -> Bob Dylan\n" in result.output
     assert sql("SELECT name, email FROM students WHERE external_id = 's2'") == [("Bob Dylan", "bob@example.edu")]
 
 
-def test_what_somebody_has_changed_since_the_last_import_is_kept(run: Import, held: Any, sql: Any) -> None:
+def test_what_somebody_has_changed_since_the_last_import_is_kept(run: Import, held: Any, sql: Sql) -> None:
     run(FILES)
     sql("UPDATE students SET name = 'Robert' WHERE external_id = 's2'")
     sql(
@@ -91,7 +92,7 @@ def test_a_course_that_is_full_refuses_the_row(run: Import, held: Any) -> None:
     assert "course_full" in result.output
 
 
-def test_the_capacity_of_a_full_course_can_be_raised(run: Import, held: Any, sql: Any) -> None:
+def test_the_capacity_of_a_full_course_can_be_raised(run: Import, held: Any, sql: Sql) -> None:
     result = run(FILES | {"enrollments": ENROLLMENTS + "s2,c2\n"}, "--on-full", "raise")
     assert result.exit_code == 0, result.output
     assert ("s2", "c2", "enrolled") in held()
@@ -121,7 +122,7 @@ def test_a_plan_says_for_how_many_rows_it_has_not_asked_the_rules(run: Import) -
     assert "not checked" not in result.output
 
 
-def test_students_that_no_file_describes_are_refused_or_made(run: Import, held: Any, sql: Any) -> None:
+def test_students_that_no_file_describes_are_refused_or_made(run: Import, held: Any, sql: Sql) -> None:
     files = {name: text for name, text in FILES.items() if name != "students"}
     result = run(files)
     assert (result.exit_code, held()) == (3, [])
@@ -146,7 +147,7 @@ def test_the_same_row_twice_counts_once_and_of_contradicting_ones_the_enrolled(r
     assert "duplicate_row" in result.output
 
 
-def test_rows_about_the_past_say_why_they_change_nothing(run: Import, held: Any, sql: Any) -> None:
+def test_rows_about_the_past_say_why_they_change_nothing(run: Import, held: Any, sql: Sql) -> None:
     enrollments = "student,course,status\ns1,c1,completed\ns2,c1,unenrolled\n"
     result = run(FILES | {"enrollments": enrollments})
     assert (result.exit_code, held()) == (0, [])
@@ -154,7 +155,7 @@ def test_rows_about_the_past_say_why_they_change_nothing(run: Import, held: Any,
     assert codes == [("unchanged", "completed_in_file"), ("unchanged", "not_enrolled")]
 
 
-def test_students_who_contradict_each_other_are_refused(run: Import, sql: Any) -> None:
+def test_students_who_contradict_each_other_are_refused(run: Import, sql: Sql) -> None:
     result = run({"students": STUDENTS + "s2,Ben,\n"})
     assert result.exit_code == 3
     assert sql("SELECT count(*) FROM students WHERE external_id = 's2'") == [(0,)]
@@ -174,7 +175,7 @@ def test_only_a_bulk_import_drops_what_the_files_lack(run: Import, held: Any) ->
     assert (result.exit_code, held()) == (0, ALL[1:]), result.output
 
 
-def test_a_bulk_import_drops_nobody_whom_a_person_enrolled(run: Import, held: Any, sql: Any) -> None:
+def test_a_bulk_import_drops_nobody_whom_a_person_enrolled(run: Import, held: Any, sql: Sql) -> None:
     run(FILES)
     sql("UPDATE student_courses SET actor = 'registrar:1'")
     run({"enrollments": ENROLLMENTS.replace("007,c1\n", "")}, "--mode", "bulk")
@@ -208,7 +209,7 @@ def test_a_school_is_refused_for_files_that_do_not_say_it(run: Import) -> None:
     assert (result.exit_code, "does not say of which school a row is. Leave out --school" in result.output) == (2, True)
 
 
-def test_a_killed_import_goes_on(run: Import, held: Any, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_import_goes_on(run: Import, held: Any, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -222,7 +223,7 @@ def test_a_killed_import_goes_on(run: Import, held: Any, sql: Any, monkeypatch: 
     assert sql("SELECT state FROM imports") == [("applied",)]
 
 
-def test_what_a_killed_import_did_last_is_done_once(run: Import, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_import_did_last_is_done_once(run: Import, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     note = service.note
 
     def killed(import_id: int, verdicts: Any, *, applied: bool) -> None:
@@ -251,7 +252,7 @@ def test_the_report_has_a_line_for_each_row(run: Import, tmp_path: Path) -> None
     assert found["enrollments.csv", "2"] == ("s1/c1", "enroll", "registration_closed")
 
 
-def test_a_file_that_cannot_be_used_changes_nothing(run: Import, sql: Any) -> None:
+def test_a_file_that_cannot_be_used_changes_nothing(run: Import, sql: Sql) -> None:
     result = run(FILES | {"students": STUDENTS + '"Dee\n'})
     assert (result.exit_code, sql("SELECT count(*) FROM terms")) == (2, [(0,)])
     assert "students.csv, line 5: The quotes" in result.output
@@ -264,7 +265,7 @@ def test_a_template_is_printed() -> None:
 
 
 def test_a_real_roster_is_imported_whole_and_a_second_time_without_a_change(
-    database: URL, monkeypatch: pytest.MonkeyPatch, sql: Any
+    database: URL, monkeypatch: pytest.MonkeyPatch, sql: Sql
 ) -> None:
     folder = real("rosters/oneroster-a")
     monkeypatch.setenv("DATABASE_URL", database.render_as_string(hide_password=False))

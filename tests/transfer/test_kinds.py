@@ -16,6 +16,7 @@ from course_management.transfer.formats.templates import template
 from course_management.transfer.kinds import KINDS
 from course_management.verify import verify
 
+from ..fixture_types import Sql
 from ..support.importing import Import
 from .files import FILES_OF_OTHER_KINDS as FILES
 from .files import GROUPS
@@ -49,7 +50,7 @@ CREATED = {
 
 
 @pytest.fixture
-def rows(sql: Any) -> Callable[..., list[tuple[Any, ...]]]:
+def rows(sql: Sql) -> Callable[..., list[tuple[Any, ...]]]:
     """Returns columns of the rows that the latest import noted of a kind, in the order of the file."""
     statement = (
         "SELECT {} FROM import_rows WHERE import_id = (SELECT max(id) FROM imports) AND kind = '{}' ORDER BY number"
@@ -58,7 +59,7 @@ def rows(sql: Any) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 def test_every_kind_is_imported_as_planned_and_a_second_time_without_a_change(
-    app: Flask, run: Import, sql: Any
+    app: Flask, run: Import, sql: Sql
 ) -> None:
     outcomes = "SELECT kind, outcome, count(*) FROM import_rows WHERE import_id = {} GROUP BY 1, 2 ORDER BY 1, 2"
     planned = run(BASE | FILES, "--plan")
@@ -94,7 +95,7 @@ TABLES = (
 )
 
 
-def test_values_are_stored_as_the_files_say(run: Import, sql: Any) -> None:
+def test_values_are_stored_as_the_files_say(run: Import, sql: Sql) -> None:
     run(BASE | FILES)
     assert sql(
         "SELECT weekday, starts_minute, ends_minute, cast(starts_on AS text), place FROM course_meetings ORDER BY 1"
@@ -156,7 +157,7 @@ CHANGES: list[tuple[str, str, str, str, list[tuple[Any, ...]]]] = [
 ]
 
 
-def test_changed_files_change_what_they_say(run: Import, sql: Any) -> None:
+def test_changed_files_change_what_they_say(run: Import, sql: Sql) -> None:
     run(BASE | FILES)
     files = dict(FILES)
     for kind, old, new, _, _ in CHANGES:
@@ -185,7 +186,7 @@ BY_HAND: dict[str, str] = {
 }
 
 
-def test_what_a_person_has_changed_since_the_last_import_is_kept(run: Import, sql: Any, rows: Any) -> None:
+def test_what_a_person_has_changed_since_the_last_import_is_kept(run: Import, sql: Sql, rows: Any) -> None:
     run(BASE | FILES)
     for statement in BY_HAND.values():
         sql(statement)
@@ -197,7 +198,7 @@ def test_what_a_person_has_changed_since_the_last_import_is_kept(run: Import, sq
     assert [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES] == before
 
 
-def test_what_a_person_has_added_to_a_list_stays(run: Import, sql: Any) -> None:
+def test_what_a_person_has_added_to_a_list_stays(run: Import, sql: Sql) -> None:
     run(BASE | FILES)
     sql(
         "INSERT INTO course_meetings (course_id, weekday, starts_minute, ends_minute, starts_on, ends_on)"
@@ -208,7 +209,7 @@ def test_what_a_person_has_added_to_a_list_stays(run: Import, sql: Any) -> None:
     assert sql("SELECT weekday FROM course_meetings ORDER BY 1") == [(1,), (3,), (5,)]
 
 
-def test_a_list_with_a_refused_row_loses_nothing(run: Import, sql: Any) -> None:
+def test_a_list_with_a_refused_row_loses_nothing(run: Import, sql: Sql) -> None:
     run(BASE | FILES)
     result = run({"meetings": FILES["meetings"].replace("c1,3,9:00 AM", "c1,3,26:00")})
     assert (result.exit_code, sql("SELECT count(*) FROM course_meetings")) == (3, [(2,)])
@@ -249,7 +250,7 @@ REFUSED: list[tuple[str, str, str, str]] = [
 ]
 
 
-def test_rows_that_cannot_be_used_are_refused_by_the_plan_and_by_applying_it(run: Import, sql: Any, rows: Any) -> None:
+def test_rows_that_cannot_be_used_are_refused_by_the_plan_and_by_applying_it(run: Import, sql: Sql, rows: Any) -> None:
     files = BASE | FILES | {"students": "external_id,name,email\ns1,Ada,ada@example.edu\ns2,Bob,\n"}
     assert run(files).exit_code == 0
     before = [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES]
@@ -281,14 +282,14 @@ def test_what_is_over_is_left_out(run: Import, rows: Any) -> None:
     )
 
 
-def test_prerequisites_in_a_circle_are_stored_with_a_warning(run: Import, sql: Any, rows: Any) -> None:
+def test_prerequisites_in_a_circle_are_stored_with_a_warning(run: Import, sql: Sql, rows: Any) -> None:
     text = "catalog,group_number,requires\nk1,1,k2\nk2,1,k3\nk3,1,k1\nk3,1,k2\n"
     result = run(BASE | {"prerequisites": text})
     assert (result.exit_code, rows("prerequisites")) == (0, [("create", "prerequisite_cycle")] * 4), result.output
     assert sql("SELECT count(*) FROM prerequisites") == [(4,)]
 
 
-def test_groups_that_say_the_same_are_one(run: Import, sql: Any, rows: Any) -> None:
+def test_groups_that_say_the_same_are_one(run: Import, sql: Sql, rows: Any) -> None:
     run(BASE | {"prerequisites": "catalog,group_number,requires\nk1,1,k2\nk1,2,CS 102\n"})
     assert rows("prerequisites") == [("create", None), ("unchanged", "duplicate_row")]
     assert sql("SELECT count(*) FROM prerequisites") == [(1,)]
@@ -303,7 +304,7 @@ def test_two_rows_of_the_files_with_the_same_address_are_refused_by_the_plan(run
 
 
 def test_a_fact_for_which_a_waitlist_waited_promotes_the_student(
-    run: Import, sql: Any, client: Any, open_term: Any, course: Any, student: Any
+    run: Import, sql: Sql, client: Any, open_term: Any, course: Any, student: Any
 ) -> None:
     term_id = open_term(external_id="t")
     places = {"term_id": term_id, "capacity": 1, "waitlist_capacity": 5}
@@ -337,7 +338,7 @@ COMPLETIONS_OF_BOB = "student,catalog,term_code,grade,passed,credits\ns2,k1,2025
 
 
 def test_completions_are_written_one_by_one_if_one_of_many_is_refused(
-    run: Import, sql: Any, rows: Any, monkeypatch: pytest.MonkeyPatch
+    run: Import, sql: Sql, rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(BASE)
 
@@ -358,7 +359,7 @@ def test_completions_are_written_one_by_one_if_one_of_many_is_refused(
     assert sql("SELECT grade FROM completions") == [("B",)]
 
 
-def test_entries_that_only_prerequisites_name_are_created_where_that_is_asked(run: Import, sql: Any) -> None:
+def test_entries_that_only_prerequisites_name_are_created_where_that_is_asked(run: Import, sql: Sql) -> None:
     text = "catalog,group_number,requires\nCS 225,1,CS 125\n"
     assert run({"prerequisites": text}).exit_code == 3
     result = run({"prerequisites": text}, "--create-missing")

@@ -7,7 +7,6 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,6 +15,7 @@ from sqlalchemy import URL
 from course_management.cli import cli
 
 from ..databases import Databases
+from ..fixture_types import Sql
 from .reading import read_path, real
 
 Rows = dict[str, list[dict[str, str]]]
@@ -53,7 +53,7 @@ def command(database: URL, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
 
 
 @pytest.fixture
-def archive(command: Callable[..., Result], sql: Any, tmp_path: Path) -> Path:
+def archive(command: Callable[..., Result], sql: Sql, tmp_path: Path) -> Path:
     """Returns an archive of a school with what OneRoster knows only in part."""
     for statement in SCHOOL.split(";"):
         sql(statement)
@@ -123,7 +123,7 @@ def test_an_archive_is_read_without_a_finding_and_makes_the_same_archive_again(
 
 
 def test_an_archive_changes_no_name_of_its_own_database(
-    archive: Path, command: Callable[..., Result], sql: Any, tmp_path: Path
+    archive: Path, command: Callable[..., Result], sql: Sql, tmp_path: Path
 ) -> None:
     assert archive.exists()  # of this database
     assert command("export", "oneroster", tmp_path, "--assign-external-ids").exit_code == 0
@@ -135,7 +135,7 @@ def test_an_archive_changes_no_name_of_its_own_database(
 
 
 def test_an_archive_changes_no_term_catalog_entry_or_course_of_its_own_database(
-    archive: Path, command: Callable[..., Result], sql: Any, tmp_path: Path
+    archive: Path, command: Callable[..., Result], sql: Sql, tmp_path: Path
 ) -> None:
     assert archive.exists()  # of this database
     assert command("export", "oneroster", tmp_path, "--assign-external-ids").exit_code == 0

@@ -149,7 +149,7 @@ def limited_to(access: Access, caller: object, student_id: int) -> frozenset[int
     return None
 
 
-def permits(access: Access, caller: object, student_id: int | None = None) -> bool:
+def has_access(access: Access, caller: object, student_id: int | None = None) -> bool:
     """Return whether a caller may use this route, too, for a student. In protected mode, every caller may."""
     try:
         if isinstance(caller, ServiceCaller | PersonCaller):

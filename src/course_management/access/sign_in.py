@@ -145,7 +145,7 @@ class SignIn:
                 code_verifier=verifier,
             )
         except OAuth2Error as error:
-            log.warning("sign_in.refused", error=str(error.error)[:50])
+            log.warning("sign_in.code_refused", error=str(error.error)[:50])
             raise SignInFailed from None
         return token
 

@@ -18,7 +18,7 @@ from ..schemas.people import ACCOUNT, ACCOUNT_BODY, AccountBody, AccountResponse
 from ..services import accounts as service
 from ..services.accounts import Owner
 
-MANAGE = Access(scope="admin")
+MANAGE_ACCESS = Access(scope="admin")
 
 
 class AccountRoutes:
@@ -36,7 +36,7 @@ class AccountRoutes:
                 method="GET",
                 rule=rule,
                 view=self.list,
-                access=MANAGE,
+                access=MANAGE_ACCESS,
                 declared=Declaration(
                     query=PageQuery(),
                     responses=[Success(200, Accounts, {"items": [ACCOUNT], "next": None}, ("Link",))],
@@ -52,7 +52,7 @@ class AccountRoutes:
                 method="POST",
                 rule=rule,
                 view=self.create,
-                access=MANAGE,
+                access=MANAGE_ACCESS,
                 declared=Declaration(
                     body=Body(AccountBody(), ACCOUNT_BODY),
                     responses=[Success(201, AccountResponse, ACCOUNT, ("Location",))],
@@ -65,7 +65,7 @@ class AccountRoutes:
                 method="DELETE",
                 rule=f"{rule}/<id:account_id>",
                 view=self.delete,
-                access=MANAGE,
+                access=MANAGE_ACCESS,
                 declared=Declaration(responses=[Success(204)]),
                 problems=(AccountNotFound,),
             ),

@@ -22,7 +22,7 @@ from ..services.prerequisite_sentence import sentence
 from .resources import ResourceAccess, ResourceRoutes
 from .whole_lists import Description, Report, WholeListRoutes
 
-READ, WRITE = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
+READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
 CYCLE = (
     "These entries require each other. A student can take them only together, where all of it may be concurrent, or "
     "by another alternative."
@@ -30,7 +30,11 @@ CYCLE = (
 UNREACHABLE = "No student can satisfy the prerequisites of these entries, in whatever order."
 endpoints = Endpoints("catalog", __name__, description="The subjects that courses offer, and their prerequisites.")
 routes = ResourceRoutes(
-    endpoints, "catalog_entry", CATALOG, CatalogEntrySchema, ResourceAccess(list=READ, read=READ, write=WRITE)
+    endpoints,
+    "catalog_entry",
+    CATALOG,
+    CatalogEntrySchema,
+    ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS),
 )
 routes.register()
 
@@ -68,8 +72,8 @@ WholeListRoutes(
     body=PrerequisitesBody(),
     item=Prerequisites,
     example=PREREQUISITES_EXAMPLE,
-    read_access=READ,
-    write_access=WRITE,
+    read_access=READ_ACCESS,
+    write_access=WRITE_ACCESS,
     description=Description(SENTENCE_EXAMPLE, in_words),
     report=Report(ChangedPrerequisites, WARNINGS_EXAMPLE, warnings_about),
     more=(

@@ -30,12 +30,12 @@ from ..services import completions as service
 from ..services import credit_limits
 
 endpoints = Endpoints("completions", __name__, description="What students have completed, and their own credit limits.")
-READ, WRITE = Access(scope="completions:read", student=True), Access(scope="completions:write")
+READ_ACCESS, WRITE_ACCESS = Access(scope="completions:read", student=True), Access(scope="completions:write")
 ONE = "/students/<id:student_id>/completions/<id:catalog_id>/<path:term_code>"
 LIMIT_OF = "/students/<id:student_id>/terms/<id:term_id>"
 
 
-@endpoints.declare("GET", "/students/<id:student_id>/completions", READ, StudentNotFound)
+@endpoints.declare("GET", "/students/<id:student_id>/completions", READ_ACCESS, StudentNotFound)
 @query(PageQuery)
 @responds(200, Completions, {"items": [COMPLETION], "next": None}, headers=("Link",))
 def list_completions(page: Page, student_id: int) -> Response:
@@ -53,7 +53,7 @@ def list_completions(page: Page, student_id: int) -> Response:
     return page.reply_ending(shown, end, item)
 
 
-@endpoints.declare("PUT", ONE, WRITE, StudentNotFound, CatalogEntryNotFound)
+@endpoints.declare("PUT", ONE, WRITE_ACCESS, StudentNotFound, CatalogEntryNotFound)
 @body(CompletionBody, COMPLETION_BODY)
 @responds(201, Completion, COMPLETION)
 @responds(200, Completion, COMPLETION)
@@ -69,7 +69,7 @@ def put_completion(
     return reply(item(done.completion), 201 if done.is_new else 200)
 
 
-@endpoints.declare("DELETE", ONE, WRITE, StudentNotFound)
+@endpoints.declare("DELETE", ONE, WRITE_ACCESS, StudentNotFound)
 @responds(204)
 def delete_completion(student_id: int, catalog_id: int, term_code: str, context: RequestContext) -> Response:
     """Delete a completion; doing so again changes nothing."""

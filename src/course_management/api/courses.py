@@ -55,7 +55,7 @@ routes = ResourceRoutes(
         write=Access(scope="courses:write"),
     ),
 )
-READ_ROSTER = Access(scope="enrollments:read", instructor=True)
+READ_ROSTER_ACCESS = Access(scope="enrollments:read", instructor=True)
 ON_ROSTER = {
     "student_id": 7,
     "name": "Ada Lovelace",
@@ -145,7 +145,7 @@ WholeListRoutes(
 ).register(endpoints)
 
 
-@endpoints.declare("GET", "/courses/<id:course_id>/students", READ_ROSTER, CourseNotFound)
+@endpoints.declare("GET", "/courses/<id:course_id>/students", READ_ROSTER_ACCESS, CourseNotFound)
 @query(RosterQuery)
 @responds(200, Roster, {"items": [ON_ROSTER], "next": None}, headers=("Link",), files=(CSV,))
 def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
@@ -180,7 +180,7 @@ def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
     return page.reply(rows, lambda row: int(row.key), roster_item)
 
 
-@endpoints.declare("GET", "/courses/<id:course_id>/history", READ_ROSTER, CourseNotFound)
+@endpoints.declare("GET", "/courses/<id:course_id>/history", READ_ROSTER_ACCESS, CourseNotFound)
 @query(PageQuery)
 @responds(200, CourseHistory, {"items": [EXAMPLE | {"student_id": 7}], "next": None}, headers=("Link",))
 def get_course_history(page: Page, course_id: int) -> Response:

@@ -34,20 +34,20 @@ from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
 from ..services.enrollment import CourseOutcome, EnrollmentRequest, ReplaceOptions
 from ..services.permitting import enroll_with_permit
-from .permissions import GRANT
+from .permissions import GRANT_ACCESS
 
 endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")
 
-READ = Access(scope="enrollments:read", student=True, advisor=True)
-WRITE = Access(scope="enrollments:write", student=True, advisor=True)
-ENROLL = replace(WRITE, instructor=True)
+READ_ACCESS = Access(scope="enrollments:read", student=True, advisor=True)
+WRITE_ACCESS = Access(scope="enrollments:write", student=True, advisor=True)
+ENROLL_ACCESS = replace(WRITE_ACCESS, instructor=True)
 """Of enrolling: an instructor enrolls students with a permit, in the courses that the instructor teaches."""
-STAFF = replace(ENROLL, student=False)
+STAFF_ACCESS = replace(ENROLL_ACCESS, student=False)
 """Who may give a reason for the ledger."""
 
 
 @endpoints.declare(
-    "POST", "/students/<id:student_id>/enroll", ENROLL, StudentNotFound, CourseNotFound, EnrollmentRefused
+    "POST", "/students/<id:student_id>/enroll", ENROLL_ACCESS, StudentNotFound, CourseNotFound, EnrollmentRefused
 )
 @query(schemas.EnrollQuery)
 @body(schemas.EnrollBody, {"course_ids": [1, 2], "waitlist": True})
@@ -107,29 +107,29 @@ def _authorize(body: Mapping[str, Any], student_id: int, course_ids: Sequence[in
     An instructor must send a `permit`, for courses that the instructor teaches: the access row does not know these.
     """
     if "permit" in body:
-        if not policy.permits(GRANT, caller, student_id):
+        if not policy.has_access(GRANT_ACCESS, caller, student_id):
             raise Forbidden(
                 'Only callers who may grant permissions for the student can send "permit"; a service needs the scope '
-                f"{GRANT.scope}."
+                f"{GRANT_ACCESS.scope}."
             )
-        taught = policy.limited_to(GRANT, caller, student_id)
+        taught = policy.limited_to(GRANT_ACCESS, caller, student_id)
         if taught is not None and not taught.issuperset(course_ids):
             raise Forbidden("You can grant permissions for the courses that you teach only.")
-    elif isinstance(caller, PersonCaller) and not policy.permits(WRITE, caller, student_id):
+    elif isinstance(caller, PersonCaller) and not policy.has_access(WRITE_ACCESS, caller, student_id):
         raise Forbidden('As an instructor, send "permit" to enroll a student in a course that you teach.')
     if "reason" in body:
         _authorize_reason(student_id, caller)
 
 
 def _authorize_reason(student_id: int, caller: object) -> None:
-    if not policy.permits(STAFF, caller, student_id):
+    if not policy.has_access(STAFF_ACCESS, caller, student_id):
         raise Forbidden('Only staff can give a "reason" for the ledger.')
 
 
 @endpoints.declare(
     "PUT",
     "/students/<id:student_id>/enroll",
-    WRITE,
+    WRITE_ACCESS,
     StudentNotFound,
     CourseNotFound,
     TermNotFound,
@@ -181,7 +181,7 @@ def replace_enrollments(
 
 
 @endpoints.declare(
-    "DELETE", "/students/<id:student_id>/unenroll", WRITE, StudentNotFound, CourseNotFound, UnenrollmentRefused
+    "DELETE", "/students/<id:student_id>/unenroll", WRITE_ACCESS, StudentNotFound, CourseNotFound, UnenrollmentRefused
 )
 @body(schemas.UnenrollBody, {"course_ids": [1, 2]}, required=False)
 @query(schemas.UnenrollQuery)
@@ -214,7 +214,7 @@ def unenroll_student(
     return _results(student_id, results, 200)
 
 
-@endpoints.declare("GET", "/students/<id:student_id>/courses", READ, StudentNotFound)
+@endpoints.declare("GET", "/students/<id:student_id>/courses", READ_ACCESS, StudentNotFound)
 @if_none_match
 @query(schemas.StudentCoursesQuery)
 @responds(

@@ -24,13 +24,13 @@ from ..transfer.kinds import Kind
 from ..transfer.oneroster import write_oneroster
 
 endpoints = Endpoints("exports", __name__, description="Files for other systems.")
-READ = Access(scope="exports:read")
-SCHEDULE = Access(scope="enrollments:read", student=True, advisor=True)
-MEETINGS = Access(scope="courses:read", every_person=True)
+READ_ACCESS = Access(scope="exports:read")
+SCHEDULE_ACCESS = Access(scope="enrollments:read", student=True, advisor=True)
+MEETINGS_ACCESS = Access(scope="courses:read", every_person=True)
 _CALENDAR = responds(200, files=(calendars.MEDIA_TYPE,), headers=("ETag",))
 
 
-@endpoints.declare("GET", "/exports/students.csv", READ, TermNotFound)
+@endpoints.declare("GET", "/exports/students.csv", READ_ACCESS, TermNotFound)
 @query(ExportQuery)
 @responds(200, files=(MEDIA_TYPE,))
 def export_students(query: dict[str, Any]) -> Response:
@@ -41,7 +41,7 @@ def export_students(query: dict[str, Any]) -> Response:
     return _csv(kinds.STUDENTS, query)
 
 
-@endpoints.declare("GET", "/exports/courses.csv", READ, TermNotFound)
+@endpoints.declare("GET", "/exports/courses.csv", READ_ACCESS, TermNotFound)
 @query(ExportQuery)
 @responds(200, files=(MEDIA_TYPE,))
 def export_courses(query: dict[str, Any]) -> Response:
@@ -49,7 +49,7 @@ def export_courses(query: dict[str, Any]) -> Response:
     return _csv(kinds.COURSES, query)
 
 
-@endpoints.declare("GET", "/exports/enrollments.csv", READ, TermNotFound)
+@endpoints.declare("GET", "/exports/enrollments.csv", READ_ACCESS, TermNotFound)
 @query(ExportQuery)
 @responds(200, files=(MEDIA_TYPE,))
 def export_enrollments(query: dict[str, Any]) -> Response:
@@ -57,14 +57,14 @@ def export_enrollments(query: dict[str, Any]) -> Response:
     return _csv(kinds.ENROLLMENTS, query)
 
 
-@endpoints.declare("GET", "/exports/oneroster.zip", READ)
+@endpoints.declare("GET", "/exports/oneroster.zip", READ_ACCESS)
 @responds(200, files=(oneroster.MEDIA_TYPE,))
 def export_oneroster() -> Response:
     """Download terms, catalog, courses, students, instructors and enrollments as OneRoster 1.2."""
     return _spooled(write_oneroster, oneroster.MEDIA_TYPE, "oneroster.zip")
 
 
-@endpoints.declare("GET", "/students/<id:student_id>/schedule.ics", SCHEDULE, StudentNotFound)
+@endpoints.declare("GET", "/students/<id:student_id>/schedule.ics", SCHEDULE_ACCESS, StudentNotFound)
 @if_none_match
 @query(ScheduleQuery)
 @_CALENDAR
@@ -76,7 +76,7 @@ def get_student_schedule(query: dict[str, Any], student_id: int) -> Response:
     return _calendar(student.name if student else "", meetings)
 
 
-@endpoints.declare("GET", "/courses/<id:course_id>/schedule.ics", MEETINGS, CourseNotFound)
+@endpoints.declare("GET", "/courses/<id:course_id>/schedule.ics", MEETINGS_ACCESS, CourseNotFound)
 @if_none_match
 @_CALENDAR
 @responds(304, headers=("ETag",))

@@ -8,7 +8,9 @@ from ..schemas.terms import GroupSchema
 from ..services.terms import GROUPS
 from .resources import ResourceAccess, ResourceRoutes
 
-READ, WRITE = Access(scope="students:read"), Access(scope="students:write")
+READ_ACCESS, WRITE_ACCESS = Access(scope="students:read"), Access(scope="students:write")
 endpoints = Endpoints("groups", __name__, description="What students have in common, as windows and restrictions ask.")
-routes = ResourceRoutes(endpoints, "group", GROUPS, GroupSchema, ResourceAccess(list=READ, read=READ, write=WRITE))
+routes = ResourceRoutes(
+    endpoints, "group", GROUPS, GroupSchema, ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS)
+)
 routes.register()

@@ -23,7 +23,7 @@ from ..services import holds as service
 
 endpoints = Endpoints("holds", __name__, description="Blocks that stop a student from registering or unenrolling.")
 HOLDS = OwnedRows(students, holds, "student_id")
-READ_ALL, WRITE = Access(scope="holds:read"), Access(scope="holds:write")
+READ_ALL_ACCESS, WRITE_ACCESS = Access(scope="holds:read"), Access(scope="holds:write")
 
 
 @endpoints.declare("GET", "/students/<id:student_id>/holds", Access(scope="holds:read", student=True), StudentNotFound)
@@ -41,7 +41,7 @@ def list_holds(page: Page, student_id: int, context: RequestContext) -> Response
     return page.reply(rows, lambda row: int(row.id), lambda row: item(row, left_out))
 
 
-@endpoints.declare("POST", "/students/<id:student_id>/holds", WRITE, StudentNotFound)
+@endpoints.declare("POST", "/students/<id:student_id>/holds", WRITE_ACCESS, StudentNotFound)
 @body(HoldBody, HOLD_BODY)
 @responds(201, Hold, HOLD, headers=("Location",))
 def place_hold(body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
@@ -53,7 +53,9 @@ def place_hold(body: dict[str, Any], student_id: int, context: RequestContext) -
     return reply(item(hold), 201, location=f"/students/{student_id}/holds/{hold.id}")
 
 
-@endpoints.declare("DELETE", "/students/<id:student_id>/holds/<id:hold_id>", WRITE, StudentNotFound, HoldNotFound)
+@endpoints.declare(
+    "DELETE", "/students/<id:student_id>/holds/<id:hold_id>", WRITE_ACCESS, StudentNotFound, HoldNotFound
+)
 @responds(204)
 def release_hold(student_id: int, hold_id: int, context: RequestContext) -> Response:
     """Release a hold. It stays in the list, and releasing it again changes nothing."""
@@ -63,7 +65,7 @@ def release_hold(student_id: int, hold_id: int, context: RequestContext) -> Resp
 
 def left_out_for(caller: object) -> Collection[str]:
     """Return the members of a hold that a caller may not read."""
-    return () if policy.permits(READ_ALL, caller) else ("note",)
+    return () if policy.has_access(READ_ALL_ACCESS, caller) else ("note",)
 
 
 def item(hold: Any, left_out: Collection[str] = ()) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..http.declarations import Success
 from ..http.endpoints import Endpoints
 from ..http.responses import IfMatch, empty, reply
 from ..schemas.keys import CreatedKey, KeySchema
-from .accounts import MANAGE
+from .accounts import MANAGE_ACCESS
 from .resources import CustomView, ResourceAccess, ResourceRoutes
 
 endpoints = Endpoints("keys", __name__, description="The API keys of services.")
@@ -22,7 +22,7 @@ routes = ResourceRoutes(
     "key",
     service.KEYS,
     KeySchema,
-    ResourceAccess(list=MANAGE, read=MANAGE, write=MANAGE),
+    ResourceAccess(list=MANAGE_ACCESS, read=MANAGE_ACCESS, write=MANAGE_ACCESS),
 )
 
 

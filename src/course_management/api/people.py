@@ -6,7 +6,7 @@ from ..http.endpoints import Endpoints
 from ..schemas.people import PersonSchema
 from ..services.accounts import PERSON
 from ..services.people import PEOPLE
-from .accounts import MANAGE, AccountRoutes
+from .accounts import MANAGE_ACCESS, AccountRoutes
 from .resources import ResourceAccess, ResourceRoutes
 
 endpoints = Endpoints("people", __name__, description="The staff: their roles, whom they advise, and their accounts.")
@@ -15,7 +15,7 @@ routes = ResourceRoutes(
     "person",
     PEOPLE,
     PersonSchema,
-    ResourceAccess(list=MANAGE, read=MANAGE, write=MANAGE),
+    ResourceAccess(list=MANAGE_ACCESS, read=MANAGE_ACCESS, write=MANAGE_ACCESS),
 )
 routes.register()
 AccountRoutes(endpoints, "person", PERSON)

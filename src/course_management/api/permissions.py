@@ -22,11 +22,11 @@ from ..services import permissions as service
 
 endpoints = Endpoints("permissions", __name__, description="Rules that are waived for a student in a course.")
 PERMISSIONS = OwnedRows(students, permissions, "student_id")
-READ = Access(scope="permissions:read", student=True, advisor=True, instructor=True)
-GRANT = Access(scope="permissions:write", advisor=True, instructor=True)
+READ_ACCESS = Access(scope="permissions:read", student=True, advisor=True, instructor=True)
+GRANT_ACCESS = Access(scope="permissions:write", advisor=True, instructor=True)
 
 
-@endpoints.declare("GET", "/students/<id:student_id>/permissions", READ, StudentNotFound)
+@endpoints.declare("GET", "/students/<id:student_id>/permissions", READ_ACCESS, StudentNotFound)
 @query(PageQuery)
 @responds(200, Permissions, {"items": [PERMISSION], "next": None}, headers=("Link",))
 def list_permissions(page: Page, student_id: int, context: RequestContext) -> Response:
@@ -34,14 +34,14 @@ def list_permissions(page: Page, student_id: int, context: RequestContext) -> Re
 
     An instructor lists those of the courses that the instructor teaches.
     """
-    courses = policy.limited_to(READ, context.caller, student_id)
+    courses = policy.limited_to(READ_ACCESS, context.caller, student_id)
     rows = owned_rows.page(PERMISSIONS, student_id, after=page.after(), limit=page.limit + 1, course_ids=courses)
     if rows is None and courses is None:
         raise StudentNotFound  # an instructor gets the same for each student without a permission
     return page.reply(rows or [], lambda row: int(row.id), item)
 
 
-@endpoints.declare("POST", "/students/<id:student_id>/permissions", GRANT, StudentNotFound, PermissionExists)
+@endpoints.declare("POST", "/students/<id:student_id>/permissions", GRANT_ACCESS, StudentNotFound, PermissionExists)
 @body(PermissionBody, PERMISSION_BODY)
 @responds(201, Permission, PERMISSION, headers=("Location",))
 def grant_permission(body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
@@ -50,7 +50,7 @@ def grant_permission(body: dict[str, Any], student_id: int, context: RequestCont
     The registrar and the student's advisor grant permissions for every course, an instructor for the courses that the
     instructor teaches. A permission takes no seat: the student still enrolls.
     """
-    courses = policy.limited_to(GRANT, context.caller, student_id)
+    courses = policy.limited_to(GRANT_ACCESS, context.caller, student_id)
     if courses is not None and body["course_id"] not in courses:
         raise Forbidden("You can grant permissions for the courses that you teach only.")
     permission = service.grant(student_id, body, context)
@@ -60,7 +60,7 @@ def grant_permission(body: dict[str, Any], student_id: int, context: RequestCont
 @endpoints.declare(
     "DELETE",
     "/students/<id:student_id>/permissions/<id:permission_id>",
-    GRANT,
+    GRANT_ACCESS,
     StudentNotFound,
     PermissionNotFound,
 )
@@ -70,7 +70,7 @@ def revoke_permission(student_id: int, permission_id: int, context: RequestConte
 
     A student who is enrolled or waitlisted already stays so.
     """
-    courses = policy.limited_to(GRANT, context.caller, student_id)
+    courses = policy.limited_to(GRANT_ACCESS, context.caller, student_id)
     service.revoke(student_id, permission_id, context, course_ids=courses)
     return empty()
 

@@ -17,10 +17,10 @@ from ..schemas.registration import REGISTRATION, Registration, RegistrationQuery
 from . import holds
 
 endpoints = Endpoints("registration", __name__, description="When and how much a student can register.")
-READ = Access(scope="students:read", student=True, advisor=True)
+READ_ACCESS = Access(scope="students:read", student=True, advisor=True)
 
 
-@endpoints.declare("GET", "/students/<id:student_id>/registration", READ, StudentNotFound, TermNotFound)
+@endpoints.declare("GET", "/students/<id:student_id>/registration", READ_ACCESS, StudentNotFound, TermNotFound)
 @if_none_match
 @query(RegistrationQuery)
 @responds(200, Registration, REGISTRATION, headers=("ETag",))

@@ -136,7 +136,7 @@ class ResourceRoutes:
         except Conflict as refusal:
             refusals = self.resource.refusal_if_taken.items()
             column = next((name for name, problem in refusals if isinstance(refusal, problem)), None)
-            if column and policy.permits(self.access.list, context.caller):
+            if column and policy.has_access(self.access.list, context.caller):
                 existing = repository.id_of(self.resource.model, self._unique(column, values, row_id))
                 refusal.members |= {"existing_id": existing} if existing else {}
             raise

@@ -10,9 +10,11 @@ from ..services.terms import TERMS, WINDOWS
 from .resources import ResourceAccess, ResourceRoutes
 from .whole_lists import WholeListRoutes
 
-READ, WRITE = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
+READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
 endpoints = Endpoints("terms", __name__, description="Periods in which courses run, and their registration windows.")
-routes = ResourceRoutes(endpoints, "term", TERMS, TermSchema, ResourceAccess(list=READ, read=READ, write=WRITE))
+routes = ResourceRoutes(
+    endpoints, "term", TERMS, TermSchema, ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS)
+)
 routes.register()
 WholeListRoutes(
     whole=WINDOWS,
@@ -21,8 +23,8 @@ WholeListRoutes(
     body=WINDOWS_BODY,
     item=Window,
     example=WINDOWS_EXAMPLE,
-    read_access=READ,
-    write_access=WRITE,
+    read_access=READ_ACCESS,
+    write_access=WRITE_ACCESS,
     more=(
         "A student can register for the courses of the term while one of the student's windows is open: one of a group "
         "of the student, or one of all students (`group_id` null). Windows may overlap and lie in the past. A term "

@@ -26,12 +26,12 @@ def calendar(name: str, meetings: Iterable[AnyRow], zone: ZoneInfo) -> bytes:
     `meetings` are rows of `repositories.timetables`, in any order. Times are those of `zone`, so that a meeting at
     09:00 stays at 09:00 when daylight saving time begins or ends.
     """
-    found = Calendar()
-    found.add("prodid", PRODUCT)
-    found.add("version", "2.0")
-    found.add("calscale", "GREGORIAN")
-    found.add("name", vText(name))  # RFC 7986
-    found.add("x-wr-calname", vText(name))  # what came before it, for programs that do not know that one
+    result = Calendar()
+    result.add("prodid", PRODUCT)
+    result.add("version", "2.0")
+    result.add("calscale", "GREGORIAN")
+    result.add("name", vText(name))  # RFC 7986
+    result.add("x-wr-calname", vText(name))  # what came before it, for programs that do not know that one
     same = Counter[str]()
     days: list[date] = []
     for meeting in sorted(meetings, key=_order):
@@ -41,11 +41,11 @@ def calendar(name: str, meetings: Iterable[AnyRow], zone: ZoneInfo) -> bytes:
         last = first + (meeting.ends_on - first) // timedelta(weeks=1) * timedelta(weeks=1)
         key = _key(meeting)
         same[key] += 1
-        found.add_component(_event(meeting, first, last, f"{key}/{same[key]}", zone))
+        result.add_component(_event(meeting, first, last, f"{key}/{same[key]}", zone))
         days += first, last
     if days:
-        found.add_missing_timezones(min(days) - timedelta(weeks=1), max(days) + timedelta(weeks=53))
-    return bytes(found.to_ical())
+        result.add_missing_timezones(min(days) - timedelta(weeks=1), max(days) + timedelta(weeks=53))
+    return bytes(result.to_ical())
 
 
 def _event(meeting: AnyRow, first: date, last: date, key: str, zone: ZoneInfo) -> Event:

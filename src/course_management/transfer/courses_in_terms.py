@@ -12,20 +12,21 @@ def terms_of(import_id: int, course_ids: Mapping[str, int]) -> Mapping[str, tupl
     """Return the first and the last day of the terms of courses, by the names of the courses; None without a term."""
     terms = targets.terms_of_courses({course_id for course_id in course_ids.values() if course_id != PLANNED})
     days = targets.dates_of_terms({term_id for term_id in terms.values() if term_id})
-    found = {
+    days_by_course = {
         name: days.get(terms.get(course_id) or PLANNED)
         for name, course_id in course_ids.items()
         if course_id != PLANNED
     }
-    new = {name for name, course_id in course_ids.items() if course_id == PLANNED}
-    named = {name: values.get("term") for name, values in targets.planned_values(import_id, "courses", new).items()}
-    names = {term for term in named.values() if term}
+    planned_courses = {name for name, course_id in course_ids.items() if course_id == PLANNED}
+    planned_values = targets.planned_values(import_id, "courses", planned_courses)
+    term_by_course = {name: values.get("term") for name, values in planned_values.items()}
+    names = {term for term in term_by_course.values() if term}
     term_ids = References(import_id).ids("term", names)
     days = targets.dates_of_terms({term_id for term_id in term_ids.values() if term_id != PLANNED})
     planned = targets.planned_values(import_id, "terms", names)
-    for name, term in named.items():
+    for name, term in term_by_course.items():
         if term in planned:
-            found[name] = planned[term]["starts_on"], planned[term]["ends_on"]
+            days_by_course[name] = planned[term]["starts_on"], planned[term]["ends_on"]
         else:
-            found[name] = days.get(term_ids.get(term or "", PLANNED))
-    return found
+            days_by_course[name] = days.get(term_ids.get(term or "", PLANNED))
+    return days_by_course

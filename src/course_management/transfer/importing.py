@@ -127,10 +127,10 @@ def _refuse_changes(plan_id: int, files: Sequence[Mapping[str, str]], digest: st
         raise FileRefused("", "no_such_plan", detail)
     if present.digest == digest:
         return
-    before = {file["name"]: file["sha256"] for file in present.files}
-    changed = [file["name"] for file in files if before.get(file["name"]) != file["sha256"]]
-    name, what = (changed[0], "The file has") if changed else ("", "The options have")
-    detail = f"{what} changed since plan {plan_id}. Plan the import again, and look at the new plan."
+    planned_files = {file["name"]: file["sha256"] for file in present.files}
+    changed = [file["name"] for file in files if planned_files.get(file["name"]) != file["sha256"]]
+    name, subject = (changed[0], "The file has") if changed else ("", "The options have")
+    detail = f"{subject} changed since plan {plan_id}. Plan the import again, and look at the new plan."
     raise FileRefused(name, "changed_since_plan", detail)
 
 
@@ -155,12 +155,12 @@ def _stage_drops(import_id: int, rows: Stage, choices: Choices) -> tuple[int, bo
     is_part = choices.school is not None
     missing = repository.missing(import_id, only_described=is_part)
     total = repository.imported_total(import_id, only_described=is_part)
-    for each in missing:
-        values = {"student": each.student, "course": each.course, "status": "unenrolled"}
+    for enrollment in missing:
+        values = {"student": enrollment.student, "course": enrollment.course, "status": "unenrolled"}
         rows.add(Record(kinds.ENROLLMENTS, "not in the files", 0, values))
     rows.flush()
-    by_course = Counter(each.course for each in missing)
-    sizes = {each.course: each.of_course for each in missing}
+    by_course = Counter(enrollment.course for enrollment in missing)
+    sizes = {enrollment.course: enrollment.of_course for enrollment in missing}
     halves = any(sizes[course] >= SMALL_COURSE and 2 * count >= sizes[course] for course, count in by_course.items())
     return len(missing), len(missing) > MOST_DROPS or len(missing) * SHARE_OF_DROPS > total or halves
 
@@ -179,7 +179,7 @@ def _handlers(
 def _run_all(
     import_id: int, handlers: Sequence[Handler], progress: Callable[[int, int], object], *, is_planning: bool
 ) -> None:
-    total = repository.total(import_id, [each.kind.name for each in handlers])
+    total = repository.total(import_id, [handler.kind.name for handler in handlers])
     for handler in handlers:
         for units in staging.batches(import_id, handler.kind):
             verdicts = _plan(handler, units) if is_planning else _apply(handler, units)
@@ -195,11 +195,11 @@ def _plan(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
 
 def _apply(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
     """Decide again and write the rows that are left. What a killed call did last keeps the planned outcome."""
-    left = [unit for unit in units if not all(row.is_applied for row in unit)]
-    planned = {row.number: row.outcome for unit in left for row in unit if not row.is_applied}
-    handler.load(left)
-    decided = [(unit, [each for each in handler.decide(unit) if each.number in planned]) for unit in left]
-    return [_as_planned(each, planned[each.number]) for each in handler.write_all(decided)]
+    unapplied = [unit for unit in units if not all(row.is_applied for row in unit)]
+    planned = {row.number: row.outcome for unit in unapplied for row in unit if not row.is_applied}
+    handler.load(unapplied)
+    decided = [(unit, [verdict for verdict in handler.decide(unit) if verdict.number in planned]) for unit in unapplied]
+    return [_as_planned(verdict, planned[verdict.number]) for verdict in handler.write_all(decided)]
 
 
 def _as_planned(verdict: Verdict, planned: str | None) -> Verdict:

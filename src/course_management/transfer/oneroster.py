@@ -120,17 +120,17 @@ def _classes(connection: Connection) -> Iterator[_Cells]:
 
 def _users(connection: Connection) -> Iterator[_Cells]:
     for row in repository.rows(connection, "users"):
-        given, family = row.given_name or "", row.family_name or ""
-        is_split = not (given or family)
+        given_name, family_name = row.given_name or "", row.family_name or ""
+        is_split = not (given_name or family_name)
         if is_split:
-            given, _, family = row.name.rpartition(" ")
-            given, family = (given, family) if given else (family, "")
+            given_name, _, family_name = row.name.rpartition(" ")
+            given_name, family_name = (given_name, family_name) if given_name else (family_name, "")
         yield {
             "sourcedId": row.id,
             "enabledUser": "true",
             "username": row.email or row.id,
-            "givenName": given,
-            "familyName": family,
+            "givenName": given_name,
+            "familyName": family_name,
             "email": row.email or "",
             "primaryOrgSourcedId": SCHOOL,
             "metadata.name": row.name,

@@ -39,9 +39,9 @@ class References:
     def ids(self, name: str, keys: Collection[str]) -> Mapping[str, int]:
         """Return the id of each key that is known; `PLANNED` for a row that the import will create."""
         kind, resource = RESOURCES[name]
-        found = dict(repository.ids_of(resource.model, keys, by_code=name in WITH_CODE))
-        planned = repository.planned_names(self._import_id, kind, {*keys} - found.keys())
-        return found | dict.fromkeys(planned, PLANNED)
+        id_by_key = dict(repository.ids_of(resource.model, keys, by_code=name in WITH_CODE))
+        planned = repository.planned_names(self._import_id, kind, {*keys} - id_by_key.keys())
+        return id_by_key | dict.fromkeys(planned, PLANNED)
 
     def own_names(self, name: str, keys: Collection[str]) -> Mapping[str, str]:
         """Return the external ids of rows that the import will create, by the codes and external ids that name them."""
@@ -52,6 +52,6 @@ class References:
 
     def group_ids(self, names: Collection[GroupName]) -> Mapping[GroupName, int]:
         """Return the same of groups."""
-        found = {name: group.id for name, group in targets.groups_of(names).items()}
-        planned = targets.planned_groups(self._import_id, {*names} - found.keys())
-        return found | dict.fromkeys(planned, PLANNED)
+        id_by_name = {name: group.id for name, group in targets.groups_of(names).items()}
+        planned = targets.planned_groups(self._import_id, {*names} - id_by_name.keys())
+        return id_by_name | dict.fromkeys(planned, PLANNED)

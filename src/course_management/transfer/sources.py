@@ -51,18 +51,18 @@ def find(paths: Collection[Path]) -> list[Source]:
 
     A folder without CSV files may have one archive instead. Raises `FileRefused`.
     """
-    found = [source for path in paths for source in _of_path(path)]
-    if not found:
+    sources = [source for path in paths for source in _of_path(path)]
+    if not sources:
         places = ", ".join(map(str, paths))
         raise FileRefused("", "no_files", f"There is no file .csv, .txt or .tsv in {places}.")
-    return found
+    return sources
 
 
 def _of_path(path: Path) -> Iterable[Source]:
     try:
         if path.is_dir():
-            children = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
-            files = [_of_file(each) for each in children if each.is_file() and not each.name.startswith(".")]
+            children = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
+            files = [_of_file(entry) for entry in children if entry.is_file() and not entry.name.startswith(".")]
             return files or _of_only_archive(path)
         if not path.is_file():
             raise FileRefused(str(path), "no_such_file", "There is no such file or folder.")
@@ -74,13 +74,13 @@ def _of_path(path: Path) -> Iterable[Source]:
 
 
 def _of_only_archive(folder: Path) -> Iterable[Source]:
-    archives = sorted(each for each in folder.iterdir() if each.suffix.lower() == ".zip")
+    archives = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".zip")
     if len(archives) > 1:
         detail = (
-            f"The folder has several archives: {', '.join(each.name for each in archives)}. Name the one to import."
+            f"The folder has several archives: {', '.join(entry.name for entry in archives)}. Name the one to import."
         )
         raise FileRefused(str(folder), "several_archives", detail)
-    return [source for each in archives for source in _of_path(each)]
+    return [source for entry in archives for source in _of_path(entry)]
 
 
 def _of_file(path: Path) -> Source:
@@ -90,7 +90,7 @@ def _of_file(path: Path) -> Source:
 def _of_archive(path: Path) -> Iterator[Source]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [each for each in archive.infolist() if not each.is_dir()]
+            members = [entry for entry in archive.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise _damaged(path.name, error) from None
     _check(path.name, members)

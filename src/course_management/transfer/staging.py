@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
         case Set():  # also that of a relationship
             return sorted(value)
         case list() | tuple():
-            return [plain(each) for each in value]
+            return [plain(item) for item in value]
         case _:
             return value
 

@@ -119,7 +119,7 @@ def open_table(source: Source, encoding: str | None = None) -> Table:
 def _delimiter_of(source: Source, header: str) -> str:
     """Return the delimiter that a header has outside of quotes; a comma where it has none."""
     bare = re.sub(r'"[^"]*"', "", header)
-    counts = sorted(((bare.count(each), each) for each in DELIMITERS), reverse=True)
+    counts = sorted(((bare.count(delimiter), delimiter) for delimiter in DELIMITERS), reverse=True)
     (most, delimiter), (second, other) = counts[:2]
     if not most:
         return ","

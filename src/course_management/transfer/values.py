@@ -84,24 +84,24 @@ def _prepared(field: fields.Field[Any], text: str, zone: tzinfo, warn: Warn) -> 
     """Return the text as the JSON value that the field takes."""
     match field:
         case StrictInteger():
-            found: Any = int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
+            prepared: Any = int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
         case Credits():
-            found = float(text) if re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII) else text
+            prepared = float(text) if re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII) else text
         case StrictBoolean():
-            found = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}.get(text.casefold())
-            if found is None:
+            prepared = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}.get(text.casefold())
+            if prepared is None:
                 raise BadValue("validation_failed", f"{_short(text)}: Must be true or false.")
         case Day():
-            found = _day(text, zone, warn)
+            prepared = _day(text, zone, warn)
         case Instant():
-            found = text.replace(" ", "T", 1)
+            prepared = text.replace(" ", "T", 1)
         case ClockTime():
-            found = _clock(text)
+            prepared = _clock(text)
         case SetField():
-            found = [each for each in re.split(r"[;,\s]+", text) if each]
+            prepared = [code for code in re.split(r"[;,\s]+", text) if code]
         case _:
-            found = text
-    return found
+            prepared = text
+    return prepared
 
 
 def _day(text: str, zone: tzinfo, warn: Warn) -> str:
@@ -109,17 +109,17 @@ def _day(text: str, zone: tzinfo, warn: Warn) -> str:
     if match is None:
         raise BadValue(*_not_a_date(text))
     year, month, day = match.group(1, 2, 3)
-    found = f"{year}-{int(month):02}-{int(day):02}"
+    day_text = f"{year}-{int(month):02}-{int(day):02}"
     if len(month) + len(day) < 4:  # noqa: PLR2004 - two digits each
-        warn("unusual_date", f"{text} was read as {found}. Write dates as YYYY-MM-DD.")
+        warn("unusual_date", f"{text} was read as {day_text}. Write dates as YYYY-MM-DD.")
     if match["zone"]:
         clock = f"{int(match['hour']):02}:{match['minute']}:{match['second'] or '00'}"
         offset = match["zone"].upper().replace("Z", "+00:00")
         try:
-            return datetime.fromisoformat(f"{found}T{clock}{offset}").astimezone(zone).date().isoformat()
+            return datetime.fromisoformat(f"{day_text}T{clock}{offset}").astimezone(zone).date().isoformat()
         except (ValueError, OverflowError):
             raise BadValue("validation_failed", f"{text} is not a date of the calendar.") from None
-    return found
+    return day_text
 
 
 def _not_a_date(text: str) -> tuple[str, str]:

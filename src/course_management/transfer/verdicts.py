@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
 def refused(row: Staged, problem: Problem) -> Verdict:
     """Return the verdict of a refusal of a service."""
     errors = problem.members.get("errors") or ()
-    sentences = [f"{each['pointer'].removeprefix('/')}: {each['detail']}" for each in errors]
+    sentences = [f"{error['pointer'].removeprefix('/')}: {error['detail']}" for error in errors]
     return Verdict(row.number, REFUSE, problem.code, " ".join(sentences) or problem.detail)
 
 
@@ -38,7 +38,7 @@ def of_outcome(row: Staged, outcome: str | None, decision: Decision, raised: int
     if raised is not None and outcome == "enrolled":
         return Verdict(row.number, ENROLL, "capacity_raised", f"The capacity was raised to {raised}.")
     notes = decision.notes
-    code, detail = (notes[0].code, " ".join(each.describe() for each in notes)) if notes else (None, None)
+    code, detail = (notes[0].code, " ".join(note.describe() for note in notes)) if notes else (None, None)
     return Verdict(row.number, _OUTCOMES.get(outcome, UNCHANGED), code, detail)
 
 
@@ -46,7 +46,7 @@ def of_decision(row: Staged, decision: Decision) -> Verdict:
     """Return the verdict of a decision that refuses the row, or that finds nothing to change."""
     if not decision.reasons:
         return Verdict(row.number, UNCHANGED)
-    sentences = " ".join(each.describe() for each in decision.reasons)
+    sentences = " ".join(reason.describe() for reason in decision.reasons)
     return Verdict(row.number, REFUSE, decision.reasons[0].code, sentences)
 
 
@@ -58,11 +58,11 @@ _OUTCOMES: Mapping[str | None, str] = {
 """By the outcomes of the enrollment services."""
 
 
-def not_found(row: Staged, name: str, value: object, more: str = "") -> Verdict:
+def not_found(row: Staged, name: str, value: object, context: str = "") -> Verdict:
     """Return the verdict of a row that names what does not exist, or was refused."""
     code = {"catalog": "catalog_entry_not_found"}.get(name, f"{name}_not_found")
-    what = {"catalog": "catalog entry"}.get(name, name)
-    detail = f"There is no {what} {value!r} {more}in the database, and no row of the files that can be used has it."
+    noun = {"catalog": "catalog entry"}.get(name, name)
+    detail = f"There is no {noun} {value!r} {context}in the database, and no row of the files that can be used has it."
     return Verdict(row.number, REFUSE, code, detail)
 
 
@@ -74,7 +74,7 @@ def without_repetitions(
     Of rows that say the same, the first counts. Of rows that contradict each other the one that `wins`; if there is not
     exactly one, none.
     """
-    kept: list[Staged] = []
+    unrepeated: list[Staged] = []
     verdicts: list[Verdict] = []
     by_part: dict[str | None, list[Staged]] = {}
     for row in unit:
@@ -82,7 +82,7 @@ def without_repetitions(
     for rows in by_part.values():
         different: list[Staged] = []
         for row in rows:
-            same = next((each for each in different if _says(each) == _says(row)), None)
+            same = next((other for other in different if _says(other) == _says(row)), None)
             if same is None:
                 different.append(row)
             else:
@@ -90,14 +90,14 @@ def without_repetitions(
                 verdicts.append(Verdict(row.number, UNCHANGED, "duplicate_row", detail))
         winners = different if len(different) == 1 else [row for row in different if wins(row)]
         if len(winners) == 1:
-            kept += winners
+            unrepeated += winners
             losers, outcome = [row for row in different if row is not winners[0]], UNCHANGED
         else:
             losers, outcome = different, REFUSE
         lines = ", ".join(f"line {row.line} of {row.file}" for row in different)
         detail = f"These rows contradict each other: {lines}."
         verdicts += [Verdict(row.number, outcome, "contradicting_row", detail) for row in losers]
-    return kept, verdicts
+    return unrepeated, verdicts
 
 
 def _says(row: Staged) -> tuple[Any, ...]:

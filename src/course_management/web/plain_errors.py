@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
 
@@ -17,13 +17,12 @@ from ..http import assets
 from ..http.hooks import choose_request_id
 from .assets import FOLDER
 from .pages import PAGE_HEADERS, is_page
-from .texts import N_, of_environ
+from .texts import of_environ
 
 Response: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
 ProblemResponse: TypeAlias = Callable[[type[Problem], Mapping[str, Any]], Response]
 STYLES = ("pico-2.1.1.min.css", "app.css")
-HELP = N_("If you ask for help, give this number: %(id)s")
 PAGE = Markup(
     """<!doctype html>
 <html lang="{language}">
@@ -40,7 +39,7 @@ PAGE = Markup(
 <p>{meaning}</p>
 <p>{remedy}</p>
 </div>
-<p>{link}</p>
+<p>{advice}</p>
 <p class="note">{help}</p>
 </main>
 </body>
@@ -64,18 +63,19 @@ def with_pages(settings: Settings, of_data: ProblemResponse) -> ProblemResponse:
         request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
         language, translations = of_environ(environ)
         say = translations.gettext
-        is_read = environ["REQUEST_METHOD"] in {"GET", "HEAD"}
-        address = f"{prefix}{path}{'?' if environ['QUERY_STRING'] else ''}{environ['QUERY_STRING']}" if is_read else "#"
+        if environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
+            address = f"{prefix}{quote(path)}{'?' if environ['QUERY_STRING'] else ''}{environ['QUERY_STRING']}"
+            advice: str = AGAIN.format(address, say("Try again"))
+        else:
+            advice = say("Go back and send the form again.")
         body = PAGE.format(
             language=language,
             styles=styles,
             title=say(problem.title),
             meaning=say(problem.meaning),
             remedy=say(problem.remedy),
-            link=AGAIN.format(address, say(N_("Try again")))
-            if is_read
-            else say(N_("Go back and send the form again.")),
-            help=say(HELP) % {"id": request_id},
+            advice=advice,
+            help=say("If you ask for help, give this number: %(id)s") % {"id": request_id},
         ).encode("utf-8", "replace")
         headers = [
             ("Content-Type", "text/html; charset=utf-8"),

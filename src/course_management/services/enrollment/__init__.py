@@ -13,7 +13,7 @@ enrolling, replacing, unenrolling, promotion    what callers use; passing_over: 
 situation, questions, loading, situation_rows   what the rules look at, and how it is read
 rules, decisions                                the rules, and what they say about a request
 statements, decided_statements, exchanging      how it is applied: without rules, as decided, under locks
-bulk                                            requests of several students in one transaction, for imports
+bulk, taking_seats                              requests of several students in one transaction, for imports
 course_memory, explaining                       which statement comes first; explanations for the staff
 """
 

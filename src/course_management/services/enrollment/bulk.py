@@ -1,12 +1,14 @@
 """Apply the requests of several students in one transaction, each of them all or nothing.
 
-For imports: one transaction for each student costs three times as much. The locks of all of them are taken first, in
+For imports: one transaction for each student costs three times as much. Students whom nothing refuses get their seats
+by one statement (`taking_seats.py`), the others one after the other. The locks of all of them are taken first, in
 the order of all locks, so the caller bounds how many rows there are: the other requests for these courses wait.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
@@ -21,6 +23,7 @@ from .promotion import promote
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
 from .statements import LOCK_COURSES, course_ids, student_ids
+from .taking_seats import take_seats
 
 Pair: TypeAlias = tuple[int, int]
 """The ids of a student and a course."""
@@ -91,17 +94,39 @@ def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, Any
         execute(LOCK_COURSES, {"course_ids": sorted(course_list.union(*waits.values()))})
         known = {row.id for row in execute(_LOCK_STUDENTS, {"students": student_list})}
         present = _present(execute, student_list, course_list)
-        results: list[Result] = []
-        for request in requests:
-            pairs = [(request.student_id, course_id) for course_id in _courses_of(request)]
-            is_as_seen = request.student_id in known and all(present.get(pair) == seen.get(pair) for pair in pairs)
-            results.append(exchange(execute, request, waits[request.student_id]) if is_as_seen else None)
+
+        is_as_seen = [
+            request.student_id in known and all(present.get(pair) == seen.get(pair) for pair in _pairs_of(request))
+            for request in requests
+        ]
+        of_student = Counter(request.student_id for request in requests)
+        seated = take_seats(
+            execute,
+            [
+                request
+                for request, unchanged in zip(requests, is_as_seen, strict=True)
+                if unchanged
+                and not request.instead_of
+                and not waits[request.student_id]
+                and of_student[request.student_id] == 1
+            ],
+        )
+        results: list[Result] = [
+            (seated.get(request.student_id) or exchange(execute, request, waits[request.student_id]))
+            if unchanged
+            else None
+            for request, unchanged in zip(requests, is_as_seen, strict=True)
+        ]
         note(execute, results)
     return results
 
 
 def _courses_of(request: EnrollmentRequest) -> list[int]:
     return [*request.course_ids, *request.instead_of]
+
+
+def _pairs_of(request: EnrollmentRequest) -> list[Pair]:
+    return [(request.student_id, course_id) for course_id in _courses_of(request)]
 
 
 def _present(execute: Execute, student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:

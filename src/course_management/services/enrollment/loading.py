@@ -16,7 +16,26 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import orjson
-from sqlalchemy import Executable, Select, String, and_, case, cast, func, literal, select, true
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Executable,
+    FromClause,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from ...context import RequestContext
 from ...database import AnyRow, db
@@ -31,6 +50,7 @@ from .situation import Course, Situation
 from .situation_rows import situation_from
 from .statements import course_ids, student_id
 
+requests = bindparam("requests", type_=String)
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
 """How to run the statement: alone (`autocommit`), or inside a transaction."""
 
@@ -48,13 +68,40 @@ def all_questions(all_rules: Iterable[Rule]) -> Mapping[str, Select[Any]]:
 @functools.cache
 def loading_statement(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
     """Return the loading statement: one row, with a column of JSON for each question."""
+    return select(*(_answer(backend, name, question) for name, question in all_questions(all_rules).items()))
+
+
+@functools.cache
+def loading_statement_of_many(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
+    """Return the same statement for several students, a row for each: it costs the database half as much.
+
+    `requests` is a JSON array of `student` and `course_ids`; the questions get them as columns instead of parameters.
+    """
+    names = ("student", "course_ids")
+    if backend == "sqlite":
+        of_student = {name: f"json_extract(asked.value, '$.{name}')" for name in names}
+        asked: FromClause = func.json_each(requests).table_valued("value", name="asked")
+    else:
+        of_student = {name: f"asked.{name}" for name in names}
+        columns = column("student", BigInteger), column("course_ids", ARRAY(BigInteger))
+        asked = func.json_to_recordset(cast(requests, JSON)).table_valued(*columns)
+        asked = asked.render_derived(name="asked", with_types=True)
+
+    def replaced(element: Any, **_: Any) -> Any:
+        return literal_column(of_student[element.key]) if getattr(element, "key", None) in of_student else None
+
+    answers = [
+        _answer(backend, name, replacement_traverse(question, {}, replaced))
+        for name, question in all_questions(all_rules).items()
+    ]
+    return select(literal_column(of_student["student"]).label("of_student"), *answers).select_from(asked)
+
+
+def _answer(backend: str, name: str, question: Any) -> Any:
     rows, row = ("json_group_array", "json_array") if backend == "sqlite" else ("json_agg", "json_build_array")
-    columns = []
-    for name, question in all_questions(all_rules).items():
-        answer = question.subquery(name)
-        listed = select(getattr(func, rows)(getattr(func, row)(*answer.c))).scalar_subquery()
-        columns.append(cast(listed, String).label(name))
-    return select(*columns)
+    answer = question.subquery(name)
+    listed = select(getattr(func, rows)(getattr(func, row)(*answer.c))).scalar_subquery()
+    return cast(listed, String).label(name)
 
 
 _STATES = (
@@ -133,7 +180,25 @@ def load(execute: Execute, backend: str, student: int, course_list: Sequence[int
     at = datetime.now(UTC)
     question = loading_statement(backend, rules.RULES)
     (row,) = execute(question, {"student": student, "course_ids": course_list, "at": at})
-    answers = {name: orjson.loads(text or b"[]") for name, text in zip(row._fields, row, strict=True)}
+    return _situation(student, at, dict(zip(row._fields, row, strict=True)), time_zone)
+
+
+def load_many(
+    execute: Execute, backend: str, course_lists: Mapping[int, Sequence[int]], time_zone: tzinfo
+) -> Mapping[int, Situation]:
+    """Return the situations of several students, given the courses for which each asks. Raises `StudentNotFound`."""
+    at = datetime.now(UTC)
+    question = loading_statement_of_many(backend, rules.RULES)
+    asked = [{"student": student, "course_ids": course_list} for student, course_list in course_lists.items()]
+    situations = {}
+    for row in execute(question, {"requests": orjson.dumps(asked).decode(), "at": at}):
+        student, *answers = row
+        situations[student] = _situation(student, at, dict(zip(row._fields[1:], answers, strict=True)), time_zone)
+    return situations
+
+
+def _situation(student: int, at: datetime, texts: Mapping[str, str | None], time_zone: tzinfo) -> Situation:
+    answers = {name: orjson.loads(text or b"[]") for name, text in texts.items()}
     if not answers["student"]:
         raise StudentNotFound
     return situation_from(student, at, answers, time_zone)

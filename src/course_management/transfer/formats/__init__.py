@@ -31,16 +31,16 @@ def recognize(sources: Iterable[Source], options: Options, encoding: str | None 
     tables: dict[str, list[Table]] = {}
     for source in sources:
         table = _without_header(open_table(source, encoding))
-        found, shape = _recognized(table)
-        if first and found is not first[0]:
+        format_, shape = _recognized(table)
+        if first and format_ is not first[0]:
             detail = (
-                f"The format is {found.name}, but that of {first[1].name} is {first[0].name}. Import files of "
+                f"The format is {format_.name}, but that of {first[1].name} is {first[0].name}. Import files of "
                 "different formats one after the other."
             )
             raise FileRefused(source.name, "several_formats", detail, table.skipped_lines + 1)
-        first = first or (found, source)
-        if missing := (found.required & shape.columns) - table.names.keys():
-            raise _lacking(table, found, shape, missing)
+        first = first or (format_, source)
+        if missing := (format_.required & shape.columns) - table.names.keys():
+            raise _lacking(table, format_, shape, missing)
         if shape.name == OTHERS:
             detail = "The file has none of the data that is imported, and is ignored."
             options.report(Finding(file=source.name, code="file_ignored", detail=detail, is_error=False))
@@ -53,8 +53,8 @@ def recognize(sources: Iterable[Source], options: Options, encoding: str | None 
 
 def read(sources: Iterable[Source], options: Options, encoding: str | None = None) -> Iterator[Record]:
     """Yield the records of the files, in an order in which they can be written. Raises `FileRefused`."""
-    found, files = recognize(sources, options, encoding)
-    yield from found.records(files)
+    format_, files = recognize(sources, options, encoding)
+    yield from format_.records(files)
 
 
 def _without_header(table: Table) -> Table:
@@ -67,25 +67,25 @@ def _without_header(table: Table) -> Table:
 
 def _recognized(table: Table) -> tuple[Format, Shape]:
     is_sds = not (table.names.keys() & _ONEROSTER_ONLY)
-    formats = [each for each in FORMATS if each is not (ONEROSTER if is_sds else SDS)]
+    formats = [format_ for format_ in FORMATS if format_ is not (ONEROSTER if is_sds else SDS)]
     candidates: list[tuple[int, Format, Shape]] = [
-        (size, each, shape) for each in formats for shape in each.shapes if (size := shape.match(table.names))
+        (size, format_, shape) for format_ in formats for shape in format_.shapes if (size := shape.match(table.names))
     ]
     best = max((size for size, _, _ in candidates), default=0)
-    found = [(each, shape) for size, each, shape in candidates if size == best]
+    matches = [(format_, shape) for size, format_, shape in candidates if size == best]
     if nearest := _nearest(table, formats if is_sds else [ONEROSTER]):
-        format_, shape, missing, is_named = nearest
-        is_other_kind = any(each is format_ and each is not TEMPLATES for each, _ in found)
-        if (is_named and is_other_kind) or not found or (len(found) > 1 and not is_sds):
-            raise _lacking(table, format_, shape, missing)
+        nearest_format, shape, missing, is_named = nearest
+        is_other_kind = nearest_format is not TEMPLATES and any(format_ is nearest_format for format_, _ in matches)
+        if (is_named and is_other_kind) or not matches or (len(matches) > 1 and not is_sds):
+            raise _lacking(table, nearest_format, shape, missing)
     columns = ", ".join(table.names.values())
-    if not found:
+    if not matches:
         detail = f"The columns are of no known format: {columns}. The first line must name the columns."
-    elif len(found) > 1:
-        names = " or ".join(f"{shape.name} of {each.name}" for each, shape in found)
+    elif len(matches) > 1:
+        names = " or ".join(f"{shape.name} of {format_.name}" for format_, shape in matches)
         detail = f"The columns may be those of {names}: {columns}. Delete the columns that belong to only one of them."
     else:
-        return found[0]
+        return matches[0]
     raise FileRefused(table.source.name, "unknown_format", detail, table.skipped_lines + 1)
 
 
@@ -96,16 +96,16 @@ def _nearest(table: Table, formats: Iterable[Format]) -> tuple[Format, Shape, fr
     """
     stem = key_of(PurePosixPath(table.source.base).stem)
     likenesses = [
-        ((is_named, -len(missing), len(present)), (each, shape, missing, is_named))
-        for each in formats
-        for shape in each.shapes
+        ((is_named, -len(missing), len(present)), (format_, shape, missing, is_named))
+        for format_ in formats
+        for shape in format_.shapes
         if not shape.match(table.names)
         for signature in shape.signatures
         if (present := signature & shape.keys(table.names))
         and (missing := signature - present)
         and ((is_named := key_of(shape.name) == stem) or len(present) >= len(missing))
     ]
-    return max(likenesses, key=lambda each: each[0])[1] if likenesses else None
+    return max(likenesses, key=lambda likeness: likeness[0])[1] if likenesses else None
 
 
 def _lacking(table: Table, format_: Format, shape: Shape, missing: Collection[str]) -> FileRefused:

@@ -37,7 +37,7 @@ class Shape:
         keys = self.keys(header)
         if keys & self.without:
             return 0
-        return max((len(each) for each in self.signatures if each <= keys), default=0)
+        return max((len(signature) for signature in self.signatures if signature <= keys), default=0)
 
     def keys(self, header: Iterable[str]) -> set[str]:
         """Return the keys of a header as this kind of file has them."""
@@ -46,8 +46,8 @@ class Shape:
 
 def shape(name: str, *signatures: str, columns: str = "", without: str = "") -> Shape:
     """Return a shape; each argument is a list of columns, separated by spaces."""
-    names = {key_of(each): each for text in (columns, *signatures) for each in text.split()}
-    sets = tuple(frozenset(map(key_of, each.split())) for each in signatures)
+    names = {key_of(signature): signature for text in (columns, *signatures) for signature in text.split()}
+    sets = tuple(frozenset(map(key_of, signature.split())) for signature in signatures)
     known = frozenset(names) if columns else frozenset()
     return Shape(name, sets, known, frozenset(without.split()), names=names)
 

@@ -76,8 +76,8 @@ def _terms(files: Files) -> Iterator[Record]:
             days = dates.setdefault(term, ["", ""])
             columns = {"starts_on": "startdate", "ends_on": "enddate"}
             texts = {"external_id": term, "code": term, "title": term}
-            if found := reader.record(kinds.TERMS, row, columns, texts):
-                starts, ends = str(found.values["starts_on"]), str(found.values["ends_on"])
+            if dated := reader.record(kinds.TERMS, row, columns, texts):
+                starts, ends = str(dated.values["starts_on"]), str(dated.values["ends_on"])
                 days[:] = min(days[0] or starts, starts), max(days[1], ends)
     if "terms" in files:
         columns = {"external_id": "termid", "code": "termid", "title": "name"}

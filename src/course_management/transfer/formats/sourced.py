@@ -107,7 +107,8 @@ def _is_gone(row: Row) -> bool:
 
 
 def _sessions(row: Row) -> list[str]:
-    return [each.strip() for each in (row.get("termsourcedids") or row.get("sessionsourcedids")).split(",") if each]
+    session_ids = (row.get("termsourcedids") or row.get("sessionsourcedids")).split(",")
+    return [session_id.strip() for session_id in session_ids if session_id]
 
 
 def _terms(files: Files, known: Classes) -> Iterator[Record]:
@@ -171,10 +172,10 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
             reader.warn(row, None, "several_terms", detail)
         term = sessions[0] if sessions else ""
         if code(row):
-            found = codes.of(term, code(row), row_id=own)
+            course_code = codes.of(term, code(row), row_id=own)
         else:
-            found = codes.of(term, "-".join(filter(None, [subjects.get(subject), own])), row_id=own)
-        texts = {"code": found, "title": row.get("title") or found, "term": term}
+            course_code = codes.of(term, "-".join(filter(None, [subjects.get(subject), own])), row_id=own)
+        texts = {"code": course_code, "title": row.get("title") or course_code, "term": term}
         if _is_without_entry(row):
             pass
         elif subject in subjects:

@@ -70,7 +70,7 @@ EXAMPLES: Mapping[str, str] = {
 
 def template(name: str) -> str:
     """Return the template of a kind: its header, and a row as an example. Raises `KeyError`."""
-    kind = {each.name: each for each in KINDS}[name]
+    kind = {kind.name: kind for kind in KINDS}[name]
     example = {column: EXAMPLES.get(column, "") for column in kind.fields} | _own_example(kind)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -81,13 +81,13 @@ def template(name: str) -> str:
 
 def _own_example(kind: Kind) -> dict[str, str]:
     """Return the examples of the fields of resources, which their schemas have; of two alternatives, the first."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, field in kind.fields.items():
         example = field.metadata.get("example")
         if name in EXAMPLES or example is None:
             continue
-        found[name] = str(example).lower() if isinstance(example, bool) else str(example)
-    return found | dict.fromkeys(kind.one_of[1:], "")
+        texts[name] = str(example).lower() if isinstance(example, bool) else str(example)
+    return texts | dict.fromkeys(kind.one_of[1:], "")
 
 
 def _shape(kind: Kind) -> Shape:
@@ -95,7 +95,7 @@ def _shape(kind: Kind) -> Shape:
     columns = {key_of(name) for name in kind.fields}
     return Shape(
         kind.name,
-        tuple(frozenset(map(key_of, each.split())) for each in kind.signatures),
+        tuple(frozenset(map(key_of, signature.split())) for signature in kind.signatures),
         frozenset(columns | {*aliases}),
         frozenset(map(key_of, kind.without.split())),
         {other: key for other, key in aliases.items() if other not in columns},
@@ -109,8 +109,8 @@ SHAPES = {kind: _shape(kind) for kind in KINDS}
 def _columns(kind: Kind, names: Mapping[str, str]) -> dict[str, str]:
     """Return the key of the file's column for each field that it has; its own name goes before its other names."""
     aliases = SHAPES[kind].aliases
-    found = {aliases.get(key, key): key for key in sorted(names, key=lambda key: key not in aliases)}
-    return {name: found[key_of(name)] for name in kind.fields if key_of(name) in found}
+    key_by_field = {aliases.get(key, key): key for key in sorted(names, key=lambda key: key not in aliases)}
+    return {name: key_by_field[key_of(name)] for name in kind.fields if key_of(name) in key_by_field}
 
 
 def _records(files: Files) -> Iterator[Record]:

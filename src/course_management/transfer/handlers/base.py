@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from ...context import RequestContext
@@ -85,11 +85,15 @@ class KindHandler(Handler):
         """Return the id of the row that a column names, or None; a negative one if this import will create it."""
         if key is None:
             return None
-        found = self._ids[name].get(key)
-        if found == PLANNED:
+        row_id = self._ids[name].get(key)
+        if row_id == PLANNED:
             named = self.references[name]
             return self._planned.setdefault((named, self._own_names[name].get(key, key)), -1 - len(self._planned))
-        return found
+        return row_id
+
+    def existing_ids(self, name: str, rows: Iterable[Staged]) -> set[int]:
+        """Return the ids that a column names in these rows, without those of rows that this import will create."""
+        return {row_id for row in rows if (row_id := self.id_of(name, row.values[name]) or 0) > 0}
 
     def refuse_unknown(self, row: Staged) -> Verdict | None:
         """Return the refusal of a row that names a row that does not exist."""

@@ -54,8 +54,8 @@ class StudentRecordHandler(KindHandler):
 
     def changed(self, row: Staged, present: Any) -> list[str]:
         """Return the columns of the row that say something else than the present fact."""
-        told = [name for name in row.values if hasattr(present, name)]
-        return [name for name in told if plain(getattr(present, name)) != row.values[name]]
+        names = [name for name in row.values if hasattr(present, name)]
+        return [name for name in names if plain(getattr(present, name)) != row.values[name]]
 
     def write(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Write each row that is new or changes something."""

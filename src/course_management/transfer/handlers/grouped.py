@@ -26,10 +26,10 @@ class GroupNames:
     def id_of(self, values: Mapping[str, Any]) -> int | None:
         """Return the id of the group, or None; a negative one if this import will create it."""
         name = self._name(values)
-        found = self._ids.get(name) if name else None
-        if name and found == PLANNED:
+        group_id = self._ids.get(name) if name else None
+        if name and group_id == PLANNED:
             return self._planned.setdefault(name, -1 - len(self._planned))
-        return found
+        return group_id
 
     def refuse_unknown(self, row: Staged) -> Verdict | None:
         """Return the refusal of a row that names a group that does not exist, or half of a name."""

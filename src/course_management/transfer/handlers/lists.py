@@ -121,7 +121,7 @@ class ListHandler(KindHandler):
                 verdicts.append(Verdict(row.number, DROP if group in present else UNCHANGED))
                 merge.removed |= {group} & {*present}
         gone: set[Group] = set()
-        if self._may_remove and not refusals and not any(each.outcome == REFUSE for each in verdicts):
+        if self._may_remove and not refusals and not any(verdict.outcome == REFUSE for verdict in verdicts):
             gone = {group for group in present if group in before and group not in groups.values()}
         remaining = {item for group in gone for item in group}
         decided: list[Verdict] = []
@@ -143,7 +143,7 @@ class ListHandler(KindHandler):
         if missing or (gone and not merge.rows):
             decided = self._with_removals(decided, missing)
         if len(merge.apply(self._present.get(owner_id, ()))) > self.most:
-            decided = [self._too_many(each) if each.number in merge.rows else each for each in decided]
+            decided = [self._too_many(verdict) if verdict.number in merge.rows else verdict for verdict in decided]
             merge.rows.clear()
             merge.removed.clear()
         return verdicts + decided
@@ -198,20 +198,20 @@ class ListHandler(KindHandler):
 
     def _groups_before(self, unit: str) -> list[Group]:
         """Return the groups that the last import said."""
-        found: dict[object, set[Item]] = {}
+        items_by_group: dict[object, set[Item]] = {}
         for content in self._before.get(unit, ()):
             values = content["values"]
             item = None if content["is_removed"] else self.item(values)
             if item is not None:
-                found.setdefault(values[self.group_column] if self.group_column else item, set()).add(item)
-        return [frozenset(group) for group in found.values()]
+                items_by_group.setdefault(values[self.group_column] if self.group_column else item, set()).add(item)
+        return [frozenset(group) for group in items_by_group.values()]
 
-    def _replaced(self, group: Group, present: Iterable[Group], told: Iterable[Group]) -> set[Group]:
+    def _replaced(self, group: Group, present: Iterable[Group], in_files: Iterable[Group]) -> set[Group]:
         """Return the present items, of a list without groups, in whose place an item comes."""
         if self.group_column:
             return set()
         slots = {self.slot(item) for item in group}
-        return {other for other in present if other not in told and slots & {self.slot(item) for item in other}}
+        return {other for other in present if other not in in_files and slots & {self.slot(item) for item in other}}
 
     def _added(self, number: int, replaced: set[Group], *, is_new: bool) -> Verdict:
         if replaced:
@@ -236,18 +236,19 @@ class ListHandler(KindHandler):
         merge = self._merges.get(unit[0].unit)
         if merge is None or not (merge.rows or merge.removed):
             return list(verdicts)
-        done = {verdict.number: verdict for verdict in verdicts}
+        verdict_by_number = {verdict.number: verdict for verdict in verdicts}
         for number, group in list(merge.rows.items()):
             if merge.owner_id < 0 or any(isinstance(value, int) and value < 0 for item in group for value in item):
-                done[number] = reference_refused(rows[number])
+                verdict_by_number[number] = reference_refused(rows[number])
                 del merge.rows[number]
         try:
             if merge.owner_id > 0:
                 self._put(merge)
         except Problem as problem:
-            changing = {*merge.rows} | {each.number for each in verdicts if each.outcome in (CREATE, UPDATE, DROP)}
-            done |= {number: refused(rows[number], problem) for number in changing}
-        return list(done.values())
+            changing = {verdict.number for verdict in verdicts if verdict.outcome in (CREATE, UPDATE, DROP)}
+            changing |= merge.rows.keys()
+            verdict_by_number |= {number: refused(rows[number], problem) for number in changing}
+        return list(verdict_by_number.values())
 
     def _put(self, merge: Merge) -> None:
         present: Sequence[Group] = self._present.get(merge.owner_id, ())
@@ -279,10 +280,10 @@ class ListHandler(KindHandler):
         """Return stored rows as groups."""
         if not self.whole.group:
             return [frozenset([tuple(row)]) for row in stored]
-        found: dict[int, set[Item]] = {}
-        for number, *item in stored:
-            found.setdefault(number, set()).add(tuple(item))
-        return [frozenset(group) for group in found.values()]
+        items_by_group: dict[int, set[Item]] = {}
+        for group_number, *item in stored:
+            items_by_group.setdefault(group_number, set()).add(tuple(item))
+        return [frozenset(group) for group in items_by_group.values()]
 
     def _body(self, groups: Sequence[Group]) -> Any:
         """Return the list as a client puts it."""

@@ -23,5 +23,5 @@ class Merge:
 
     def apply(self, present: Iterable[Group]) -> list[Group]:
         """Return the list after the change."""
-        kept = [group for group in present if group not in self.removed]
-        return kept + [group for group in dict.fromkeys(self.rows.values()) if group not in kept]
+        remaining = [group for group in present if group not in self.removed]
+        return remaining + [group for group in dict.fromkeys(self.rows.values()) if group not in remaining]

@@ -147,33 +147,37 @@ class ResourceHandler(KindHandler):
     def _all_values(self, present: Any) -> dict[str, Any]:
         if present is None:
             return {}
-        columns: Iterator[str] = (each.key for each in inspect(self.resource.model).column_attrs)
+        columns: Iterator[str] = (column.key for column in inspect(self.resource.model).column_attrs)
         return {name: getattr(present, name) for name in columns if name != "search_text"}
 
     def _loaded(self, body: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
         """Return the values that a service takes. Raises `ValidationError`."""
         planned = {name: value for name, value in body.items() if isinstance(value, int) and value < 0}
-        given = {name: value for name, value in body.items() if name not in planned and not (value is None and is_new)}
+        unplanned = {name: value for name, value in body.items() if name not in planned}
+        if is_new:
+            unplanned = {name: value for name, value in unplanned.items() if value is not None}
         if is_new not in self._schemas:  # making one takes longer than loading a row
             self._schemas[is_new] = self.schema.body(partial=not is_new)
-        values: dict[str, Any] = self._schemas[is_new].load(given)
+        values: dict[str, Any] = self._schemas[is_new].load(unplanned)
         return values
 
     def write_all(self, decided: Sequence[Decided]) -> list[Verdict]:
         """Create all new rows in one transaction; if one of them is refused, decide again and write one by one."""
         rows = {row.number: row for unit, _ in decided for row in unit}
-        new = [rows[each.number] for _, verdicts in decided for each in verdicts if each.outcome == CREATE]
-        if not new:
+        all_verdicts = [verdict for _, verdicts in decided for verdict in verdicts]
+        new_rows = [rows[verdict.number] for verdict in all_verdicts if verdict.outcome == CREATE]
+        if not new_rows:
             return super().write_all(decided)
         try:
-            resources.create_all(self.resource, [self._values(row, None) for row in new], self.context)
+            resources.create_all(self.resource, [self._values(row, None) for row in new_rows], self.context)
         except (Problem, ValidationError, _ReferenceRefusedError):
             self.load([unit for unit, _ in decided])  # another import may have created one of them
-            numbers = {each.number for _, verdicts in decided for each in verdicts}
-            again = [(unit, [each for each in self.decide(unit) if each.number in numbers]) for unit, _ in decided]
-            return super().write_all(again)
-        others = [(unit, [each for each in verdicts if each.outcome != CREATE]) for unit, verdicts in decided]
-        return [Verdict(row.number, CREATE) for row in new] + super().write_all(others)
+            numbers = {verdict.number for verdict in all_verdicts}
+            return super().write_all(
+                [(unit, [verdict for verdict in self.decide(unit) if verdict.number in numbers]) for unit, _ in decided]
+            )
+        others = [(unit, [verdict for verdict in verdicts if verdict.outcome != CREATE]) for unit, verdicts in decided]
+        return [Verdict(row.number, CREATE) for row in new_rows] + super().write_all(others)
 
     def write(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Create or change the row."""
@@ -215,5 +219,5 @@ class ResourceHandler(KindHandler):
 
 def _invalid(row: Staged, error: ValidationError) -> Verdict:
     messages = cast("Mapping[str, Any]", error.messages)
-    sentences = [f"{name}: {' '.join(map(str, found))}" for name, found in messages.items()]
+    sentences = [f"{name}: {' '.join(map(str, sentences_of_field))}" for name, sentences_of_field in messages.items()]
     return Verdict(row.number, REFUSE, "validation_failed", " ".join(sentences))

@@ -40,8 +40,7 @@ class CompletionHandler(StudentRecordHandler):
 
     def read_present(self, rows: Sequence[Staged]) -> None:
         """Read the completions of the students."""
-        students = {self.id_of("student", row.values["student"]) for row in rows}
-        self._present = targets.completions_of({each for each in students if each is not None and each > 0})
+        self._present = targets.completions_of(self.existing_ids("student", rows))
 
     def _key(self, row: Staged) -> tuple[int, int, str]:
         values = row.values
@@ -57,27 +56,27 @@ class CompletionHandler(StudentRecordHandler):
 
     def write_all(self, decided: Sequence[Decided]) -> list[Verdict]:
         """Write the completions of some students in one transaction; if one is refused, write them one by one."""
-        done: list[Verdict] = []
+        written: list[Verdict] = []
         for start in range(0, len(decided), STUDENTS_AT_ONCE):
-            some = decided[start : start + STUDENTS_AT_ONCE]
-            rows = {row.number: row for unit, _ in some for row in unit}
-            verdicts = [verdict for _, of_unit in some for verdict in of_unit]
+            batch = decided[start : start + STUDENTS_AT_ONCE]
+            rows = {row.number: row for unit, _ in batch for row in unit}
+            verdicts = [verdict for _, of_unit in batch for verdict in of_unit]
             changing = [rows[verdict.number] for verdict in verdicts if verdict.outcome in (CREATE, UPDATE)]
             values = {self._key(row): self._values(row, is_new=self.present(row) is None) for row in changing}
             if any(student_id <= 0 or catalog_id <= 0 for student_id, catalog_id, _ in values):
-                done += super().write_all(some)
+                written += super().write_all(batch)
                 continue
             try:
                 completions.put_all(values, self.context)
             except Problem:
-                done += super().write_all(some)
+                written += super().write_all(batch)
             else:
-                done += verdicts
-        return done
+                written += verdicts
+        return written
 
     def _values(self, row: Staged, *, is_new: bool) -> dict[str, Any]:
-        told = {name: value for name, value in row.values.items() if name in VALUES}
-        values: dict[str, Any] = (NEW if is_new else CHANGED).load(told)
+        values_of_row = {name: value for name, value in row.values.items() if name in VALUES}
+        values: dict[str, Any] = (NEW if is_new else CHANGED).load(values_of_row)
         return values
 
     def put(self, row: Staged, *, is_new: bool) -> None:

@@ -38,8 +38,7 @@ class HoldHandler(StudentRecordHandler):
 
     def read_present(self, rows: Sequence[Staged]) -> None:
         """Read the holds of the students."""
-        students = {self.id_of("student", row.values["student"]) for row in rows}
-        self._present = targets.holds_of({each for each in students if each is not None and each > 0})
+        self._present = targets.holds_of(self.existing_ids("student", rows))
         self._rows: dict[str, list[Staged]] = {}
         for row in rows:
             self._rows.setdefault(row.unit, []).append(row)
@@ -54,10 +53,10 @@ class HoldHandler(StudentRecordHandler):
         if same := next((hold for hold in live if not self.changed(row, hold)), None):
             return same
         rows = self._rows[row.unit]
-        new = [each for each in rows if all(self.changed(each, hold) for hold in live)]
-        left = [hold for hold in live if all(self.changed(each, hold) for each in rows)]
-        by_import = [hold for hold in left if str(hold.placed_by).startswith("import:")]
-        return dict(zip((each.number for each in new), by_import, strict=False)).get(row.number)
+        unmatched_rows = [other for other in rows if all(self.changed(other, hold) for hold in live)]
+        unmatched_holds = [hold for hold in live if all(self.changed(other, hold) for other in rows)]
+        by_import = [hold for hold in unmatched_holds if str(hold.placed_by).startswith("import:")]
+        return dict(zip((other.number for other in unmatched_rows), by_import, strict=False)).get(row.number)
 
     def present(self, row: Staged) -> Any:
         """Return the hold, or None."""

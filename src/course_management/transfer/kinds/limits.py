@@ -29,8 +29,7 @@ class LimitHandler(StudentRecordHandler):
 
     def read_present(self, rows: Sequence[Staged]) -> None:
         """Read the limits of the students."""
-        students = {self.id_of("student", row.values["student"]) for row in rows}
-        self._present = targets.limits_of({each for each in students if each is not None and each > 0})
+        self._present = targets.limits_of(self.existing_ids("student", rows))
 
     def _key(self, row: Staged) -> tuple[int, int]:
         values = row.values

@@ -37,8 +37,7 @@ class PermissionHandler(StudentRecordHandler):
 
     def read_present(self, rows: Sequence[Staged]) -> None:
         """Read the permissions of the students."""
-        students = {self.id_of("student", row.values["student"]) for row in rows}
-        self._present = targets.permissions_of({each for each in students if each is not None and each > 0})
+        self._present = targets.permissions_of(self.existing_ids("student", rows))
 
     def check(self, row: Staged) -> Verdict | None:
         """Return that a permission is over, or that the rule cannot be waived."""
