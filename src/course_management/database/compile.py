@@ -38,12 +38,6 @@ class Compiled(NamedTuple):
     """Makes a named row, with values converted by the column types, from the driver's row."""
     writes: bool
 
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """Return the parameters for the driver, in the order of the statement."""
-        if self.inward:
-            parameters = {**parameters, **{name: process(parameters[name]) for name, process in self.inward.items()}}
-        return [parameters[name] for name in self.names]
-
 
 class _LiteralConstants(SQLCompiler):
     """Writes a statement's constants into its text: less to send, to bind and to plan."""

@@ -128,7 +128,7 @@ def autocommit(
     """
     engine = db.engine
     compiled = compile_statement(statement, engine.dialect.name, tuple(parameters or ()))
-    values = compiled.values(parameters or {})
+    values = _values(compiled, parameters or {})
 
     def work() -> Sequence[AnyRow]:
         connection = None
@@ -155,9 +155,17 @@ def run(connection: Connection, statement: Executable, parameters: Mapping[str, 
     """Execute one constant statement in the transaction of `connection`, and return all its rows."""
     compiled = compile_statement(statement, connection.dialect.name, tuple(parameters))
     try:
-        return _send(connection.connection, compiled, compiled.values(parameters))
+        return _send(connection.connection, compiled, _values(compiled, parameters))
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(error, connection.engine, connection.connection, compiled.text) from error
+
+
+def _values(compiled: Compiled, parameters: Mapping[str, Any]) -> list[Any]:
+    """Return the parameters for the driver, in the order of the statement."""
+    if compiled.inward:
+        converted = {name: process(parameters[name]) for name, process in compiled.inward.items()}
+        parameters = {**parameters, **converted}
+    return [parameters[name] for name in compiled.names]
 
 
 def _send(connection: PoolProxiedConnection, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
