@@ -31,7 +31,7 @@ READ_ACCESS = Access(scope="exports:read")
 SCHEDULE_ACCESS = Access(scope="enrollments:read", student=True, advisor=True)
 MEETINGS_ACCESS = Access(scope="courses:read", every_person=True)
 PAUSE_S = 0.0005
-"""Pause of an export after each few rows: it keeps the interpreter lock for 1 ms at most, which enrolls wait for."""
+"""Pause of an export after each few rows: it keeps the interpreter lock, for which requests wait, for 1 ms at most."""
 _CALENDAR = responds(200, files=(calendars.MEDIA_TYPE,), headers=("ETag",))
 
 
