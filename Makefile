@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz clients bench overload format documents lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz clients audit release bench overload format documents lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -62,6 +62,12 @@ format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 documents: $(VENV)/test.stamp ## Write what the documentation repeats from the code: docs/access.md, .env.example
 	$(BIN)/python -m tests.docs.generated
 
+audit: $(VENV)/release.stamp ## Look for known vulnerabilities of the locked packages (needs the advisory service of the package index)
+	@$(VENV)/release/bin/python -m release.audit
+
+release: $(VENV)/release.stamp ## Build what is published into dist: wheel, bill of materials, licenses (docs/releasing.md)
+	@$(VENV)/release/bin/python -m release
+
 migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the newest schema
 	@$(BIN)/course-management migrate
 
@@ -71,6 +77,8 @@ lock: ## Lock the dependencies again, at the locked versions (needs uv; ARGS=--u
 	uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --extra dev -c requirements.txt pyproject.toml requirements.in -o requirements-dev.txt
 	cd benchmarks/reference && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header requirements.in -o requirements.txt
+	cd release && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 	cd tests/clients && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
@@ -118,6 +126,13 @@ $(VENV)/bench.stamp: benchmarks/reference/requirements.txt benchmarks/reference/
 	@$(BIN)/python -m venv $(VENV)/reference
 	@$(VENV)/reference/bin/pip install --quiet --require-hashes -r benchmarks/reference/requirements.txt
 	@npm ci --silent --no-audit --no-fund --prefix benchmarks/reference/express
+	@touch $@
+
+# What a release is made with is apart from the packages of the service.
+$(VENV)/release.stamp: release/requirements.txt $(VENV)/pyvenv.cfg
+	@echo "Installing the tools of a release in $(VENV)/release ..."
+	@$(BIN)/python -m venv $(VENV)/release
+	@$(VENV)/release/bin/pip install --quiet --require-hashes -r release/requirements.txt
 	@touch $@
 
 # The generators of clients need Java, which is among their packages, and Node.js.

@@ -32,7 +32,7 @@ STUDENTS_PER_COURSE = 10
 """Students of the school for each course: 100,000 students have 10,000 courses, with 100 enrollments on average."""
 CAPACITY = 130
 SAMPLE_S = 0.1
-LOOK_S = 0.002
+LOOK_S = 0.005
 """How long to wait between two looks at the progress, while a kill depends on it."""
 ENDED = {0, 3}
 """Exit codes of an import that came to its end, without and with refused rows."""

@@ -1,7 +1,7 @@
-"""Measure what the metrics cost an enroll: the same enrolls with and without them, in turn, in one process.
+"""Measure what the metrics cost an enrollment request: the same with and without them, in turn, in one process.
 
-Each pair is two enrolls, one noted and one not, in random order. The figures are CPU time of the thread, because that
-is what the metrics take; on SQLite, an enroll takes the least of it, so the share is the largest. Counting what was
+Each pair is two requests, one noted and one not, in random order. The figures are CPU time of the thread, because that
+is what the metrics take; on SQLite, enrolling takes the least of it, so the share is the largest. Counting what was
 noted is another thread's work, so its time is added. The process keeps its counters in a directory like a worker. The
 enrolls have an API key, as in production. Run with `python -m benchmarks.metrics [PAIRS]`.
 """
@@ -55,10 +55,10 @@ def main(pairs: int) -> None:
     margin = round(0.98 * len(costs) ** 0.5)
     low, cost, high = (costs[len(costs) // 2 + shift] for shift in (-margin, 0, margin))
     print(f"pairs               {len(measured)}")
-    print(f"an enroll without   {without:.0f} µs")
+    print(f"a request without   {without:.0f} µs")
     print(f"to note it          {cost:.1f} µs (95 %: {low:.1f} to {high:.1f})")
     print(f"to count it         {counting:.1f} µs")
-    print(f"cost of metrics     {(cost + counting) / without:.1%} of an enroll")
+    print(f"cost of metrics     {(cost + counting) / without:.1%} of a request")
 
 
 def _make_courses(app: Any, count: int) -> None:

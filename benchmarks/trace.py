@@ -1,4 +1,4 @@
-"""Count the files and jumps of one enroll: how much of this code a reader crosses to follow a request.
+"""Count the files and jumps of one enrollment request: how much of this code a reader crosses to follow a request.
 
 `python benchmarks/trace.py` enrolls a student through the WSGI application, on an SQLite file of its own; with
 `--term`, in a course of a term, by the rules of registration. It draws each call that goes from one file of the package
@@ -108,7 +108,7 @@ def to_the_row(jumps: Sequence[Jump]) -> Sequence[Jump]:
 
 
 def trace_enroll(app: Flask, *, in_term: bool = False) -> list[Jump]:
-    """Return the jumps of one enroll, on a migrated database without courses of these codes."""
+    """Return the jumps of one enrollment request, on a migrated database without courses of these codes."""
     client = app.test_client()
     values: dict[str, Any] = {}
     if in_term:
@@ -141,7 +141,7 @@ def print_statements() -> None:
 
 
 def main() -> None:
-    """Print the trace of one enroll on a new database, or the statements."""
+    """Print the trace of one enrollment request on a new database, or the statements."""
     if "--sql" in sys.argv[1:]:
         print_statements()
         return

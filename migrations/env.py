@@ -5,7 +5,9 @@ A migration is one transaction on both databases: it happens whole or not at all
 
 from __future__ import annotations
 
+import random
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
-from sqlalchemy import Column, Connection, DefaultClause, TextClause, TypeDecorator, text
+from sqlalchemy import Column, Connection, DefaultClause, TextClause, TypeDecorator, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import False_, True_
 
@@ -35,7 +37,9 @@ from course_management.database.failures import remedy
 from course_management.database.migrations import ANNOUNCE, DATABASE, MigrationRefused
 
 BUSY_TIMEOUT_MS = 60_000
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
+LOCK_PATIENCE_S, LOCK_TIMEOUT = 10.0, "300ms"
+"""How long a migration tries to lock the tables, and how long requests queue up behind one attempt per table."""
 MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
 
 
@@ -92,7 +96,32 @@ def run(connection: Connection) -> None:
             # Requests queue up behind a migration that waits for a table: not for longer than this.
             connection.execute(text("SET LOCAL lock_timeout = '10s'"))
         if not newer_but_compatible(connection):
+            if connection.dialect.name == "postgresql":
+                lock_tables(connection)
             context.run_migrations()
+
+
+def lock_tables(connection: Connection) -> None:
+    """Lock all tables at once, before the first migration: one after the other, they deadlock with requests.
+
+    An attempt that has to wait for a request gives back what it has locked, so that this request can go on.
+    """
+    if context.get_context().get_current_heads() in {(), (SCHEMA_REVISION,)}:
+        return  # there is nothing to migrate, or no table yet
+    tables = ", ".join(sorted({*inspect(connection).get_table_names()} & {*Base.metadata.tables}))
+    give_up_at = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            with connection.begin_nested():
+                connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+                connection.execute(text(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"))
+                connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        except DBAPIError as error:
+            if kind_of(error) not in {LOCK_NOT_AVAILABLE, DEADLOCK} or time.monotonic() > give_up_at:
+                raise
+            time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, no secret
+        else:
+            return
 
 
 def newer_but_compatible(connection: Connection) -> bool:

@@ -49,7 +49,7 @@ SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": 
 @click.option(
     "--earlier",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A checkout of an earlier version; its enrolls are compared with those without a term.",
+    help="A checkout of an earlier version; its enrollment requests are compared with those without a term.",
 )
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
 @click.option("--record", is_flag=True, help="Write what was measured into docs/performance.md and its picture.")

@@ -16,7 +16,7 @@ from course_management.models import triggers
 EACH = 5
 """Enrollments per student."""
 SEATS = 100_000
-"""Seats per course: no course becomes full, but every enroll checks the capacity."""
+"""Seats per course: no course becomes full, but every enrollment request checks the capacity."""
 
 
 @dataclass(frozen=True, slots=True)

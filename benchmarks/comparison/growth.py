@@ -24,7 +24,7 @@ LOOKS = 4
 
 
 def p99(small: tuple[ThisService, Size], large: tuple[ThisService, Size], seconds: int, rounds: int) -> dict[str, Any]:
-    """Measure the 99th percentile of enroll and list on the small and on the large data set, in milliseconds."""
+    """Measure the 99th percentile of enrolling and listing on the small and on the large data set, in milliseconds."""
     found: dict[str, list[Measure]] = defaultdict(list)
     sides = [("small", *small), ("large", *large)]
     for load in ("list", "enroll"):

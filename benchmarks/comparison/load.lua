@@ -11,7 +11,7 @@ ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int cloc
 
 local READ = { ["Authorization"] = os.getenv("AUTHORIZATION") }
 local WRITE = { ["Authorization"] = READ["Authorization"], ["Content-Type"] = "application/json" }
-local LAG = 64 -- requests of one thread between an enroll and its unenroll: more than are under way at once
+local LAG = 64 -- requests of one thread between enrolling and unenrolling: more than are under way at once
 local threads = 0
 
 function setup(thread)

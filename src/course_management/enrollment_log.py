@@ -45,7 +45,7 @@ def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
 
 
 def log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
-    """Log an enroll or unenroll: a line for each kind of change."""
+    """Log enrolling or unenrolling: a line for each kind of change."""
     by_action: dict[str, list[CourseOutcome]] = {}
     for outcome in outcomes:
         by_action.setdefault(ACTIONS[outcome.outcome], []).append(outcome)

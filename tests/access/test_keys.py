@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -170,6 +171,40 @@ class TestOnTheCommandLine:
         assert re.match(rf"{old[4:12]}  portal +revoked 20..-..-.. +used 20.* courses:read courses:write", listed[0])
         assert re.match(rf"{new[4:12]}  portal +until 20", listed[1])
         assert old[12:] not in "".join(listed)
+
+    def test_a_key_of_a_secret_file_is_registered_once_and_not_again_after_its_end(
+        self, command: Command, stranger: FlaskClient, sql: Any, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "admin.key"
+        file.write_text(command("keys", "generate").stdout)
+        assert sql("SELECT count(*) FROM api_keys") == [(0,)]
+        register = ("keys", "register", "--name", "admin", "--scope", "admin", str(file))
+        secret = file.read_text().strip()
+
+        first, second = command(*register), command(*register)
+
+        assert (first.output, second.output) == (
+            f"Registered {secret[4:12]}.\n",
+            f"Already registered: {secret[4:12]}.\n",
+        )
+        assert status(stranger, secret) == 200
+        assert sql("SELECT count(*) FROM api_keys") == [(1,)]
+        command("keys", "revoke", secret)
+        after = command(*register)
+        assert (after.exit_code, "has expired or is revoked" in after.output) == (1, True)
+        assert status(stranger, secret) == 401
+
+    @pytest.mark.parametrize("text", ["", "secret", "cmk_" + "a" * 54])
+    def test_a_file_without_a_generated_key_registers_nothing(
+        self, command: Command, sql: Any, tmp_path: Path, text: str
+    ) -> None:
+        file = tmp_path / "admin.key"
+        file.write_text(text)
+
+        result = command("keys", "register", "--name", "admin", "--scope", "admin", str(file))
+
+        assert (result.exit_code, "keys generate" in result.output) == (1, True)
+        assert sql("SELECT count(*) FROM api_keys") == [(0,)]
 
     @pytest.mark.parametrize("writable", [False, True])
     def test_a_key_that_could_not_be_printed_is_revoked(

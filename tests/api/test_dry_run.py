@@ -19,7 +19,7 @@ TABLES = ("students", "courses", "student_courses", "enrollment_events", "permis
 
 @pytest.fixture
 def rows(sql: Sql) -> Callable[[], list[Any]]:
-    """Read all that an enroll could change."""
+    """Read all that enrolling could change."""
     return lambda: [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES]
 
 

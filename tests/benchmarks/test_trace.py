@@ -1,4 +1,4 @@
-"""The traces of an enroll in docs/architecture.md are those that benchmarks/trace.py finds."""
+"""The traces of an enrollment request in docs/architecture.md are those that benchmarks/trace.py finds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BY_SEATS, BY_RULES = "## One enroll, from the request to the row", "## One enrol
 
 @pytest.fixture
 def trace(backend: str, make_app: Callable[..., Flask]) -> Callable[..., tuple[list[str], str]]:
-    """Trace an enroll: the lines to draw, and the totals."""
+    """Trace an enrollment request: the lines to draw, and the totals."""
     if backend != "sqlite":
         pytest.skip("the trace is drawn on SQLite")
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "trace.py"))

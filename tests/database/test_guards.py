@@ -222,7 +222,7 @@ def test_a_ledger_line_cannot_be_replaced_on_postgresql(
 def test_replacing_a_row_that_is_not_held_still_works_on_sqlite(
     backend: str, student: Make, course: Make, enroll: Enroll, client: FlaskClient
 ) -> None:
-    """The upsert of an enroll must not meet a guard against REPLACE on `student_courses`."""
+    """The upsert that enrolls must not meet a guard against REPLACE on `student_courses`."""
     if backend != "sqlite":
         pytest.skip("REPLACE is SQLite's")
     ada, wanted = student(), course()

@@ -191,7 +191,7 @@ class Client:
     # --- what one process does for what is its own ------------------------------------------------------------
 
     def hold(self) -> None:
-        """Place a hold on its student, which must refuse an enroll of its own too, and release it."""
+        """Place a hold on its student, which must refuse its own request to enroll too, and release it."""
         student = self.school.students[self.number]
         hold = holds.place(student, HOLD, self.context)
         since = time.time()

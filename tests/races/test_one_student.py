@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from course_management.database import Raced
 from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
+from ..conftest import PATIENT
 from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS
@@ -24,7 +25,7 @@ INTO = "INSERT INTO student_courses (student_id, course_id, status)"
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app(threads=CLIENTS)
+    return make_app(threads=CLIENTS, **PATIENT)
 
 
 @pytest.mark.parametrize("with_replacements", [False, True])

@@ -19,6 +19,6 @@ def test_beyond_a_size_all_courses_of_terms_are_forgotten(monkeypatch: pytest.Mo
 
     for number in range(1, 5):
         course = Course(id=number, term=TERM)
-        found.note_terms(Situation(now=datetime.now(UTC), student_id=1, courses={number: course}))
+        found.remember_terms(Situation(now=datetime.now(UTC), student_id=1, courses={number: course}))
 
     assert [number for number in range(1, 5) if found.has_term([number])] == [4]

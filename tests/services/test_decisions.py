@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from course_management.errors import CourseNotFound, EnrollmentRefused
-from course_management.services.enrollment.decisions import decide, refuse
+from course_management.services.enrollment.decisions import decide, raise_if_refused
 from course_management.services.enrollment.situation import Course, Hold, Situation, Term, Window
 
 NOW = datetime(2026, 8, 20, 10, tzinfo=UTC)
@@ -107,13 +107,13 @@ def test_a_refusal_has_a_decision_for_every_course_in_the_order_asked() -> None:
     situation = Situation(now=NOW, student_id=7, courses={5: FREE, 6: replace(FULL, id=6)})
 
     with pytest.raises(EnrollmentRefused) as refused:
-        refuse(decide(situation, [6, 5], waitlist=False))
+        raise_if_refused(decide(situation, [6, 5], waitlist=False))
     with pytest.raises(CourseNotFound) as unknown:
-        refuse(decide(situation, [5, 9, 6], waitlist=False))
+        raise_if_refused(decide(situation, [5, 9, 6], waitlist=False))
 
     assert [each["outcome"] for each in refused.value.members["decisions"]] == ["refused", "eligible"]
     assert [each["course_id"] for each in unknown.value.members["decisions"]] == [5, 9, 6]
-    refuse(decide(situation, [5], waitlist=False))
+    raise_if_refused(decide(situation, [5], waitlist=False))
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,12 @@ ONE_STATEMENT: dict[str, Call] = {
 OTHER_COUNTS: dict[str, tuple[int, Call]] = {
     "GET /healthz": (0, lambda client: client.get("/healthz")),
     "GET /openapi.json": (0, lambda client: client.get("/openapi.json")),
-    "an enroll that changes nothing: and why": (
+    "enrolling that changes nothing: and why": (
         2,
         lambda client: client.post("/students/1/enroll", json={"course_id": 1}),
     ),
-    "a refused enroll: and why": (2, lambda client: client.post("/students/2/enroll", json={"course_id": 1})),
-    "an enroll that waitlists: and promotion, and the position": (
+    "enrolling that is refused: and why": (2, lambda client: client.post("/students/2/enroll", json={"course_id": 1})),
+    "enrolling that waitlists: and promotion, and the position": (
         3,
         lambda client: client.post("/students/2/enroll", json={"course_id": 3, "waitlist": True}),
     ),

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from ..context import RequestContext
 from ..database import lock_text, retried, writing
@@ -40,25 +41,49 @@ def create(
     return _create(name, scopes, expires_at)
 
 
+@retried(repeatable=True)
+def register(secret: str, name: str, scopes: Collection[str]) -> bool:
+    """Store a key that was generated elsewhere, for a command; return False if it is stored already.
+
+    Raises `KeyEnded` if it has expired or is revoked, and `TooManyKeys`.
+    """
+    with writing() as session:
+        lock_text(session, f"keys {name}")
+        stored = session.scalars(select(ApiKey).where(ApiKey.digest == keys.digest(secret))).one_or_none()
+        if stored is None:
+            _add(session, secret, name, scopes, None)
+        elif _has_ended(stored):
+            raise KeyEnded
+        return stored is None
+
+
 @retried(repeatable=False)
 def _create(name: str, scopes: Collection[str], expires_at: datetime | None) -> Created:
     secret = keys.new()
     with writing() as session:
         # Two requests would not see the key of the other otherwise, nor could a constraint: keys expire by the clock.
         lock_text(session, f"keys {name}")
-        active = select(func.count()).where(ApiKey.name == name, keys.active())
-        if session.scalars(active).one() >= AT_ONCE:
-            raise TooManyKeys
-        key = ApiKey(
-            name=name,
-            prefix=keys.prefix_of(secret),
-            digest=keys.digest(secret),
-            scopes=sorted(scopes),
-            expires_at=expires_at,
-        )
-        session.add(key)
-        session.flush()
-        return Created(key, secret)
+        return Created(_add(session, secret, name, scopes, expires_at), secret)
+
+
+def _add(session: Session, secret: str, name: str, scopes: Collection[str], expires_at: datetime | None) -> ApiKey:
+    active = select(func.count()).where(ApiKey.name == name, keys.active())
+    if session.scalars(active).one() >= AT_ONCE:
+        raise TooManyKeys
+    key = ApiKey(
+        name=name,
+        prefix=keys.prefix_of(secret),
+        digest=keys.digest(secret),
+        scopes=sorted(scopes),
+        expires_at=expires_at,
+    )
+    session.add(key)
+    session.flush()
+    return key
+
+
+def _has_ended(key: ApiKey) -> bool:
+    return key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= utcnow())
 
 
 def change(
@@ -74,7 +99,7 @@ def change(
         if precondition:
             precondition(key)
         policy.check_grant(context.caller, key.scopes)
-        if key.revoked_at or (key.expires_at and key.expires_at <= utcnow()):
+        if _has_ended(key):
             raise KeyEnded
 
     return resources.change(KEYS, key_id, values, check, context)

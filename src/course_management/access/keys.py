@@ -75,9 +75,14 @@ def looks_like_one(credential: str) -> bool:
     return credential.startswith(MARK)
 
 
+def is_valid(key: str) -> bool:
+    """Return whether a text has the form of a key, and the checksum that belongs to it."""
+    return bool(FORM.fullmatch(key)) and _checksum(key[:-CHECKSUM]) == key[-CHECKSUM:]
+
+
 def find(key: str) -> AnyRow | None:
     """Return the row of an active key, or None."""
-    if not FORM.fullmatch(key) or _checksum(key[:-CHECKSUM]) != key[-CHECKSUM:]:
+    if not is_valid(key):
         return None
     rows = autocommit(_BY_PREFIX, {"prefix": prefix_of(key)})
     if not rows or not hmac.compare_digest(rows[0].digest, digest(key)):

@@ -270,7 +270,7 @@ def _tag(held: Sequence[Any]) -> str:
 
 
 def _check_number(student_id: int, course_ids: Sequence[int]) -> None:
-    """Refuse more courses than an enroll may have, unless the student has as many: what is read may be sent."""
+    """Refuse more courses than a request may have, unless the student has as many: what is read may be sent."""
     if len(course_ids) > MAX_COURSES and len(course_ids) > enrollments.count_held(student_id):
         reason = f"Must be at most {MAX_COURSES} ids, or as many as the student is enrolled in or waitlisted for."
         raise validation_failed({"course_ids": [reason]})

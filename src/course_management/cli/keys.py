@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,11 +15,12 @@ from ..access.policy import SCOPES
 from ..config import Settings
 from ..database import AnyRow
 from ..database.types import utcnow
-from ..errors import TooManyKeys
+from ..errors import KeyEnded, TooManyKeys
 from ..models import ApiKey
 from ..repositories.resources import id_of
 from .service import service
 
+TOO_MANY = f"{{name}} already has {services.AT_ONCE} active keys, the maximum for one name. Revoke one first."
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
@@ -65,9 +67,7 @@ def create(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> N
         try:
             key, secret = services.create(name, scopes, expires_at)
         except TooManyKeys:
-            raise click.ClickException(
-                f"{name} already has {services.AT_ONCE} active keys, the maximum for one name. Revoke one first."
-            ) from None
+            raise click.ClickException(TOO_MANY.format(name=name)) from None
         try:
             click.echo(secret)
         except OSError:  # the key was not shown, so no one would know that it exists and revoke it
@@ -81,6 +81,31 @@ def create(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> N
             "people create --name NAME --role registrar`, then `course-management sign-in-link --person ID`.",
             err=True,
         )
+
+
+@keys.command()
+def generate() -> None:
+    """Show a new key without storing it, for a secret file that `register` reads."""
+    click.echo(api_keys.new())
+
+
+@keys.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", required=True, callback=_name, help="The name of the service.")
+@click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="May be repeated.")
+def register(file: Path, name: str, scopes: tuple[str, ...]) -> None:
+    """Store the key in FILE, which `generate` has made. Does nothing if it is stored already, for scripts."""
+    secret = file.read_text(errors="replace").strip()
+    if not api_keys.is_valid(secret):
+        raise click.ClickException(f"{file} has no key. Make one with `course-management keys generate`.")
+    with service("warning"):
+        try:
+            is_new = services.register(secret, name, scopes)
+        except KeyEnded:
+            raise click.ClickException(f"The key in {file} has expired or is revoked. Generate another one.") from None
+        except TooManyKeys:
+            raise click.ClickException(TOO_MANY.format(name=name)) from None
+    click.echo(f"{'Registered' if is_new else 'Already registered:'} {api_keys.prefix_of(secret)}.")
 
 
 @keys.command("list")

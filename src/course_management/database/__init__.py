@@ -1,7 +1,7 @@
 """The database: how the service connects to it, executes statements, and classifies its errors.
 
 The hot path reaches the data in two ways: `autocommit` executes one statement as its own transaction (every read, and
-the enroll); `transaction` holds several statements, which `run` executes. Everything else uses sessions of the ORM:
+enrolling); `transaction` holds several statements, which `run` executes. Everything else uses sessions of the ORM:
 `reading` and `writing`.
 
 The modules, in reading order:

@@ -19,7 +19,7 @@ from .failures import FileReplaced, UnusableDatabase
 INSTRUCTIONS = 500_000
 """Instructions of SQLite's virtual machine between two time checks; most statements here need a hundredth of that."""
 CHECK_INTERVAL_S = 0.1
-"""How often reads check the files, at most. A check is 3 stat calls: 4 % of an enroll."""
+"""How often reads check the files, at most. A check is 3 stat calls: 4 % of an enrollment request."""
 SERVED_FILE = "COURSE_MANAGEMENT_SQLITE_FILE"
 """Environment variable in which `serve` identifies the file to its workers, also to those that it starts later."""
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..server.threads import run_forever
+from ..threads import run_forever
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable by which `prometheus_client` knows the directory."""

@@ -9,7 +9,6 @@ load_shedding      refuses requests with 503 at a limited rate
 application        runs the WSGI application for one request, and sends its response
 large_responses    sends large responses at the speed of the client
 slow_clients       ends connections that make no progress
-threads            threads that a worker process depends on
 granian_internals  the private parts of granian that are used, and their check at the start
 
 Nothing here knows the API: its composition root, `app.create_worker_application`, passes in the application, the paths

@@ -15,7 +15,7 @@ import structlog
 
 from .. import metrics
 from ..errors import Overloaded
-from .threads import run_forever
+from ..threads import run_forever
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

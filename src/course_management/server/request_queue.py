@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .. import metrics
-from .threads import run_forever
+from ..threads import run_forever
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

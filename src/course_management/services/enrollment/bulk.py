@@ -88,18 +88,19 @@ def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, Any
     course_list = {course_id for request in requests for course_id in _courses_of(request)}
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waits: dict[int, list[int]] = {student_id: [] for student_id in student_list}
+        waitlisted_ids: dict[int, list[int]] = {student_id: [] for student_id in student_list}
         for row in execute(_WAITING, {"students": student_list}):
-            waits[row.student_id].append(row.course_id)
-        execute(LOCK_COURSES, {"course_ids": sorted(course_list.union(*waits.values()))})
-        known = {row.id for row in execute(_LOCK_STUDENTS, {"students": student_list})}
+            waitlisted_ids[row.student_id].append(row.course_id)
+        execute(LOCK_COURSES, {"course_ids": sorted(course_list.union(*waitlisted_ids.values()))})
+        existing_students = {row.id for row in execute(_LOCK_STUDENTS, {"students": student_list})}
         present = _present(execute, student_list, course_list)
 
         is_as_seen = [
-            request.student_id in known and all(present.get(pair) == seen.get(pair) for pair in _pairs_of(request))
+            request.student_id in existing_students
+            and all(present.get(pair) == seen.get(pair) for pair in _pairs_of(request))
             for request in requests
         ]
-        of_student = Counter(request.student_id for request in requests)
+        requests_by_student = Counter(request.student_id for request in requests)
         seated = take_seats(
             execute,
             [
@@ -107,12 +108,12 @@ def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, Any
                 for request, unchanged in zip(requests, is_as_seen, strict=True)
                 if unchanged
                 and not request.instead_of
-                and not waits[request.student_id]
-                and of_student[request.student_id] == 1
+                and not waitlisted_ids[request.student_id]
+                and requests_by_student[request.student_id] == 1
             ],
         )
         results: list[Result] = [
-            (seated.get(request.student_id) or exchange(execute, request, waits[request.student_id]))
+            (seated.get(request.student_id) or exchange(execute, request, waitlisted_ids[request.student_id]))
             if unchanged
             else None
             for request, unchanged in zip(requests, is_as_seen, strict=True)

@@ -35,7 +35,7 @@ class CourseMemory:
         """Return whether one of these courses has a term. A course never leaves its term."""
         return not self._with_term.isdisjoint(course_ids)
 
-    def note(self, decisions: Sequence[Decision], *, waitlist: bool) -> None:
+    def remember(self, decisions: Sequence[Decision], *, waitlist: bool) -> None:
         """Remember what these decisions say; forget all of it beyond `SIZE`."""
         for decision in decisions:
             if decision.outcome == REFUSED and not decision.is_unknown:
@@ -45,7 +45,7 @@ class CourseMemory:
         if len(self._refused) > SIZE:
             self._refused.clear()
 
-    def note_terms(self, situation: Situation) -> None:
+    def remember_terms(self, situation: Situation) -> None:
         """Remember which of these courses have a term; forget all of them beyond `SIZE`."""
         if len(self._with_term) > SIZE:
             self._with_term.clear()

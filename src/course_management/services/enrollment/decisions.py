@@ -18,7 +18,7 @@ from .situation import Action, Course, Situation
 
 ALREADY: Mapping[str | None, str] = {ENROLLED: "already_enrolled", WAITLISTED: "already_waitlisted"}
 REFUSED, ELIGIBLE, NOT_ENROLLED = "refused", "eligible", "not_enrolled"
-NONE: Mapping[int, int] = {}
+NO_CREDITS: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Decision:
         }
 
 
-def waived(situation: Situation) -> Situation:
+def with_rules_waived(situation: Situation) -> Situation:
     """Return the situation in which permissions waive, for each course, every rule that can be waived."""
     every = {(course_id, code) for course_id in situation.courses for code in waivable()}
     return replace(situation, permissions=situation.permissions | every)
@@ -77,7 +77,7 @@ def decide(
     *,
     unenrolling: Sequence[int] = (),
     waitlist: bool = False,
-    chosen_credits: Mapping[int, int] = NONE,
+    chosen_credits: Mapping[int, int] = NO_CREDITS,
     changes_credits: bool = False,
 ) -> list[Decision]:
     """Decide about each course in which to enroll, then about each course to unenroll from.
@@ -114,9 +114,9 @@ def judge(situation: Situation, course_id: int) -> Decision:
     if course.planned_action is None:
         outcome = ALREADY.get(course.student_status, NOT_ENROLLED)
         return Decision(course_id, outcome, position=course.student_position, has_term=has_term)
-    full = _full(course, situation) if course.planned_action in ("enroll", "waitlist") else None
-    ruled = reasons(course, situation)
-    against = [*(ruled if situation.rules_bind else ()), *filter(None, [full])]
+    full = _reason_if_full(course, situation) if course.planned_action in ("enroll", "waitlist") else None
+    rule_reasons = reasons(course, situation)
+    against = [*(rule_reasons if situation.rules_bind else ()), *filter(None, [full])]
     return Decision(
         course_id,
         REFUSED if against else ELIGIBLE,
@@ -127,7 +127,7 @@ def judge(situation: Situation, course_id: int) -> Decision:
         has_term=has_term,
         # Where something else refuses as well, promoting the students who wait would not help this one.
         seat_reserved=against == [full] and course.has_free_seat,
-        notes=() if situation.rules_bind else tuple(ruled),
+        notes=() if situation.rules_bind else tuple(rule_reasons),
     )
 
 
@@ -139,7 +139,7 @@ def _new_status(course: Course, situation: Situation) -> str:
     return WAITLISTED if course.planned_action == "waitlist" else ENROLLED
 
 
-def _full(course: Course, situation: Situation) -> Reason | None:
+def _reason_if_full(course: Course, situation: Situation) -> Reason | None:
     """Return the reason if the course has neither a seat nor, where one is planned, a place on the waitlist."""
     if course.is_open or (course.planned_action == "waitlist" and course.waitlist_has_room):
         return None
@@ -149,7 +149,7 @@ def _full(course: Course, situation: Situation) -> Reason | None:
     return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room and not is_over)
 
 
-def refuse(decisions: Sequence[Decision], refusal: type[Problem] = EnrollmentRefused) -> None:
+def raise_if_refused(decisions: Sequence[Decision], refusal: type[Problem] = EnrollmentRefused) -> None:
     """Raise `refusal`, or `CourseNotFound`, with all of these decisions if any of them refuses its course."""
     refused = [decision for decision in decisions if decision.outcome == REFUSED]
     if refused:

@@ -21,7 +21,7 @@ from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .course_memory import memory_of
 from .decided_statements import ENROLL_AS_DECIDED
-from .decisions import ALREADY, NOT_ENROLLED, Decision, refuse, waived
+from .decisions import ALREADY, NOT_ENROLLED, Decision, raise_if_refused, with_rules_waived
 from .exchanging import exchange_under_locks
 from .loading import situation_of
 from .promotion import promote, promote_waiting_first
@@ -54,7 +54,7 @@ def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decisio
     """
     course_ids = [*request.course_ids, *request.instead_of]
     situation = situation_of(autocommit, request.student_id, course_ids, request.context)
-    return request.decide(waived(situation) if permit else situation)
+    return request.decide(with_rules_waived(situation) if permit else situation)
 
 
 @retried(repeatable=True)
@@ -70,9 +70,9 @@ def _apply(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentResult:
         return result
     situation = situation_of(autocommit, request.student_id, request.course_ids, request.context)
     decisions = request.decide(situation)
-    memory.note(decisions, waitlist=request.waitlist)
+    memory.remember(decisions, waitlist=request.waitlist)
     promote_waiting_first(decisions, request.context)
-    refuse(decisions)
+    raise_if_refused(decisions)
     if not any(decision.action for decision in decisions):
         return EnrollmentResult(decisions=decisions)
     if situation.has_rules:
@@ -125,7 +125,7 @@ def _exchange_under_locks(request: EnrollmentRequest, grant: Grant | None = None
         grant_here = functools.partial(grant, connection) if grant else None
         result = exchange_under_locks(functools.partial(run, connection), request, grant_here)
     promote_waiting_first(result.decisions, request.context)
-    refuse(result.decisions)
+    raise_if_refused(result.decisions)
     return result
 
 

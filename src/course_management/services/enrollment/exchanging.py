@@ -16,7 +16,7 @@ from ...database import AnyRow, Raced, db
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
 from .decided_statements import CHANGE_CREDITS, ENROLL_AS_DECIDED, UNENROLL_AS_DECIDED
-from .decisions import REFUSED, Decision, waived
+from .decisions import REFUSED, Decision, with_rules_waived
 from .loading import Execute, load
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
@@ -57,9 +57,9 @@ def exchange(
     refuse: unless something else does, it is called for each of them before anything is applied. Raises
     `StudentNotFound`, and `Raced` if a course without a term got one.
     """
-    wanted = [*request.course_ids, *request.instead_of]
-    situation = load(execute, db.engine.dialect.name, request.student_id, wanted, request.context.time_zone)
-    decisions = request.decide(waived(situation) if grant else situation)
+    course_ids = [*request.course_ids, *request.instead_of]
+    situation = load(execute, db.engine.dialect.name, request.student_id, course_ids, request.context.time_zone)
+    decisions = request.decide(with_rules_waived(situation) if grant else situation)
     if any(decision.outcome == REFUSED for decision in decisions) or not any(decision.action for decision in decisions):
         return EnrollmentResult(decisions=decisions)
     if grant:
@@ -68,8 +68,8 @@ def exchange(
                 grant(decision.course_id, code)
     outcomes = _unenroll(execute, request, situation, decisions)
     if outcomes:  # which has raised the revision
-        (now,) = execute(_REVISION, {"student": request.student_id})
-        situation = replace(situation, schedule_revision=now.schedule_revision)
+        (student,) = execute(_REVISION, {"student": request.student_id})
+        situation = replace(situation, schedule_revision=student.schedule_revision)
     outcomes |= _enroll(execute, request, situation, decisions)
     outcomes |= _change_credits(execute, request, situation, decisions)
     cleared = (

@@ -141,7 +141,7 @@ def situation_of(execute: Execute, student: int, course_list: Sequence[int], con
     situation = None if memory.has_term(course_list) else load_without_rules(execute, student, course_list)
     if situation is None:
         situation = load(execute, engine.dialect.name, student, course_list, context.time_zone)
-        memory.note_terms(situation)
+        memory.remember_terms(situation)
     return situation
 
 

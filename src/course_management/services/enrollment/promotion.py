@@ -48,7 +48,7 @@ _ALL_DUE = (
     .where(courses.c.waiting > 0, seat_free(courses), or_(open_without_rules(courses), is_due_by_rules()))
     .order_by(courses.c.id)
 )
-_DUE = _ALL_DUE.where(among(courses.c.id, course_ids))
+_DUE_AMONG = _ALL_DUE.where(among(courses.c.id, course_ids))
 _LOCK = lock_courses(
     courses.c.id,
     courses.c.capacity,
@@ -122,7 +122,7 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
     promoted = passed_over = 0
     continues = True
     try:
-        while due := _due(course_list):
+        while due := _due_among(course_list):
             if not continues:
                 return Promotion(promoted, pending=True)
             continues = False
@@ -135,7 +135,7 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
                     continues = False
                     break
     except SQLAlchemyError as error:
-        _postponed(course_list, error)
+        _log_postponed(course_list, error)
         return Promotion(promoted, pending=True)
     return Promotion(promoted, pending=False)
 
@@ -170,8 +170,8 @@ def due_courses() -> list[int]:
     return [row.id for row in autocommit(_ALL_DUE, round_parameters())]
 
 
-def _due(course_list: Sequence[int]) -> list[int]:
-    return [row.id for row in autocommit(_DUE, {"course_ids": course_list, **round_parameters()})]
+def _due_among(course_list: Sequence[int]) -> list[int]:
+    return [row.id for row in autocommit(_DUE_AMONG, {"course_ids": course_list, **round_parameters()})]
 
 
 def promote_batch(course_id: int, context: RequestContext) -> Batch:
@@ -183,7 +183,7 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
     try:
         batch = retry(functools.partial(_promote_batch, course_id, context), repeatable=True)
     except SQLAlchemyError as error:
-        _postponed([course_id], error)
+        _log_postponed([course_id], error)
         return Batch()
     duration_ms = milliseconds_since(started)
     events: list[tuple[str, int, Sequence[str]]] = [("promoted", student_id, []) for student_id in batch.promoted]
@@ -199,7 +199,7 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
     return batch
 
 
-def _postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
+def _log_postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
     log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
 
 

@@ -103,7 +103,7 @@ def _enrollments(answers: Mapping[str, Rows], time_zone: tzinfo) -> list[Enrollm
                 id=row.term_id,
                 code=row.term_code,
                 starts_on=date.fromisoformat(row.starts_on),
-                ends_at=end_of(date.fromisoformat(row.ends_on), time_zone),
+                ends_at=end_of_day(date.fromisoformat(row.ends_on), time_zone),
             ),
             meetings=_meetings(meetings.get(row.course_id, ())),
             linked_alternatives=_linked_alternatives(links.get(row.course_id, ())),
@@ -133,7 +133,7 @@ def _courses(answers: Mapping[str, Rows], time_zone: tzinfo) -> dict[int, Course
             seats_taken=row.seats_taken,
             waiting=row.waiting,
             passed_over=row.passed_over_count,
-            closed_at=_instant(row.closed_at),
+            closed_at=_optional_instant(row.closed_at),
             permission_required=bool(row.permission_required),  # SQLite has 0 and 1
             component=row.component,
             least_credits=row.least_credits,
@@ -171,13 +171,13 @@ def _term(term_id: int, row: CourseRow, credit_limit: int | None, windows: Rows,
         id=term_id,
         code=row.term_code,
         starts_on=date.fromisoformat(row.starts_on),
-        ends_at=end_of(date.fromisoformat(row.ends_on), time_zone),
+        ends_at=end_of_day(date.fromisoformat(row.ends_on), time_zone),
         credit_limit=credit_limit,
-        drop_until=_instant(row.drop_until),
-        withdraw_until=_instant(row.withdraw_until),
-        promote_until=_instant(row.promote_until),
+        drop_until=_optional_instant(row.drop_until),
+        withdraw_until=_optional_instant(row.withdraw_until),
+        promote_until=_optional_instant(row.promote_until),
         windows=[
-            Window(group_id=group_id, opens_at=_known(opens_at), closes_at=_known(closes_at))
+            Window(group_id=group_id, opens_at=_instant(opens_at), closes_at=_instant(closes_at))
             for group_id, opens_at, closes_at in windows
         ],
     )
@@ -218,7 +218,7 @@ def _prerequisites(rows: Rows) -> list[list[Prerequisite]]:
 
 
 @functools.lru_cache(maxsize=1024)
-def end_of(day: date, time_zone: tzinfo) -> datetime:
+def end_of_day(day: date, time_zone: tzinfo) -> datetime:
     """Return the instant at which a day of the school ends."""
     return datetime.combine(day + timedelta(days=1), time(), time_zone).astimezone(UTC)
 
@@ -229,11 +229,11 @@ def _grouped(rows: Iterable[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
     return {key: [row[1:] for row in group] for key, group in itertools.groupby(ordered, lambda row: row[0])}
 
 
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else _known(text)
+def _optional_instant(text: str | None) -> datetime | None:
+    return None if text is None else _instant(text)
 
 
-def _known(text: str) -> datetime:
+def _instant(text: str) -> datetime:
     """Return an instant that a database wrote into JSON: SQLite without its zone, PostgreSQL in that of the session."""
     instant = datetime.fromisoformat(text)
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -11,7 +11,7 @@ from ...database import AnyRow, autocommit, db, retried, run, transaction
 from ...errors import CourseNotFound, UnenrollmentRefused
 from .course_memory import memory_of
 from .decided_statements import UNENROLL_AS_DECIDED
-from .decisions import NOT_ENROLLED, Decision, refuse
+from .decisions import NOT_ENROLLED, Decision, raise_if_refused
 from .exchanging import exchange_under_locks, unenroll_outcomes
 from .loading import situation_of
 from .promotion import promote
@@ -48,7 +48,7 @@ def _apply(request: EnrollmentRequest) -> EnrollmentResult:
             return _result(rows, [], course_ids)
     situation = situation_of(autocommit, request.student_id, course_ids, request.context)
     decisions = request.decide(situation)
-    _refuse(decisions)
+    _raise_if_refused(decisions)
     if not any(decision.action for decision in decisions):
         # This may repeat a call whose promotion failed.
         return EnrollmentResult(decisions=decisions, courses_to_promote=course_ids)
@@ -61,7 +61,7 @@ def _apply(request: EnrollmentRequest) -> EnrollmentResult:
     # and into others of them.
     with transaction() as connection:
         result = exchange_under_locks(functools.partial(run, connection), request)
-    _refuse(result.decisions)
+    _raise_if_refused(result.decisions)
     return replace(result, courses_to_promote=[*course_ids, *result.courses_to_promote])
 
 
@@ -74,7 +74,7 @@ def _result(rows: Sequence[AnyRow], decisions: Sequence[Decision], course_ids: S
     return EnrollmentResult(outcome_by_course=outcomes, decisions=decisions, courses_to_promote=due)
 
 
-def _refuse(decisions: Sequence[Decision]) -> None:
+def _raise_if_refused(decisions: Sequence[Decision]) -> None:
     if any(decision.is_unknown for decision in decisions):
         raise CourseNotFound(decisions=[decision.as_dict() for decision in decisions if decision.is_unknown])
-    refuse(decisions, UnenrollmentRefused)
+    raise_if_refused(decisions, UnenrollmentRefused)
