@@ -18,7 +18,7 @@ from ...schemas.fields import Id
 from ...schemas.terms import PERSON_IDS, RESTRICTIONS, RestrictionBody
 from ...schemas.timetables import MEETINGS, LinksBody, MeetingBody
 from ...services import courses as course_service
-from ...services import timetables, whole_lists
+from ...services import owned_lists, timetables
 from ...services.terms import GROUPS
 from ..lists import prerequisites_in_words, rows_of
 from ..moments import WEEKDAYS
@@ -49,11 +49,11 @@ def show_meetings(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/meetings", WRITE)
 def change_meetings(course_id: int) -> Response:
     """Replace the meetings of a course."""
-    whole = timetables.MEETINGS
+    owned = timetables.MEETINGS
     try:
         body = load(MEETINGS, MEETING_ROWS.body(request.form))
-        check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-        whole_lists.replace(whole, course_id, body, check)
+        check = unchanged_list(request.form.get("version"), owned.rows_of(body))
+        owned_lists.replace(owned, course_id, body, check)
     except REFUSED as problem:
         course = find(course_id)
         return _meetings(course, MEETING_ROWS.entered(request.form, _days_of(course), problem))
@@ -100,11 +100,11 @@ def show_rules(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/restrictions", WRITE)
 def change_restrictions(course_id: int) -> Response:
     """Replace the groups that a course admits and excludes."""
-    whole = course_service.RESTRICTIONS
+    owned = course_service.RESTRICTIONS
     try:
         body = load(RESTRICTIONS, RESTRICTION_ROWS.body(request.form))
-        check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-        whole_lists.replace(whole, course_id, body, check)
+        check = unchanged_list(request.form.get("version"), owned.rows_of(body))
+        owned_lists.replace(owned, course_id, body, check)
     except REFUSED as problem:
         return _rules(find(course_id), restrictions=RESTRICTION_ROWS.entered(request.form, {}, problem))
     return done(path_of(course_id, "/rules"), _("The restrictions are saved."))
@@ -113,11 +113,11 @@ def change_restrictions(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/links", WRITE)
 def change_links(course_id: int) -> Response:
     """Replace the courses that a student takes together with a course. They are named by their codes."""
-    whole, course = timetables.LINKS, find(course_id)
+    owned, course = timetables.LINKS, find(course_id)
     texts = [text for text in request.form.getlist("group") if text.strip()]
     try:
         body = load(LinksBody(), {"groups": _ids_of(texts, course)})
-        whole_lists.replace(whole, course_id, body, unchanged_list(request.form.get("version"), whole.rows_of(body)))
+        owned_lists.replace(owned, course_id, body, unchanged_list(request.form.get("version"), owned.rows_of(body)))
     except REFUSED as problem:
         return _rules(course, links=(texts, request.form.get("version", ""), problem))
     return done(path_of(course_id, "/rules"), _("The linked courses are saved."))
@@ -126,11 +126,11 @@ def change_links(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/instructors", WRITE)
 def change_instructors(course_id: int) -> Response:
     """Replace the instructors of a course. They are named by the ids of people."""
-    whole = course_service.INSTRUCTORS
+    owned = course_service.INSTRUCTORS
     texts = [text for part in request.form.get("instructors", "").split(",") if (text := part.strip())]
     body = load(PERSON_IDS, [json_value(Id(), text) for text in texts])
-    check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-    whole_lists.replace(whole, course_id, body, check)
+    check = unchanged_list(request.form.get("version"), owned.rows_of(body))
+    owned_lists.replace(owned, course_id, body, check)
     return done(path_of(course_id), _("The instructors are saved."))
 
 
