@@ -9,7 +9,7 @@ import structlog
 from flask import Flask
 from sqlalchemy.pool import QueuePool
 
-from . import api, background, database, logs, metrics
+from . import api, background, database, logs, metrics, web
 from .access import policy
 from .access.authentication import Authentication
 from .config import ConfigurationError, Settings
@@ -48,6 +48,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.teardown_request(hooks.end_request)
 
     api.init_app(app)
+    web.init_app(app, settings)
     problems.init_app(app)
     list(policy.rows(app))  # a route without an access row stops the start
     return app

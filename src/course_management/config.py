@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError
 
 from . import database_hosts, environment
 from .database_hosts import MAX_PORT
-from .urls import origins, storage_uri, web_address
+from .urls import base_url, origins, storage_uri, web_address
 
 MIB = 1024 * 1024
 
@@ -209,6 +209,15 @@ class Settings:
     )
     oidc_audience: str = setting("", str.strip, "Audience of the tokens, exactly as in their `aud`.")
     oidc_jwks_url: str = setting("", web_address, "URL of the issuer's public keys (its `jwks_uri`).")
+    oidc_client_id: str = setting(
+        "", str.strip, "Client id of this service at the issuer, with which people sign in to the pages."
+    )
+    oidc_client_secret: str = setting("", str.strip, "Secret of that client.")
+    base_url: str = setting(
+        "",
+        base_url,
+        "Public URL of the service, such as https://school.example/enrollment; needed to sign in at an issuer.",
+    )
     cors_origins: tuple[str, ...] = setting(
         "",
         origins,
@@ -272,6 +281,11 @@ class Settings:
         oidc = [texts.get(name) for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL")]
         if any(oidc) and not all(oidc):
             problems.append("OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URL go together: set all three, or none.")
+        client = [texts.get(name) for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")]
+        if any(client) and not (all(client) and texts.get("OIDC_ISSUER") and texts.get("BASE_URL")):
+            problems.append(
+                "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET go together, with OIDC_ISSUER and BASE_URL: set all, or none."
+            )
         if problems:
             raise ConfigurationError(problems)
         return cls(**values)

@@ -29,6 +29,15 @@ def web_address(text: str) -> str:
     return text
 
 
+def base_url(text: str) -> str:
+    """Check the public URL of this service: a `web_address` without query and fragment. A slash at its end is cut."""
+    text = web_address(text.strip()).rstrip("/")
+    parts = _split(text)
+    if parts.query or parts.fragment or "//" in parts.path or "." in parts.path.split("/"):
+        raise ValueError("has a query, a fragment or an unusual path; write https://host or https://host/path")
+    return text
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Check a list of origins, separated by commas: scheme, host and port only."""
     entries = tuple(entry.strip().rstrip("/") for entry in text.split(",") if entry.strip())

@@ -209,7 +209,7 @@ def test_an_issuer_without_keys(find: Check, issuer: LocalIssuer) -> None:
     settings = {name.lower(): value for name, value in issuer.settings.items()}
     assert find(**settings) == []
     issuer.fails = True
-    assert "OIDC_JWKS_URL has no keys to check tokens with (HTTPException:" in sentences(find(**settings))
+    assert "OIDC_JWKS_URL has no keys to check tokens with (Refused:" in sentences(find(**settings))
 
 
 def test_the_filesystem_of_this_machine_is_known() -> None:
@@ -239,7 +239,7 @@ class TestTheCommands:
         self, command: Callable[..., Result], sql: Sql, arguments: list[str]
     ) -> None:
         sql("DROP TABLE alembic_version")
-        for table in ("advisees", "accounts", "api_keys"):
+        for table in ("advisees", "sessions", "accounts", "api_keys"):
             sql(f"DROP TABLE IF EXISTS {table}")
         sql("ALTER TABLE courses RENAME TO lost")
         result = command(*arguments)

@@ -264,7 +264,7 @@ def test_an_outage_is_logged_once(issuer: LocalIssuer, monkeypatch: pytest.Monke
         fetch()
 
     assert [call.args for call in log.calls] == [("issuer.unavailable",), ("issuer.available",)]
-    assert log.calls[0].kwargs["why"].startswith("HTTPException: the response has the status 500")
+    assert log.calls[0].kwargs["why"].startswith("Refused: the response has the status 500")
 
 
 def test_a_thread_that_cannot_be_started_is_an_outage(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:

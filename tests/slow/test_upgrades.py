@@ -133,6 +133,18 @@ ROWS: dict[str, list[str]] = {
             " (1, 1, 'students', 's1', 'students.csv', 2, '{}', 'create')"
         ),
     ],
+    "0015": [
+        (
+            "INSERT INTO sessions (digest, method, person_id, student_id, account_id, expires_at) VALUES"
+            " ('digest1', 'issuer', NULL, 1, 1, '2036-10-01 00:00:00.000000'),"
+            " ('digest2', 'protected', NULL, NULL, NULL, '2036-10-01 00:00:00.000000')"
+        ),
+        (
+            "INSERT INTO sign_in_links (digest, student_id, expires_at) VALUES"
+            " ('digest1', 1, '2036-10-01 00:00:00.000000')"
+        ),
+        f"INSERT INTO planned_courses (student_id, course_id) VALUES (1, {UNLIMITED})",
+    ],
 }
 """Statements for a database at the schema of that revision."""
 

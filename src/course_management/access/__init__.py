@@ -10,6 +10,9 @@ key_use         when keys were last used
 tokens          access tokens of people, issued by an OpenID Connect issuer
 issuer_keys     the public keys that tokens are verified with
 fetching        fetch one document over HTTP, with a deadline
-people          the people and accounts that tokens stand for
+people          the people and accounts behind tokens and sessions
+sessions        sessions of the pages, and links to sign in once
+visitors        authentication of pages: sessions, and forms of other sites
+sign_in         sign in to the pages at the issuer: OpenID Connect
 rate_limits     how many requests a caller may send
 """

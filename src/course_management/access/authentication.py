@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
-from flask import current_app, request
+from flask import Request, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
@@ -28,6 +28,7 @@ from .callers import CHALLENGE, Caller, InvalidToken
 from .key_use import KeyUse
 from .policy import ADMIN, PUBLIC, Access
 from .rate_limits import Limits
+from .visitors import Pages
 
 if TYPE_CHECKING:
     from .tokens import Issuer
@@ -44,6 +45,7 @@ class Authentication:
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits(settings)
+        self.pages = Pages(settings)
         self.key_use = KeyUse(settings)
         self.issuer = _issuer(settings)
         self._origins = frozenset(settings.cors_origins)
@@ -70,11 +72,14 @@ class Authentication:
         environ, context = this.environ, current.get()
         view: Any = current_app.view_functions.get(this.endpoint or "")
         access: Access = PUBLIC if view is None or this.method == "OPTIONS" else view.access
+        if access.by_session:
+            self._authenticate_visitor(this, access)
+            return
         is_public = access.scope is None
         if not self.configured:
             refusal = _refusal(environ, self._origins)
             # Public routes serve local clients in either case, also without the database.
-            if (is_public and refusal is None) or self._is_protected(is_public, may_look=access.waits):
+            if (is_public and refusal is None) or self._is_protected(public=is_public, may_look=access.waits):
                 if refusal:
                     raise refusal
                 return
@@ -87,7 +92,23 @@ class Authentication:
             path = this.view_args or {}
             policy.check(access, caller, path.get("student_id"), path.get("course_id"))
 
-    def _is_protected(self, public: bool, *, may_look: bool) -> bool:
+    def _authenticate_visitor(self, this: Request, access: Access) -> None:
+        """Establish the visitor of a page, `g.visitor`, and refuse what its access row does not permit.
+
+        Raises what `authenticate` raises.
+        """
+        is_protected = not self.configured and self._is_protected(public=False, may_look=True)
+        if is_protected and (refusal := _refusal(this.environ, self._origins)):
+            raise refusal
+        self.pages.refuse_other_sites(this.environ)
+        visitor = self.pages.visitor(this.cookies.get(self.pages.cookie), this.environ, is_protected=is_protected)
+        g.visitor, context, path = visitor, current.get(), this.view_args or {}
+        if visitor.caller and context:
+            context.caller = visitor.caller
+            self.limits.count(visitor.caller, this.method)
+        visitor.check(access, path.get("student_id"), path.get("course_id"))
+
+    def _is_protected(self, *, public: bool, may_look: bool) -> bool:
         """Return whether authentication is not configured, as far as this process knows.
 
         A liveness check must not wait for the database: after the first query, it uses the last result.

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -21,11 +22,27 @@ CONNECT_S = 3
 HEADERS = {"Accept": "application/json", "Connection": "close", "User-Agent": "course-management"}
 
 
-def fetch(url: str, max_bytes: int, within_s: float) -> bytes:
+class Refused(HTTPException):
+    """The response has another status than 200; `document` is what it says."""
+
+    def __init__(self, status: int, document: bytes) -> None:
+        super().__init__(f"the response has the status {status}")
+        self.status, self.document = status, document
+
+
+def fetch(
+    url: str,
+    max_bytes: int,
+    within_s: float,
+    *,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
     """Get the document at an http or https URL: at most `max_bytes`, within `within_s` seconds, without redirects.
 
-    Raises `OSError` (`TimeoutError` at the deadline), `http.client.HTTPException`, or `ValueError` when it is larger.
-    Name lookup and connecting may exceed the deadline, so a caller that cannot wait for them needs a thread.
+    With a `body`, it is posted. Raises `Refused` for a status that is not 200, `OSError` (`TimeoutError` at the
+    deadline), `http.client.HTTPException`, or `ValueError` when it is larger. Name lookup and connecting may exceed the
+    deadline, so a caller that cannot wait for them needs a thread.
     """
     deadline = time.monotonic() + within_s
     parts = urlsplit(url)
@@ -42,11 +59,16 @@ def fetch(url: str, max_bytes: int, within_s: float) -> bytes:
         timer.start()
         if isinstance(sock, ssl.SSLSocket):
             sock.do_handshake()
-        connection.request("GET", f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}", headers=HEADERS)
+        connection.request(
+            "GET" if body is None else "POST",
+            f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}",
+            body,
+            {**HEADERS, **(headers or {})},
+        )
         with connection.getresponse() as response:
-            if response.status != HTTPStatus.OK:
-                raise HTTPException(f"the response has the status {response.status}")
             document = response.read(max_bytes + 1)
+            if response.status != HTTPStatus.OK:
+                raise Refused(response.status, document[:max_bytes])
     finally:
         timer.cancel()
         sock.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from flask import Flask
 
@@ -64,6 +64,38 @@ class Access:
     """Every person with a valid token may use the route."""
     waits: bool = True
     """False for the liveness check, which must not wait for the database."""
+    by_session: ClassVar[bool] = False
+    """Whether the callers are people with a session (pages), and not those of the Authorization header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAccess(Access):
+    """The access row of a page: its callers have a session. A registrar may use every page that is not personal.
+
+    `scope` is the one that a service needs for the same data in the API; None: everybody may use the page. A personal
+    page names no student or course in its path: it is about what belongs to the caller.
+    """
+
+    own: bool = False
+    """A personal page for every student, about that student."""
+    teaching: bool = False
+    """A personal page for every instructor, about the courses that the person teaches."""
+    advising: bool = False
+    """A personal page for every advisor, about the students that the person advises."""
+    by_session: ClassVar[bool] = True
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it is about what belongs to the caller, so that nobody else can use it."""
+        return self.own or self.teaching or self.advising
+
+    def permits_personally(self, person: PersonCaller) -> bool:
+        """Return whether it is a personal page, and there is something that belongs to the person."""
+        return (
+            (self.own and person.student_id is not None)
+            or (self.teaching and bool(person.teaches))
+            or (self.advising and ADVISOR in person.roles)
+        )
 
 
 PUBLIC = Access(scope=None)
@@ -90,6 +122,8 @@ def check(access: Access, caller: Caller | None, student_id: int | None = None, 
 
 
 def _permits(access: Access, person: PersonCaller, student_id: int | None) -> bool:
+    if isinstance(access, PageAccess) and access.is_personal:
+        return access.permits_personally(person)
     if access.every_person or REGISTRAR in person.roles:
         return True
     is_student = student_id is not None and student_id == person.student_id
@@ -176,13 +210,17 @@ COLUMNS: Mapping[str, Caller | None] = {
 """Each kind of caller, where the path names student 1 or course 1."""
 
 
-def markdown(app: Flask) -> str:
-    """Return the table of docs/access.md: each route with its scope and, for each kind of caller, yes or the status."""
+def markdown(app: Flask, *, pages: bool = False) -> str:
+    """Return a table of docs/access.md: each route with its scope and, for each kind of caller, yes or the status.
+
+    With `pages`, the table of the pages; else that of everything else.
+    """
     lines = [
-        f"| route | scope | {' | '.join(COLUMNS)} |",
+        f"| {'page' if pages else 'route'} | scope | {' | '.join(COLUMNS)} |",
         f"| --- | --- | {' | '.join('---' for _ in COLUMNS)} |",
     ]
-    for method, rule, access in sorted(rows(app), key=lambda row: (row[1].count("/"), row[1], row[0])):
+    shown = [row for row in rows(app) if row[2].by_session == pages]
+    for method, rule, access in sorted(shown, key=lambda row: (row[1].count("/"), row[1], row[0])):
         named = [1 if name in rule else None for name in ("student_id", "course_id")]
         route = f"`{method} {rule.replace('<id:', '{').replace('<path:', '{').replace('<', '{').replace('>', '}')}`"
         cells = [_verdict(access, caller, *named) for caller in COLUMNS.values()]

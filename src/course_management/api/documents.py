@@ -9,7 +9,7 @@ from pathlib import Path
 
 import flask_swagger_ui
 import orjson
-from flask import Response, current_app, redirect, render_template
+from flask import Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import __version__
@@ -87,8 +87,8 @@ def openapi_json() -> Response:
 
 @document.page("/", PUBLIC)
 def home() -> AnyResponse:
-    """Redirect to the documentation page."""
-    return redirect("/docs")
+    """Redirect to the pages."""
+    return redirect(f"{request.script_root}/app/")
 
 
 @pages.page("/docs", PUBLIC)

@@ -12,6 +12,7 @@ from ..access import policy
 from ..access.callers import PersonCaller
 from ..access.policy import Access
 from ..context import RequestContext
+from ..enrollment_log import UNCHANGED, log_decisions, log_outcomes, log_replacement, logged
 from ..errors import (
     CourseNotFound,
     EnrollmentRefused,
@@ -33,7 +34,6 @@ from ..schemas.response_fields import MOMENT
 from ..services import enrollment as service
 from ..services.enrollment import CourseOutcome, EnrollmentRequest, ReplaceOptions
 from ..services.permitting import enroll_with_permit
-from .enrollment_log import UNCHANGED, log_decisions, log_outcomes, log_replacement, logged
 from .permissions import GRANT_ACCESS
 
 endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")

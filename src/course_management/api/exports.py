@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
 from flask import Response, current_app
-from sqlalchemy import Connection
 
 from ..access.policy import Access
-from ..database import own_connection, snapshot
 from ..errors import CourseNotFound, StudentNotFound, TermNotFound
 from ..http.endpoints import Endpoints, if_none_match, query, responds
 from ..http.responses import download
@@ -20,7 +17,7 @@ from ..schemas.exports import ExportQuery, ScheduleQuery
 from ..services.courses import COURSES
 from ..services.students import STUDENTS
 from ..services.terms import TERMS
-from ..spooled_body import SpooledBody
+from ..spooled_body import body_of_snapshot
 from ..transfer import calendars, kinds, oneroster
 from ..transfer.exporting import MEDIA_TYPE, write_csv
 from ..transfer.kinds import Kind
@@ -30,8 +27,6 @@ endpoints = Endpoints("exports", __name__, description="Files for other systems.
 READ_ACCESS = Access(scope="exports:read")
 SCHEDULE_ACCESS = Access(scope="enrollments:read", student=True, advisor=True)
 MEETINGS_ACCESS = Access(scope="courses:read", every_person=True)
-PAUSE_S = 0.0005
-"""Pause of an export after each few rows: it keeps the interpreter lock, for which requests wait, for 1 ms at most."""
 _CALENDAR = responds(200, files=(calendars.MEDIA_TYPE,), headers=("ETag",))
 
 
@@ -104,17 +99,5 @@ def _csv(kind: Kind, query: dict[str, Any]) -> Response:
     return _spooled(partial(write_csv, kind), MEDIA_TYPE, f"{kind.name}.csv", term_id)
 
 
-def _spooled(
-    write: Callable[[IO[bytes], Connection, int | None, Callable[[int], object]], object],
-    media_type: str,
-    name: str,
-    term_id: int | None = None,
-) -> Response:
-    """Return a response whose body is written later, from one snapshot, without a connection of the requests."""
-    settings = current_app.extensions["settings"]
-
-    def write_to(file: IO[bytes]) -> None:
-        with own_connection(settings), snapshot() as connection:
-            write(file, connection, term_id, lambda _: time.sleep(PAUSE_S))
-
-    return download(SpooledBody(write_to), media_type, name)
+def _spooled(write: Callable[..., object], media_type: str, name: str, term_id: int | None = None) -> Response:
+    return download(body_of_snapshot(current_app.extensions["settings"], write, term_id), media_type, name)

@@ -20,6 +20,7 @@ from ..logs import frames_of
 from .backoff import Backoff
 from .import_rows import purge
 from .promotion import PromotionJob
+from .verification import verify_daily
 
 LONGEST_PAUSE_S = 60.0
 """Longest pause of a job that keeps failing."""
@@ -41,6 +42,7 @@ def all_jobs(settings: Settings) -> list[Job]:
     return [
         Job("promotion", PromotionJob(settings.time_zone).steps, every_s=1.0),
         Job("import_rows", functools.partial(purge, settings.import_report_days), every_s=86_400.0),
+        Job("verification", functools.partial(verify_daily, settings), every_s=60.0),
     ]
 
 

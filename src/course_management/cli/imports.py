@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -12,11 +12,12 @@ from click.core import ParameterSource
 from ..config import Settings
 from ..repositories import imports as repository
 from ..transfer import sources
-from ..transfer.exporting import as_text, cells, write_rows
+from ..transfer.exporting import as_text
 from ..transfer.findings import FileRefused
 from ..transfer.formats.templates import template
 from ..transfer.importing import Choices, Planned, apply, is_refused, plan
 from ..transfer.kinds import KINDS
+from ..transfer.reports import name_of, write_report
 from ..transfer.texts import known_encoding
 from ..transfer.verdicts import OUTCOMES, REFUSE
 from .import_run import run_of_import
@@ -136,7 +137,7 @@ def _show(planned: Planned, *, applied: bool) -> None:
         rows = f"{count} row{'s' if count > 1 else ''}{', the first' if count > SHOWN else ''}"
         click.echo(f"\n{outcome}{f' {code}' if code else ''} ({rows}):")
         for row in repository.examples(planned.id, outcome, code, SHOWN):
-            name = "/".join(filter(None, [row.unit, row.part]))
+            name = name_of(row.unit, row.part)
             what = f"{name}: {row.detail}" if name and row.detail else name or row.detail or ""
             click.echo(f"  {row.file}{f', line {row.line}' if row.line else ''}: {what}")
 
@@ -155,17 +156,12 @@ def _show_unchecked(count: int, *, rules_bind: bool) -> None:
 def _write_report(import_id: int, path: Path) -> None:
     """Write a CSV that only the user of the command can read, since it has personal data."""
     if path.exists() and not path.is_file():  # as /dev/stdout, which must not be replaced
-        with path.open("wb") as file:
-            _write_rows(import_id, file)
+        with path.open("wb") as device, as_text(device) as text:
+            write_report(text, import_id)
         return
-    with output_files(path.parent, [path.name], force=True) as files, files.open(path.name) as file:
-        _write_rows(import_id, file)
-
-
-def _write_rows(import_id: int, file: IO[bytes]) -> None:
-    rows = (
-        cells([row.file, row.line, "/".join(filter(None, [row.unit, row.part])), row.outcome, row.code, row.detail])
-        for row in repository.rows_by_number(import_id)
-    )
-    with as_text(file) as text:
-        write_rows(text, ["file", "line", "external_id", "outcome", "code", "detail"], rows)
+    with (
+        output_files(path.parent, [path.name], force=True) as files,
+        files.open(path.name) as file,
+        as_text(file) as text,
+    ):
+        write_report(text, import_id)

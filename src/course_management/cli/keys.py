@@ -12,6 +12,7 @@ import click
 from ..access import key_management as services
 from ..access import keys as api_keys
 from ..access.policy import SCOPES
+from ..config import Settings
 from ..database import AnyRow
 from ..database.types import utcnow
 from ..errors import KeyEnded, TooManyKeys
@@ -72,7 +73,14 @@ def create(name: str, scopes: tuple[str, ...], expires_at: datetime | None) -> N
         except OSError:  # the key was not shown, so no one would know that it exists and revoke it
             services.revoke(key.id)
             raise
+        is_first = len(api_keys.list_all()) == 1
     click.echo("Store this key now: it cannot be shown again. Send it as: Authorization: Bearer <key>", err=True)
+    if is_first and not Settings.load().oidc_issuer:
+        click.echo(
+            "This was the first key, so the pages now need a sign-in. Let a registrar in with `course-management "
+            "people create --name NAME --role registrar`, then `course-management sign-in-link --person ID`.",
+            err=True,
+        )
 
 
 @keys.command()

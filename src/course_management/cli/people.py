@@ -7,12 +7,16 @@ from functools import wraps
 from typing import Any
 
 import click
+from marshmallow import ValidationError
 
 from ..config import ConfigurationError, Settings
+from ..context import RequestContext
 from ..database import AnyRow
 from ..errors import Problem
 from ..repositories.accounts import all_accounts
+from ..schemas.people import PersonSchema
 from ..services import people as services
+from ..services import resources
 from .service import service
 
 
@@ -38,6 +42,20 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
                 raise click.ClickException(str(error)) from None
 
     return run
+
+
+@people.command()
+@click.option("--name", required=True, help="The name that others see.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(["advisor", "registrar"]), help="May be repeated.")
+def create(name: str, roles: tuple[str, ...]) -> None:
+    """Create a person without an account, who signs in with a link (`sign-in-link`), and show the id."""
+    try:
+        values = PersonSchema(only=["name", "roles"]).load({"name": name, "roles": list(roles)})
+    except ValidationError as error:
+        raise click.UsageError(f"--name: {' '.join(error.messages_dict['name'])}") from None
+    with service("warning"):
+        person = resources.create(services.PEOPLE, values, RequestContext())
+    click.echo(person.id)
 
 
 @people.command()

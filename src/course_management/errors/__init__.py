@@ -11,7 +11,7 @@ students, courses, enrollment, people, terms, catalog, holds, keys   refusals by
 service     the service cannot carry it out
 """
 
-from .access import Forbidden, IssuerUnavailable, ProtectedMode, TooManyRequests, Unauthenticated
+from .access import Forbidden, IssuerUnavailable, ProtectedMode, SignInFailed, TooManyRequests, Unauthenticated
 from .base import CodeTaken, Conflict, ErrorCode, ExternalIdTaken, Problem, Reason, all_codes
 from .catalog import CatalogEntryInUse, CatalogEntryNotFound, CourseIsLinked, StudentHasCompletions
 from .courses import (
@@ -39,7 +39,7 @@ from .requests import (
     ValidationFailed,
 )
 from .service import DatabaseUnavailable, InternalError, Overloaded
-from .students import EmailTaken, StudentHasEnrollments, StudentNotFound
+from .students import EmailTaken, PlanFull, StudentHasEnrollments, StudentNotFound
 from .terms import CourseHasNoTerm, GroupInUse, GroupNotFound, TermHasCourses, TermIsFixed, TermNotFound
 
 __all__ = [
@@ -80,10 +80,12 @@ __all__ = [
     "PermissionExists",
     "PermissionNotFound",
     "PersonNotFound",
+    "PlanFull",
     "PreconditionFailed",
     "Problem",
     "ProtectedMode",
     "Reason",
+    "SignInFailed",
     "StudentHasCompletions",
     "StudentHasEnrollments",
     "StudentIdTaken",

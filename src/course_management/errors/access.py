@@ -45,6 +45,12 @@ class TooManyRequests(Problem):
     remedy = "Wait as many seconds as the Retry-After header says, then go on. Nothing of this request was applied."
 
 
+class SignInFailed(Problem):
+    code, status, title = "sign_in_failed", 400, "Sign-in failed"
+    meaning = "The sign-in to the pages was not completed, or began in another browser or too long ago."
+    remedy = "Sign in again from the start page. A sign-in link works once, for ten minutes: ask for a new one."
+
+
 class IssuerUnavailable(Problem):
     code, status, title = "issuer_unavailable", 503, "Issuer unavailable"
     meaning = "Tokens cannot be checked, because the public keys of their issuer are unavailable."

@@ -21,6 +21,12 @@ class EmailTaken(Conflict):
     example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
+class PlanFull(Conflict):
+    code, title = "plan_full", "Plan full"
+    meaning = "The plan has as many courses as it can have."
+    remedy = "Enroll in the courses of the plan, or remove some of them."
+
+
 class StudentHasEnrollments(Conflict):
     code, title = "student_has_enrollments", "Student has enrollments"
     meaning = "The student is enrolled or waitlisted in a course, or has withdrawn from one, and cannot be deleted."

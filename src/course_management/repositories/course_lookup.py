@@ -1,8 +1,8 @@
-"""Find courses and terms by what people write on a command line: codes and ids."""
+"""Find courses and terms by their codes and ids, and codes by ids."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import bindparam, func, or_, select
 
@@ -16,10 +16,18 @@ AT_ONCE = 10_000
 _COURSES = select(courses.c.id, courses.c.code, courses.c.term_id, terms.c.code.label("term")).outerjoin(
     terms, terms.c.id == courses.c.term_id
 )
+_CODES = select(courses.c.id, courses.c.code).where(among(courses.c.id, bindparam("ids", type_=IdList)))
 _TERM = select(terms.c.id).where(terms.c.code == bindparam("code", type_=Code))
 _WITHOUT_TERM = select(courses.c.id).where(courses.c.term_id.is_(None)).order_by(courses.c.id)
 _TERMS = (
-    select(terms.c.code, terms.c.title, terms.c.starts_on, terms.c.ends_on, func.count(courses.c.id).label("courses"))
+    select(
+        terms.c.id,
+        terms.c.code,
+        terms.c.title,
+        terms.c.starts_on,
+        terms.c.ends_on,
+        func.count(courses.c.id).label("courses"),
+    )
     .outerjoin(courses, courses.c.term_id == terms.c.id)
     .group_by(terms.c.id, terms.c.code, terms.c.title, terms.c.starts_on, terms.c.ends_on)
     .order_by(terms.c.starts_on, terms.c.code)
@@ -41,6 +49,12 @@ def courses_of(codes: Sequence[str], ids: Collection[int]) -> list[AnyRow]:
     return [course_by_id[course_id] for course_id in sorted(course_by_id)]
 
 
+def codes_of(ids: Iterable[int]) -> dict[int, str]:
+    """Return the codes of these courses by their ids; those that do not exist are left out."""
+    wanted = sorted(set(ids))
+    return {row.id: row.code for row in autocommit(_CODES, {"ids": wanted})} if wanted else {}
+
+
 def courses_without_term() -> list[int]:
     """Return the ids of the courses without a term, ascending."""
     return [row.id for row in autocommit(_WITHOUT_TERM)]
@@ -52,5 +66,5 @@ def term_of(code: str) -> int | None:
 
 
 def all_terms() -> Sequence[AnyRow]:
-    """Return the terms by their first day: `code, title, starts_on, ends_on`, and the number of their `courses`."""
+    """Return the terms by their first day: `id, code, title, starts_on, ends_on`, and the number of their `courses`."""
     return autocommit(_TERMS)

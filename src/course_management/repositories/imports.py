@@ -38,6 +38,12 @@ def find(import_id: int) -> Import | None:
         return session.get(Import, import_id)
 
 
+def newest(before: int, limit: int) -> Sequence[Import]:
+    """Return up to `limit` imports with an id below `before`, newest first."""
+    with reading() as session:
+        return session.scalars(select(Import).where(Import.id < before).order_by(Import.id.desc()).limit(limit)).all()
+
+
 def ended_before(moment: datetime) -> Sequence[int]:
     """Return the ids of the imports that still have rows, and whose state has not changed since then."""
     has_rows = select(import_rows.c.number).where(import_rows.c.import_id == imports.c.id).exists()

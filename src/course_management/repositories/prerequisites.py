@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
 from ..database import autocommit
-from ..database.types import Id
+from ..database.types import Id, IdList, among
 from ..models import catalog_entries, groups, prerequisites
 
 _first = select(bindparam("entry", type_=Id).label("id")).cte("needed", recursive=True)
@@ -33,10 +36,39 @@ _CODES = (
     .where(prerequisites.c.catalog_id == bindparam("entry", type_=Id))
 )
 
+_OF_ENTRIES = (
+    select(prerequisites, func.coalesce(catalog_entries.c.code, groups.c.code).label("code"))
+    .outerjoin(catalog_entries, catalog_entries.c.id == prerequisites.c.required_id)
+    .outerjoin(groups, groups.c.id == prerequisites.c.required_group_id)
+    .where(among(prerequisites.c.catalog_id, bindparam("ids", type_=IdList)))
+    .order_by(prerequisites.c.catalog_id, prerequisites.c.group_number, "code")
+)
+
 
 def codes_of(catalog_id: int) -> dict[tuple[int | None, int | None], str]:
     """Return the codes of all that an entry requires, by its id as an entry and its id as a group of students."""
     return {(row.required_id, row.required_group_id): row.code for row in autocommit(_CODES, {"entry": catalog_id})}
+
+
+def of_entries(catalog_ids: Sequence[int]) -> dict[int, list[list[dict[str, Any]]]]:
+    """Return the groups of alternatives of these entries by entry, each as the facts of `prerequisite_missing`."""
+    found: dict[int, list[list[dict[str, Any]]]] = {}
+    rows = autocommit(_OF_ENTRIES, {"ids": list(catalog_ids)}) if catalog_ids else ()
+    for (catalog_id, _number), group in itertools.groupby(rows, lambda row: (row.catalog_id, row.group_number)):
+        found.setdefault(catalog_id, []).append(
+            [
+                {
+                    "code": row.code,
+                    "catalog_id": row.required_id,
+                    "group_id": row.required_group_id,
+                    "minimum_points": row.minimum_points,
+                    "minimum_grade": row.minimum_grade,
+                    "concurrent_allowed": row.concurrent_allowed,
+                }
+                for row in group
+            ]
+        )
+    return found
 
 
 def graph_below(catalog_id: int) -> dict[int, list[list[tuple[int, bool]]]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select
 
 from ..database import AnyRow, autocommit
-from ..database.types import Id
+from ..database.types import Id, IdList, among
 from ..errors import CourseNotFound, StudentNotFound
 from ..models import ENROLLED, course_meetings, courses, enrollments, permissions, students
 
@@ -45,6 +45,11 @@ _CLASHES = (
 _OF_COURSE = _CLASHES.where(
     enrollments.c.course_id == bindparam("course", type_=Id), _other.c.course_id != enrollments.c.course_id
 )
+_OF_COURSES = (
+    select(course_meetings)
+    .where(among(course_meetings.c.course_id, bindparam("course_ids", type_=IdList)))
+    .order_by(course_meetings.c.course_id, course_meetings.c.weekday, course_meetings.c.starts_minute)
+)
 _NOT_PERMITTED = _CLASHES.where(
     enrollments.c.course_id < _other.c.course_id,
     ~exists().where(
@@ -63,6 +68,14 @@ def clashing_students(course_id: int) -> list[int]:
     adjacent ones do not.
     """
     return sorted({row.student_id for row in autocommit(_OF_COURSE, {"course": course_id}) if _is_on_a_day(row)})
+
+
+def meetings_of(course_ids: Sequence[int]) -> dict[int, list[AnyRow]]:
+    """Return the weekly meetings of courses by course, in the order of the week; courses without any are left out."""
+    found: dict[int, list[AnyRow]] = {}
+    for row in autocommit(_OF_COURSES, {"course_ids": list(course_ids)}) if course_ids else ():
+        found.setdefault(row.course_id, []).append(row)
+    return found
 
 
 def clashes(connection: Connection) -> Iterator[dict[str, Any]]:

@@ -1,14 +1,16 @@
-"""Explain decisions to the staff, with everything that they were based on."""
+"""Explain decisions: to the staff, with everything they were based on; and on pages, about many courses at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ...context import RequestContext
 from ...database import autocommit, db
+from ...errors import CourseFull
 from .decisions import Decision, decide
-from .loading import load
+from .loading import load, situation_of
 from .situation import Situation
 
 
@@ -17,6 +19,49 @@ class Explanation(NamedTuple):
 
     decisions: Sequence[Decision]
     situation: Situation
+
+
+class WaysToEnroll(NamedTuple):
+    """What a student can do about one course: enroll or, where it is full, join its waitlist."""
+
+    enroll: Decision
+    waitlist: Decision | None
+    """None unless all seats are taken, and that is a reason against enrolling."""
+
+
+def decide_each(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, WaysToEnroll]:
+    """Decide about each course alone, by course, from one snapshot; change nothing. Raises `StudentNotFound`.
+
+    Unlike a request for all of them, which would have them clash with one another. Courses that do not exist are left
+    out.
+    """
+    situation = situation_of(autocommit, student_id, course_ids, context)
+    return {
+        course_id: _ways_to_enroll(replace(situation, courses={course_id: situation.courses[course_id]}), course_id)
+        for course_id in course_ids
+        if course_id in situation.courses
+    }
+
+
+def _ways_to_enroll(situation: Situation, course_id: int) -> WaysToEnroll:
+    (enroll,) = decide(situation, [course_id])
+    if not any(reason.code == CourseFull.code for reason in enroll.reasons):
+        return WaysToEnroll(enroll, None)
+    (waitlist,) = decide(situation, [course_id], waitlist=True)
+    return WaysToEnroll(enroll, waitlist)
+
+
+def decide_leaving(
+    student_id: int, course_id: int | None, leaving: Sequence[int], context: RequestContext
+) -> dict[int, tuple[Decision, ...]]:
+    """Decide about leaving each course of `leaving` alone or, with `course_id`, in exchange for that course.
+
+    Returns by the course to leave the decision about it or, with `course_id`, the decisions about both, that one first.
+    Changes nothing. Raises `StudentNotFound`.
+    """
+    wanted = [] if course_id is None else [course_id]
+    situation = situation_of(autocommit, student_id, [*wanted, *leaving], context)
+    return {each: tuple(decide(situation, wanted, unenrolling=[each])) for each in leaving}
 
 
 def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> Explanation:

@@ -1,4 +1,4 @@
-"""One line of the log for each enrollment action."""
+"""One line of the log for each enrollment action, whether a request of the API or a page has asked for it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import structlog
 
-from .. import metrics
-from ..errors import Problem
-from ..services.enrollment import CourseOutcome, Replacement
-from ..services.enrollment.decisions import Decision
+from . import metrics
+from .errors import Problem
+from .services.enrollment import CourseOutcome, Replacement
+from .services.enrollment.decisions import Decision
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,51 @@
+"""Errors of pages are pages, with the same reason texts as the API."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit
+
+from flask import Response, request
+
+from ..context import current
+from ..errors import Unauthenticated
+from ..http.problems import as_problem
+from .pages import done, render, root
+from .reasons import explain
+from .texts import _
+
+
+def respond(error: Exception) -> Response:
+    """Return the page of whatever was raised. Without a session, it is the page to sign in."""
+    problem = as_problem(error)
+    if isinstance(problem, Unauthenticated):
+        return done(f"/login?{_where_to_go_on()}")
+    context = current.get()
+    response = render(
+        "error.html",
+        problem.status,
+        problem=problem,
+        detail=_(problem.detail),
+        decisions=explain(problem.members.get("decisions", ())),
+        errors=problem.members.get("errors", ()),
+        request_id=context.request_id if context else None,
+        back=_back(),
+    )
+    for name, value in problem.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _where_to_go_on() -> str:
+    """Return the query of the page to sign in. What a form has sent without a session is lost, and that is said."""
+    if request.method == "POST":
+        return urlencode({"lost": 1})
+    path = request.path.removeprefix("/app")
+    query = request.query_string.decode("ascii", "replace")
+    return urlencode({"next": f"{path}?{query}" if query else path})
+
+
+def _back() -> str | None:
+    """Return the path of the page that the visitor comes from, if it is one of ours."""
+    parts = urlsplit(request.referrer or "")
+    is_ours = parts.netloc == request.host and parts.path.startswith(root()) and parts.path != request.path
+    return f"{parts.path}?{parts.query}" if is_ours and parts.query else parts.path if is_ours else None

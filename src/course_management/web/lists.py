@@ -1,0 +1,37 @@
+"""Read the lists that belong to a resource, as the API has them: meetings, links, prerequisites, windows and others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..repositories import owned_rows
+from ..repositories.owned_rows import OwnedRows
+from ..repositories.prerequisites import codes_of
+from ..services.catalog import PREREQUISITES
+from ..services.prerequisite_sentence import sentence
+from ..services.whole_lists import WholeList
+from .texts import _
+
+
+def content_of(whole: WholeList, owner_id: int) -> Any:
+    """Return the content of a list. Raises the refusal of an owner that does not exist."""
+    return whole.content(rows_of(whole, owner_id))
+
+
+def rows_of(whole: WholeList, owner_id: int) -> list[tuple[Any, ...]]:
+    """Return the sorted rows of a list, which its version is made of. Raises as `content_of`."""
+    table: Any = whole.owner.model.__table__
+    rows = owned_rows.everything(OwnedRows(table, whole.table, whole.column), whole.columns, owner_id)
+    if rows is None:
+        raise whole.owner.not_found
+    return whole.sorted(rows)
+
+
+def prerequisites_in_words(catalog_id: int) -> str | None:
+    """Return the prerequisites of a catalog entry as one sentence; None without any."""
+    groups = content_of(PREREQUISITES, catalog_id)["groups"]
+    codes = codes_of(catalog_id) if groups else {}
+    in_words = [
+        [each | {"code": codes.get((each["catalog_id"], each["group_id"]), "?")} for each in group] for group in groups
+    ]
+    return sentence(in_words, _)

@@ -1,0 +1,48 @@
+"""Pages of registrars, of instructors and of advisors: one module per topic, listed in `PAGES`."""
+
+from . import (
+    catalog,
+    completions,
+    course,
+    course_parts,
+    course_permissions,
+    courses,
+    exports,
+    health,
+    holds,
+    imports,
+    keys,
+    ledger,
+    overview,
+    people,
+    permissions,
+    rosters,
+    student_courses,
+    students,
+    terms,
+)
+
+PAGES = (
+    overview.pages,
+    courses.pages,
+    course.pages,
+    rosters.pages,
+    course_parts.pages,
+    course_permissions.pages,
+    courses.teaching,
+    students.pages,
+    students.advised,
+    student_courses.pages,
+    holds.pages,
+    permissions.pages,
+    completions.pages,
+    ledger.pages,
+    terms.pages,
+    catalog.pages,
+    imports.pages,
+    exports.pages,
+    people.pages,
+    keys.pages,
+    health.pages,
+)
+"""In the order of the navigation."""

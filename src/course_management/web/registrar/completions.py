@@ -1,0 +1,95 @@
+"""What a student has completed, and the student's own credit limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+from marshmallow.fields import Boolean
+
+from ...access.policy import PageAccess
+from ...context import RequestContext
+from ...errors import ValidationFailed
+from ...repositories import resources, student_records
+from ...schemas.fields import Text
+from ...services import completions as service
+from ...services import credit_limits
+from ...services.catalog import CATALOG
+from ..forms import EntryForm, FormCredits, FormId
+from ..pages import STUDENT, AppPages, done, render
+from ..subjects import path_about
+from ..texts import N_, _
+
+pages = AppPages("registrar_completions", area=N_("Registrar"))
+READ, WRITE = PageAccess(scope="completions:read"), PageAccess(scope="completions:write")
+READ_LIMITS, WRITE_LIMITS = PageAccess(scope="students:read"), PageAccess(scope="students:write")
+
+
+class CompletionForm(EntryForm):
+    """A completion; the catalog entry is named by its code, as people know it."""
+
+    code = Text(50, required=True)
+    term_code = Text(50, required=True)
+    grade = Text(20, required=True)
+    points = FormCredits(load_default=None)
+    credits = FormCredits(required=True)
+    passed = Boolean(load_default=False)
+    source = Text(200, joiners=True, load_default=None)
+
+
+class DeletionForm(EntryForm):
+    """The completion to delete."""
+
+    catalog_id = FormId(required=True)
+    term_code = Text(50, required=True)
+
+
+class LimitForm(EntryForm):
+    """The credits of the student in a term; left out: the limit of the term counts."""
+
+    term_id = FormId(required=True)
+    credit_limit = FormCredits(load_default=None)
+
+
+@pages.show(f"{STUDENT}/completions", READ, tab=N_("Completions"))
+def show_completions(student_id: int) -> Response:
+    """Show what the student has completed, and the form to record a completion."""
+    return render("registrar/completions.html", rows=student_records.completions_of(student_id))
+
+
+@pages.act(f"{STUDENT}/completions", WRITE, form=CompletionForm)
+def record_completion(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Record a completion, or change the one of the same entry and term."""
+    catalog_id = resources.id_of(CATALOG.model, {"code": form["code"]})
+    if catalog_id is None:
+        sentence = N_("There is no catalog entry with this code.")
+        raise ValidationFailed(errors=[{"pointer": "/code", "detail": sentence}])
+    values = {name: form[name] for name in ("grade", "points", "passed", "credits", "source")}
+    service.put(student_id, catalog_id, form["term_code"], values, context)
+    sentence = _("The completion of %(code)s in %(term)s is recorded.", code=form["code"], term=form["term_code"])
+    return done(path_about(student_id, "/completions"), sentence)
+
+
+@pages.act(f"{STUDENT}/completions/delete", WRITE, form=DeletionForm)
+def delete_completion(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Delete a completion; doing so again changes nothing."""
+    service.remove(student_id, form["catalog_id"], form["term_code"], context)
+    return done(path_about(student_id, "/completions"), _("The completion is deleted. The ledger keeps its line."))
+
+
+@pages.show(f"{STUDENT}/limits", READ_LIMITS, tab=N_("Credit limits"))
+def show_limits(student_id: int) -> Response:
+    """Show the credit limits of a student in each term."""
+    return render("registrar/limits.html", terms=student_records.limits_of(student_id))
+
+
+@pages.act(f"{STUDENT}/limits", WRITE_LIMITS, form=LimitForm)
+def set_limit(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Give the student a credit limit of its own in a term, or that of the term again."""
+    path = path_about(student_id, "/limits")
+    if form["credit_limit"] is None:
+        credit_limits.remove(student_id, form["term_id"], context)
+        return done(path, _("The credit limit of the term counts again."))
+    credit_limits.put(student_id, form["term_id"], form["credit_limit"], context)
+    return done(path, _("The credit limit is set."))

@@ -1,0 +1,238 @@
+"""One course: its seats over time, its limits, what is stored about it; close and open it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, request
+from marshmallow.fields import String
+from marshmallow.validate import Length, OneOf
+
+from ...access.policy import PageAccess
+from ...context import RequestContext
+from ...database import AnyRow
+from ...database.types import utcnow
+from ...errors import CourseNotFound
+from ...http.responses import fingerprint
+from ...repositories import course_search, resources, seat_history
+from ...repositories.timetables import meetings_of
+from ...schemas.courses import CourseSchema
+from ...services import courses as service
+from ...services.courses import COURSES, ChangedCourse
+from ...services.enrollment.forecasting import forecast
+from ..lists import rows_of
+from ..pages import AppPages, Form, Link, done, render, root, visitor
+from ..plots import PERIODS, plotted, since
+from ..reasons import title_of
+from ..resource_forms import REFUSED, ResourceForm, Shown
+from ..texts import N_, _, ngettext
+from .courses import NEW_COURSE, WRITE
+
+pages = AppPages("registrar_course", area=N_("Registrar"))
+READ = PageAccess(scope="courses:read", instructor=True)
+ROSTER = PageAccess(scope="enrollments:read", instructor=True)
+PERMISSIONS = PageAccess(scope="permissions:read", instructor=True)
+READ_STUDENTS = PageAccess(scope="students:read")
+GRANT = PageAccess(scope="permissions:write", instructor=True)
+TABS = (
+    Link("", N_("Seats"), READ),
+    Link("/roster", N_("Roster"), ROSTER),
+    Link("/waitlist", N_("Waitlist"), ROSTER),
+    Link("/history", N_("History"), ROSTER),
+    Link("/permissions", N_("Permissions"), PERMISSIONS),
+    Link("/meetings", N_("Meetings"), READ),
+    Link("/rules", N_("Rules"), READ),
+    Link("/details", N_("Details"), WRITE),
+)
+"""The pages about a course, with their paths below that of the course."""
+LIMITS = ResourceForm(
+    CourseSchema,
+    {"capacity": N_("Seats"), "waitlist_capacity": N_("Places on the waitlist")},
+    {"capacity": N_("Empty: no limit."), "waitlist_capacity": N_("Empty: no limit. 0: no waitlist.")},
+)
+DETAILS = ResourceForm(
+    CourseSchema,
+    {name: label for name, label in NEW_COURSE.labels.items() if name not in {"capacity", "waitlist_capacity"}},
+    NEW_COURSE.hints,
+    NEW_COURSE.options,
+)
+DETAILS_IN_TERM = ResourceForm(
+    CourseSchema, {name: label for name, label in DETAILS.labels.items() if name != "term_id"}, DETAILS.hints
+)
+_STORED = [name for name in CourseSchema.stored() if hasattr(COURSES.model, name)]
+
+
+class PlotQuery(Form):
+    """The period of the plot."""
+
+    period = String(load_default="all", validate=OneOf(PERIODS))
+
+
+class LimitsQuery(Form):
+    """Limits that somebody considers; both are there once the effect is asked for."""
+
+    capacity = String(load_default=None, validate=Length(max=20))
+    waitlist_capacity = String(load_default=None, validate=Length(max=20))
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """An entry of the navigation of a course."""
+
+    address: str
+    label: str
+    is_present: bool
+
+
+def find(course_id: int) -> AnyRow:
+    """Return what pages show of a course. Raises `CourseNotFound`."""
+    for row in course_search.of_ids([course_id]):
+        return row
+    raise CourseNotFound
+
+
+def stored(course_id: int) -> AnyRow:
+    """Return everything that clients set of a course. Raises `CourseNotFound`."""
+    row = resources.find(COURSES.model, _STORED, course_id)
+    if row is None:
+        raise CourseNotFound
+    return row
+
+
+def path_of(course_id: int, page: str = "") -> str:
+    """Return the path of a page about a course, below `/app`."""
+    return f"/registrar/courses/{course_id}{page}"
+
+
+def show(template: str, course: AnyRow, status: int = 200, **values: Any) -> Response:
+    """Return a page about a course, with the navigation of the course."""
+    seen = visitor()
+    page = request.path.removeprefix(f"/app{path_of(course.id)}")
+    tabs = [
+        Tab(f"{root()}{path_of(course.id, tab.path)}", _(tab.label), page == tab.path)
+        for tab in TABS
+        if seen.may(tab.access, course_id=course.id)
+    ]
+    values |= {"may_write": seen.may(WRITE), "student_pages": seen.may(READ_STUDENTS)}
+    return render(f"registrar/courses/{template}", status, course=course, tabs=tabs, **values)
+
+
+@pages.show("/registrar/courses/<id:course_id>", READ, query=PlotQuery)
+def show_course(query: Mapping[str, Any], course_id: int) -> Response:
+    """Show the seats of a course, now and over time."""
+    course, now = find(course_id), utcnow()
+    counts = seat_history.of_course(course_id, since(query["period"], now), now)
+    return show(
+        "course.html",
+        course,
+        plot=plotted(counts, course.capacity),
+        period=query["period"],
+        periods=[(key, _(text)) for key, (text, _length) in PERIODS.items()],
+        instructors=course_search.instructors_of(course_id),
+        meetings=meetings_of([course_id]).get(course_id, ()),
+    )
+
+
+@pages.act("/registrar/courses/<id:course_id>/close", WRITE)
+def close(course_id: int, context: RequestContext) -> Response:
+    """Close a course. Closing it again changes nothing."""
+    course = service.change(course_id, {"closed": True}, None, context).course
+    return done(path_of(course_id), _("%(code)s is closed. Students who are enrolled stay.", code=course.code))
+
+
+@pages.act("/registrar/courses/<id:course_id>/open", WRITE)
+def reopen(course_id: int, context: RequestContext) -> Response:
+    """Open a closed course, and promote students on its waitlist."""
+    changed = service.change(course_id, {"closed": False}, None, context)
+    sentence = _("%(code)s is open.", code=changed.course.code)
+    return done(path_of(course_id), f"{sentence} {_promoted(changed)}".strip())
+
+
+@pages.show("/registrar/courses/<id:course_id>/limits", WRITE, query=LimitsQuery)
+def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
+    """Show the limits of a course and, before they are saved, what others would do."""
+    course, row = find(course_id), stored(course_id)
+    if query["capacity"] is None:
+        return show("limits.html", course, form=LIMITS.shown(row), effect=None)
+    try:
+        wanted = LIMITS.body(request.args, partial=True)
+    except REFUSED as problem:
+        form = LIMITS.shown(row, request.args, problem)
+        return show("limits.html", course, form.status, form=form, effect=None)
+    effect = forecast(course_id, wanted["capacity"], context)
+    return show(
+        "limits.html",
+        course,
+        form=LIMITS.shown(row, request.args),
+        effect=effect,
+        wanted=wanted,
+        stopped=[(title_of(code), count) for code, count in effect.stopped.items()],
+        is_below=wanted["capacity"] is not None and wanted["capacity"] < course.seats_taken,
+        is_below_waiting=wanted["waitlist_capacity"] is not None
+        and wanted["waitlist_capacity"] < course.waiting - effect.promoted,
+    )
+
+
+@pages.act("/registrar/courses/<id:course_id>/limits", WRITE)
+def change_limits(course_id: int, context: RequestContext) -> Response:
+    """Change the limits of a course, and promote students on its waitlist."""
+    try:
+        values = LIMITS.body(request.form, partial=True)
+        changed = service.change(course_id, values, LIMITS.unchanged(request.form, values), context)
+    except REFUSED as problem:
+        form = LIMITS.shown(stored(course_id), request.form, problem)
+        return show("limits.html", find(course_id), form.status, form=form, effect=None)
+    return done(path_of(course_id), f"{_('The limits are saved.')} {_promoted(changed)}".strip())
+
+
+def _promoted(changed: ChangedCourse) -> str:
+    """Say how many students were promoted; nothing if nobody was waiting."""
+    promotion = changed.promotion
+    if promotion is None:
+        return ""
+    sentence = ngettext(
+        "%(num)s student was promoted from the waitlist.",
+        "%(num)s students were promoted from the waitlist.",
+        promotion.promoted,
+    )
+    return f"{sentence} {_('More are promoted in the background.')}" if promotion.pending else sentence
+
+
+def _details(row: AnyRow) -> ResourceForm:
+    return DETAILS if row.term_id is None else DETAILS_IN_TERM
+
+
+@pages.show("/registrar/courses/<id:course_id>/details", WRITE)
+def show_details(course_id: int) -> Response:
+    """Show what is stored about a course, to be changed."""
+    row = stored(course_id)
+    return _show_details(course_id, _details(row).shown(row))
+
+
+@pages.act("/registrar/courses/<id:course_id>/details", WRITE)
+def change_details(course_id: int, context: RequestContext) -> Response:
+    """Change what is stored about a course."""
+    row = stored(course_id)
+    # A course that got its term after the form was opened has a new version, so this form is refused as stale.
+    details = DETAILS if "term_id" in request.form else DETAILS_IN_TERM
+    try:
+        values = details.body(request.form, partial=True)
+        changed = service.change(course_id, values, details.unchanged(request.form, values), context)
+    except REFUSED as problem:
+        return _show_details(course_id, details.shown(row, request.form, problem))
+    return done(path_of(course_id), _("%(code)s is changed.", code=changed.course.code))
+
+
+def _show_details(course_id: int, form: Shown) -> Response:
+    instructors = rows_of(service.INSTRUCTORS, course_id)
+    return show(
+        "details.html",
+        find(course_id),
+        form.status,
+        form=form,
+        instructor_ids=", ".join(str(person_id) for (person_id,) in instructors),
+        instructors_version=fingerprint(instructors),
+        instructors=course_search.instructors_of(course_id),
+    )

@@ -1,0 +1,100 @@
+"""The permissions for one course, for its instructors and for registrars: grant one, and revoke it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+from marshmallow.fields import Integer, String
+from marshmallow.validate import Length, Range
+
+from ...access.policy import Access
+from ...access.visitors import Visitor
+from ...context import RequestContext
+from ...database.types import MAX_ID, utcnow
+from ...errors import Problem
+from ...repositories import course_permissions
+from ...schemas.holds import PermissionBody
+from ...services import permissions as service
+from ...services.enrollment.rules import waivable
+from ..forms import EntryForm
+from ..pages import AppPages, done
+from ..reasons import title_of
+from ..resource_forms import REFUSED, Entered, errors_by_field, json_value, load
+from ..texts import N_, _
+from .course import GRANT, PERMISSIONS, find, path_of, show
+
+pages = AppPages("registrar_course_permissions", area=N_("Registrar"))
+GRANT_TO = Access(scope="permissions:write", advisor=True, instructor=True)
+"""The row of the API's route, by which nobody grants a permission to themselves."""
+SHOWN = 50
+
+
+class PermissionsQuery(EntryForm):
+    """The permission before which the page starts, and what the form to grant one begins with."""
+
+    before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
+    student_id = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
+    rule = String(load_default="", validate=Length(max=50))
+
+
+@pages.show("/registrar/courses/<id:course_id>/permissions", PERMISSIONS, query=PermissionsQuery)
+def show_permissions(query: Mapping[str, Any], course_id: int, visitor: Visitor) -> Response:
+    """Show the permissions for a course, newest first, and a form to grant one."""
+    student_id = query["student_id"]
+    entered = {"student_id": "" if student_id is None else str(student_id), "rule": query["rule"]}
+    return _page(course_id, visitor, entered, before=query["before"])
+
+
+def _page(
+    course_id: int, visitor: Visitor, entered: Entered, *, before: int = MAX_ID, problem: Problem | None = None
+) -> Response:
+    course, now = find(course_id), utcnow()
+    rows = course_permissions.of_course(course_id, before, SHOWN + 1)
+    return show(
+        "permissions.html",
+        course,
+        problem.status if problem else 200,
+        rows=rows[:SHOWN],
+        live={row.id for row in rows if row.revoked_at is None and (row.expires_at is None or row.expires_at > now)},
+        following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
+        title_of=title_of,
+        rules=sorted(((code, title_of(code)) for code in waivable()), key=lambda pair: pair[1]),
+        entered=entered,
+        errors=errors_by_field(problem),
+        detail=_(problem.detail) if problem else "",
+        may_grant=visitor.may(GRANT, course_id=course_id),
+    )
+
+
+@pages.act("/registrar/courses/<id:course_id>/permissions", GRANT)
+def grant(course_id: int, visitor: Visitor, context: RequestContext) -> Response:
+    """Waive a rule for a student in the course."""
+    form = request.form
+    schema = PermissionBody()
+    try:
+        (student,) = (load(Integer(required=True, validate=Range(1, MAX_ID)), form.get("student_id", "").strip()),)
+        names = ("rule", "reason", "expires_at")
+        body = {name: json_value(schema.fields[name], form.get(name, "")) for name in names}
+        values = load(schema, {"course_id": course_id, **body})
+        visitor.check(GRANT_TO, student)
+        service.grant(student, values, context)
+    except REFUSED as problem:
+        return _page(course_id, visitor, form, problem=problem)
+    rule = title_of(values["rule"])
+    return done(
+        path_of(course_id, "/permissions"),
+        _("Student %(student)s has a permission: %(rule)s. It takes no seat.", student=student, rule=rule),
+    )
+
+
+@pages.act("/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT, form=PermissionsQuery)
+def revoke(
+    form: Mapping[str, Any], course_id: int, permission_id: int, visitor: Visitor, context: RequestContext
+) -> Response:
+    """Revoke a permission for the course. Doing so again changes nothing."""
+    student_id = form["student_id"] or 0
+    visitor.check(GRANT_TO, student_id)
+    service.revoke(student_id, permission_id, context, course_ids=[course_id])
+    return done(path_of(course_id, "/permissions"), _("The permission is revoked."))

@@ -1,0 +1,132 @@
+"""The courses as registrars and instructors look for them: full ones, those with a waitlist, those of a term."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+from marshmallow.fields import Integer, String
+from marshmallow.validate import Length, OneOf, Range
+
+from ...access.policy import PageAccess
+from ...access.visitors import Visitor
+from ...context import RequestContext
+from ...database.types import MAX_ID
+from ...repositories import course_search
+from ...repositories.course_lookup import all_terms
+from ...repositories.course_search import CourseFilter
+from ...schemas.courses import CourseSchema
+from ...services import resources
+from ...services.courses import COURSES
+from ..forms import EntryForm
+from ..pages import AppPages, done, render
+from ..resource_forms import REFUSED, ResourceForm
+from ..texts import N_, _
+
+pages = AppPages("registrar_courses", area=N_("Registrar"))
+teaching = AppPages("teaching", area=N_("Teaching"))
+LIST = PageAccess(scope="courses:read")
+WRITE = PageAccess(scope="courses:write")
+TEACHING = PageAccess(scope="courses:read", teaching=True)
+SHOWN = 50
+"""Courses on one page."""
+SHOW = {
+    "": N_("All courses"),
+    "full": N_("Full"),
+    "nearly_full": N_("More than 90 % full"),
+    "waiting": N_("With a waitlist"),
+    "open": N_("With open seats"),
+}
+SORT = {"code": N_("Code"), "taken": N_("Share of seats taken"), "waiting": N_("Students waiting")}
+
+
+class CoursesQuery(EntryForm):
+    """Which courses, and in which order."""
+
+    q = String(load_default="", validate=Length(max=200))
+    term_id = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
+    show = String(load_default="", validate=OneOf(SHOW))
+    sort = String(load_default="code", validate=OneOf(SORT))
+    after = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
+
+
+def terms_to_choose() -> list[tuple[str, str]]:
+    """Return the terms for a select, the newest first."""
+    return [(str(term.id), f"{term.code} · {term.title}") for term in reversed(all_terms())]
+
+
+NEW_COURSE = ResourceForm(
+    CourseSchema,
+    {
+        "code": N_("Code"),
+        "title": N_("Title"),
+        "term_id": N_("Term"),
+        "component": N_("Section component"),
+        "capacity": N_("Seats"),
+        "waitlist_capacity": N_("Places on the waitlist"),
+        "credits": N_("Credits"),
+        "credits_max": N_("Most credits"),
+        "permission_required": N_("Students need a permission"),
+        "external_id": N_("Id in another system"),
+    },
+    {
+        "term_id": N_("Fixed once it is set. Without a term, the rules of registration do not apply."),
+        "component": N_("Such as LEC, LAB or DIS; may be empty."),
+        "capacity": N_("Empty: no limit."),
+        "waitlist_capacity": N_("Empty: no limit. 0: no waitlist."),
+        "credits": N_("Only in a course of a term."),
+        "credits_max": N_("Where students choose; empty: always the number above."),
+        "permission_required": N_("Only in a course of a term."),
+    },
+    {"term_id": lambda: [("", _("No term")), *terms_to_choose()]},
+)
+
+
+@pages.show("/registrar/courses", LIST, query=CoursesQuery, link=N_("Courses"))
+def list_courses(query: Mapping[str, Any]) -> Response:
+    """List courses with their seats and waitlists."""
+    show = query["show"]
+    wanted = CourseFilter(
+        query["q"],
+        term_id=query["term_id"],
+        only_open=show == "open",
+        only_full=show == "full",
+        only_nearly_full=show == "nearly_full",
+        only_waiting=show == "waiting",
+    )
+    rows = course_search.search(wanted, query["after"], SHOWN + 1, query["sort"])
+    return render(
+        "registrar/courses/list.html",
+        courses=rows[:SHOWN],
+        following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
+        query=query,
+        is_filtered=bool(query["q"] or query["term_id"] or show or query["after"]),
+        terms=terms_to_choose(),
+        show=[(key, _(text)) for key, text in SHOW.items()],
+        sort=[(key, _(text)) for key, text in SORT.items()],
+    )
+
+
+@teaching.show("/teaching", TEACHING, link=N_("My courses"))
+def list_taught(visitor: Visitor) -> Response:
+    """List the courses that the person teaches."""
+    taught = visitor.caller.teaches if visitor.caller else ()
+    return render("registrar/courses/taught.html", courses=course_search.of_ids(sorted(taught)))
+
+
+@pages.show("/registrar/courses/new", WRITE)
+def new_course() -> Response:
+    """Show the form of a new course."""
+    return render("registrar/courses/new.html", form=NEW_COURSE.shown())
+
+
+@pages.act("/registrar/courses/new", WRITE)
+def create_course(context: RequestContext) -> Response:
+    """Create a course."""
+    try:
+        course = resources.create(COURSES, NEW_COURSE.body(request.form), context)
+    except REFUSED as problem:
+        form = NEW_COURSE.shown(None, request.form, problem)
+        return render("registrar/courses/new.html", form.status, form=form)
+    return done(f"/registrar/courses/{course.id}", _("%(code)s is created.", code=course.code))

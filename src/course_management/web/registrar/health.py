@@ -1,0 +1,62 @@
+"""The health of the service: whether its data is consistent, what waits to be done, and the state of this process."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Response, current_app
+
+from ... import __version__, checks
+from ...access.policy import PageAccess
+from ...database import SCHEMA_REVISION, schema_state
+from ...database.types import MAX_ID, utcnow
+from ...repositories import imports as import_repository
+from ...repositories.course_lookup import codes_of
+from ...services.enrollment import due_courses
+from ...verification import STARTED_AT, VERIFIER
+from ..pages import AppPages, done, render
+from ..texts import N_, _
+from .imports import states
+
+pages = AppPages("registrar_health", area=N_("Registrar"))
+READ = PageAccess(scope="admin")
+SHOWN = 5
+DUE_SHOWN = 20
+PATIENCE_S = 5.0
+"""How long a request waits for the result of a verification: that of a small school takes a second."""
+
+
+@pages.show("/registrar/health", READ, link=N_("Health"))
+def show_health() -> Response:
+    """Show the health of the service, as this process knows it."""
+    settings = current_app.extensions["settings"]
+    due = due_courses()
+    return render(
+        "registrar/health.html",
+        problem=checks.not_ready(),
+        version=__version__,
+        schema=schema_state().revision,
+        own_schema=SCHEMA_REVISION,
+        findings=checks.find(settings),
+        process_id=os.getpid(),
+        started_at=STARTED_AT,
+        up_s=(utcnow() - STARTED_AT).total_seconds(),
+        threads=settings.threads,
+        background=settings.background,
+        workers=settings.workers,
+        due=sorted(codes_of(due[:DUE_SHOWN]).items(), key=lambda pair: pair[1]),
+        due_count=len(due),
+        imports=import_repository.newest(MAX_ID, SHOWN),
+        states=states(),
+        verification=VERIFIER.last,
+        is_verifying=VERIFIER.is_running,
+    )
+
+
+@pages.act("/registrar/health/verify", READ)
+def verify() -> Response:
+    """Verify the database in the background, and show the result if it is there soon."""
+    VERIFIER.begin(current_app.extensions["settings"])
+    if VERIFIER.wait(PATIENCE_S):
+        return done("/registrar/health", _("The verification has ended."))
+    return done("/registrar/health", _("The verification is going on. Open this page again in a minute."))

@@ -1,0 +1,63 @@
+"""The holds of a student: place and release them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+from ...access.policy import PageAccess
+from ...context import RequestContext
+from ...database.types import utcnow
+from ...repositories import student_records
+from ...schemas.fields import Text
+from ...schemas.lists import Choice
+from ...services import holds as service
+from ..forms import EntryForm, LocalMoment
+from ..pages import STUDENT, AppPages, done, render
+from ..subjects import path_about
+from ..texts import N_, _
+
+pages = AppPages("registrar_holds", area=N_("Registrar"))
+READ, WRITE = PageAccess(scope="holds:read"), PageAccess(scope="holds:write")
+BLOCKS = {
+    "enroll": N_("enrolling"),
+    "unenroll": N_("dropping"),
+    "both": N_("enrolling and dropping"),
+}
+SHOWN = 200
+
+
+class HoldForm(EntryForm):
+    """A hold on a student."""
+
+    kind = Text(50, required=True)
+    contact = Text(200, joiners=True, required=True)
+    blocks = Choice(tuple(BLOCKS), required=True)
+    note = Text(1000, load_default=None)
+    until = LocalMoment(load_default=None)
+
+
+@pages.show(f"{STUDENT}/holds", READ, tab=N_("Holds"))
+def show_holds(student_id: int) -> Response:
+    """Show the holds of a student, with those that have ended, and the form to place one."""
+    rows = student_records.holds_of(student_id, SHOWN)
+    now = utcnow()
+    live = [row for row in rows if row.released_at is None and (row.until is None or row.until > now)]
+    ended = [row for row in rows if row not in live]
+    return render("registrar/holds.html", live=live, ended=ended, blocks={key: _(text) for key, text in BLOCKS.items()})
+
+
+@pages.act(f"{STUDENT}/holds", WRITE, form=HoldForm)
+def place_hold(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Place a hold."""
+    hold = service.place(student_id, form, context)
+    return done(path_about(student_id, "/holds"), _("The hold “%(kind)s” is placed.", kind=hold.kind))
+
+
+@pages.act(f"{STUDENT}/holds/<id:hold_id>/release", WRITE)
+def release_hold(student_id: int, hold_id: int, context: RequestContext) -> Response:
+    """Release a hold; doing so again changes nothing."""
+    service.release(student_id, hold_id, context)
+    return done(path_about(student_id, "/holds"), _("The hold is released."))

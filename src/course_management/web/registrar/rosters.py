@@ -1,0 +1,155 @@
+"""The students of a course: its roster, also as it was at some time, its waitlist, and its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response
+from marshmallow import ValidationError
+from marshmallow.fields import Field, Integer, String
+from marshmallow.validate import OneOf, Range
+
+from ...access.visitors import Visitor
+from ...database.types import MAX_ID
+from ...http.responses import download
+from ...repositories import courses as repository
+from ...repositories import enrollments
+from ...repositories.past_rosters import past_roster, past_roster_by_name, whole_past_roster
+from ...repositories.student_names import names_of
+from ...schemas.enrollment import PassedOver
+from ...schemas.fields import credits_of
+from ...services.enrollment.rules import waivable
+from ...transfer.rosters import roster_file
+from ..forms import EntryForm
+from ..moments import zone
+from ..pages import AppPages
+from ..reasons import title_of
+from ..resource_forms import as_text
+from ..texts import N_
+from .course import GRANT, ROSTER, find, show
+
+pages = AppPages("registrar_rosters", area=N_("Registrar"))
+SHOWN = 50
+"""Students, or lines of the ledger, on one page."""
+
+
+class LocalTime(Field[datetime]):
+    """A time of the school's clock, as `<input type="datetime-local">` has it."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        if value == "":
+            return None
+        try:
+            at = datetime.fromisoformat(value)
+            return (at if at.tzinfo else at.replace(tzinfo=zone())).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationError("Must be a date and a time, as 2026-09-01T08:00.") from None
+
+
+class RosterQuery(EntryForm):
+    """The time of the roster (None: now), and the student after whom the page starts."""
+
+    as_of = LocalTime(load_default=None)
+    after = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
+
+
+class WaitlistQuery(EntryForm):
+    """The time of the waitlist (None: now), and after which key and how many students the page starts."""
+
+    as_of = LocalTime(load_default=None)
+    after = Integer(load_default=None, allow_none=True, validate=Range(0, MAX_ID))
+    shown = Integer(load_default=0, validate=Range(0, MAX_ID))
+
+
+class FileQuery(EntryForm):
+    """Which students are in the file, and of which time (None: now)."""
+
+    status = String(load_default="enrolled", validate=OneOf(["enrolled", "waitlisted"]))
+    as_of = LocalTime(load_default=None)
+
+
+class HistoryQuery(EntryForm):
+    """The line of the ledger before which the page starts."""
+
+    before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
+
+
+@pages.show("/registrar/courses/<id:course_id>/roster", ROSTER, query=RosterQuery)
+def show_roster(query: Mapping[str, Any], course_id: int) -> Response:
+    """Show the students who are enrolled in a course, or were at some time, by name."""
+    course, as_of, last = find(course_id), query["as_of"], query["after"]
+    after = ("", 0) if last is None else (repository.student_name(last) or "", last)
+    rows = (
+        repository.roster_by_name(course_id, "enrolled", after, SHOWN + 1)
+        if as_of is None
+        else past_roster_by_name(course_id, "enrolled", as_of, after, SHOWN + 1)
+    )
+    return show(
+        "roster.html",
+        course,
+        rows=rows[:SHOWN],
+        following=rows[SHOWN - 1].student_id if len(rows) > SHOWN else None,
+        as_of=as_of,
+        as_of_text=as_text(as_of),
+        credits_of=credits_of,
+        is_first=last is None,
+    )
+
+
+@pages.show("/registrar/courses/<id:course_id>/roster.csv", ROSTER, query=FileQuery)
+def download_roster(query: Mapping[str, Any], course_id: int) -> Response:
+    """Return the whole roster or waitlist as a file for spreadsheets, as the API does."""
+    status, as_of = query["status"], query["as_of"]
+    by_name = status == "enrolled"
+    whole = (
+        repository.whole_roster(course_id, status, by_name=by_name)
+        if as_of is None
+        else whole_past_roster(course_id, status, as_of, by_name=by_name)
+    )
+    contacts = repository.contacts([row.student_id for row in whole])
+    return download(roster_file(whole, contacts), "text/csv", f"{status}-{course_id}.csv")
+
+
+@pages.show("/registrar/courses/<id:course_id>/waitlist", ROSTER, query=WaitlistQuery)
+def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor) -> Response:
+    """Show the students on the waitlist of a course by position, and why each of them still waits."""
+    course, as_of, after = find(course_id), query["as_of"], query["after"]
+    shown = 0
+    if as_of is None:
+        rows = repository.roster(course_id, "waitlisted", -1 if after is None else after, SHOWN + 1)
+        following = rows[SHOWN - 1].key if len(rows) > SHOWN else None
+    else:
+        page = past_roster(course_id, "waitlisted", as_of, (after or 0, query["shown"]), SHOWN)
+        rows, (following, shown) = page.rows, page.following or (None, 0)
+    return show(
+        "waitlist.html",
+        course,
+        rows=rows[:SHOWN],
+        marks={row.student_id: PassedOver.written(row) for row in rows if row.passed_over_at},
+        title_of=title_of,
+        waivable=waivable(),
+        may_grant=visitor.may(GRANT, course_id=course_id),
+        has_seat=course.capacity is None or course.seats_taken < course.capacity,
+        following=following,
+        shown=shown,
+        as_of=as_of,
+        as_of_text=as_text(as_of),
+        is_first=after is None,
+    )
+
+
+@pages.show("/registrar/courses/<id:course_id>/history", ROSTER, query=HistoryQuery)
+def show_history(query: Mapping[str, Any], course_id: int) -> Response:
+    """Show what happened to the enrollments of a course, newest first."""
+    course = find(course_id)
+    rows = enrollments.history_of_course(course_id, query["before"], SHOWN + 1)
+    return show(
+        "history.html",
+        course,
+        lines=rows[:SHOWN],
+        names=names_of(row.student_id for row in rows),
+        following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
+        is_first=query["before"] == MAX_ID,
+    )

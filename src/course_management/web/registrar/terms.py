@@ -1,0 +1,156 @@
+"""Terms: their dates and deadlines, registration windows, and how their seats filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+
+from ...context import RequestContext
+from ...database import AnyRow
+from ...database.types import utcnow
+from ...errors import TermNotFound
+from ...http.responses import fingerprint
+from ...repositories import resources, seat_history
+from ...repositories.course_lookup import all_terms
+from ...schemas.terms import WINDOWS, TermSchema, WindowBody
+from ...services import resources as service
+from ...services import terms, whole_lists
+from ...services.terms import TERMS
+from ..lists import content_of, rows_of
+from ..pages import AppPages, done, render
+from ..plots import PERIODS, plotted, since
+from ..resource_forms import REFUSED, ResourceForm, load, unchanged_list
+from ..texts import N_, _
+from .course import PlotQuery
+from .course_parts import all_groups
+from .courses import LIST, WRITE
+from .tables import Table, TableForm
+
+pages = AppPages("registrar_terms", area=N_("Registrar"))
+FORM = ResourceForm(
+    TermSchema,
+    {
+        "code": N_("Code"),
+        "title": N_("Title"),
+        "starts_on": N_("First day"),
+        "ends_on": N_("Last day"),
+        "credit_limit": N_("Credit limit"),
+        "drop_until": N_("End of dropping"),
+        "withdraw_until": N_("End of withdrawing"),
+        "promote_until": N_("End of the waitlists"),
+        "external_id": N_("Id in another system"),
+    },
+    {
+        "credit_limit": N_("The most credits of a student in the term. Empty: no limit."),
+        "drop_until": N_("Empty: the end of the term."),
+        "withdraw_until": N_("Empty: no withdrawal after the end of dropping."),
+        "promote_until": N_("Empty: the end of the term."),
+    },
+)
+WINDOW_ROWS = Table(WindowBody(), ("opens_at", "closes_at"))
+_STORED = [name for name in TermSchema.stored() if hasattr(TERMS.model, name)]
+
+
+def find(term_id: int) -> AnyRow:
+    """Return a term. Raises `TermNotFound`."""
+    row = resources.find(TERMS.model, _STORED, term_id)
+    if row is None:
+        raise TermNotFound
+    return row
+
+
+@pages.show("/registrar/terms", LIST, link=N_("Terms"))
+def list_terms() -> Response:
+    """List the terms, the newest first."""
+    return render("registrar/terms/list.html", terms=[*reversed(all_terms())], today=utcnow().date())
+
+
+@pages.show("/registrar/terms/new", WRITE)
+def new_term() -> Response:
+    """Show the form of a new term."""
+    return render("registrar/terms/form.html", form=FORM.shown(), term=None)
+
+
+@pages.act("/registrar/terms/new", WRITE)
+def create_term(context: RequestContext) -> Response:
+    """Create a term."""
+    try:
+        term = service.create(TERMS, FORM.body(request.form), context)
+    except REFUSED as problem:
+        form = FORM.shown(None, request.form, problem)
+        return render("registrar/terms/form.html", form.status, form=form, term=None)
+    sentence = _("%(code)s is created. Nobody can register until it has a registration window.", code=term.code)
+    return done(f"/registrar/terms/{term.id}", sentence)
+
+
+@pages.show("/registrar/terms/<id:term_id>", LIST)
+def show_term(term_id: int) -> Response:
+    """Show the dates, deadlines and windows of a term."""
+    groups = {row.id: row for row in all_groups()}
+    return render(
+        "registrar/terms/term.html",
+        term=find(term_id),
+        windows=content_of(terms.WINDOWS, term_id),
+        groups=groups,
+        courses=next((row.courses for row in all_terms() if row.id == term_id), 0),
+        now=utcnow(),
+    )
+
+
+@pages.show("/registrar/terms/<id:term_id>/seats", LIST, query=PlotQuery)
+def show_seats(query: Mapping[str, Any], term_id: int) -> Response:
+    """Show the seats taken and students waiting over time, in all courses of a term."""
+    term, now = find(term_id), utcnow()
+    return render(
+        "registrar/terms/seats.html",
+        term=term,
+        plot=plotted(seat_history.of_term(term_id, since(query["period"], now), now)),
+        period=query["period"],
+        periods=[(key, _(text)) for key, (text, _length) in PERIODS.items()],
+    )
+
+
+@pages.show("/registrar/terms/<id:term_id>/edit", WRITE)
+def edit_term(term_id: int) -> Response:
+    """Show the form of a term."""
+    term = find(term_id)
+    return render("registrar/terms/form.html", form=FORM.shown(term), term=term)
+
+
+@pages.act("/registrar/terms/<id:term_id>/edit", WRITE)
+def change_term(term_id: int, context: RequestContext) -> Response:
+    """Change a term."""
+    try:
+        values = FORM.body(request.form, partial=True)
+        term = service.change(TERMS, term_id, values, FORM.unchanged(request.form, values), context)
+    except REFUSED as problem:
+        form = FORM.shown(None, request.form, problem)
+        return render("registrar/terms/form.html", form.status, form=form, term=find(term_id))
+    return done(f"/registrar/terms/{term_id}", _("%(code)s is changed.", code=term.code))
+
+
+@pages.show("/registrar/terms/<id:term_id>/windows", WRITE)
+def edit_windows(term_id: int) -> Response:
+    """Show the registration windows of a term as a table to edit."""
+    rows = rows_of(terms.WINDOWS, term_id)
+    return _windows(term_id, WINDOW_ROWS.stored(terms.WINDOWS.content(rows), fingerprint(rows), {}))
+
+
+@pages.act("/registrar/terms/<id:term_id>/windows", WRITE)
+def change_windows(term_id: int) -> Response:
+    """Replace the registration windows of a term."""
+    whole = terms.WINDOWS
+    try:
+        body = load(WINDOWS, WINDOW_ROWS.body(request.form))
+        check = unchanged_list(request.form.get("version"), whole.rows_of(body))
+        whole_lists.replace(whole, term_id, body, check)
+    except REFUSED as problem:
+        return _windows(term_id, WINDOW_ROWS.entered(request.form, {}, problem))
+    return done(f"/registrar/terms/{term_id}", _("The registration windows are saved."))
+
+
+def _windows(term_id: int, form: TableForm) -> Response:
+    groups = [(str(row.id), f"{row.kind}: {row.code} · {row.title}") for row in all_groups()]
+    return render("registrar/terms/windows.html", form.status, form=form, term=find(term_id), groups=groups)

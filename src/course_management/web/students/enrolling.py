@@ -1,0 +1,166 @@
+"""One course for a student: its page, and enrolling, joining the waitlist, dropping and swapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+from marshmallow.fields import Boolean, Decimal, Integer
+from marshmallow.validate import Range
+
+from ...access.policy import PageAccess
+from ...context import RequestContext
+from ...database import AnyRow
+from ...database.types import MAX_ID
+from ...enrollment_log import log_outcomes, logged
+from ...repositories import course_search, enrollments
+from ...services import courses as course_service
+from ...services import enrollment as service
+from ...services import plans, timetables
+from ...services.enrollment import CourseOutcome, EnrollmentRequest
+from ...services.enrollment.explaining import decide_leaving
+from ..lists import content_of, prerequisites_in_words
+from ..pages import AppPages, Form, done, render
+from ..reasons import ExplainedDecision, explain
+from ..texts import N_, _
+from .courses import OWN, find, shown
+
+pages = AppPages("student_enrolling", area=N_("Student"))
+WRITE = PageAccess(scope="enrollments:write", own=True)
+DONE = {
+    "enrolled": N_("You are enrolled in %(code)s."),
+    "waitlisted": N_("You are on the waitlist of %(code)s, position %(position)s."),
+    "already_enrolled": N_("You were enrolled in %(code)s already."),
+    "already_waitlisted": N_("You were on the waitlist of %(code)s already, position %(position)s."),
+    "unenrolled": N_("You have dropped %(code)s."),
+    "withdrawn": N_("You have withdrawn from %(code)s."),
+    "left_waitlist": N_("You have left the waitlist of %(code)s."),
+    "not_enrolled": N_("You were not enrolled in %(code)s."),
+}
+"""What the next page reports of each outcome."""
+
+
+class EnrollForm(Form):
+    """How to enroll: from the waitlist where the course is full, and for how many credits."""
+
+    waitlist = Boolean(load_default=False)
+    credits = Decimal(places=2, load_default=None, allow_none=True, validate=Range(0, 1000))
+
+
+class SwapForm(Form):
+    """The course to leave for the one of the page."""
+
+    instead_of = Integer(required=True, validate=Range(1, MAX_ID))
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A course that the student could leave for another one, and what the rules say about that."""
+
+    course: AnyRow
+    is_possible: bool
+    is_withdrawal: bool
+    decisions: Sequence[ExplainedDecision]
+
+
+def report(student_id: int, outcomes: Sequence[CourseOutcome], sentences: Mapping[str, str] = DONE) -> str:
+    """Return what was done, as sentences, and write the lines of the log."""
+    log_outcomes(student_id, outcomes)
+    codes = {row.id: row.code for row in course_search.of_ids([each.course_id for each in outcomes])}
+    return " ".join(
+        _(sentences[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
+        for each in outcomes
+    )
+
+
+@pages.show("/courses/<id:course_id>", OWN)
+def show_course(course_id: int, student_id: int, context: RequestContext) -> Response:
+    """Show one course: when it meets, what it requires, and what the student can do about it."""
+    return render_course("students/course.html", course_id, student_id, context)
+
+
+def render_course(template: str, course_id: int, student_id: int, context: RequestContext, **values: Any) -> Response:
+    """Return the page of a course for a student, or about a student; `values` are for the template."""
+    course = find(course_id)
+    (mine,) = shown(student_id, [course], context)
+    links = content_of(timetables.LINKS, course_id)["groups"]
+    return render(
+        template,
+        course=course,
+        mine=mine,
+        prerequisites=prerequisites_in_words(course.catalog_id) if course.catalog_id else None,
+        links=[course_search.of_ids(group) for group in links],
+        instructors=course_search.instructors_of(course_id),
+        has_restrictions=bool(content_of(course_service.RESTRICTIONS, course_id)),
+        is_planned=course_id in plans.planned(student_id),
+        has_courses=mine.status not in {"enrolled", "waitlisted"} and bool(enrollments.of_student(student_id)),
+        **values,
+    )
+
+
+@pages.act("/courses/<id:course_id>/enroll", WRITE, form=EnrollForm)
+def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
+    """Enroll the student, or put the student on the waitlist."""
+    chosen = {} if form["credits"] is None else {course_id: int(form["credits"] * 100)}
+    request = EnrollmentRequest(
+        student_id, [course_id], context=context, waitlist=form["waitlist"], chosen_credits=chosen
+    )
+    with logged(student_id, [course_id]):
+        outcomes = service.enroll(request)
+    return done("/my-courses", report(student_id, outcomes))
+
+
+@pages.show("/courses/<id:course_id>/drop", WRITE)
+def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Response:
+    """Say what the student loses with the course, before it is dropped."""
+    course = find(course_id)
+    (decision,) = decide_leaving(student_id, None, [course_id], context)[course_id]
+    held = {row.id: row for row in enrollments.of_student(student_id)}
+    return render(
+        "students/drop.html",
+        course=course,
+        held=held.get(course_id),
+        decision=decision,
+        is_withdrawal=decision.new_status == "withdrawn",
+        explained=explain([decision.as_dict()])[0],
+    )
+
+
+@pages.act("/courses/<id:course_id>/drop", WRITE)
+def drop(course_id: int, student_id: int, context: RequestContext) -> Response:
+    """Drop the course, withdraw from it, or leave its waitlist."""
+    with logged(student_id, [course_id]):
+        outcomes = service.unenroll(student_id, [course_id], context=context)
+    return done("/my-courses", report(student_id, outcomes))
+
+
+@pages.show("/courses/<id:course_id>/swap", WRITE)
+def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Response:
+    """Show which of the student's courses could be swapped for this one."""
+    course = find(course_id)
+    held = [row.id for row in enrollments.of_student(student_id) if row.id != course_id]
+    decided = decide_leaving(student_id, course_id, held, context)
+    explained = explain([each.as_dict() for pair in decided.values() for each in pair])
+    rows = {row.id: row for row in course_search.of_ids(held)}
+    options = [
+        Exchange(
+            rows[other],
+            all(each.outcome == "eligible" for each in pair),
+            any(each.new_status == "withdrawn" for each in pair),
+            explained[2 * index : 2 * index + 2],
+        )
+        for index, (other, pair) in enumerate(decided.items())
+    ]
+    return render("students/swap.html", course=course, options=options)
+
+
+@pages.act("/courses/<id:course_id>/swap", WRITE, form=SwapForm)
+def swap(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
+    """Enroll in the course and leave the other one; if one of them is refused, nothing changes."""
+    other = form["instead_of"]
+    request = EnrollmentRequest(student_id, [course_id], context=context, instead_of=[other])
+    with logged(student_id, [course_id, other]):
+        outcomes = service.enroll(request)
+    return done("/my-courses", report(student_id, outcomes))

@@ -1,0 +1,78 @@
+"""The plan of a student: several courses, checked together and enrolled in together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+from marshmallow.fields import Boolean
+
+from ...context import RequestContext
+from ...enrollment_log import logged
+from ...repositories import course_search
+from ...repositories.timetables import meetings_of
+from ...services import enrollment as service
+from ...services import plans
+from ...services.enrollment import EnrollmentRequest
+from ...services.enrollment.enrolling import explain as dry_run
+from ..pages import AppPages, Form, done, render
+from ..reasons import explain
+from ..texts import N_, _
+from .courses import OWN, find
+from .enrolling import WRITE, report
+
+pages = AppPages("student_plan", area=N_("Student"))
+
+
+class PlanQuery(Form):
+    """Whether to check the plan, and whether the student joins waitlists where courses are full."""
+
+    check = Boolean(load_default=False)
+    waitlist = Boolean(load_default=False)
+
+
+@pages.show("/plan", OWN, query=PlanQuery, link=N_("Plan"))
+def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Show the plan and, if asked, what stands against each course when all are taken together."""
+    ids = plans.planned(student_id)
+    decisions = {}
+    if query["check"] and ids:
+        checked = dry_run(EnrollmentRequest(student_id, ids, context=context, waitlist=query["waitlist"]))
+        decisions = {each.course_id: each for each in explain([decision.as_dict() for decision in checked])}
+    return render(
+        "students/plan.html",
+        courses=course_search.of_ids(ids),
+        meetings=meetings_of(ids),
+        decisions=decisions,
+        can_submit=bool(decisions) and not any(each.reasons for each in decisions.values()),
+        waitlist=query["waitlist"],
+    )
+
+
+@pages.act("/plan", WRITE, form=PlanQuery)
+def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
+    """Enroll in all courses of the plan or, if one of them is refused, in none."""
+    ids = plans.planned(student_id)
+    if not ids:
+        return done("/plan", _("The plan is empty, so nothing was changed."))
+    with logged(student_id, ids):
+        outcomes = service.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
+    plans.remove(student_id, ids)
+    return done("/my-courses", report(student_id, outcomes))
+
+
+@pages.act("/courses/<id:course_id>/plan", WRITE)
+def add_to_plan(course_id: int, student_id: int) -> Response:
+    """Add a course to the plan."""
+    course = find(course_id)
+    plans.add(student_id, course_id)
+    return done("/plan", _("%(code)s is in your plan. A plan reserves no seat.", code=course.code))
+
+
+@pages.act("/courses/<id:course_id>/unplan", WRITE)
+def remove_from_plan(course_id: int, student_id: int) -> Response:
+    """Remove a course from the plan."""
+    course = find(course_id)
+    plans.remove(student_id, [course_id])
+    return done("/plan", _("%(code)s is no longer in your plan.", code=course.code))
