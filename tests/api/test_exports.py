@@ -48,18 +48,20 @@ def enrolled(client: FlaskClient, student: Make, course: Make) -> tuple[int, int
 
 
 def test_students_courses_and_enrollments_are_files_with_the_columns_of_imports(
-    client: FlaskClient, enrolled: tuple[int, int]
+    client: FlaskClient, enrolled: tuple[int, int], student: Make
 ) -> None:
     response = client.get("/exports/students.csv")
     assert response.mimetype == "text/csv"
     assert response.headers["Content-Disposition"] == "attachment; filename=students.csv"
-    (student,) = rows_of(response)
-    assert student == {"external_id": "s1", "name": "'=Ada", "email": "ada1@example.edu"}
+    (ada,) = rows_of(response)
+    assert ada == {"external_id": "s1", "name": "'=Ada", "email": "ada1@example.edu"}
     assert rows_of(client.get("/exports/courses.csv"))[0]["capacity"] == "1"
+    bob = student(external_id="s2")
+    assert client.post(f"/students/{bob}/enroll", json={"course_id": enrolled[1], "waitlist": True}).status_code == 201
     assert rows_of(client.get("/exports/enrollments.csv")) == [
-        {"student": "s1", "course": "c1", "status": "enrolled", "credits": ""}
+        {"student": "s1", "course": "c1", "status": "enrolled", "credits": ""},
+        {"student": "s2", "course": "c1", "status": "waitlisted", "credits": ""},
     ]
-    assert enrolled
 
 
 def test_an_export_can_be_of_one_term(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -230,6 +232,13 @@ def test_alerts_use_only_metrics_labels_and_events_that_exist() -> None:
         assert any(re.fullmatch(pattern, event) for event in events()), pattern
     for route in re.findall(r'route="([^"]+)"', text):
         assert route in (ROOT / "src/course_management/api/enrollment.py").read_text(), route
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_prometheus_accepts_the_alerts() -> None:
+    checked = subprocess.run(["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_the_page_names_every_alert() -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, select, text
 
 from course_management import verify
 from course_management.context import RequestContext
-from course_management.models import students
 from course_management.services import enrollment
 from course_management.services.enrollment import passing_over, promotion
-from course_management.services.enrollment.statements import student_id
 
-from ..conftest import PATIENT, wait_until_blocked
+from ..conftest import PATIENT
 from ..fixture_types import Enroll, Held, Make, Sql
 
 HOLD = {"kind": "library", "contact": "library@example.edu", "blocks": "enroll"}
@@ -367,45 +363,3 @@ def test_codes_that_do_not_fit_are_left_out_whole(
     raise_capacity(client, full, 2)
 
     assert marks(full) == {first: "hold"}
-
-
-# --- races ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("guarded", [True, False])
-def test_a_hold_that_is_placed_during_the_promotion_stops_it(
-    app: Flask,
-    backend: str,
-    engine: Engine,
-    waiting: Any,
-    held: Held,
-    sql: Sql,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    guarded: bool,
-) -> None:
-    """The control reads the student without the lock, so it misses the hold that is not committed yet."""
-    if backend == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
-    full, (first,) = waiting(1)
-    sql("UPDATE courses SET capacity = 2")
-    if not guarded:
-        unlocked = select(students.c.id).where(students.c.id == student_id)
-        monkeypatch.setattr(passing_over, "LOCK_STUDENT", unlocked)
-
-    with engine.connect() as connection, ThreadPoolExecutor(1) as pool:
-        connection.execute(
-            text("UPDATE students SET schedule_revision = schedule_revision + 1 WHERE id = :id"), {"id": first}
-        )
-        connection.execute(
-            text(
-                "INSERT INTO holds (student_id, kind, contact, blocks, placed_by) VALUES (:id, 'x', 'x', 'both', 'x')"
-            ),
-            {"id": first},
-        )
-        work = pool.submit(background, app)
-        wait_until_blocked(engine)
-        connection.commit()
-        work.result()
-
-    assert held(first) == {full: "waitlisted" if guarded else "enrolled"}

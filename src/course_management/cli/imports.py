@@ -83,6 +83,8 @@ def import_files(
                 _refuse_drops(planned, allow_drops)
                 apply(planned, choices, zone, run.progress)
         _show(planned, applied=not plans)
+        if plans and choices.mode == "bulk":
+            click.echo("\n--mode bulk drops enrollments only. Everything else that the files lack stays.")
         if plans and planned.unchecked:
             _show_unchecked(planned.unchecked, rules_bind=choices.rules == "refuse")
         if report:

@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, exi
 
 from ..database.types import by_code_point, utcnow
 from ..models import (
-    ENROLLED,
     accounts,
     catalog_entries,
     completions,
@@ -26,6 +25,7 @@ from ..models import (
     enrollments,
     groups,
     holds,
+    is_held,
     people,
     permissions,
     person_roles,
@@ -57,10 +57,10 @@ _ROLES = select(func.coalesce(func.aggregate_strings(_roles.c.role, ";"), "")).s
 
 
 def _is_in_term(term_id: int) -> ColumnElement[bool]:
-    """Return the condition that a student is enrolled in a course of the term."""
+    """Return the condition that a student is enrolled or waitlisted in a course of the term."""
     return exists().where(
         enrollments.c.student_id == students.c.id,
-        enrollments.c.status == ENROLLED,
+        is_held(enrollments),
         enrollments.c.course_id == courses.c.id,
         courses.c.term_id == term_id,
     )
@@ -219,8 +219,8 @@ def rows(
 ) -> Iterator[Sequence[Any]]:
     """Yield all rows of a kind, in bounded memory.
 
-    Holds and permissions are those in force, enrollments those with a seat. With `term_id`, courses and enrollments are
-    those of the term, and students those who are enrolled in it.
+    Holds and permissions are those in force, enrollments those with a seat or a place on the waitlist. With `term_id`,
+    courses and enrollments are those of the term, and students those who have such an enrollment in it.
     """
     statement = _SOURCES[kind].select(columns)
     match kind:
@@ -231,7 +231,7 @@ def rows(
             in_force = or_(permissions.c.expires_at.is_(None), permissions.c.expires_at > utcnow())
             statement = statement.where(permissions.c.revoked_at.is_(None), in_force)
         case "enrollments":
-            statement = statement.where(enrollments.c.status == ENROLLED)
+            statement = statement.where(is_held(enrollments))
     if term_id is not None:
         statement = statement.where(
             _is_in_term(term_id) if kind == "students" else courses.c.term_id == term_id  # of courses and enrollments

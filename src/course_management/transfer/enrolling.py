@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,11 @@ from ..services import imports as service
 from ..services.enrollment import Decision, EnrollmentRequest, EnrollmentResult
 from . import kinds
 from .enrollment_changes import ROWS_AT_ONCE, StudentChanges, by_transaction
-from .enrollment_plan import EnrollmentPlan
+from .enrollment_plan import EnrollmentPlan, chosen_credits
 from .handlers import Decided, Handler
 from .references import PLANNED
 from .staging import Staged, Unit
-from .verdicts import DROP, ENROLL, REFUSE, UNCHANGED, WAITLIST, Verdict, of_decision, of_outcome
+from .verdicts import DROP, ENROLL, REFUSE, UNCHANGED, UPDATE, WAITLIST, Verdict, of_decision, of_outcome
 
 ATTEMPTS = 20
 """How often a row is tried while other requests change the same enrollments, or take the seats that were added."""
@@ -118,7 +118,7 @@ class EnrollmentHandler(Handler):
             changes = all_changes[-1]
             row = rows[verdict.number]
             # A course that was full by the plan is tried, too: a seat may be free.
-            is_change = verdict.outcome in (ENROLL, WAITLIST, DROP) or verdict.code == "course_full"
+            is_change = verdict.outcome in (ENROLL, WAITLIST, DROP, UPDATE) or verdict.code == "course_full"
             course_id = self._plan.course_id(row) or PLANNED
             row_by_course = changes.dropping if verdict.outcome == DROP else changes.enrolling
             if not is_change:
@@ -183,7 +183,12 @@ class EnrollmentHandler(Handler):
             [*changes.enrolling],
             context=self.context,
             waitlist=self.on_full == "waitlist",
-            chosen_credits=_chosen_credits(changes.enrolling),
+            chosen_credits={
+                course_id: chosen
+                for course_id, row in changes.enrolling.items()
+                if (chosen := chosen_credits(row)) is not None
+            },
+            changes_credits=True,
             rules_bind=self.rules_bind,
         )
 
@@ -214,12 +219,3 @@ class EnrollmentHandler(Handler):
             return False
         self._raised[course_id] = capacity
         return True
-
-
-def _chosen_credits(row_by_course: Mapping[int, Staged]) -> dict[int, int]:
-    """Return the credits that rows name, in hundredths, by course."""
-    return {
-        course_id: round(100 * course_credits)
-        for course_id, row in row_by_course.items()
-        if (course_credits := row.values.get("credits")) is not None
-    }

@@ -12,12 +12,24 @@ from ..services import enrollment
 from . import kinds, staging
 from .references import PLANNED, References
 from .staging import Staged, Unit
-from .verdicts import DROP, ENROLL, NOT_ENROLLED, REFUSE, UNCHANGED, WAITLIST, Verdict, not_found, without_repetitions
+from .verdicts import (
+    DROP,
+    ENROLL,
+    NOT_ENROLLED,
+    REFUSE,
+    UNCHANGED,
+    UPDATE,
+    WAITLIST,
+    Verdict,
+    credits_changed,
+    not_found,
+    without_repetitions,
+)
 
 HELD = {"enrolled", "waitlisted"}
-_WITHOUT_CHANGE: Mapping[str, tuple[str, str] | tuple[()]] = {
-    "enrolled": (),
+_WITHOUT_CHANGE: Mapping[str, tuple[str, str]] = {
     "unenrolled": (NOT_ENROLLED, "The student is not enrolled, so there is nothing to drop."),
+    "waitlisted": ("waitlisted_in_file", "The file says that the student is waitlisted, which changes nothing."),
     "completed": ("completed_in_file", "The file says that it is completed, which changes nothing."),
 }
 """Code and sentence of rows that change nothing, by the status in the file."""
@@ -77,14 +89,25 @@ class EnrollmentPlan:
             return not_found(row, "student", row.unit)
         present = self.present(student_id or PLANNED, course_id)
         is_held = present is not None and present.status in HELD
-        if status == "completed" or is_held == (status == "enrolled"):
+        if status == "enrolled" and is_held:
+            return self._credits(row, present)
+        if status in _WITHOUT_CHANGE and not (status == "unenrolled" and is_held):
             return Verdict(row.number, UNCHANGED, *_WITHOUT_CHANGE[status])
         if present and self._is_of_somebody_else(row, present, status):
             detail = f"Somebody has changed it since the last import ({present.status}). That is kept."
             return Verdict(row.number, UNCHANGED, "changed_since", detail)
-        if status == "unenrolled":
-            return Verdict(row.number, DROP)
-        return self._seat(row, course_id) if self.is_planning else Verdict(row.number, ENROLL)
+        return Verdict(row.number, DROP) if status == "unenrolled" else self._seat(row, course_id)
+
+    def _credits(self, row: Staged, present: Any) -> Verdict:
+        """Return whether the row changes the credits of an enrollment, unless somebody has changed them since."""
+        chosen = chosen_credits(row)
+        if chosen is None or present.status != "enrolled" or chosen == (present.credits or 0):
+            return Verdict(row.number, UNCHANGED)
+        last_row = self._last_import.get((row.unit, row.part))
+        if last_row and last_row["values"].get("credits") == row.values["credits"]:
+            detail = "Somebody has changed the credits since the last import. That is kept."
+            return Verdict(row.number, UNCHANGED, "changed_since", detail)
+        return Verdict(row.number, UPDATE, None, credits_changed(row))
 
     def _is_of_somebody_else(self, row: Staged, present: Any, status: str) -> bool:
         """Return whether the last change was not made by an import, so that the row must not undo it.
@@ -98,7 +121,7 @@ class EnrollmentPlan:
         return status in ("unenrolled", last_status)
 
     def _seat(self, row: Staged, course_id: int) -> Verdict:
-        """Return whether there is a seat, after those that the plan has given already."""
+        """Return whether there is a seat, after those that the plan has given already; else the service looks."""
         course = self._seats.get(course_id)
         if course is None or course.capacity is None:
             return Verdict(row.number, ENROLL)
@@ -111,6 +134,12 @@ class EnrollmentPlan:
             return Verdict(row.number, WAITLIST)
         detail = f"All {course.capacity} seats are taken or reserved. Use --on-full waitlist or --on-full raise."
         return Verdict(row.number, REFUSE, "course_full", detail)
+
+
+def chosen_credits(row: Staged) -> int | None:
+    """Return the credits that a row names, in hundredths, or None."""
+    named = row.values.get("credits")
+    return None if named is None else round(100 * named)
 
 
 def _status(row: Staged) -> str:

@@ -37,9 +37,16 @@ def of_outcome(row: Staged, outcome: str | None, decision: Decision, raised: int
     """Return the verdict of what was done, with what the rules would have said; `raised`: to this capacity."""
     if raised is not None and outcome == "enrolled":
         return Verdict(row.number, ENROLL, "capacity_raised", f"The capacity was raised to {raised}.")
-    notes = decision.notes
-    code, detail = (notes[0].code, " ".join(note.describe() for note in notes)) if notes else (None, None)
-    return Verdict(row.number, _OUTCOMES.get(outcome, UNCHANGED), code, detail)
+    sentences = [note.describe() for note in decision.notes]
+    if outcome == "credits_changed":
+        sentences.insert(0, credits_changed(row))
+    code = decision.notes[0].code if decision.notes else None
+    return Verdict(row.number, _OUTCOMES.get(outcome, UNCHANGED), code, " ".join(sentences) or None)
+
+
+def credits_changed(row: Staged) -> str:
+    """Return what a row says that changes the credits of an enrollment."""
+    return f"credits: -> {row.values['credits']}."
 
 
 def of_decision(row: Staged, decision: Decision) -> Verdict:
@@ -53,6 +60,7 @@ def of_decision(row: Staged, decision: Decision) -> Verdict:
 _OUTCOMES: Mapping[str | None, str] = {
     "enrolled": ENROLL,
     "waitlisted": WAITLIST,
+    "credits_changed": UPDATE,
     **dict.fromkeys(("unenrolled", "left_waitlist", "withdrawn"), DROP),
 }
 """By the outcomes of the enrollment services."""

@@ -16,7 +16,7 @@ from sqlalchemy import String, literal, select
 
 from ...database import AnyRow, autocommit, retried, run, transaction
 from ...database.types import among
-from ...models import ENROLLED, WAITLISTED, courses, enrollments, students
+from ...models import ENROLLED, HUNDREDTHS, WAITLISTED, courses, enrollments, students
 from .exchanging import exchange
 from .loading import Execute
 from .promotion import promote
@@ -48,12 +48,17 @@ _WAITING = (
     )
 )
 _PRESENT = select(
-    enrollments.c.student_id, enrollments.c.course_id, enrollments.c.status, enrollments.c.actor, enrollments.c.revision
+    enrollments.c.student_id,
+    enrollments.c.course_id,
+    enrollments.c.status,
+    enrollments.c.actor,
+    enrollments.c.revision,
+    HUNDREDTHS.label("credits"),
 ).where(among(enrollments.c.student_id, student_ids), among(enrollments.c.course_id, course_ids))
 
 
 def enrollments_of(student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:
-    """Return `status`, `actor` and `revision` of these students in these courses, by pair."""
+    """Return `status`, `actor`, `revision` and `credits` (hundredths) of these students in these courses, by pair."""
     return _present(autocommit, student_list, course_list)
 
 

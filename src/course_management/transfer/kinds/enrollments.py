@@ -6,8 +6,9 @@ from ...schemas.courses import CourseSchema
 from ...schemas.lists import Choice
 from ..kind import Kind, Reference
 
-STATUSES = ("enrolled", "unenrolled", "completed")
-"""Of an enrollment in a file. `completed` changes nothing: the term is over."""
+STATUSES = ("enrolled", "waitlisted", "unenrolled", "completed")
+"""Of an enrollment in a file. `completed` changes nothing: the term is over. Nor does `waitlisted`, which exports have:
+places on waitlists depend on their order, which no file has."""
 ENROLLMENTS = Kind(
     "enrollments",
     {

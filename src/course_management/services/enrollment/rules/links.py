@@ -10,7 +10,7 @@ from .base import JOINING, Facts, Rule
 
 
 class LinkedCourseMissingRule(Rule):
-    """A student who takes a course must be in one of each group of its linked courses, or ask for both together.
+    """A student who takes a course must be in one of each set of its linked courses, or ask for both together.
 
     A place on the waitlist of the linked course is enough, or a student who waits for both would get neither.
     """
@@ -24,11 +24,8 @@ class LinkedCourseMissingRule(Rule):
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the sets of alternatives of which the student takes no course."""
         others = {other.id for other in situation.other_courses(course, with_waitlists=True)}
-        missing = [
-            sorted(alternatives) for alternatives in course.linked_alternatives if others.isdisjoint(alternatives)
-        ]
-        if missing:
-            yield {"groups": missing}
+        if missing := _missing(course, others):
+            yield {"groups": [sorted(alternatives) for alternatives in missing]}
 
 
 class NeededByCourseRule(Rule):
@@ -54,10 +51,7 @@ class NeededByCourseRule(Rule):
         needing = [
             other.id
             for other in others
-            if any(
-                course.id in alternatives and kept.isdisjoint(alternatives)
-                for alternatives in other.linked_alternatives
-            )
+            if any(course.id in alternatives for alternatives in _missing(other, kept))
             and (other.id, LinkedCourseMissingRule.code) not in situation.permissions
         ]
         if needing:
