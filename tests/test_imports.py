@@ -66,7 +66,7 @@ LAYERS = [
         "pages",
         "web",
         "bodies tools http transfer schemas access services repositories database settings values",
-        "flask marshmallow sqlalchemy structlog werkzeug",
+        "flask marshmallow sqlalchemy werkzeug",
     ),
     Layer(
         "background",
