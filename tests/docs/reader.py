@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, create_engine, make_url, text
 
 from ..databases import PATIENCE_S, ROOT
 from ..real_server import end, free_port, until
@@ -63,7 +63,9 @@ class Reader:
         self.key = ""
         self.running: list[subprocess.Popen[bytes]] = []
         self.created: list[tuple[URL, str]] = []
-        """Servers, each with the name of a role and a database that were created there."""
+        """Servers, each with the name of a role that was created there, and of its first database."""
+        self.databases: list[tuple[URL, str]] = []
+        """Servers, each with the name of a database that was created there."""
         _looks_like_a_checkout(folder)
         self.environment = {each: value for each, value in os.environ.items() if each != "PYTHON_DOTENV_DISABLED"}
         self.environment |= {
@@ -195,17 +197,24 @@ class Reader:
             end(self.running.pop())
 
     def create_database(self, statements: str, server: URL) -> None:
-        """Run the statements that create a role and a database, under names that are free; the service uses them."""
+        """Run the statements that create a database, under names that are free; from then on the service uses it.
+
+        They create a role as well or, if they set no password, a further database of the role that was created before.
+        """
         unique = f"docs_{uuid.uuid4().hex[:12]}"
-        password = re.search("PASSWORD '(.*)'", statements)
-        assert password is not None
+        if password := re.search("PASSWORD '(.*)'", statements):
+            self.created.append((server, unique))
+            url = server.set(username=unique, password=password[1], database=unique)
+        else:
+            (_, role), *_ = self.created
+            url = make_url(self.environment["DATABASE_URL"]).set(database=unique)
+            statements = re.sub(r"DATABASE \w+ OWNER \w+", f"DATABASE {unique} OWNER {role}", statements)
+        self.databases.append((server, unique))
         engine = create_engine(server, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             for statement in statements.replace("enrollment", unique).strip().split(";\n"):
                 connection.execute(text(statement.rstrip(";")))
         engine.dispose()
-        self.created.append((server, unique))
-        url = server.set(username=unique, password=password[1], database=unique)
         self.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
         if self.shell is not None:
             self.enter(f"export DATABASE_URL='{self.environment['DATABASE_URL']}'")
@@ -216,11 +225,12 @@ class Reader:
         if self.shell is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.shell.communicate("exit\n", timeout=PATIENCE_S)
-        for server, unique in self.created:
+        created = [("DATABASE", each, " WITH (FORCE)") for each in self.databases]
+        created += [("ROLE", each, "") for each in self.created]
+        for kind, (server, unique), options in created:
             engine = create_engine(server, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
-                connection.execute(text(f"DROP DATABASE {unique} WITH (FORCE)"))
-                connection.execute(text(f"DROP ROLE {unique}"))
+                connection.execute(text(f"DROP {kind} {unique}{options}"))
             engine.dispose()
 
 

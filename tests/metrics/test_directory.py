@@ -132,13 +132,24 @@ def test_a_metrics_port_in_use_is_one_sentence(server: Server, tmp_path: Path) -
     assert "Traceback" not in second.log.read_text()
 
 
-def test_the_directory_is_private_and_ends_with_the_server(tmp_path: Path) -> None:
+def directory_of(server: Server) -> Path:
+    """Return the directory whose files the last worker has mapped."""
+    found = re.search(r"(\S+)/counter_\d+\.db", Path(f"/proc/{server.workers()[-1]}/maps").read_text())
+    assert found
+    return Path(found[1])
+
+
+def test_the_directory_is_private_and_ends_with_the_server_also_after_it_was_killed(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        pid = server.workers()[0]
-        mapped = Path(f"/proc/{pid}/maps").read_text()
-        found = re.search(r"(\S+)/counter_\d+\.db", mapped)
-        assert found
-        path = Path(found[1])
+        abandoned = directory_of(server)
+        server.kill()
+        assert abandoned.exists()
+        server.start()
+        server.wait()
+        path = directory_of(server)
+        assert not abandoned.exists()
         assert path.stat().st_mode & 0o777 == 0o700
+        directory.remove_abandoned(path.parent)
+        assert path.exists()  # it is in use
 
     assert not path.exists()

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from course_management.context import NamedActor, RequestContext
 from course_management.database import Raced
 from course_management.errors import EnrollmentRefused, Problem
-from course_management.services import courses, enrollment, holds, permissions, resources, terms, whole_lists
+from course_management.services import courses, enrollment, holds, owned_lists, permissions, resources, terms
 from course_management.services.enrollment import EnrollmentRequest, rules
 
 from ..support.limited_courses import AtMost
@@ -224,13 +224,13 @@ class Client:
         term, groups = self.school.terms[index], self.school.groups
         closed = self.chance.choice([groups, groups[:1], groups[1:]])
         whole = [{"opens_at": OPENS, "closes_at": CLOSES, "group_id": group} for group in groups]
-        whole_lists.replace(terms.WINDOWS, term, [each for each in whole if each["group_id"] not in closed], None)
+        owned_lists.replace(terms.WINDOWS, term, [each for each in whole if each["group_id"] not in closed], None)
         since = time.time()
         time.sleep(REST_S)
         affected = [each for each in self.school.students if self.school.group_of(each) in closed]
         of_term = self.school.others if index else self.school.limited
         self._in_force("registration_closed", affected, of_term, since)
-        whole_lists.replace(terms.WINDOWS, term, whole, None)
+        owned_lists.replace(terms.WINDOWS, term, whole, None)
         self.report.figures["windows"] += 1
 
     def adopt(self) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from course_management.database import execute
 from course_management.database.failures import TRY_AGAIN
-from course_management.services import holds, permissions, student_groups, whole_lists
+from course_management.services import holds, owned_lists, permissions, student_groups
 from course_management.services.passed_over_marks import lock_and_raise_revision, reconsider_student
 
 from ..conftest import PATIENT, wait_until_blocked
@@ -107,7 +107,7 @@ def test_without_the_lock_on_the_owner_a_list_is_overwritten(
     path = f"/terms/{number}/windows"
     known = {"If-Match": client.get(path).headers["ETag"]}
     if not guarded:
-        monkeypatch.setattr(whole_lists, "locked", lambda session, owner, number: session.get(owner.model, number))
+        monkeypatch.setattr(owned_lists, "locked", lambda session, owner, number: session.get(owner.model, number))
     first = (
         f"SELECT 1 FROM terms WHERE id = {number} FOR NO KEY UPDATE;"
         f"INSERT INTO registration_windows (term_id, opens_at, closes_at) VALUES ({number}, '2026-01-01', '2026-02-01')"
@@ -165,7 +165,7 @@ def test_without_the_lock_on_the_group_its_deletion_is_a_server_error(
     """The control of groups: it is looked up before its deletion is committed, and the foreign key has no pointer."""
     path, number = f"/students/{student()}/groups", group()
     if not guarded:
-        monkeypatch.setattr(whole_lists, "unknown", lambda *_: [])
+        monkeypatch.setattr(owned_lists, "unknown", lambda *_: [])
 
     response = during(
         engine, f"DELETE FROM groups WHERE id = {number}", lambda: client.put(path, json=[number]), blocks=True

@@ -26,7 +26,9 @@ def to_run(page: Path) -> bool:
 @pytest.mark.parametrize("page", [page for page in PAGES if to_run(page) and page.name != "README.md"], ids=name)
 def test_the_examples_of_a_page_work_in_their_order(page: Path, tmp_path: Path, postgresql_server: URL) -> None:
     with readers(tmp_path) as make:
-        make().follow_page(page, postgresql_server)
+        operator = make()
+        operator.environment["PATH"] = f"{programs_of(postgresql_server)}{os.pathsep}{operator.environment['PATH']}"
+        operator.follow_page(page, postgresql_server)
 
 
 def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path, postgresql_server: URL) -> None:

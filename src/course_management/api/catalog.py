@@ -19,8 +19,8 @@ from ..schemas.catalog import (
 from ..services import prerequisite_graph
 from ..services.catalog import CATALOG, PREREQUISITES
 from ..services.prerequisite_sentence import sentence
+from .owned_lists import Description, OwnedListRoutes, Report
 from .resources import ResourceAccess, ResourceRoutes
-from .whole_lists import Description, Report, WholeListRoutes
 
 READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
 CYCLE = (
@@ -65,8 +65,8 @@ def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:
     return {"sentence": sentence(groups)}
 
 
-WholeListRoutes(
-    whole=PREREQUISITES,
+OwnedListRoutes(
+    owned_list=PREREQUISITES,
     name="prerequisites",
     title="prerequisites of a catalog entry",
     body=PrerequisitesBody(),

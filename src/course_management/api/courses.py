@@ -39,9 +39,9 @@ from ..services import courses as service
 from ..services import timetables
 from ..transfer.exporting import MEDIA_TYPE as CSV
 from ..transfer.rosters import roster_file
+from .owned_lists import OwnedListRoutes, Report
 from .resources import CustomView, ResourceAccess, ResourceRoutes
 from .students import event_item
-from .whole_lists import Report, WholeListRoutes
 
 endpoints = Endpoints("courses", __name__, description="What students enroll in.")
 routes = ResourceRoutes(
@@ -87,8 +87,8 @@ routes.register(
         change_course, Success(200, ChangedCourse, CourseSchema.example(promotion={"promoted": 3, "pending": False}))
     ),
 )
-WholeListRoutes(
-    whole=service.RESTRICTIONS,
+OwnedListRoutes(
+    owned_list=service.RESTRICTIONS,
     name="restrictions",
     title="groups that a course admits or excludes",
     body=RESTRICTIONS,
@@ -99,8 +99,8 @@ WholeListRoutes(
     problems=[CourseHasNoTerm],
     more="Students who are enrolled already stay. A course without a term can have no restrictions.",
 ).register(endpoints)
-WholeListRoutes(
-    whole=timetables.MEETINGS,
+OwnedListRoutes(
+    owned_list=timetables.MEETINGS,
     name="meetings",
     title="weekly meetings of a course",
     body=MEETINGS,
@@ -117,8 +117,8 @@ WholeListRoutes(
         "who now have another course of a term at the same time."
     ),
 ).register(endpoints)
-WholeListRoutes(
-    whole=timetables.LINKS,
+OwnedListRoutes(
+    owned_list=timetables.LINKS,
     name="links",
     title="courses that a student takes together with a course",
     body=LinksBody(),
@@ -132,8 +132,8 @@ WholeListRoutes(
         "Students who are enrolled already stay."
     ),
 ).register(endpoints)
-WholeListRoutes(
-    whole=service.INSTRUCTORS,
+OwnedListRoutes(
+    owned_list=service.INSTRUCTORS,
     name="instructors",
     title="instructors of a course, by the ids of the people",
     body=PERSON_IDS,

@@ -23,8 +23,8 @@ from ..services.accounts import STUDENT
 from ..services.student_groups import STUDENT_GROUPS
 from ..services.students import STUDENTS
 from .accounts import AccountRoutes
+from .owned_lists import OwnedListRoutes
 from .resources import ResourceAccess, ResourceRoutes
-from .whole_lists import WholeListRoutes
 
 endpoints = Endpoints("students", __name__, description="The people who take courses.")
 routes = ResourceRoutes(
@@ -40,8 +40,8 @@ routes = ResourceRoutes(
 )
 routes.register()
 AccountRoutes(endpoints, "student", STUDENT)
-WholeListRoutes(
-    whole=STUDENT_GROUPS,
+OwnedListRoutes(
+    owned_list=STUDENT_GROUPS,
     name="groups",
     title="groups that a student is in, by their ids",
     body=GROUP_IDS,

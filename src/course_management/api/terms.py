@@ -7,8 +7,8 @@ from ..http.endpoints import Endpoints
 from ..schemas.terms import WINDOWS as WINDOWS_BODY
 from ..schemas.terms import WINDOWS_EXAMPLE, TermSchema, Window
 from ..services.terms import TERMS, WINDOWS
+from .owned_lists import OwnedListRoutes
 from .resources import ResourceAccess, ResourceRoutes
-from .whole_lists import WholeListRoutes
 
 READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
 endpoints = Endpoints("terms", __name__, description="Periods in which courses run, and their registration windows.")
@@ -16,8 +16,8 @@ routes = ResourceRoutes(
     endpoints, "term", TERMS, TermSchema, ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS)
 )
 routes.register()
-WholeListRoutes(
-    whole=WINDOWS,
+OwnedListRoutes(
+    owned_list=WINDOWS,
     name="windows",
     title="registration windows of a term",
     body=WINDOWS_BODY,

@@ -1,7 +1,8 @@
 """The directory in which the worker processes of a server keep their counters: `prometheus_client`'s multiprocess mode.
 
-The parent process creates it for each run, before the first worker, and removes it at the end. Counters of workers that
-have ended are added up in one file, so that no count gets lost or goes down, and the number of files stays small.
+The parent process creates it for each run, before the first worker, and removes it at the end; if all processes of a
+server were killed, the next server does. Counters of workers that have ended are added up in one file, so that no count
+gets lost or goes down, and the number of files stays small.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from ..threads import run_forever
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable by which `prometheus_client` knows the directory."""
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory in it is private
+PREFIX = "course-management-metrics-"
+IN_USE = "in-use"
+"""The name of the file that a server keeps locked."""
 SWEEP_S = 1.0
 ENDED = "ended"
 """In the file names of added counters, what the process id is in the others."""
@@ -31,14 +35,27 @@ def shared_by_workers() -> Iterator[None]:
     """Have the workers that this process starts in the block share a directory."""
     # In memory where possible: a process that writes to a mapped file on a full disk is killed (SIGBUS).
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else None
-    path = Path(tempfile.mkdtemp(prefix="course-management-metrics-", dir=memory))
-    os.environ[VARIABLE] = str(path)
-    run_forever("metrics-sweep", lambda: _sweep_later(path))
-    try:
-        yield
-    finally:
-        del os.environ[VARIABLE]
-        shutil.rmtree(path, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=memory))
+    with (path / "in-use.new").open("w") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_EX)  # until this process and all of its workers have ended
+        (path / "in-use.new").rename(path / IN_USE)
+        remove_abandoned(path.parent)
+        os.environ[VARIABLE] = str(path)
+        run_forever("metrics-sweep", lambda: _sweep_later(path))
+        try:
+            yield
+        finally:
+            del os.environ[VARIABLE]
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the directories of servers that were killed with all of their workers."""
+    for file in folder.glob(f"{PREFIX}*/{IN_USE}"):
+        with suppress(OSError):  # it is in use (`BlockingIOError`), or belongs to another user
+            with file.open("a") as in_use:
+                fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(file.parent)
 
 
 def _sweep_later(path: Path) -> None:

@@ -7,7 +7,7 @@ HTTP nor Flask's request: `context` says which request and which caller a change
 
     enrollment/                              enroll, replace, unenroll, promote: its `__init__.py` has the map
     permitting                               enroll with `permit`
-    resources, whole_lists                   what all resources, and all lists replaced as a whole, have in common
+    resources, owned_lists                   what all resources, and all lists replaced as a whole, have in common
     students, courses, terms, catalog,       the resources, with their lists
     people, timetables, student_groups
     prerequisite_graph, _sentence            prerequisites as a graph, and in words

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from ..errors import CatalogEntryInUse, CatalogEntryNotFound, CodeTaken, ExternalIdTaken
 from ..models import CatalogEntry, courses, prerequisites
+from .owned_lists import OwnedList
 from .passed_over_marks import reconsider_courses
 from .resources import Resource
-from .whole_lists import WholeList
 
 
 def _check(entry: CatalogEntry) -> Iterator[tuple[str, str]]:
@@ -43,11 +43,11 @@ def _not_itself(_: Session, entry: CatalogEntry, items: Sequence[tuple[str, Any]
             yield {"pointer": f"{pointer}/catalog_id", "detail": "An entry cannot require itself."}
 
 
-PREREQUISITES = WholeList(
+PREREQUISITES = OwnedList(
     owner=CATALOG,
     table=prerequisites,
     column="catalog_id",
-    group="group_number",
+    alternatives_column="group_number",
     names=("required_id", "required_group_id", "minimum_points", "minimum_grade", "concurrent_allowed"),
     json_names={"required_id": "catalog_id", "required_group_id": "group_id"},
     find_errors=_not_itself,

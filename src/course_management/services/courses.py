@@ -26,9 +26,9 @@ from ..errors import (
 from ..models import Course, course_instructors, course_restrictions
 from . import Precondition, resources
 from .enrollment import Promotion, promote
+from .owned_lists import OwnedList
 from .passed_over_marks import reconsider_courses
 from .resources import Resource
-from .whole_lists import WholeList
 
 
 def _check(course: Course) -> Iterator[tuple[str, str]]:
@@ -72,7 +72,7 @@ def _needs_term(_: Session, course: Course, items: Sequence[tuple[str, Any]]) ->
     return []
 
 
-RESTRICTIONS = WholeList(
+RESTRICTIONS = OwnedList(
     owner=COURSES,
     table=course_restrictions,
     column="course_id",
@@ -80,7 +80,7 @@ RESTRICTIONS = WholeList(
     find_errors=_needs_term,
     after_change=lambda session, course_id: reconsider_courses(session, [course_id]),
 )
-INSTRUCTORS = WholeList(owner=COURSES, table=course_instructors, column="course_id", names=("person_id",))
+INSTRUCTORS = OwnedList(owner=COURSES, table=course_instructors, column="course_id", names=("person_id",))
 
 
 class ChangedCourse(NamedTuple):

@@ -9,12 +9,12 @@ from ..database import retried, writing
 from ..models import student_groups
 from . import Precondition
 from .enrollment import promote
+from .owned_lists import OwnedList, Row, put
 from .passed_over_marks import reconsider_student
 from .rule_ledger import record
 from .students import STUDENTS
-from .whole_lists import Row, WholeList, put
 
-STUDENT_GROUPS = WholeList(owner=STUDENTS, table=student_groups, column="student_id", names=("group_id",))
+STUDENT_GROUPS = OwnedList(owner=STUDENTS, table=student_groups, column="student_id", names=("group_id",))
 
 
 def replace(

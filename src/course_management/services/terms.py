@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from ..errors import CodeTaken, ExternalIdTaken, GroupInUse, GroupNotFound, TermHasCourses, TermNotFound
 from ..models import Group, Term, courses, registration_windows
+from .owned_lists import OwnedList
 from .passed_over_marks import reconsider_courses
 from .resources import Resource
-from .whole_lists import WholeList
 
 
 def _check(term: Term) -> Iterator[tuple[str, str]]:
@@ -34,7 +34,7 @@ TERMS = Resource(
     find_errors=_check,
     after_change=_reconsider_waiting,
 )
-WINDOWS = WholeList(
+WINDOWS = OwnedList(
     owner=TERMS,
     table=registration_windows,
     column="term_id",

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from ..errors import CourseHasNoTerm
 from ..models import Course, Term, course_links, course_meetings, courses
 from .courses import COURSES
+from .owned_lists import OwnedList
 from .passed_over_marks import reconsider_courses
-from .whole_lists import WholeList
 
 
 def _within_the_term(session: Session, course: Course, items: Sequence[tuple[str, Any]]) -> Iterator[dict[str, str]]:
@@ -26,7 +26,7 @@ def _within_the_term(session: Session, course: Course, items: Sequence[tuple[str
                 yield {"pointer": f"{pointer}/{name}", "detail": detail}
 
 
-MEETINGS = WholeList(
+MEETINGS = OwnedList(
     owner=COURSES,
     table=course_meetings,
     column="course_id",
@@ -53,11 +53,11 @@ def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]
             yield {"pointer": pointer, "detail": "Must be a course of the same term."}
 
 
-LINKS = WholeList(
+LINKS = OwnedList(
     owner=COURSES,
     table=course_links,
     column="course_id",
-    group="group_number",
+    alternatives_column="group_number",
     names=("linked_id",),
     find_errors=_same_term,
     after_change=lambda session, course_id: reconsider_courses(session, [course_id]),

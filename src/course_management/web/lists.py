@@ -8,17 +8,17 @@ from ..repositories import owned_rows
 from ..repositories.owned_rows import OwnedRows
 from ..repositories.prerequisites import codes_of
 from ..services.catalog import PREREQUISITES
+from ..services.owned_lists import OwnedList
 from ..services.prerequisite_sentence import sentence
-from ..services.whole_lists import WholeList
 from .texts import _
 
 
-def content_of(whole: WholeList, owner_id: int) -> Any:
+def content_of(whole: OwnedList, owner_id: int) -> Any:
     """Return the content of a list. Raises the refusal of an owner that does not exist."""
     return whole.content(rows_of(whole, owner_id))
 
 
-def rows_of(whole: WholeList, owner_id: int) -> list[tuple[Any, ...]]:
+def rows_of(whole: OwnedList, owner_id: int) -> list[tuple[Any, ...]]:
     """Return the sorted rows of a list, which its version is made of. Raises as `content_of`."""
     table: Any = whole.owner.model.__table__
     rows = owned_rows.everything(OwnedRows(table, whole.table, whole.column), whole.columns, owner_id)

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from ...errors import Problem
 from ...repositories import import_targets as targets
 from ...repositories import imports as repository
-from ...services import Precondition, whole_lists
-from ...services.whole_lists import WholeList
+from ...services import Precondition, owned_lists
+from ...services.owned_lists import OwnedList
 from ..staging import Staged, Unit
 from ..verdicts import CREATE, DROP, REFUSE, UNCHANGED, UPDATE, Verdict, refused
 from .base import REMOVED, KindHandler, reference_refused
@@ -31,7 +31,7 @@ class _ChangedMeanwhile(Exception):
 class ListHandler(KindHandler):
     """Merges the rows of each owner into its list."""
 
-    whole: ClassVar[WholeList]
+    owned_list: ClassVar[OwnedList]
     owner: ClassVar[str]
     """The column that names the owner."""
     group_column: ClassVar[str | None] = None
@@ -100,7 +100,7 @@ class ListHandler(KindHandler):
 
     def replace(self, owner_id: int, body: Any, precondition: Precondition) -> None:
         """Put the list. Raises `Problem`."""
-        whole_lists.replace(self.whole, owner_id, body, precondition)
+        owned_lists.replace(self.owned_list, owner_id, body, precondition)
 
     def decide(self, unit: Unit) -> list[Verdict]:
         """Return a verdict for each row."""
@@ -272,13 +272,13 @@ class ListHandler(KindHandler):
         return {
             owner_id: self._grouped(stored)
             for owner_id, stored in targets.lists_of(
-                self.whole.table, self.whole.column, self.whole.columns, owner_ids
+                self.owned_list.table, self.owned_list.column, self.owned_list.columns, owner_ids
             ).items()
         }
 
     def _grouped(self, stored: Iterable[Item]) -> list[Group]:
         """Return stored rows as groups."""
-        if not self.whole.group:
+        if not self.owned_list.alternatives_column:
             return [frozenset([tuple(row)]) for row in stored]
         items_by_group: dict[int, set[Item]] = {}
         for group_number, *item in stored:
@@ -287,6 +287,8 @@ class ListHandler(KindHandler):
 
     def _body(self, groups: Sequence[Group]) -> Any:
         """Return the list as a client puts it."""
-        if self.whole.group:
-            return self.whole.content([(number, *item) for number, group in enumerate(groups, 1) for item in group])
-        return self.whole.content([item for group in groups for item in group])
+        if self.owned_list.alternatives_column:
+            return self.owned_list.content(
+                [(number, *item) for number, group in enumerate(groups, 1) for item in group]
+            )
+        return self.owned_list.content([item for group in groups for item in group])

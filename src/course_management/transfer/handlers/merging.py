@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Item = tuple[Any, ...]
-"""The values of an item of a list, in the order of `WholeList.names`."""
+"""The values of an item of a list, in the order of `OwnedList.names`."""
 Group = frozenset[Item]
 """The alternatives of a group; of a list without groups, one item."""
 

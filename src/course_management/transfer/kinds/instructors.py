@@ -21,7 +21,7 @@ class InstructorHandler(ListHandler):
 
     kind = INSTRUCTORS
     references: ClassVar = {"course": "course", "person": "person"}
-    whole = INSTRUCTORS_OF_A_COURSE
+    owned_list = INSTRUCTORS_OF_A_COURSE
     owner = "course"
     most = MAX_INSTRUCTORS
     is_complete = False

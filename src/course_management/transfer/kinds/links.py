@@ -29,7 +29,7 @@ class LinkHandler(ListHandler):
 
     kind = LINKS
     references: ClassVar = {"course": "course", "linked": "course"}
-    whole = LINKS_OF_A_COURSE
+    owned_list = LINKS_OF_A_COURSE
     owner, group_column = "course", "group_number"
     most, most_alternatives = MAX_LINK_GROUPS, MAX_LINKS
 

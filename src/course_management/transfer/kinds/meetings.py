@@ -30,7 +30,7 @@ class MeetingHandler(ListHandler):
 
     kind = MEETINGS
     references: ClassVar = {"course": "course"}
-    whole = MEETINGS_OF_A_COURSE
+    owned_list = MEETINGS_OF_A_COURSE
     owner = "course"
     most = MAX_MEETINGS
 

@@ -30,7 +30,7 @@ class MemberHandler(ListHandler):
 
     kind = MEMBERS
     references: ClassVar = {"student": "student"}
-    whole = STUDENT_GROUPS
+    owned_list = STUDENT_GROUPS
     owner = "student"
     most = MAX_GROUPS
 

@@ -42,7 +42,7 @@ class PrerequisiteHandler(ListHandler):
 
     kind = PREREQUISITES
     references: ClassVar = {"catalog": "catalog", "requires": "catalog"}
-    whole = PREREQUISITES_OF_AN_ENTRY
+    owned_list = PREREQUISITES_OF_AN_ENTRY
     owner, group_column = "catalog", "group_number"
     most, most_alternatives = MAX_GROUPS, MAX_ALTERNATIVES
     _cycles: set[tuple[str, str]] | None = None

@@ -33,7 +33,7 @@ class RestrictionHandler(ListHandler):
 
     kind = RESTRICTIONS
     references: ClassVar = {"course": "course"}
-    whole = RESTRICTIONS_OF_A_COURSE
+    owned_list = RESTRICTIONS_OF_A_COURSE
     owner = "course"
     most = MAX_RESTRICTIONS
 

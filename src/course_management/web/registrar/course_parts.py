@@ -18,7 +18,7 @@ from ...schemas.fields import Id
 from ...schemas.terms import PERSON_IDS, RESTRICTIONS, RestrictionBody
 from ...schemas.timetables import MEETINGS, LinksBody, MeetingBody
 from ...services import courses as course_service
-from ...services import timetables, whole_lists
+from ...services import owned_lists, timetables
 from ...services.terms import GROUPS
 from ..lists import prerequisites_in_words, rows_of
 from ..moments import WEEKDAYS
@@ -53,7 +53,7 @@ def change_meetings(course_id: int) -> Response:
     try:
         body = load(MEETINGS, MEETING_ROWS.body(request.form))
         check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-        whole_lists.replace(whole, course_id, body, check)
+        owned_lists.replace(whole, course_id, body, check)
     except REFUSED as problem:
         course = find(course_id)
         return _meetings(course, MEETING_ROWS.entered(request.form, _days_of(course), problem))
@@ -104,7 +104,7 @@ def change_restrictions(course_id: int) -> Response:
     try:
         body = load(RESTRICTIONS, RESTRICTION_ROWS.body(request.form))
         check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-        whole_lists.replace(whole, course_id, body, check)
+        owned_lists.replace(whole, course_id, body, check)
     except REFUSED as problem:
         return _rules(find(course_id), restrictions=RESTRICTION_ROWS.entered(request.form, {}, problem))
     return done(path_of(course_id, "/rules"), _("The restrictions are saved."))
@@ -117,7 +117,7 @@ def change_links(course_id: int) -> Response:
     texts = [text for text in request.form.getlist("group") if text.strip()]
     try:
         body = load(LinksBody(), {"groups": _ids_of(texts, course)})
-        whole_lists.replace(whole, course_id, body, unchanged_list(request.form.get("version"), whole.rows_of(body)))
+        owned_lists.replace(whole, course_id, body, unchanged_list(request.form.get("version"), whole.rows_of(body)))
     except REFUSED as problem:
         return _rules(course, links=(texts, request.form.get("version", ""), problem))
     return done(path_of(course_id, "/rules"), _("The linked courses are saved."))
@@ -130,7 +130,7 @@ def change_instructors(course_id: int) -> Response:
     texts = [text for part in request.form.get("instructors", "").split(",") if (text := part.strip())]
     body = load(PERSON_IDS, [json_value(Id(), text) for text in texts])
     check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-    whole_lists.replace(whole, course_id, body, check)
+    owned_lists.replace(whole, course_id, body, check)
     return done(path_of(course_id), _("The instructors are saved."))
 
 

@@ -15,8 +15,8 @@ from ...http.responses import fingerprint
 from ...repositories import resources, seat_history
 from ...repositories.course_lookup import all_terms
 from ...schemas.terms import WINDOWS, TermSchema, WindowBody
+from ...services import owned_lists, terms
 from ...services import resources as service
-from ...services import terms, whole_lists
 from ...services.terms import TERMS
 from ..lists import content_of, rows_of
 from ..pages import AppPages, done, render
@@ -145,7 +145,7 @@ def change_windows(term_id: int) -> Response:
     try:
         body = load(WINDOWS, WINDOW_ROWS.body(request.form))
         check = unchanged_list(request.form.get("version"), whole.rows_of(body))
-        whole_lists.replace(whole, term_id, body, check)
+        owned_lists.replace(whole, term_id, body, check)
     except REFUSED as problem:
         return _windows(term_id, WINDOW_ROWS.entered(request.form, {}, problem))
     return done(f"/registrar/terms/{term_id}", _("The registration windows are saved."))

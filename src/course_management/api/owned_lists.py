@@ -20,8 +20,8 @@ from ..repositories import owned_rows
 from ..repositories.owned_rows import OwnedRows
 from ..schemas.lists import Distinct
 from ..services import Precondition
-from ..services import whole_lists as service
-from ..services.whole_lists import Row, WholeList
+from ..services import owned_lists as service
+from ..services.owned_lists import OwnedList, Row
 from .resources import CONDITIONAL
 
 Replace = Callable[[int, Sequence[Any], Precondition | None, RequestContext], Sequence[Row]]
@@ -47,10 +47,10 @@ class Description(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholeListRoutes:
+class OwnedListRoutes:
     """The routes at `/<owners>/{<owner>_id}/<name>`; the plural of the owner is the name of the blueprint."""
 
-    whole: WholeList
+    owned_list: OwnedList
     name: str
     title: str
     """What the list is, in the documentation."""
@@ -65,30 +65,30 @@ class WholeListRoutes:
     more: str = ""
     """More about replacing it, in the documentation."""
     service: Replace | None = None
-    """What replaces the list, where that is more than `whole_lists.replace`."""
+    """What replaces the list, where that is more than `owned_lists.replace`."""
     description: Description | None = None
     report: Report | None = None
     """What the response to PUT says besides. That of a plain list is then an object, with the list as its `name`."""
 
     def register(self, blueprint: Endpoints) -> None:
         """Register both."""
-        whole, name, title, item = self.whole, self.name, self.title, self.item
-        owner = whole.column.removesuffix("_id")
+        owned_list, name, title, item = self.owned_list, self.name, self.title, self.item
+        owner = owned_list.column.removesuffix("_id")
         content: Any = item
-        if not whole.group:
+        if not owned_list.alternatives_column:
             content = fields.List(fields.Nested(item) if isinstance(item, type) else item)
         shown = self.example | self.description.example if self.description else self.example
         success = Success(200, content, shown, ("ETag",))
         changed = success
         if report := self.report:
             changed = Success(200, report.schema, self._with_report(shown, report.example), ("ETag",))
-        not_found = whole.owner.not_found
+        not_found = owned_list.owner.not_found
         for endpoint in (
             Endpoint(
                 name=f"get_{owner}_{name}",
                 documentation=f"Read the {title}.",
                 method="GET",
-                rule=f"/{blueprint.name}/<id:{whole.column}>/{name}",
+                rule=f"/{blueprint.name}/<id:{owned_list.column}>/{name}",
                 view=self.read,
                 access=self.read_access,
                 declared=Declaration(
@@ -100,7 +100,7 @@ class WholeListRoutes:
                 name=f"replace_{owner}_{name}",
                 documentation=f"Replace the {title} by this list.\n\n{self.more}",
                 method="PUT",
-                rule=f"/{blueprint.name}/<id:{whole.column}>/{name}",
+                rule=f"/{blueprint.name}/<id:{owned_list.column}>/{name}",
                 view=self.replace,
                 access=self.write_access,
                 declared=Declaration(body=Body(self.body, self.example), responses=[changed], conditional=["If-Match"]),
@@ -112,12 +112,14 @@ class WholeListRoutes:
     def read(self, **path: int) -> Response:
         """Read the list."""
         (owner_id,) = path.values()
-        whole = self.whole
-        owner = cast("Table", whole.owner.model.__table__)
-        rows = owned_rows.everything(OwnedRows(owner, whole.table, whole.column), whole.columns, owner_id)
+        owned_list = self.owned_list
+        owner = cast("Table", owned_list.owner.model.__table__)
+        rows = owned_rows.everything(
+            OwnedRows(owner, owned_list.table, owned_list.column), owned_list.columns, owner_id
+        )
         if rows is None:
-            raise whole.owner.not_found
-        rows = whole.sorted(rows)
+            raise owned_list.owner.not_found
+        rows = owned_list.sorted(rows)
         return reply(self._content(owner_id, rows), tag=self._tag(rows))
 
     def replace(self, body: Any, if_match: IfMatch | None, context: RequestContext, **path: int) -> Response:
@@ -127,7 +129,7 @@ class WholeListRoutes:
         if self.service:
             rows = self.service(owner_id, body, precondition, context)
         else:
-            rows = service.replace(self.whole, owner_id, body, precondition)
+            rows = service.replace(self.owned_list, owner_id, body, precondition)
         content = self._content(owner_id, rows)
         if self.report is None:
             return reply(content, tag=self._tag(rows))
@@ -135,11 +137,11 @@ class WholeListRoutes:
         return reply(self._with_report(content, more), tag=self._tag(rows), tag_body=content)
 
     def _content(self, owner_id: int, rows: Sequence[Row]) -> Any:
-        content = self.whole.content(rows)
+        content = self.owned_list.content(rows)
         return content | self.description.members(owner_id, content) if self.description else content
 
     def _with_report(self, content: Any, more: dict[str, Any]) -> dict[str, Any]:
-        return (content if self.whole.group else {self.name: content}) | more
+        return (content if self.owned_list.alternatives_column else {self.name: content}) | more
 
     @staticmethod
     def _tag(rows: Sequence[Row]) -> str:

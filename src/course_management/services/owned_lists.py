@@ -24,7 +24,7 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WholeList:
+class OwnedList:
     """A list that belongs to a row of a resource."""
 
     owner: Resource[Any]
@@ -35,8 +35,8 @@ class WholeList:
     """The columns of a row, in the order by which the list is sorted; a list of one column is one of plain values."""
     json_names: Mapping[str, str] = field(default_factory=dict)
     """What JSON calls a column, where that is not its name."""
-    group: str = ""
-    """The column that numbers the groups, for a list of groups."""
+    alternatives_column: str = ""
+    """The column that numbers the groups, for a list of groups of alternatives."""
     find_errors: Callable[[Session, Any, Sequence[tuple[str, Any]]], Iterable[Mapping[str, str]]] = lambda *_: ()
     """Returns an error for each item, which comes with its JSON pointer, that the owner cannot have."""
     after_change: Callable[[Session, int], object] = lambda *_: None
@@ -50,7 +50,7 @@ class WholeList:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a stored row: the number of its group, if there are groups, and `names`."""
-        return (self.group, *self.names) if self.group else self.names
+        return (self.alternatives_column, *self.names) if self.alternatives_column else self.names
 
     def json_name(self, column: str) -> str:
         """Return what JSON calls a column."""
@@ -62,7 +62,7 @@ class WholeList:
 
     def items(self, body: Any) -> list[tuple[str, Any]]:
         """Return the items of a body, each with its JSON pointer."""
-        if not self.group:
+        if not self.alternatives_column:
             return [(f"/{index}", item) for index, item in enumerate(body)]
         return [
             (f"/groups/{group_index}/{index}", item)
@@ -72,7 +72,7 @@ class WholeList:
 
     def rows_of(self, body: Any) -> list[Row]:
         """Return what a body lists, as sorted rows. Groups with the same items are one group."""
-        if not self.group:
+        if not self.alternatives_column:
             return self.sorted([self._row(item) for item in body])
         groups = {tuple(self.sorted([self._row(item) for item in group])) for group in body["groups"]}
         in_order = sorted(groups, key=lambda group: [_order(row) for row in group])
@@ -80,7 +80,7 @@ class WholeList:
 
     def content(self, rows: Sequence[Row]) -> Any:
         """Return sorted rows as a response has them."""
-        if not self.group:
+        if not self.alternatives_column:
             return [self._item(row) for row in rows]
         return {
             "groups": [
@@ -108,23 +108,23 @@ class Change(NamedTuple):
 
 
 @retried(repeatable=False)
-def replace(whole: WholeList, owner_id: int, body: Any, precondition: Precondition | None) -> Sequence[Row]:
+def replace(owned_list: OwnedList, owner_id: int, body: Any, precondition: Precondition | None) -> Sequence[Row]:
     """Put `body` in the place of the list of the owner with the id `owner_id`, and return its rows.
 
     Raises the owner's `not_found`, `ValidationFailed` for ids that do not exist, and what `precondition` raises.
     """
     with writing() as session:
-        owner = locked(session, whole.owner, owner_id)
-        errors = list(whole.find_errors(session, owner, whole.items(body)))
-        change = put(session, whole, owner_id, body, precondition, errors)
+        owner = locked(session, owned_list.owner, owner_id)
+        errors = list(owned_list.find_errors(session, owner, owned_list.items(body)))
+        change = put(session, owned_list, owner_id, body, precondition, errors)
         if change.added or change.removed:
-            whole.after_change(session, owner_id)
+            owned_list.after_change(session, owner_id)
         return change.rows
 
 
 def put(
     session: Session,
-    whole: WholeList,
+    owned_list: OwnedList,
     owner_id: int,
     body: Any,
     precondition: Precondition | None,
@@ -134,36 +134,38 @@ def put(
 
     `errors` are those that were found before; those of ids that do not exist are added.
     """
-    present = rows(session, whole, owner_id)
+    present = rows(session, owned_list, owner_id)
     if precondition:
         precondition(present)
-    if errors := [*errors, *_unknown(session, whole, body)]:
+    if errors := [*errors, *_unknown(session, owned_list, body)]:
         raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])
-    wanted = whole.rows_of(body)
+    wanted = owned_list.rows_of(body)
     added, removed = [row for row in wanted if row not in present], [row for row in present if row not in wanted]
     if added or removed:
-        session.execute(delete(whole.table).where(whole.table.c[whole.column] == owner_id))
-        values = [{whole.column: owner_id, **dict(zip(whole.columns, row, strict=True))} for row in wanted]
+        session.execute(delete(owned_list.table).where(owned_list.table.c[owned_list.column] == owner_id))
+        values = [{owned_list.column: owner_id, **dict(zip(owned_list.columns, row, strict=True))} for row in wanted]
         if values:
-            session.execute(insert(whole.table), values)
+            session.execute(insert(owned_list.table), values)
     return Change(wanted, added, removed)
 
 
-def rows(session: Session, whole: WholeList, owner_id: int) -> list[Row]:
+def rows(session: Session, owned_list: OwnedList, owner_id: int) -> list[Row]:
     """Return the sorted rows of a list."""
-    columns = [whole.table.c[name] for name in whole.columns]
-    result = session.execute(select(*columns).where(whole.table.c[whole.column] == owner_id))
-    return whole.sorted([tuple(row) for row in result])
+    columns = [owned_list.table.c[name] for name in owned_list.columns]
+    result = session.execute(select(*columns).where(owned_list.table.c[owned_list.column] == owner_id))
+    return owned_list.sorted([tuple(row) for row in result])
 
 
-def _unknown(session: Session, whole: WholeList, body: Any) -> Iterator[Mapping[str, str]]:
+def _unknown(session: Session, owned_list: OwnedList, body: Any) -> Iterator[Mapping[str, str]]:
     """Yield an error for each id of a row that does not exist; lock the others."""
-    for name in whole.names:
-        if (column := _referenced(whole.table.c[name])) is not None:
-            json_name = whole.json_name(name)
+    for name in owned_list.names:
+        if (column := _referenced(owned_list.table.c[name])) is not None:
+            json_name = owned_list.json_name(name)
             ids = {
-                pointer if whole.is_plain else f"{pointer}/{json_name}": item if whole.is_plain else item[json_name]
-                for pointer, item in whole.items(body)
+                pointer if owned_list.is_plain else f"{pointer}/{json_name}": item
+                if owned_list.is_plain
+                else item[json_name]
+                for pointer, item in owned_list.items(body)
             }
             yield from unknown(session, column, {pointer: value for pointer, value in ids.items() if value is not None})
 
