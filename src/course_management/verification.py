@@ -112,9 +112,8 @@ def _run(settings: Settings, verification_id: int) -> None:
         except SQLAlchemyError as failure:
             error = kind_of(failure)
     seconds = round(time.perf_counter() - started, 1)
-    if broken := [finding.name for finding in findings if finding.verdict == "BROKEN"]:
-        log.error("verification.broken", seconds=seconds, broken=broken)
-    elif error:
-        log.error("verification.failed", seconds=seconds, error=error)
+    broken = [finding.name for finding in findings if finding.verdict == "BROKEN"]
+    if broken or error:
+        log.error("verification.failed", seconds=seconds, broken=broken, error=error)
     else:
         log.info("verification.ended", seconds=seconds)

@@ -54,7 +54,7 @@ def test_a_student_signs_in_at_the_public_address(
         (("sign-in-link", "--student", 7), 1, "There is no student 7."),
         (("sign-in-link",), 2, "Give either --person or --student."),
         (("sign-in-link", "--person", 1, "--student", 1), 2, "Give either --person or --student."),
-        (("people", "create", "--name", " "), 2, "--name must have 1 to 200"),
+        (("people", "create", "--name", " "), 2, "--name: Must not be empty."),
     ],
     ids=str,
 )

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from .generated import ACCESS, ENV_EXAMPLE, documents
+from .generated import FILES, documents
 
 
-@pytest.mark.parametrize("path", [ACCESS, ENV_EXAMPLE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_generated_part_is_up_to_date(app: Flask, path: Path) -> None:
     assert path.read_text() == documents(app)[path], "make documents"
 
 
-@pytest.mark.parametrize("path", [ACCESS, ENV_EXAMPLE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_changed_line_is_written_again(app: Flask, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = path.read_text()
     monkeypatch.setattr(

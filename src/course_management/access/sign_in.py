@@ -96,7 +96,7 @@ class SignIn:
         try:
             claims = self.issuer.claims_of(str(token.get("id_token")))
         except InvalidToken as error:
-            log.warning("sign_in.invalid_token", why=str(error))
+            log.warning("sign_in.invalid_token", reason=str(error))
             raise SignInFailed from None
         if not compare_digest(str(claims.get("nonce")).encode("utf-8", "replace"), begun["nonce"].encode()):
             raise SignInFailed

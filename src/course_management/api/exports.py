@@ -12,12 +12,12 @@ from ..access.policy import Access
 from ..errors import CourseNotFound, StudentNotFound, TermNotFound
 from ..http.endpoints import Endpoints, if_none_match, query, responds
 from ..http.responses import download
-from ..http.spooled import body_of_snapshot
 from ..repositories import resources, timetables
 from ..schemas.exports import ExportQuery, ScheduleQuery
 from ..services.courses import COURSES
 from ..services.students import STUDENTS
 from ..services.terms import TERMS
+from ..spooled_body import body_of_snapshot
 from ..transfer import calendars, kinds, oneroster
 from ..transfer.exporting import MEDIA_TYPE, write_csv
 from ..transfer.kinds import Kind

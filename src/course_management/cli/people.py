@@ -7,17 +7,17 @@ from functools import wraps
 from typing import Any
 
 import click
+from marshmallow import ValidationError
 
 from ..config import ConfigurationError, Settings
 from ..context import RequestContext
 from ..database import AnyRow
 from ..errors import Problem
 from ..repositories.accounts import all_accounts
+from ..schemas.people import PersonSchema
 from ..services import people as services
 from ..services import resources
 from .service import service
-
-MAX_NAME = 200
 
 
 @click.group()
@@ -49,11 +49,12 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--role", "roles", multiple=True, type=click.Choice(["advisor", "registrar"]), help="May be repeated.")
 def create(name: str, roles: tuple[str, ...]) -> None:
     """Create a person without an account, who signs in with a link (`sign-in-link`), and show the id."""
-    name = name.strip()
-    if not (0 < len(name) <= MAX_NAME and name.isprintable()):
-        raise click.UsageError(f"--name must have 1 to {MAX_NAME} printable characters.")
+    try:
+        values = PersonSchema(only=["name", "roles"]).load({"name": name, "roles": list(roles)})
+    except ValidationError as error:
+        raise click.UsageError(f"--name: {' '.join(error.messages_dict['name'])}") from None
     with service("warning"):
-        person = resources.create(services.PEOPLE, {"name": name, "roles": set(roles)}, RequestContext())
+        person = resources.create(services.PEOPLE, values, RequestContext())
     click.echo(person.id)
 
 

@@ -11,8 +11,8 @@ from flask import Response, current_app
 from ...access.policy import PageAccess
 from ...errors import TermNotFound
 from ...http.responses import download
-from ...http.spooled import body_of_snapshot
 from ...repositories.course_lookup import all_terms
+from ...spooled_body import body_of_snapshot
 from ...transfer import kinds, oneroster
 from ...transfer.exporting import MEDIA_TYPE, write_csv
 from ...transfer.oneroster import write_oneroster

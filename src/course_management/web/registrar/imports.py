@@ -14,8 +14,8 @@ from ...access.policy import PageAccess
 from ...database.types import MAX_ID
 from ...errors import NotFound
 from ...http.responses import download
-from ...http.spooled import body_of_own_connection
 from ...repositories import imports as repository
+from ...spooled_body import body_of_own_connection
 from ...transfer.exporting import MEDIA_TYPE, Progress, as_text
 from ...transfer.kinds import KINDS
 from ...transfer.reports import name_of, write_report
