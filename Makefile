@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz clients failover audit release bench overload format documents lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz clients failover audit release bench overload format screenshots documents lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -63,6 +63,9 @@ overload: $(VENV)/production.stamp ## Measure slow, idle and too many clients (t
 format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: $(VENV)/test.stamp ## Take the screenshots of docs/pages (needs Chromium: apt install chromium)
+	$(BIN)/python -m tests.web.screenshots
 
 documents: $(VENV)/test.stamp ## Write what the documentation repeats from the code: docs/access.md, .env.example
 	$(BIN)/python -m tests.docs.generated
