@@ -39,8 +39,8 @@ test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and 
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py' --fail-under=100
 
 test-slow: $(VENV)/test.stamp ## Run the tests that need minutes, processes or new environments (package index needed; ARGS=-k NAME)
-	@echo "Running the slow tests one after the other: about ten minutes on two idle cores ..."
-	$(BIN)/pytest tests/slow $(ARGS)
+	@echo "Running the slow tests, two at a time: about ten minutes on two idle cores ..."
+	$(BIN)/pytest tests/slow --numprocesses=2 --dist=worksteal $(ARGS)
 
 proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (fifty minutes; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
