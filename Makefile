@@ -1,6 +1,8 @@
 # The commands of this project. `make help` lists them; each sets up what it needs, once.
 
 PYTHON ?= python3
+# A Python that every user of the machine can run: as root, Patroni and PostgreSQL run as another user.
+SYSTEM_PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -8,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz clients audit release bench overload format documents lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz clients failover audit release bench overload format screenshots documents lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,8 +39,8 @@ test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and 
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py' --fail-under=100
 
 test-slow: $(VENV)/test.stamp ## Run the tests that need minutes, processes or new environments (package index needed; ARGS=-k NAME)
-	@echo "Running the slow tests one after the other: about ten minutes on two idle cores ..."
-	$(BIN)/pytest tests/slow $(ARGS)
+	@echo "Running the slow tests, two at a time: about ten minutes on two idle cores ..."
+	$(BIN)/pytest tests/slow --numprocesses=2 --dist=worksteal $(ARGS)
 
 proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (fifty minutes; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
@@ -49,6 +51,9 @@ fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hou
 clients: $(VENV)/clients.stamp ## Generate clients from the OpenAPI document and call the service with each (a minute; needs node)
 	$(BIN)/pytest tests/slow/test_clients.py $(ARGS)
 
+failover: $(VENV)/failover.stamp ## Lose machines of a PostgreSQL cluster under load (half an hour; needs etcd, haproxy; ARGS=--help)
+	$(BIN)/python -m tests.failover $(ARGS)
+
 bench: $(VENV)/bench.stamp ## Measure speed beside pgbench, Express, FastAPI and Flask (ten minutes; needs wrk and node; ARGS=--help)
 	$(BIN)/python -m benchmarks.comparison --json bench.json $(ARGS)
 
@@ -58,6 +63,9 @@ overload: $(VENV)/production.stamp ## Measure slow, idle and too many clients (t
 format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: $(VENV)/test.stamp ## Take the screenshots of docs/pages (needs Chromium: apt install chromium)
+	$(BIN)/python -m tests.web.screenshots
 
 documents: $(VENV)/test.stamp ## Write what the documentation repeats from the code: docs/access.md, .env.example
 	$(BIN)/python -m tests.docs.generated
@@ -81,6 +89,8 @@ lock: ## Lock the dependencies again, at the locked versions (needs uv; ARGS=--u
 	cd release && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 	cd tests/clients && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header requirements.in -o requirements.txt
+	cd tests/failover && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 
 clean: ## Remove the virtual environment and caches; the database stays
@@ -141,4 +151,11 @@ $(VENV)/clients.stamp: tests/clients/requirements.txt $(VENV)/test.stamp
 	@echo "Installing the generators in $(VENV)/clients ..."
 	@$(BIN)/python -m venv $(VENV)/clients
 	@$(VENV)/clients/bin/pip install --quiet --require-hashes -r tests/clients/requirements.txt
+	@touch $@
+
+# Patroni is a package of its own; etcd, HAProxy and PostgreSQL 15 are Debian's.
+$(VENV)/failover.stamp: tests/failover/requirements.txt $(VENV)/test.stamp
+	@echo "Installing Patroni in $(VENV)/failover ..."
+	@$(SYSTEM_PYTHON) -m venv $(VENV)/failover
+	@$(VENV)/failover/bin/pip install --quiet --require-hashes -r tests/failover/requirements.txt
 	@touch $@

@@ -28,6 +28,7 @@ from course_management.database import (
     Base,
     SchemaState,
     Unavailable,
+    citus,
     is_unavailable,
     kind_of,
     migration_engine,
@@ -35,6 +36,7 @@ from course_management.database import (
 )
 from course_management.database.failures import remedy
 from course_management.database.migrations import ANNOUNCE, DATABASE, MigrationRefused
+from course_management.models.triggers.citus import CITUS
 
 BUSY_TIMEOUT_MS = 60_000
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
@@ -95,10 +97,16 @@ def run(connection: Connection) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             # Requests queue up behind a migration that waits for a table: not for longer than this.
             connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        is_on_citus = citus.is_present(connection)
+        if is_on_citus:
+            citus.prepare_migrations(connection)
         if not newer_but_compatible(connection):
             if connection.dialect.name == "postgresql":
                 lock_tables(connection)
             context.run_migrations()
+            if is_on_citus and context.get_context().get_current_heads() == (SCHEMA_REVISION,):
+                for statement in CITUS:
+                    connection.execute(text(statement))
 
 
 def lock_tables(connection: Connection) -> None:

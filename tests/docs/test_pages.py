@@ -26,6 +26,7 @@ SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CON
 NOT_OURS = {
     "TARGET_DATABASE_URL",
     "TEST_DATABASE_URL",
+    "TEST_CITUS_URL",
     "PYTHON",
     "ARGS",
     "HTTPS_PROXY",

@@ -141,7 +141,7 @@ def test_sequences_behind_their_tables_are_reported_by_check(run: Run, alter: Ca
 
 @pytest.mark.parametrize("is_locked", [True, False], ids=["locked", "control"])
 def test_counting_again_waits_for_a_change_in_progress(
-    backend: str, is_locked: bool, engine: Engine, run: Run, filled: int, alter: Callable[[str], None],
+    backend: str, is_locked: bool, database: URL, engine: Engine, run: Run, filled: int, alter: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if backend != "postgresql":
@@ -151,7 +151,7 @@ def test_counting_again_waits_for_a_change_in_progress(
     alter("UPDATE student_courses SET status = 'unenrolled', queue_number = NULL WHERE status = 'waitlisted'")
     alter("UPDATE courses SET capacity = NULL, seats_taken = 7")
     with ThreadPoolExecutor(1) as pool:
-        with engine.connect() as rival, rival.begin():
+        with opened(database) as rival, rival.begin():
             rival.execute(text("UPDATE student_courses SET status = 'unenrolled'"))
             repair = pool.submit(run, "repair", "counters")
             wait_until_blocked(engine)

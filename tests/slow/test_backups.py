@@ -18,8 +18,10 @@ from course_management.maintenance import archives
 
 from ..databases import migrate
 from ..filled import fill
-from ..maintenance.conftest import new_database, run
+from ..maintenance.conftest import address, new_database, run
 from ..maintenance.test_copying import content, opened
+from ..real_server import PATIENT, Server, until
+from .test_rolling_upgrades import COURSES, SEATS, STUDENTS, Load
 
 __all__ = ["new_database", "run"]
 Run = Callable[..., Result]
@@ -231,3 +233,35 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(run: Run, tmp_path: Path)
 
     assert result.exit_code == 1
     assert "cannot be written: No such file or directory" in result.output
+
+
+def test_backups_and_copies_under_load_are_of_one_moment(
+    backend: str, run: Run, database: URL, new_database: Make, tmp_path: Path
+) -> None:
+    """Clients enroll and unenroll at a real server all the time; each copy is verified by its command."""
+    (tmp_path / "server").mkdir()
+    server = Server(tmp_path / "server", database, **PATIENT)
+    load: Load | None = None
+    try:
+        server.wait()
+        for number in range(STUDENTS):
+            assert server.ask("POST", "/students", {"name": f"Student {number}"})[0] == 201
+        for number in range(COURSES):
+            body = {"code": f"C{number}", "title": "Programming", "capacity": SEATS, "waitlist_capacity": STUDENTS}
+            assert server.ask("POST", "/courses", body)[0] == 201
+        load = Load(server)
+        until(lambda: load.statuses.total() > 100, "the load")
+        before = load.statuses.total()
+
+        written = run("backup", tmp_path / "school.backup")
+        copied = run("copy", "--to", address(new_database("sqlite")))
+
+        assert (written.exit_code, copied.exit_code) == (0, 0), written.output + copied.output
+        assert load.statuses.total() > before + 20, "no client came through meanwhile"
+    finally:
+        if load:
+            load.stop()
+        server.end()
+    restored = run("restore", tmp_path / "school.backup", url=new_database(backend))
+    assert restored.exit_code == 0, restored.output
+    assert {status for status in load.statuses if status >= 500} == set()

@@ -90,6 +90,16 @@ def test_a_user_of_canvas_is_a_student_or_staff_by_the_enrollments() -> None:
     assert ("users.csv", 4, "no_role") in codes(findings)
 
 
+def test_terms_of_canvas_that_have_no_dates_are_described_in_a_file_of_their_own() -> None:
+    terms = "term_id,name,status,start_date,end_date\nNever,Any time,active,2022-01-10,2022-12-20\n"
+    records, findings = read_texts(CANVAS | {"terms.csv": terms})
+    assert [(term["code"], term["title"], term["starts_on"]) for term in values(records, "terms")] == [
+        ("Never", "Any time", date(2022, 1, 10)),
+        ("2022S", "2022S", date(2022, 2, 1)),
+    ]
+    assert "term_has_no_dates" not in {code for _, _, code in codes(findings)}
+
+
 def test_sessions_of_oneroster_become_terms_where_they_are_terms_or_used() -> None:
     records, _ = read_texts(ONEROSTER)
     assert [each["code"] for each in values(records, "terms")] == ["2018 FY", "2018 S1"]

@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import URL
 
 from course_management.cli import cli
+from course_management.cli import imports as command
 from course_management.services import imports as service
 from course_management.transfer.enrolling import EnrollmentHandler
 from course_management.verify import verify
@@ -237,6 +238,19 @@ def test_the_report_has_a_line_for_each_row(run: Import, tmp_path: Path) -> None
     assert found["students.csv", "5"] == ("'=1+1", "create", "")
     assert found["students.csv", "6"] == ("", "refuse", "value_missing")
     assert found["enrollments.csv", "2"] == ("s1/c1", "enroll", "registration_closed")
+
+
+def test_the_report_is_written_although_the_output_is_not_read(
+    run: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with `| head`, which closes the pipe."""
+
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(command, "_show", closed)
+    run(FILES, "--report", str(tmp_path / "report.csv"))
+    assert (tmp_path / "report.csv").read_text().count("\n") == 11
 
 
 def test_a_file_that_cannot_be_used_changes_nothing(run: Import, sql: Sql) -> None:

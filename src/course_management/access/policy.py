@@ -89,7 +89,7 @@ class PageAccess(Access):
         """Whether it is about what belongs to the caller, so that nobody else can use it."""
         return self.own or self.teaching or self.advising
 
-    def permits_personally(self, person: PersonCaller) -> bool:
+    def is_about_something_of(self, person: PersonCaller) -> bool:
         """Return whether it is a personal page, and there is something that belongs to the person."""
         return (
             (self.own and person.student_id is not None)
@@ -116,14 +116,16 @@ def check(access: Access, caller: Caller | None, student_id: int | None = None, 
                 f"The API key lacks the scope {access.scope}.",
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access.scope}"'},
             )
-    elif not (_permits(access, caller, student_id) or _permits_instructor(access, caller, student_id, course_id)):
+    elif not (
+        _has_access(access, caller, student_id) or _has_access_as_instructor(access, caller, student_id, course_id)
+    ):
         related = student_id is None or student_id == caller.student_id or student_id in caller.advisees
         raise Forbidden if related else StudentNotFound
 
 
-def _permits(access: Access, person: PersonCaller, student_id: int | None) -> bool:
+def _has_access(access: Access, person: PersonCaller, student_id: int | None) -> bool:
     if isinstance(access, PageAccess) and access.is_personal:
-        return access.permits_personally(person)
+        return access.is_about_something_of(person)
     if access.every_person or REGISTRAR in person.roles:
         return True
     is_student = student_id is not None and student_id == person.student_id
@@ -131,7 +133,9 @@ def _permits(access: Access, person: PersonCaller, student_id: int | None) -> bo
     return (access.student and is_student) or (access.advisor and is_advisor)
 
 
-def _permits_instructor(access: Access, person: PersonCaller, student_id: int | None, course_id: int | None) -> bool:
+def _has_access_as_instructor(
+    access: Access, person: PersonCaller, student_id: int | None, course_id: int | None
+) -> bool:
     if not access.instructor:
         return False
     if student_id is None:
@@ -144,7 +148,7 @@ def limited_to(access: Access, caller: object, student_id: int) -> frozenset[int
 
     None: for all courses.
     """
-    if isinstance(caller, PersonCaller) and not _permits(access, caller, student_id):
+    if isinstance(caller, PersonCaller) and not _has_access(access, caller, student_id):
         return caller.teaches
     return None
 

@@ -35,19 +35,19 @@ TRY_S = 3.0
 
 _name = bindparam("lease", type_=String)
 _holder = bindparam("by", type_=String)
-_until = func.now() + bindparam("lasts", type_=Interval)
-_new = insert(leases).from_select(
-    ["name", "holder", "expires_at"],
-    # While another process holds the lease, not even a row is locked: trying writes nothing.
-    select(_name, _holder, _until).where(
-        ~exists().where(leases.c.name == _name, leases.c.holder != _holder, leases.c.expires_at > func.now())
-    ),
+_lasts = bindparam("lasts", type_=Interval)
+_IS_HELD = select(
+    exists()
+    .where(leases.c.name == _name, leases.c.holder != _holder, leases.c.expires_at > func.now())
+    .label("is_held")
 )
-# When several find it free at the same time, the first one gets it: the others check again under the row lock.
+_new = insert(leases).values(name=_name, holder=_holder, expires_at=func.now() + _lasts)
+# When several find it free at the same time, the first one gets it: the others check again under the row lock. The
+# condition means `expires_at <= now()`: Citus takes only immutable functions there.
 _TAKE = _new.on_conflict_do_update(
     index_elements=["name"],
     set_={"holder": _new.excluded.holder, "expires_at": _new.excluded.expires_at},
-    where=or_(leases.c.holder == _new.excluded.holder, leases.c.expires_at <= func.now()),
+    where=or_(leases.c.holder == _new.excluded.holder, _new.excluded.expires_at - leases.c.expires_at >= _lasts),
 ).returning(leases.c.holder)
 _RELEASE = delete(leases).where(leases.c.name == _name, leases.c.holder == _holder)
 
@@ -70,9 +70,14 @@ class RowLease:
         self.holder = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(8)}"
 
     def acquire(self) -> bool:
-        """Take or renew the lease if no other process holds a valid one: one statement, safe to repeat."""
-        values = {"lease": self._name, "by": self.holder, "lasts": timedelta(seconds=LEASE_S)}
-        return bool(autocommit(_TAKE, values))
+        """Take or renew the lease if no other process holds a valid one. Safe to repeat.
+
+        While another one holds it, not even a row is locked: trying writes nothing.
+        """
+        values = {"lease": self._name, "by": self.holder}
+        if autocommit(_IS_HELD, values)[0].is_held:
+            return False
+        return bool(autocommit(_TAKE, {**values, "lasts": timedelta(seconds=LEASE_S)}))
 
     def release(self) -> None:
         """Remove the row, if this process still holds the lease."""

@@ -37,6 +37,7 @@ from .recheck import recheck
 from .repair import repair
 from .service import service
 from .sign_in_link import sign_in_link
+from .students import students
 from .terms import terms
 from .verify import verify
 
@@ -73,6 +74,7 @@ cli.add_command(repair)
 cli.add_command(restore)
 cli.add_command(explain_request)
 cli.add_command(sign_in_link)
+cli.add_command(students)
 cli.add_command(terms)
 cli.add_command(verify)
 

@@ -82,13 +82,13 @@ def import_files(
             if not plans:
                 _refuse_drops(planned, allow_drops)
                 apply(planned, choices, zone, run.progress)
+        if report:  # before anything is shown: the program that reads the output may not read all of it
+            _write_report(planned.id, report)
         _show(planned, applied=not plans)
         if plans and choices.mode == "bulk":
             click.echo("\n--mode bulk drops enrollments only. Everything else that the files lack stays.")
         if plans and planned.unchecked:
             _show_unchecked(planned.unchecked, rules_bind=choices.rules == "refuse")
-        if report:
-            _write_report(planned.id, report)
         if is_refused(planned.id):
             raise SystemExit(REFUSED)
 

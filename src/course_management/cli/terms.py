@@ -1,16 +1,19 @@
-"""`course-management terms`: list the terms, and move existing courses into one."""
+"""`course-management terms`: list them, move existing courses into one, delete data of old ones."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TextIO
 
 import click
 
+from ..config import Settings
 from ..database import AnyRow
 from ..errors import Problem
 from ..repositories import course_lookup
-from ..services import adopting
+from ..services import adopting, retention
 from . import course_arguments
 from .service import REFUSED, counted, service
 
@@ -90,3 +93,37 @@ def _refusal(course_id: int, refusal: Problem, course: AnyRow | None) -> str:
     name = course_arguments.describe(course) if course else f"id {course_id}"
     existing = refusal.members.get("existing_id")
     return f"{name}: {refusal.code}. {refusal.detail}" + (f" existing_id: {existing}." if existing else "")
+
+
+@terms.command()
+@click.argument("codes", nargs=-1, metavar="[CODE]...")
+@click.option("--ended-before", type=click.DateTime(["%Y-%m-%d"]), help="All terms that ended before this day.")
+@click.option("--apply", "applies", is_flag=True, help="Do it. Without, only the numbers of rows are shown.")
+def purge(codes: tuple[str, ...], ended_before: datetime | None, *, applies: bool) -> None:
+    """Delete what old terms no longer need: shows what, and does it with --apply.
+
+    Deleted are dropped and waitlisted enrollments, plans, permissions, registration windows and credit limits of
+    students; reasons are emptied, also in the ledger. Courses, enrolled and withdrawn students, completions and the
+    lines of the ledgers stay. Safe while the service is in use; run it again after an interruption.
+    """
+    if bool(codes) == bool(ended_before):
+        raise click.UsageError("Name the terms by their codes, or use --ended-before.")
+    today = datetime.now(Settings.load().time_zone).date()
+    with service("warning"):
+        if ended_before:
+            codes = tuple(retention.ended_before(min(ended_before.date(), today)))
+        for code, term_id in [(code, course_arguments.find_term(code)) for code in codes]:
+            try:
+                counts = retention.purge(term_id, today, _show_courses) if applies else retention.plan(term_id)
+            except retention.NotEnded as refusal:
+                raise click.ClickException(f"{code}: {refusal}") from None
+            click.echo(f"{code}")
+            for what, count in counts.items():
+                if count:
+                    click.echo(f"  {count:>10,} {what}")
+    click.echo("Done." if applies else "Nothing was changed. Add --apply to do it.")
+
+
+def _show_courses(done: int) -> None:
+    if sys.stdout.isatty():
+        click.echo(f"  {done:>10,} courses ...\r", nl=False)

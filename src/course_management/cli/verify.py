@@ -83,8 +83,9 @@ def _compare(sealed: ledger_seal.Seal) -> verification.Finding:
     started = time.perf_counter()
     with snapshot() as connection:
         present = ledger_seal.make(connection, sealed.last_line, sealed.format)
-    evidence = ledger_seal.differences(sealed, present)[: verification.EVIDENCE]
-    return verification.Finding(AS_SEALED, present.lines, evidence, time.perf_counter() - started)
+    changed = ledger_seal.differences(sealed, present)
+    evidence = (changed or ledger_seal.erasures(sealed, present))[: verification.EVIDENCE]
+    return verification.Finding(AS_SEALED, present.lines, evidence, time.perf_counter() - started, note=not changed)
 
 
 def _write(file: Path) -> None:

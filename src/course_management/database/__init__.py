@@ -18,6 +18,7 @@ The modules, in reading order:
     session_settings            what every PostgreSQL session must have set
     watchdog, write_breaker     cutting off calls to PostgreSQL, and pausing writes afterwards
     migrations, rebuilding      the state of the schema, migrating it, changing tables in migrations
+    citus                       what differs where schools are distributed over several servers
     sequences                   generated ids that are already taken, and their repair
 """
 
@@ -28,7 +29,7 @@ from dataclasses import replace
 from flask import Flask
 
 from ..config import Settings
-from . import sequences
+from . import citus, sequences
 from .base import SCHEMA_REVISION, Base, db
 from .compile import AnyRow
 from .engine import init_app, migration_engine
@@ -76,6 +77,7 @@ __all__ = [
     "app_with_one_connection",
     "autocommit",
     "broken_constraint",
+    "citus",
     "db",
     "init_app",
     "is_missing",

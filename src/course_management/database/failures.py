@@ -53,6 +53,10 @@ REMEDIES = {
 """By SQLSTATE or SQLite's symbol: what happened and what to do."""
 
 
+_SHARD = re.compile(r"_\d{6,}$")
+"""The number of a shard of Citus at the end of a name; they begin at 102008."""
+
+
 class Unavailable(SQLAlchemyError):
     """The service itself has found that it cannot use the database; the message says what to do."""
 
@@ -155,13 +159,13 @@ def reason(error: SQLAlchemyError, url: URL) -> str:
 def broken_constraint(error: IntegrityError) -> str:
     """Return the name of the violated constraint as in the models, "" when the database gives none.
 
-    For a unique constraint, SQLite gives the columns, from which the naming convention makes the name. Citus leaves
-    `constraint_name` empty and writes `<name>_<number>` into the message.
+    For a unique constraint, SQLite gives the columns, from which the naming convention makes the name. Citus appends
+    the number of a shard; its coordinator leaves `constraint_name` empty and has the name in its message.
     """
     original: Any = error.orig
     named = getattr(getattr(original, "diag", None), "constraint_name", None)
     if named:
-        return str(named)
+        return _SHARD.sub("", str(named))
     message = str(original)
     if match := re.match(r"UNIQUE constraint failed: (\w+)\.\w+", message):
         return "_".join(["uq", match[1], *re.findall(r"\.(\w+)", message)])

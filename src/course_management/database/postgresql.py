@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any
@@ -20,7 +21,7 @@ from .watchdog import WatchedConnection
 from .write_breaker import ConnectionUse, WriteBreaker
 
 CONNECT_AGAIN_S = 0.1
-"""Seconds that a request waits for a connection while the server does not respond."""
+"""Seconds that a request waits for a connection that it has begun to open, while the server does not respond."""
 GRACE_S = 0.5
 """Seconds after the deadline at which running work is cut off, so that the server's own time limits come first: after
 them the connection can still be used."""
@@ -112,13 +113,13 @@ class Connector:
     long is left to the next request that needs a connection. So the service works in the end also with a slow first
     host, and there are never more attempts than requests that waited at the same time.
 
-    After one attempt that took too long, or a call that was cut off, requests wait for a short time only, until there
-    is a connection again. Otherwise each thread would wait for its whole time in request after request, and the
-    requests in the queue for longer than that.
+    After one attempt that took too long, or a call that was cut off, requests wait for a short time, or not at all for
+    an attempt that was left, until there is a connection again. Otherwise each thread would wait for its whole time in
+    request after request, and the requests in the queue for longer than that.
     """
 
     def __init__(self) -> None:
-        self._left: list[Future[WatchedConnection]] = []
+        self._left: deque[Future[WatchedConnection]] = deque()
         self._is_suspect = False
 
     def suspect(self) -> None:
@@ -127,8 +128,11 @@ class Connector:
 
     def connect(self, connect: Connect, seconds: float) -> WatchedConnection:
         """Return a connection. Raises psycopg's errors, and its `ConnectionTimeout` after this time."""
-        attempt = self._left_over() or _begin(connect)
-        wait([attempt], max(min(seconds, CONNECT_AGAIN_S) if self._is_suspect else seconds, 0))
+        attempt = self._left_over()
+        if self._is_suspect:
+            seconds = 0 if attempt else min(seconds, CONNECT_AGAIN_S)
+        attempt = attempt or _begin(connect)
+        wait([attempt], max(seconds, 0))
         if attempt.done():
             connection = attempt.result()
             self._is_suspect = False
@@ -145,7 +149,7 @@ class Connector:
     def _left_over(self) -> Future[WatchedConnection] | None:
         while self._left:
             try:
-                attempt = self._left.pop()
+                attempt = self._left.popleft()
             except IndexError:  # another thread was faster
                 break
             if not attempt.done() or attempt.exception() is None:

@@ -35,7 +35,8 @@ AT_CONNECT = {
 }
 """Settings that some roles may not change or some versions lack: changed only where they differ."""
 FAST = {
-    # All statements find a few rows by keys: one plan suits all values, and the rows are in memory.
+    # All statements find a few rows by keys: one plan suits all values, and the rows are in memory. Not on Citus, see
+    # `_DIFFERING`.
     "plan_cache_mode": "force_generic_plan",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -47,6 +48,8 @@ _DIFFERING = """
     SELECT wanted.name, wanted.value, current_setting(wanted.name, true) AS found
     FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)
     WHERE current_setting(wanted.name, true) <> wanted.value
+    UNION ALL -- Citus can send a statement with its values to a worker, and no generic plan
+    SELECT 'plan_cache_mode', 'auto', current_setting('plan_cache_mode') FROM pg_extension WHERE extname = 'citus'
 """
 
 

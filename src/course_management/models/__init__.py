@@ -28,7 +28,7 @@ from .enrollments import (
 from .groups import CourseRestriction, Group, StudentGroup, course_restrictions, groups, student_groups
 from .holds import BLOCKS, Hold, Permission, holds, permissions
 from .imports import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, ImportRow, import_rows, imports
-from .ledger import EnrollmentEvent, RuleEvent, events, rule_events
+from .ledger import ERASED, EnrollmentEvent, RuleEvent, events, rule_events
 from .operations import Lease, SchemaCompatibility, Verification, leases, verifications
 from .people import (
     ADVISOR,
@@ -64,6 +64,7 @@ __all__ = [
     "APPLYING",
     "BLOCKS",
     "ENROLLED",
+    "ERASED",
     "HELD",
     "HUNDREDTHS",
     "PLANNED",

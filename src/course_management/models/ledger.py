@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from ..database import Base
 from ..database.types import NOW, Credits, Id, UtcDateTime, in_range, utcnow, where
 
+ERASED = "erased"
+"""What stands for an erased reason. The triggers of the ledger let a reason be replaced by this only."""
+
 
 class EnrollmentEvent(Base):
     """One line of the ledger: an enrollment changed its status or its credits. Append only, written by triggers.

@@ -6,6 +6,8 @@ line has the actor `database` and the time of the database's clock, but no earli
 course. The same holds for a row inserted without a date, which is recognized by the default (the start of the
 transaction; on SQLite the present second).
 
+A ledger refuses every change of a line but one (`erasure`): what it says about a student can be erased.
+
 One gap: on SQLite, INSERT OR REPLACE over an enrolled or waitlisted row fires no trigger on a connection that has not
 set `recursive_triggers` (the service's connections have). The ledger refuses REPLACE everywhere. The statements are
 those of the present schema; each migration has its own frozen copy, and a test compares the two.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-POSTGRESQL = (
+from .erasure import FACTS_NOT_ERASED, REASON_NOT_ERASED
+
+POSTGRESQL: tuple[str, ...] = (
     # TG_ARGV: the name by which a refusal is recognized, and its sentence.
     """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -135,8 +137,13 @@ POSTGRESQL = (
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('student_courses_no_truncate', 'unenroll instead')
     """,
     """
-    CREATE TRIGGER enrollment_events_append_only BEFORE UPDATE OR DELETE ON enrollment_events
+    CREATE TRIGGER enrollment_events_append_only BEFORE DELETE ON enrollment_events
     FOR EACH ROW EXECUTE FUNCTION refuse_change('enrollment_events_append_only', 'the ledger is never rewritten')
+    """,
+    f"""
+    CREATE TRIGGER enrollment_events_not_changed BEFORE UPDATE ON enrollment_events
+    FOR EACH ROW WHEN ({REASON_NOT_ERASED.format(differs="IS DISTINCT FROM")})
+    EXECUTE FUNCTION refuse_change('enrollment_events_append_only', 'the ledger is never rewritten')
     """,
     """
     CREATE TRIGGER enrollment_events_no_truncate BEFORE TRUNCATE ON enrollment_events
@@ -168,8 +175,13 @@ POSTGRESQL = (
     EXECUTE FUNCTION refuse_change('courses_term_is_fixed', 'a course never leaves or changes its term')
     """,
     """
-    CREATE TRIGGER rule_events_append_only BEFORE UPDATE OR DELETE ON rule_events
+    CREATE TRIGGER rule_events_append_only BEFORE DELETE ON rule_events
     FOR EACH ROW EXECUTE FUNCTION refuse_change('rule_events_append_only', 'the ledger is never rewritten')
+    """,
+    f"""
+    CREATE TRIGGER rule_events_not_changed BEFORE UPDATE ON rule_events
+    FOR EACH ROW WHEN ({FACTS_NOT_ERASED.format(differs="IS DISTINCT FROM")})
+    EXECUTE FUNCTION refuse_change('rule_events_append_only', 'the ledger is never rewritten')
     """,
     """
     CREATE TRIGGER rule_events_no_truncate BEFORE TRUNCATE ON rule_events

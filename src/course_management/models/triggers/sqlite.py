@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .erasure import FACTS_NOT_ERASED, REASON_NOT_ERASED
+
 REFERENCES = (
     ("terms", "courses", "term_id"),
     ("groups", "registration_windows", "group_id"),
@@ -103,8 +105,9 @@ SQLITE: tuple[str, ...] = (
         SELECT RAISE(ABORT, 'student_courses_key_is_fixed: unenroll here and enroll there');
     END
     """,
-    """
-    CREATE TRIGGER enrollment_events_not_changed BEFORE UPDATE ON enrollment_events BEGIN
+    f"""
+    CREATE TRIGGER enrollment_events_not_changed BEFORE UPDATE ON enrollment_events
+    WHEN {REASON_NOT_ERASED.format(differs="IS NOT")} BEGIN
         SELECT RAISE(ABORT, 'enrollment_events_append_only: the ledger is never rewritten');
     END
     """,
@@ -135,8 +138,9 @@ SQLITE: tuple[str, ...] = (
         SELECT RAISE(ABORT, 'courses_term_is_fixed: a course never leaves or changes its term');
     END
     """,
-    """
-    CREATE TRIGGER rule_events_not_changed BEFORE UPDATE ON rule_events BEGIN
+    f"""
+    CREATE TRIGGER rule_events_not_changed BEFORE UPDATE ON rule_events
+    WHEN {FACTS_NOT_ERASED.format(differs="IS NOT")} BEGIN
         SELECT RAISE(ABORT, 'rule_events_append_only: the ledger is never rewritten');
     END
     """,

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
-    JSON,
     BigInteger,
     ColumnElement,
     Executable,
@@ -29,6 +28,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
 
 from ...database import Raced, db
 from ...models import ENROLLED, courses
@@ -104,10 +104,10 @@ def _take_seats(backend: str, insert: Any) -> Executable:
         seat = func.json_each(seats).table_valued("value", name="seat")
         values = [func.json_extract(seat.c.value, f"$.{name}") for name in _TYPES]
     else:
-        columns = [column(name, type_) for name, type_ in _TYPES.items()]
-        seat = func.json_to_recordset(cast(seats, JSON)).table_valued(*columns)
-        seat = seat.render_derived(name="seat", with_types=True)
-        values = [*seat.c]
+        # Functions that are not immutable, such as json_to_recordset, are refused here by Citus.
+        seat = func.jsonb_array_elements(cast(seats, JSONB)).table_valued(column("value", JSONB))
+        seat = seat.render_derived(name="seat")
+        values = [seat.c.value[name].astext.cast(type_) for name, type_ in _TYPES.items()]
     student_id, course_id, chosen_credits = values
     rows = {
         "student_id": student_id,

@@ -69,7 +69,10 @@ def _records(files: Files) -> Iterator[Record]:
 
 
 def _terms(files: Files) -> Iterator[Record]:
-    """Yield the terms; dates that they lack are those of their courses, from the first to the last."""
+    """Yield the terms of their file, then those that only courses name.
+
+    Dates that they lack are those of their courses, from the first to the last.
+    """
     dates: dict[str, list[str]] = {}
     for row, reader in files.rows("courses", quiet=True):
         if term := row.get("termid"):
@@ -79,20 +82,21 @@ def _terms(files: Files) -> Iterator[Record]:
             if dated := reader.record(kinds.TERMS, row, columns, texts):
                 starts, ends = str(dated.values["starts_on"]), str(dated.values["ends_on"])
                 days[:] = min(days[0] or starts, starts), max(days[1], ends)
-    if "terms" in files:
-        columns = {"external_id": "termid", "code": "termid", "title": "name"}
-        for row, reader in files.rows("terms"):
-            starts, ends = dates.get(row.get("termid"), ["", ""])
-            texts = {"starts_on": row.get("startdate") or starts, "ends_on": row.get("enddate") or ends}
-            if record := _term(reader, row, columns, texts):
-                yield record
-        return
     seen = set()
+    columns = {"external_id": "termid", "code": "termid", "title": "name"}
+    for row, reader in files.rows("terms"):
+        seen.add(row.get("termid"))
+        starts, ends = dates.get(row.get("termid"), ["", ""])
+        texts = {"starts_on": row.get("startdate") or starts, "ends_on": row.get("enddate") or ends}
+        if record := _term(reader, row, columns, texts):
+            yield record
     for row, reader in files.rows("courses", quiet=True):
         term = row.get("termid")
         if term and term not in seen:
             seen.add(term)
             starts, ends = dates[term]
+            if "terms" in files and not (starts and ends):
+                continue  # an earlier import may have created it
             loud = Reader(files.options.report, files.options.zone, reader.names)
             texts = {"code": term, "title": term, "starts_on": starts, "ends_on": ends}
             if record := _term(loud, row, {"external_id": "termid"}, texts):
@@ -103,7 +107,7 @@ def _term(reader: Reader, row: Row, columns: Mapping[str, str], texts: Mapping[s
     if not (texts["starts_on"] and texts["ends_on"]):
         detail = (
             f"No course of the term {row.get('termid')!r} has both dates, and no terms.csv says when it is, so its "
-            "courses cannot be imported. Add terms.csv with start_date and end_date."
+            "courses cannot be imported. Add terms.csv with the columns term_id, name, status, start_date and end_date."
         )
         reader.refuse(row, "term_id", "term_has_no_dates", detail)
         return None
