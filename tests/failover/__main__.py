@@ -103,7 +103,9 @@ def _happen(
     time.sleep(BEFORE_S)
     began = time.monotonic()
     fault.happen(cluster)
-    wait_for_recovery(load.outcomes, began, at_least_s=AT_LEAST_S, at_most_s=AT_MOST_S)
+    recovered = wait_for_recovery(load.outcomes, began, at_least_s=AT_LEAST_S, at_most_s=AT_MOST_S)
+    if not recovered:
+        console.print(f"Patroni sees: {cluster.members()}", markup=False)
     cluster.heal()  # under load, too
     time.sleep(AFTER_S)
     outcomes = load.stop()
@@ -116,6 +118,7 @@ def _happen(
         address=address,
         began=began,
         outcomes=outcomes,
+        recovered=recovered,
         lost=len(acknowledged - enrolled),
         verify=_verify(server),
         restarts=len(server.workers()) - 2 + (server.process.poll() is not None),

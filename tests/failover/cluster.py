@@ -220,7 +220,7 @@ class Cluster:
 
     def is_whole(self) -> bool:
         """Return whether there is a primary, and a standby that confirms its commits."""
-        roles = {member["role"] for member in self._members() if member["state"] in {"running", "streaming"}}
+        roles = {member["role"] for member in self.members() if member["state"] in {"running", "streaming"}}
         return roles == {"leader", "sync_standby"}
 
     def primary(self) -> Machine:
@@ -261,7 +261,8 @@ class Cluster:
             "?host=&host=": f"postgresql://{login}/{DATABASE}?{'&'.join(f'host={host}' for host in hosts)}&{primary}",
         }
 
-    def _members(self) -> list[dict[str, Any]]:
+    def members(self) -> list[dict[str, Any]]:
+        """Return what Patroni says of each server."""
         for machine in self.servers:
             status, found = machine.ask("GET", "/cluster")
             if status == 200:

@@ -60,6 +60,8 @@ class Result:
     verify: str
     """The output of `verify` about what is broken; empty if nothing is."""
     restarts: int
+    recovered: bool
+    """Whether enrolls succeeded again before the cluster was repaired."""
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,6 +77,8 @@ class Result:
             self.problems.append("503 without Retry-After")
         if self.slowest(503) > SLOWEST_REFUSAL_S:
             self.problems.append(f"a 503 after {self.slowest(503):.1f} s")
+        if not self.recovered:
+            self.problems.append("no success until the cluster was repaired")
         if not any(outcome.is_acknowledged for outcome in self.outcomes[-50:]):
             self.problems.append("no success at the end")
 
@@ -106,11 +110,12 @@ class Result:
         ]
 
 
-def wait_for_recovery(outcomes: Sequence[Outcome], began: float, *, at_least_s: float, at_most_s: float) -> None:
-    """Wait until the last requests succeeded, all of them for some seconds."""
+def wait_for_recovery(outcomes: Sequence[Outcome], began: float, *, at_least_s: float, at_most_s: float) -> bool:
+    """Wait until the last requests succeeded, all of them for some seconds. Return whether they did in time."""
     while time.monotonic() < began + at_most_s:
         time.sleep(0.5)
         now = time.monotonic()
         recent = [outcome for outcome in list(outcomes) if outcome.ended > now - 5]
         if now > began + at_least_s and recent and all(outcome.status == 201 for outcome in recent):
-            return
+            return True
+    return False
