@@ -117,9 +117,11 @@ def _named(course_ids: Iterable[int], codes: Codes) -> str:
 
 
 def _course_full(facts: Facts, _codes: Codes) -> Iterator[str]:
-    yield _("All %(capacity)s seats are taken or reserved.", capacity=facts["capacity"])
+    yield _("The course has %(capacity)s seats.", capacity=facts["capacity"])
     if facts["waitlist_open"]:
-        yield _("You can join the waitlist.")
+        yield _("The waitlist takes students.")
+    else:
+        yield _("The waitlist takes no more students.")
 
 
 def _waitlist_full(facts: Facts, _codes: Codes) -> Iterator[str]:
