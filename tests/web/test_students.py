@@ -282,3 +282,13 @@ def test_a_full_plan_says_what_to_do_and_takes_no_more(
     assert (again.status_code, refused.status_code) == (303, 409)
     assert "Plan full" in text_of(refused)
     assert "CS2" not in text_of(browser.get("/app/plan"))
+
+
+def test_the_time_in_a_reason_is_text_and_no_markup(browser: FlaskClient, client: FlaskClient, course: Make) -> None:
+    closed = course()
+    client.patch(f"/courses/{closed}", json={"closed": True})
+
+    page = browser.get(f"/app/courses/{closed}")
+
+    assert "Closed: " in text_of(page)
+    assert "&lt;time" not in page.text

@@ -55,14 +55,19 @@ def zone_name() -> str:
     return zone().key
 
 
-def moment(at: datetime | str | None) -> Markup | str:
-    """Return a time with its zone, such as `Mon 17 Aug 2026, 08:00 CDT`; machines read it in UTC."""
+def moment(at: datetime | None) -> Markup | str:
+    """Return a time as HTML: in words, and in UTC for machines."""
     if at is None:
         return ""
-    if isinstance(at, str):  # a fact of a reason, as JSON has it
+    return Markup('<time datetime="{}">{}</time>').format(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", in_words(at))
+
+
+def in_words(at: datetime | str) -> str:
+    """Return a time with its zone, such as `Mon 17 Aug 2026, 08:00 CDT`. A text is a time as JSON has it."""
+    if isinstance(at, str):
         at = datetime.fromisoformat(at)
     own = at.astimezone(zone())
-    text = _(
+    return _(
         "%(weekday)s %(day)s %(month)s %(year)s, %(time)s %(zone)s",
         weekday=_(SHORT_WEEKDAYS[own.weekday()]),
         day=own.day,
@@ -71,7 +76,6 @@ def moment(at: datetime | str | None) -> Markup | str:
         time=f"{own:%H:%M}",
         zone=f"{own:%Z}",
     )
-    return Markup('<time datetime="{}">{}</time>').format(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", text)
 
 
 def day(on: date | str) -> str:

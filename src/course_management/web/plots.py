@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from ..repositories.seat_history import Counts
-from .moments import day, moment, zone
+from .moments import day, in_words, zone
 from .texts import N_, _
 
 WIDTH, HEIGHT = 1000, 100
@@ -98,7 +98,7 @@ def _round_up(value: int) -> int:
 
 def _label(at: datetime, span: timedelta) -> Markup | str:
     own = at.astimezone(zone())
-    return day(own.date()) if span > timedelta(days=3) else moment(at)
+    return day(own.date()) if span > timedelta(days=3) else in_words(at)
 
 
 __all__ = ["PERIODS", "Plot", "plotted", "since"]

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ErrorCode, all_codes
 from ..repositories.course_lookup import codes_of
 from ..services.prerequisite_sentence import sentence
-from .moments import moment, weekday
+from .moments import in_words, weekday
 from .texts import N_, _
 
 Facts = Mapping[str, Any]
@@ -117,9 +117,11 @@ def _named(course_ids: Iterable[int], codes: Codes) -> str:
 
 
 def _course_full(facts: Facts, _codes: Codes) -> Iterator[str]:
-    yield _("All %(capacity)s seats are taken or reserved.", capacity=facts["capacity"])
+    yield _("The course has %(capacity)s seats.", capacity=facts["capacity"])
     if facts["waitlist_open"]:
-        yield _("You can join the waitlist.")
+        yield _("The waitlist takes students.")
+    else:
+        yield _("The waitlist takes no more students.")
 
 
 def _waitlist_full(facts: Facts, _codes: Codes) -> Iterator[str]:
@@ -132,16 +134,16 @@ def _hold(facts: Facts, _codes: Codes) -> Iterator[str]:
 
 def _registration_closed(facts: Facts, _codes: Codes) -> Iterator[str]:
     if facts.get("opens_at"):
-        yield _("Your registration for %(term)s opens: %(at)s.", term=facts["term"], at=moment(facts["opens_at"]))
+        yield _("Your registration for %(term)s opens: %(at)s.", term=facts["term"], at=in_words(facts["opens_at"]))
     elif facts.get("closes_at"):
-        yield _("Your registration for %(term)s closed: %(at)s.", term=facts["term"], at=moment(facts["closes_at"]))
+        yield _("Your registration for %(term)s closed: %(at)s.", term=facts["term"], at=in_words(facts["closes_at"]))
     else:
         yield _("You have no registration window for %(term)s. Ask the registrar.", term=facts["term"])
 
 
 def _closed_at(facts: Facts, _codes: Codes) -> Iterator[str]:
     if facts.get("closed_at"):
-        yield _("Closed: %(at)s.", at=moment(facts["closed_at"]))
+        yield _("Closed: %(at)s.", at=in_words(facts["closed_at"]))
 
 
 def _restricted(facts: Facts, _codes: Codes) -> Iterator[str]:

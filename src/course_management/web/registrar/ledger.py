@@ -13,7 +13,7 @@ from ...access.policy import PageAccess
 from ...database.types import MAX_ID
 from ...repositories import enrollments, student_records
 from ...repositories.course_lookup import codes_of
-from ..moments import moment
+from ..moments import in_words
 from ..pages import STUDENT, AppPages, Form, render
 from ..reasons import title_of
 from ..texts import N_, _
@@ -105,7 +105,7 @@ def _facts(row: Any, codes: Mapping[int, str]) -> Iterator[str]:
         elif name == "blocks" and value in BLOCKS:
             text = _(BLOCKS[value])
         elif name in {"until", "expires_at"}:
-            text = moment(value)
+            text = in_words(value)
         elif isinstance(value, bool):
             text = _("yes") if value else _("no")
         yield _("%(name)s: %(value)s", name=_(FACTS[name]) if name in FACTS else name, value=text)

@@ -140,7 +140,8 @@ def drop(course_id: int, student_id: int, context: RequestContext) -> Response:
 def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Show which of the student's courses could be swapped for this one."""
     course = find(course_id)
-    held = [row.id for row in enrollments.of_student(student_id) if row.id != course_id]
+    present = [row.id for row in enrollments.of_student(student_id)]
+    held = [held_id for held_id in present if held_id != course_id]
     decided = decide_leaving(student_id, course_id, held, context)
     explained = explain([each.as_dict() for pair in decided.values() for each in pair])
     rows = {row.id: row for row in course_search.of_ids(held)}
@@ -153,7 +154,8 @@ def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Res
         )
         for index, (other, pair) in enumerate(decided.items())
     ]
-    return render("students/swap.html", course=course, options=options)
+    options.sort(key=lambda option: not option.is_possible)
+    return render("students/swap.html", course=course, options=options, is_held=course_id in present)
 
 
 @pages.act("/courses/<id:course_id>/swap", WRITE, form=SwapForm)

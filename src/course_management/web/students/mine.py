@@ -10,6 +10,7 @@ from marshmallow.fields import Integer
 from marshmallow.validate import Range
 
 from ...access.policy import PageAccess
+from ...context import RequestContext
 from ...database.types import MAX_ID, utcnow
 from ...http.responses import download
 from ...repositories import enrollments, registration
@@ -88,7 +89,7 @@ def download_schedule(query: Mapping[str, Any], student_id: int) -> Response:
 
 
 @pages.show("/history", OWN, query=HistoryQuery, link=N_("History"))
-def show_history(query: Mapping[str, Any], student_id: int) -> Response:
+def show_history(query: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Show what happened to the student's enrollments, newest first."""
     rows = enrollments.history_of_student(student_id, query["before"], LINES + 1)
     lines = rows[:LINES]
@@ -97,6 +98,7 @@ def show_history(query: Mapping[str, Any], student_id: int) -> Response:
         lines=lines,
         codes=codes_of(row.course_id for row in lines),
         following=lines[-1].id if len(rows) > LINES else None,
+        own_actor=context.caller.actor,
     )
 
 
