@@ -10,11 +10,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder
 
 from course_management.config import Settings
-from course_management.errors import InternalError, Overloaded
+from course_management.errors import InternalError, Overloaded, Reason, all_codes
 from course_management.http import problems
-from course_management.web import home
+from course_management.web import home, remedies
 from course_management.web.plain_errors import with_pages
 
+from ..fixture_types import Make
 from .checking import faults, parse
 from .school import ORIGIN
 
@@ -126,3 +127,19 @@ def test_a_fault_of_the_server_says_so() -> None:
     status, _, body = respond(InternalError, EnvironBuilder("/app/").get_environ())
 
     assert (status, b"Internal error" in body) == (500, True)
+
+
+def test_a_refusal_says_what_a_person_can_do(client: FlaskClient, student: Make, course: Make) -> None:
+    ada, cs1 = student(), course(code="CS1", capacity=0)
+    client.post("/app/view-as", data={"student_id": ada}, headers=ORIGIN)
+
+    refused = client.post(f"/app/courses/{cs1}/enroll", headers=ORIGIN)
+
+    assert (refused.status_code, "or choose another course." in refused.text) == (409, True)
+    assert '"waitlist": true' not in refused.text
+
+
+def test_every_reason_against_a_course_has_a_remedy_for_people() -> None:
+    of_reasons = {code for code, found in all_codes().items() if issubclass(found, Reason)}
+    assert of_reasons - remedies.REMEDIES.keys() == set()
+    assert remedies.REMEDIES.keys() - all_codes().keys() == set()

@@ -7,6 +7,7 @@ pages          declare a page; render templates, redirect after a change, report
 errors         errors as pages
 plain_errors   error pages of an overloaded server
 reasons        reasons and their facts in words
+remedies       what a person can do about a refusal
 texts          gettext
 moments        times in the school's time zone
 static         style sheets and scripts; Pico and htmx are vendored

@@ -12,6 +12,7 @@ from ..http import problems
 from ..http.problems import as_problem
 from .pages import done, is_page, render, root
 from .reasons import explain
+from .remedies import remedy_of
 from .texts import _
 
 
@@ -39,6 +40,7 @@ def respond(error: Exception) -> Response:
         problem.status,
         problem=problem,
         detail=_(problem.detail),
+        remedy=remedy_of(problem.code),
         decisions=explain(problem.members.get("decisions", ())),
         errors=problem.members.get("errors", ()),
         request_id=context.request_id if context else None,

@@ -17,6 +17,7 @@ from ..http import assets
 from ..http.hooks import choose_request_id
 from .assets import FOLDER
 from .pages import PAGE_HEADERS, is_page
+from .remedies import LATER, REMEDIES
 from .texts import of_environ
 
 Response: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
@@ -73,7 +74,7 @@ def with_pages(settings: Settings, of_data: ProblemResponse) -> ProblemResponse:
             styles=styles,
             title=say(problem.title),
             meaning=say(problem.meaning),
-            remedy=say(problem.remedy),
+            remedy=say(REMEDIES.get(problem.code, LATER)),
             advice=advice,
             help=say("If you ask for help, give this number: %(id)s") % {"id": request_id},
         ).encode("utf-8", "replace")

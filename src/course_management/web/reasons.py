@@ -11,6 +11,7 @@ from ..errors import ErrorCode, all_codes
 from ..repositories.course_lookup import codes_of
 from ..services.prerequisite_sentence import sentence
 from .moments import in_words, weekday
+from .remedies import remedy_of
 from .texts import N_, _
 
 Facts = Mapping[str, Any]
@@ -19,12 +20,13 @@ Codes = Mapping[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One reason: its code and title, the sentence of the API, and the facts as sentences."""
+    """One reason: its code and title, the sentence of the API, the facts as sentences, and what can be done."""
 
     code: str
     title: str
     detail: str
     facts: Sequence[str]
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def explained(reason: Facts, codes: Codes) -> Explained:
     code = str(reason["code"])
     describe = FACTS.get(code, _unknown_facts)
     found = _all_codes().get(code)
-    return Explained(code, _(found.title if found else code), _(reason["detail"]), [*describe(reason, codes)])
+    title = _(found.title if found else code)
+    return Explained(code, title, _(reason["detail"]), [*describe(reason, codes)], remedy_of(code))
 
 
 STATUSES = {
