@@ -59,7 +59,7 @@ def test_whoever_viewed_the_pages_as_a_student_is_nobody_after_the_first_key(
     response = browser.get("/app/history")
 
     assert (response.status_code, response.headers["Location"]) == (303, "/app/login?next=%2Fhistory")
-    assert "sign-in-link" in browser.get("/app/login").text
+    assert "Ask the registrar for a sign-in link" in browser.get("/app/login").text
 
 
 def test_a_form_of_another_site_does_nothing_in_protected_mode(browser: FlaskClient, student: Make) -> None:
