@@ -25,8 +25,6 @@ from .verify import Finding, verify
 GIVEN_UP_AFTER = timedelta(hours=1)
 """A verification without a result was interrupted if it began longer ago than this."""
 KEPT = timedelta(days=100)
-STARTED_AT = utcnow()
-"""When this process began."""
 
 _NEWEST = select(verifications.c.started_at, verifications.c.ended_at).order_by(verifications.c.id.desc()).limit(1)
 _LAST_ENDED = (

@@ -107,7 +107,9 @@ def test_the_use_of_a_key_is_noted_once_per_minute(
         assert notes.idle.wait(PATIENCE_S)
 
     assert last_used() != [None]
-    assert sum(each.startswith("UPDATE api_keys") for each in statements) == 1
+    # On PostgreSQL once more in a new session, which may be one of the primary.
+    tries = 2 if backend == "postgresql" else 1
+    assert sum(statement.startswith("UPDATE api_keys") for statement in statements) == tries
 
 
 def test_what_another_process_has_just_noted_is_not_noted_again(
@@ -181,7 +183,9 @@ def test_a_note_that_failed_is_not_tried_at_every_request(
         for _ in range(5):
             assert read(app, key) == 200
             assert notes.idle.wait(PATIENCE_S)
-    assert sum(each.startswith("UPDATE api_keys") for each in statements) == 1
+    # On PostgreSQL once more in a new session, which may be one of the primary.
+    tries = 2 if backend == "postgresql" else 1
+    assert sum(statement.startswith("UPDATE api_keys") for statement in statements) == tries
 
 
 def test_a_thread_that_cannot_be_started_refuses_no_request(

@@ -305,8 +305,11 @@ def test_every_schema_of_the_document_is_used(document: dict[str, Any]) -> None:
 # --- the page of the document -----------------------------------------------------------------------------
 
 
-def test_the_front_page_is_the_documentation(client: FlaskClient) -> None:
-    assert client.get("/").headers["Location"] == "/docs"
+def test_the_front_page_leads_to_the_pages(client: FlaskClient) -> None:
+    assert client.get("/").headers["Location"] == "/app/"
+
+
+def test_the_documentation_is_a_page(client: FlaskClient) -> None:
     page = client.get("/docs")
     assert page.text == client.get("/docs/").text
     assert (page.status_code, page.mimetype) == (200, "text/html")

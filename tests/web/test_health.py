@@ -85,16 +85,15 @@ def test_the_background_work_verifies_once_a_day(
     app: Flask, sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "verify", lambda: iter([]))
-    settings = app.extensions["settings"]
+    settings, started_at = app.extensions["settings"], utcnow()
 
     def run() -> int:
         with app.app_context():
-            list(daily.verify_daily(settings))
+            list(daily.verify_daily(settings, started_at))
         join()
         (rows,) = sql("SELECT count(*) FROM verifications")
         return int(rows[0])
 
-    monkeypatch.setattr(daily, "STARTED_AT", utcnow())
     assert run() == 0
     monkeypatch.setattr(daily, "FIRST_AFTER", timedelta(0))
     assert [run(), run()] == [1, 1]

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
 from ..database import is_missing, is_unavailable, kind_of
+from ..database.types import utcnow
 from ..logs import frames_of
 from .backoff import Backoff
 from .import_rows import purge
@@ -42,7 +43,7 @@ def all_jobs(settings: Settings) -> list[Job]:
     return [
         Job("promotion", PromotionJob(settings.time_zone).steps, every_s=1.0),
         Job("import_rows", functools.partial(purge, settings.import_report_days), every_s=86_400.0),
-        Job("verification", functools.partial(verify_daily, settings), every_s=60.0),
+        Job("verification", functools.partial(verify_daily, settings, utcnow()), every_s=60.0),
     ]
 
 

@@ -28,7 +28,7 @@ from flask import Flask, Response
 
 from ..access.policy import PageAccess
 from ..config import Settings
-from ..database.types import as_number
+from ..database.types import as_number, utcnow
 from ..errors import NotFound
 from . import assets, errors, home, moments, sign_in, subjects, texts
 from .pages import AppPages, same_page
@@ -63,6 +63,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     assets.init_app(app)
     subjects.init_app(app)
     sign_in.init_app(app, settings)
+    app.extensions["started_at"] = utcnow()
     for each in (*PAGES, unknown):
         app.register_blueprint(each)
     app.register_blueprint(assets.files)
