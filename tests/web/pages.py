@@ -24,7 +24,10 @@ class Page(NamedTuple):
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(ids[found[1]]), self.rule) + QUERIES.get(self.rule, "")
 
 
-QUERIES = {"/app/seats": "?ids=1-2"}
+QUERIES = {
+    "/app/seats": "?ids=1-2",
+    "/app/registrar/students/<id:student_id>/completions/delete": "?catalog_id=1&term_code=2025",
+}
 """What a page needs to be shown."""
 FRAGMENTS = {
     "/app/seats",

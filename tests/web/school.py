@@ -84,9 +84,11 @@ def build(client: FlaskClient, text: Callable[[str], str] = lambda name: name) -
     put(f"/courses/{other}/instructors", [another_instructor.person_id])
     post(f"/students/{ada}/enroll", {"course_ids": [taught, linked]})
     post(f"/students/{alan}/permissions", {"course_id": taught, "rule": "prerequisite_missing", "reason": text("Yes")})
-    permission = post(
+    post(
         f"/students/{ada}/permissions", {"course_id": other, "rule": "permission_required", "reason": text("Her plan")}
-    )["id"]
+    )
+    of_taught = {"course_id": taught, "rule": "time_conflict", "reason": text("Both")}
+    permission = post(f"/students/{ada}/permissions", of_taught)["id"]
     hold = {"kind": text("library"), "contact": text("Desk"), "blocks": "unenroll"}
     hold_id = post(f"/students/{ada}/holds", hold)["id"]
     account = {"issuer": text("Issuer"), "subject": text("emmy")}

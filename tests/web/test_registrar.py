@@ -120,7 +120,9 @@ def test_a_hold_is_placed_and_released_and_the_note_stays_with_the_staff(
     assert "Invoice 4711" in text_of(page)
     seen = text_of(browser("the student").get("/app/registration"))
     assert ("Bursar" in seen, "Invoice" in seen) == (True, False)
-    release = max(re.findall(r'action="([^"]+/holds/\d+/release)"', page.text))
+    release = max(re.findall(r'href="([^"]+/holds/\d+/release)"', page.text))
+    asked = text_of(registrar.get(release))
+    assert ("Release the hold “financial”?" in asked, "no longer stops enrolling" in asked) == (True, True)
     assert send(registrar, release).status_code == 303
     assert "Bursar" not in text_of(browser("the student").get("/app/registration"))
     assert "Hold released" in text_of(registrar.get(about(school.ids, "/ledger")))
@@ -139,9 +141,10 @@ def test_a_permission_names_the_course_by_its_code_and_can_be_revoked(registrar:
     assert "no course with this code" in text_of(send(registrar, path, **{**values, "course": "PH9"}))
     assert send(registrar, path, **values).status_code == 303
     assert send(registrar, path, **values).status_code == 409
-    revoke = re.findall(r'action="([^"]+/permissions/\d+/revoke)"', registrar.get(path).text)
-    assert len(revoke) == 2
-    assert [send(registrar, each).status_code for each in revoke * 2] == [303] * 4
+    revoke = re.findall(r'href="([^"]+/permissions/\d+/revoke)"', registrar.get(path).text)
+    assert len(revoke) == 3
+    assert "Revoke the permission for PH1?" in text_of(registrar.get(revoke[0]))
+    assert [send(registrar, each).status_code for each in revoke * 2] == [303] * 6
     assert "The student has no permission." in text_of(registrar.get(path))
 
 
@@ -169,6 +172,9 @@ def test_completions_and_limits_are_recorded_changed_and_removed(registrar: Flas
     assert send(registrar, path, **values).status_code == 303
     assert "CS 1 Programming 2024/2 B+ 3.33 4 yes" in text_of(registrar.get(path))
     removed = {"catalog_id": school.ids["catalog_id"], "term_code": "2024/2"}
+    asked = registrar.get(f"{path}/delete", query_string=removed)
+    assert "Delete the completion of CS 1 in 2024/2?" in text_of(asked)
+    assert 'value="2024/2"' in asked.text
     assert send(registrar, f"{path}/delete", **removed).status_code == 303
     assert "2024/2" not in text_of(registrar.get(path)).replace("The completion of CS 1 in 2024/2", "")
     assert send(registrar, limits, term_id=school.ids["term_id"], credit_limit="21").status_code == 303

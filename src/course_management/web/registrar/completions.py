@@ -10,7 +10,8 @@ from marshmallow.fields import Boolean
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
-from ...errors import ValidationFailed
+from ...database.types import as_number
+from ...errors import NotFound, ValidationFailed
 from ...repositories import resources, student_records
 from ...schemas.fields import Text
 from ...services import completions as service
@@ -69,6 +70,25 @@ def record_completion(form: Mapping[str, Any], student_id: int, context: Request
     service.put(student_id, catalog_id, form["term_code"], values, context)
     sentence = _("The completion of %(code)s in %(term)s is recorded.", code=form["code"], term=form["term_code"])
     return done(path_about(student_id, "/completions"), sentence)
+
+
+@pages.show(f"{STUDENT}/completions/delete", WRITE, query=DeletionForm)
+def confirm_deletion(query: Mapping[str, Any], student_id: int) -> Response:
+    """Say what is lost with a completion, before it is deleted."""
+    wanted = (query["catalog_id"], query["term_code"])
+    rows = student_records.completions_of(student_id)
+    row = next((row for row in rows if (row.catalog_id, row.term_code) == wanted), None)
+    if row is None:
+        raise NotFound
+    return render(
+        "registrar/confirm.html",
+        question=_("Delete the completion of %(code)s in %(term)s?", code=row.code, term=row.term_code),
+        loss=_("It no longer satisfies prerequisites. Enrollments that needed it stay. The ledger keeps its line."),
+        facts=[(_("Grade"), row.grade), (_("Credits"), str(as_number(row.credits))), (_("Source"), row.source)],
+        fields=query,
+        button=_("Delete the completion"),
+        keep=path_about(student_id, "/completions"),
+    )
 
 
 @pages.act(f"{STUDENT}/completions/delete", WRITE, form=DeletionForm)

@@ -13,7 +13,7 @@ from ...access.policy import Access
 from ...access.visitors import Visitor
 from ...context import RequestContext
 from ...database.types import MAX_ID, utcnow
-from ...errors import Problem
+from ...errors import PermissionNotFound, Problem
 from ...repositories import course_permissions
 from ...schemas.holds import PermissionBody
 from ...services import permissions as service
@@ -24,6 +24,7 @@ from ..reasons import title_of
 from ..resource_forms import REFUSED, Entered, errors_by_field, json_value, load
 from ..texts import N_, _
 from .course import GRANT, PERMISSIONS, find, path_of, show
+from .permissions import confirmation
 
 pages = AppPages("registrar_course_permissions", area=N_("Registrar"))
 GRANT_TO = Access(scope="permissions:write", advisor=True, instructor=True)
@@ -87,6 +88,16 @@ def grant(course_id: int, visitor: Visitor, context: RequestContext) -> Response
         path_of(course_id, "/permissions"),
         _("Student %(student)s has a permission: %(rule)s. It takes no seat.", student=student, rule=rule),
     )
+
+
+@pages.show("/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT)
+def confirm_revocation(course_id: int, permission_id: int) -> Response:
+    """Say what a permission is for, before it is revoked."""
+    course = find(course_id)
+    rows = course_permissions.of_course(course_id, permission_id + 1, 1)
+    if not rows or rows[0].id != permission_id:
+        raise PermissionNotFound
+    return confirmation(rows[0], course.code, path_of(course_id, "/permissions"))
 
 
 @pages.act("/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT, form=PermissionsQuery)

@@ -10,11 +10,13 @@ from flask import Response
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database.types import utcnow
+from ...errors import HoldNotFound
 from ...repositories import student_records
 from ...schemas.fields import Text
 from ...schemas.lists import Choice
 from ...services import holds as service
 from ..forms import EntryForm, LocalMoment
+from ..moments import moment
 from ..pages import STUDENT, AppPages, done, render
 from ..subjects import path_about
 from ..texts import N_, _
@@ -27,6 +29,8 @@ BLOCKS = {
     "both": N_("enrolling and dropping"),
 }
 SHOWN = 200
+SEARCHED = 10_000
+"""The newest holds among which one is found."""
 
 
 class HoldForm(EntryForm):
@@ -54,6 +58,27 @@ def place_hold(form: Mapping[str, Any], student_id: int, context: RequestContext
     """Place a hold."""
     hold = service.place(student_id, form, context)
     return done(path_about(student_id, "/holds"), _("The hold “%(kind)s” is placed.", kind=hold.kind))
+
+
+@pages.show(f"{STUDENT}/holds/<id:hold_id>/release", WRITE)
+def confirm_release(student_id: int, hold_id: int) -> Response:
+    """Say what the end of a hold allows, before it is released."""
+    hold = next((row for row in student_records.holds_of(student_id, SEARCHED) if row.id == hold_id), None)
+    if hold is None:
+        raise HoldNotFound
+    return render(
+        "registrar/confirm.html",
+        question=_("Release the hold “%(kind)s”?", kind=hold.kind),
+        loss=_("It no longer stops %(what)s. A hold that is released stays so.", what=_(BLOCKS[hold.blocks])),
+        facts=[
+            (_("Whom to contact"), hold.contact),
+            (_("Note"), hold.note),
+            (_("Placed"), moment(hold.placed_at)),
+            (_("Placed by"), hold.placed_by),
+        ],
+        button=_("Release the hold"),
+        keep=path_about(student_id, "/holds"),
+    )
 
 
 @pages.act(f"{STUDENT}/holds/<id:hold_id>/release", WRITE)

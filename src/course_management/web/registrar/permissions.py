@@ -11,14 +11,16 @@ from marshmallow.validate import Length
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
+from ...database import AnyRow
 from ...database.types import utcnow
-from ...errors import ValidationFailed
+from ...errors import PermissionNotFound, ValidationFailed
 from ...repositories import student_records
 from ...repositories.course_lookup import all_terms, courses_of
 from ...schemas.fields import Text
 from ...services import permissions as service
 from ...services.enrollment.rules import waivable
 from ..forms import EntryForm, FormId, LocalMoment
+from ..moments import moment
 from ..pages import STUDENT, AppPages, done, render
 from ..reasons import title_of
 from ..subjects import path_about
@@ -28,6 +30,8 @@ pages = AppPages("registrar_permissions", area=N_("Registrar"))
 READ = PageAccess(scope="permissions:read", advisor=True)
 WRITE = PageAccess(scope="permissions:write", advisor=True)
 SHOWN = 200
+SEARCHED = 10_000
+"""The newest permissions among which one is found."""
 
 
 class PermissionForm(EntryForm):
@@ -63,6 +67,33 @@ def grant_permission(form: Mapping[str, Any], student_id: int, context: RequestC
     service.grant(student_id, values, context)
     sentence = _("%(rule)s is waived in %(course)s.", rule=title_of(form["rule"]), course=form["course"])
     return done(path_about(student_id, "/permissions"), sentence)
+
+
+@pages.show(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE)
+def confirm_revocation(student_id: int, permission_id: int) -> Response:
+    """Say what a permission is for, before it is revoked."""
+    row = next((row for row in student_records.permissions_of(student_id, SEARCHED) if row.id == permission_id), None)
+    if row is None:
+        raise PermissionNotFound
+    return confirmation(row, row.course, path_about(student_id, "/permissions"))
+
+
+def confirmation(permission: AnyRow, course: str, keep: str) -> Response:
+    """Return the page that asks whether to revoke a permission; `keep` is the page to return to."""
+    return render(
+        "registrar/confirm.html",
+        question=_("Revoke the permission for %(course)s?", course=course),
+        loss=_("The rule counts again for the student in this course. A student who is enrolled already stays."),
+        facts=[
+            (_("What is waived"), title_of(permission.rule)),
+            (_("Reason"), permission.reason),
+            (_("Granted"), moment(permission.granted_at)),
+            (_("Granted by"), permission.granted_by),
+        ],
+        fields={"student_id": permission.student_id},
+        button=_("Revoke the permission"),
+        keep=keep,
+    )
 
 
 @pages.act(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE)
