@@ -229,7 +229,7 @@ DAMAGES: dict[str, Damage] = {
         "meetings", replaced("09:00", "25:00"), ROWS, "starts: '25:00': Must be a time from 00:00 to 24:00"
     ),
     "unknown word": Damage(
-        "enrollments", replaced("enrolled", "enroled"), ROWS, "status: 'enroled': Must be one of: enrolled, unenrolled"
+        "enrollments", replaced("enrolled", "enroled"), ROWS, "status: 'enroled': Must be one of: enrolled, "
     ),
     "no address": Damage("students", replaced("ada@example.edu", "ada"), ROWS, "students.csv, line 2: email: 'ada': "),
     # what rows say together

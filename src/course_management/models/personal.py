@@ -85,7 +85,7 @@ NOT_ABOUT_STUDENTS = frozenset(
     {
         "api_keys", "catalog_entries", "course_instructors", "course_links", "course_meetings", "course_restrictions",
         "courses", "groups", "imports", "leases", "person_roles", "prerequisites", "registration_windows",
-        "schema_compatibility", "terms",
+        "schema_compatibility", "terms", "verifications",
     }
 )  # fmt: skip
 
