@@ -6,7 +6,7 @@ import http.client
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -42,7 +42,6 @@ http {{
 }}
 """
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt install nginx)")
-Send = Callable[..., http.client.HTTPResponse]
 
 
 @pytest.fixture
@@ -68,7 +67,8 @@ def nginx(request: pytest.FixtureRequest, tmp_path: Path, database: URL, school:
     configuration.write_text(
         CONFIGURATION.format(folder=tmp_path, port=port, upstream=server.port, target=request.param)
     )
-    proxy = subprocess.Popen([str(NGINX), "-c", str(configuration), "-p", str(tmp_path)], start_new_session=True)
+    command = [str(NGINX), "-c", str(configuration), "-p", str(tmp_path)]
+    proxy = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - a program of this machine
     try:
         server.wait()
         until(lambda: _accepts(port), "nginx listening")

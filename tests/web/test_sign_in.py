@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -201,6 +202,19 @@ def test_the_sign_in_leads_to_no_other_site(browser: FlaskClient, issuer: SignIn
 
         assert response.headers["Location"].startswith("/app/"), path
     assert ada
+
+
+def test_under_a_path_prefix_the_issuer_sends_the_browser_back_there(
+    make_app: Callable[..., Flask], issuer: SignInIssuer
+) -> None:
+    app = make_app(threads=5, **{**issuer.settings, "base_url": "http://localhost/enrollment"})
+
+    begun = FlaskClient(app, app.response_class).get("/enrollment/app/login/start?next=/history")
+
+    query = parse_qs(urlsplit(begun.headers["Location"]).query)
+    assert query["redirect_uri"] == ["http://localhost/enrollment/app/login/back"]
+    assert "__Secure-sign-in=" in begun.headers["Set-Cookie"]
+    assert "Path=/enrollment;" in begun.headers["Set-Cookie"]
 
 
 # --- sessions ---------------------------------------------------------------------------------------------
