@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz clients failover audit release bench overload format screenshots documents lock migrate clean
+.PHONY: help run install upgrade quick test test-slow proof fuzz clients failover audit release bench overload format screenshots documents texts lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -78,6 +78,9 @@ release: $(VENV)/release.stamp ## Build what is published into dist: wheel, bill
 
 migrate: $(VENV)/run.stamp .env ## Bring the database of DATABASE_URL to the newest schema
 	@$(BIN)/course-management migrate
+
+texts: $(VENV)/test.stamp ## Write the texts of the pages for translators: src/course_management/web/translations/messages.pot
+	$(BIN)/python -m tests.web.texts
 
 lock: ## Lock the dependencies again, at the locked versions (needs uv; ARGS=--upgrade takes newer ones)
 	uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-annotate --no-header \

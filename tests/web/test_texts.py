@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+
+from course_management.web import texts as web_texts
 
 from .checking import parse, words
 from .pages import Page, pages
 from .school import School, build, visit
+from .texts import Text, catalog, texts
 
 KINDS = ("the student", "the instructor", "the advisor", "registrar")
 DATA = "§"
@@ -24,10 +30,16 @@ FREE = re.compile(r"[\W\d_]*|UTC|\w+:\w+|[\d:]+\u2013[\d:]+,?|system|demo|portal
 class Pseudo(gettext.NullTranslations):
     """A language in which each text is put between brackets: what stands outside of them was not translated."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: set[Text] = set()
+
     def gettext(self, message: str) -> str:
+        self.used.add(Text(message))
         return f"⟦{message}⟧"
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        self.used.add(Text(msgid1, msgid2))
         return f"⟦{msgid1 if n == 1 else msgid2}⟧"
 
 
@@ -52,7 +64,7 @@ def outside(text: str) -> str:
 
 def test_no_text_of_a_page_is_left_untranslated(app: Flask, client: FlaskClient) -> None:
     school = build(client, lambda name: f"{DATA}{name}{DATA}")
-    app.extensions["translations"] = Pseudo()
+    app.extensions["translations"] = pseudo = Pseudo()
     found: dict[str, set[str]] = {}
     shown = 0
 
@@ -67,6 +79,7 @@ def test_no_text_of_a_page_is_left_untranslated(app: Flask, client: FlaskClient)
                 found.setdefault(page.rule, set()).add(rest)
     assert found == {}
     assert shown > 10
+    assert {text.one for text in pseudo.used - texts().keys()} == set(), "a translator does not get these"
 
 
 def test_a_text_without_translation_would_be_found() -> None:
@@ -104,3 +117,55 @@ def test_what_somebody_searches_is_never_markup(app: Flask, client: FlaskClient)
     root, errors = parse(response.text)
     fields: list[Any] = [each for each in root.walk() if each.attributes.get("id") == "q"]
     assert (errors, [each.attributes["value"] for each in fields]) == ([], [CANARY])
+
+
+def test_a_page_is_in_the_language_of_the_browser_if_there_is_a_translation(
+    app: Flask, client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    (folder / "messages.mo").write_bytes(
+        compiled({"": "Content-Type: text/plain; charset=UTF-8\n", "Sign in": "Anmelden"})
+    )
+    monkeypatch.setattr(web_texts, "FOLDER", tmp_path)
+    web_texts.languages.cache_clear()
+    build(client)
+    visitor = visit(app, None)
+    try:
+        german, english = (
+            visitor.get("/app/login", headers={"Accept-Language": accepted}).text
+            for accepted in ("de-AT,de;q=0.9,en;q=0.5", "fr,en;q=0.5")
+        )
+    finally:
+        web_texts.languages.cache_clear()
+
+    assert ('lang="de"' in german, "<h1>Anmelden</h1>" in german) == (True, True)
+    assert ('lang="en"' in english, "<h1>Sign in</h1>" in english) == (True, True)
+
+
+def compiled(messages: Mapping[str, str]) -> bytes:
+    """Return a catalog as `msgfmt` writes it: a header, two tables of lengths and offsets, and the texts."""
+    pairs = sorted((one.encode(), other.encode()) for one, other in messages.items())
+    of_originals, of_translations, data = b"", b"", b""
+    start = 28 + 16 * len(pairs)
+    for original, _ in pairs:
+        of_originals += struct.pack("<II", len(original), start + len(data))
+        data += original + b"\0"
+    for _, translation in pairs:
+        of_translations += struct.pack("<II", len(translation), start + len(data))
+        data += translation + b"\0"
+    header = struct.pack("<7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0)
+    return header + of_originals + of_translations + data
+
+
+def test_the_file_for_translators_has_texts_of_code_templates_and_errors() -> None:
+    entries = catalog()
+
+    for entry in (
+        'msgid "%(code)s is closed. Students who are enrolled stay."',
+        'msgid "Skip to the content"',
+        'msgid "Registration closed"',
+        'msgid "%(num)s course"\nmsgid_plural "%(num)s courses"\nmsgstr[0] ""',
+    ):
+        assert entry in entries
+    assert entries.count("\nmsgid ") == len(texts()) + 1

@@ -10,7 +10,10 @@ from ..repositories.prerequisites import codes_of
 from ..services.catalog import PREREQUISITES
 from ..services.owned_lists import OwnedList
 from ..services.prerequisite_sentence import sentence
-from .texts import _
+from .texts import N_, _
+
+WORDS = (N_("and"), N_("or"), N_("group"), N_("with"), N_("points"), N_("concurrent allowed"))
+"""Those of `prerequisite_sentence`, which are translated one by one."""
 
 
 def content_of(owned: OwnedList, owner_id: int) -> Any:
