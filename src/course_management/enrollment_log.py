@@ -1,4 +1,4 @@
-"""One line of the log for each enrollment action, whether a request of the API or a page has asked for it."""
+"""Log and count enrollment actions: a line for each kind of change of a request, from the API or a page."""
 
 from __future__ import annotations
 

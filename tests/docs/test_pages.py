@@ -200,6 +200,27 @@ def test_the_map_names_every_module_at_the_top_of_the_package() -> None:
     assert {name for name in modules if not re.search(rf"(?<![\w/.]){re.escape(name)}", block.text)} == set()
 
 
+MAPS = ("access", "background", "database", "http", "server", "services", "services/enrollment", "transfer", "web")
+"""Packages whose docstring says what each module is for."""
+
+
+@pytest.mark.parametrize("package", MAPS)
+def test_the_map_of_a_package_names_each_module(package: str) -> None:
+    folder = ROOT / "src" / "course_management" / package
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("[a-z]*.py")}
+
+    assert {name for name in modules if not re.search(rf"\b{name}\b", docstring)} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_paragraph_is_twice_on_a_page(page: Path) -> None:
+    """A merge of two branches brings a paragraph that both have moved back."""
+    paragraphs = [part for part in page.read_text().split("\n\n") if len(part) > 120 and not part.startswith("|")]
+
+    assert [part for part in set(paragraphs) if paragraphs.count(part) > 1] == []
+
+
 # --- rules of registration --------------------------------------------------------------------------------
 
 

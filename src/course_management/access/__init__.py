@@ -6,6 +6,7 @@ authentication  establish the caller of a request; protected mode, while no auth
 policy          access rows: which caller may use a route
 callers         services and persons
 keys            API keys of services
+key_management  create, change and revoke keys
 key_use         when keys were last used
 tokens          access tokens of people, issued by an OpenID Connect issuer
 issuer_keys     the public keys that tokens are verified with

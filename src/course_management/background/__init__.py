@@ -1,7 +1,7 @@
 """Background work: jobs that no request triggers, done by one process per database.
 
-`jobs` has the list of jobs and runs one, `promotion` is the first; `worker` is the thread that runs them while it holds
-the lease (`lease`); `backoff` gives the pauses after failures.
+`jobs` has the list of jobs and runs one; `promotion`, `import_rows` and `verification` are jobs; `worker` is the thread
+that runs them while it holds the lease (`lease`); `backoff` gives the pauses after failures.
 
 - **Jobs find their work from the state of the database.** No message can be lost, and a crash needs no recovery.
 - **The lease only saves work; correctness never depends on it.** A frozen leader may resume after its lease has expired

@@ -8,4 +8,7 @@ problems     every error as `application/problem+json`
 headers      security headers, and CORS
 assets       texts that do not change while the process runs
 openapi      the OpenAPI document, made from the declarations
+hooks        what runs before and after each request
+pages        pages of the API documentation, with a content security policy
+declarations, validation_errors   parts of `endpoints` and `parsing`
 """

@@ -1,1 +1,1 @@
-"""Reads, one module per topic: each function runs one statement in autocommit and returns plain rows."""
+"""Reads, one module per topic: each function returns plain rows of one statement in autocommit, except for exports."""

@@ -8,6 +8,7 @@ request_queue      the queue, and the threads that run the application
 load_shedding      refuses requests with 503 at a limited rate
 application        runs the WSGI application for one request, and sends its response
 large_responses    sends large responses at the speed of the client
+spooled_responses  sends bodies that were written to a file: exports
 slow_clients       ends connections that make no progress
 granian_internals  the private parts of granian that are used, and their check at the start
 

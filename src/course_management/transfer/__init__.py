@@ -11,8 +11,10 @@ and names other rows by their `external_id`. The modules, in reading order:
     staging                      records in the tables of the import, by unit
     references, missing          the rows that records name; those that `--create-missing` creates
     handlers/                    decide and write the rows of a kind: resources, lists, records of students
-    enrolling, courses_in_terms  decide and write enrollments
+    enrolling, enrollment_plan,  decide and write enrollments
+    enrollment_changes, courses_in_terms
     verdicts, findings           what becomes of a row; what is wrong with a file or a row
+    reports                      the report of an import as CSV
     exporting                    rows of our tables as files that an import reads without any change
     rosters, oneroster           a roster as CSV; all tables as OneRoster
     calendars, spreadsheets      timetables as iCalendar; cells that a spreadsheet would take for formulas

@@ -1,7 +1,7 @@
 """The pages: what people use in a browser, below `/app`. Server-rendered, and complete without JavaScript.
 
 A view is beside its access row; it calls the same services and repositories as the API and contains no rule. To add a
-page: a view in the module of its topic, a template in `templates/`, see CONTRIBUTING.md.
+page: a view in the module of its topic, a template in `templates/`, see docs/extending.md.
 
 pages          declare a page; render templates, redirect after a change, report what was done
 errors         errors as pages
@@ -17,6 +17,9 @@ subjects       the student whom a page of the staff is about
 forms          fields of forms
 lists          lists that belong to a resource
 plots          seats over time as a picture
+week           the timetable as a picture
+assets         files of `static`, with their versions
+prefix         the path prefix of a proxy
 resource_forms forms that are loaded by the schemas of the API
 students       pages of students, also shown to the staff
 registrar      pages of registrars

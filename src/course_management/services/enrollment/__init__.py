@@ -14,7 +14,8 @@ situation, questions, loading, situation_rows   what the rules look at, and how 
 rules, decisions                                the rules, and what they say about a request
 statements, decided_statements, exchanging      how it is applied: without rules, as decided, under locks
 bulk, taking_seats                              requests of several students in one transaction, for imports
-course_memory, explaining                       which statement comes first; explanations for the staff
+course_memory                                   which statement comes first
+explaining, forecasting, rechecking             for people: why; who more seats promote; what is no longer allowed
 """
 
 from .bulk import Result, enrollments_of, exchange_all

@@ -32,7 +32,7 @@ class Rule(ErrorCode):
     questions: ClassVar[Mapping[str, Select[Any]]] = {}
     """What else the rule needs to know: queries by name, whose rows are in `situation.answers`; see `loading.py`.
 
-    They are not asked for a request that is only about courses without a term."""
+    A request that is only about open courses without a term does not ask them, unless it is decided under locks."""
 
     def against(self, course: Course, situation: Situation) -> Iterable[Facts]:
         """Yield the facts of each reason against the course; nothing if the rule is satisfied."""
