@@ -198,6 +198,21 @@ def test_what_a_person_has_changed_since_the_last_import_is_kept(run: Import, sq
     assert [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES] == before
 
 
+@pytest.mark.parametrize("kind", ["holds", "completions", "permissions", "limits", "instructors"])
+def test_what_was_refused_twice_is_created_once_it_can_be(run: Import, kind: str, rows: Any) -> None:
+    """The second of two equal lines is `unchanged`, although the first was refused: nobody has removed it since."""
+    header, *lines = FILES[kind].splitlines()
+    missing = "people" if kind == "instructors" else "students"
+    base = {name: text for name, text in BASE.items() if name != missing}
+    twice = "\n".join([header, *lines, *lines, ""])
+
+    refused = run({**base, kind: twice})
+    run({**BASE, kind: twice})
+
+    assert refused.exit_code == 3, refused.output
+    assert {*rows(kind)} == {("create", None), ("unchanged", "duplicate_row")}
+
+
 def test_what_a_person_has_added_to_a_list_stays(run: Import, sql: Sql) -> None:
     run(BASE | FILES)
     sql(

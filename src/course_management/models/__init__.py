@@ -27,7 +27,18 @@ from .enrollments import (
 )
 from .groups import CourseRestriction, Group, StudentGroup, course_restrictions, groups, student_groups
 from .holds import BLOCKS, Hold, Permission, holds, permissions
-from .imports import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, ImportRow, import_rows, imports
+from .imports import (
+    APPLIED,
+    APPLYING,
+    PLANNED,
+    PLANNING,
+    READING,
+    Import,
+    ImportRow,
+    import_rows,
+    imports,
+    was_accepted,
+)
 from .ledger import ERASED, EnrollmentEvent, RuleEvent, events, rule_events
 from .operations import Lease, SchemaCompatibility, Verification, leases, verifications
 from .people import (
@@ -142,6 +153,7 @@ __all__ = [
     "students",
     "terms",
     "verifications",
+    "was_accepted",
 ]
 
 event.listen(Base.metadata, "after_create", triggers.create)

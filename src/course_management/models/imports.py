@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Index, String, Table
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    FromClause,
+    Identity,
+    Index,
+    String,
+    Table,
+    and_,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -74,3 +86,14 @@ class ImportRow(Base):
 
 imports = cast("Table", Import.__table__)
 import_rows = cast("Table", ImportRow.__table__)
+
+
+def was_accepted(row: FromClause) -> ColumnElement[bool]:
+    """Return the condition that the database has what a row of `import_rows` says, if its import was applied.
+
+    A row that repeats or contradicts another one does not count: the other one may have been refused.
+    """
+    return and_(
+        row.c.outcome.not_in(["refuse", "warning"]),
+        func.coalesce(row.c.code, "").not_in(["duplicate_row", "contradicting_row"]),
+    )

@@ -22,6 +22,7 @@ from ..models import (
     prerequisites,
     student_terms,
     terms,
+    was_accepted,
 )
 
 Rows = Sequence[AnyRow]
@@ -43,7 +44,7 @@ def said_last(import_id: int, kind: str, units: Collection[str]) -> Mapping[str,
         table.unit.in_(units),
         table.import_id < import_id,
         imports.c.state == APPLIED,
-        table.outcome.not_in(["refuse", "warning"]),
+        was_accepted(import_rows),
     )
     joined = import_rows.join(imports, imports.c.id == table.import_id)
     latest = (

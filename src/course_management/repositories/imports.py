@@ -18,6 +18,7 @@ from ..models import (
     imports,
     is_held,
     students,
+    was_accepted,
 )
 
 PAGE = 2_000
@@ -145,8 +146,7 @@ def applied_before(import_id: int, kind: str, units: Collection[str]) -> Mapping
             table.unit.in_(units),
             table.import_id < import_id,
             imports.c.state == APPLIED,
-            table.outcome.not_in(["refuse", "warning"]),
-            table.code.is_distinct_from("contradicting_row"),
+            was_accepted(import_rows),
         )
         .order_by(table.import_id, table.number)
     )

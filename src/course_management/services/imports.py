@@ -12,7 +12,7 @@ from sqlalchemy import String, bindparam, delete, insert, not_, or_, select, upd
 
 from ..database import db, retried, run, transaction, writing
 from ..database.types import Id, IdList, UtcDateTime, among, utcnow
-from ..models import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, import_rows, imports
+from ..models import APPLIED, APPLYING, PLANNED, PLANNING, READING, Import, import_rows, imports, was_accepted
 from .enrollment.loading import Execute
 
 Verdict: TypeAlias = tuple[int, str | None, str | None, str | None]
@@ -95,7 +95,7 @@ def purge(import_id: int, after: int) -> int | None:
             applied.c.unit == row.unit,
             applied.c.part.is_not_distinct_from(row.part),
             applied.c.import_id > import_id,
-            applied.c.outcome.not_in(["refuse", "warning"]),
+            was_accepted(applied),
             imports.c.state == APPLIED,
         )
         .exists()
@@ -110,7 +110,7 @@ def purge(import_id: int, after: int) -> int | None:
             delete(import_rows).where(
                 row.import_id == import_id,
                 row.number.between(numbers[0], numbers[-1]),
-                or_(not_(was_applied), row.outcome.is_(None), row.outcome.in_(["refuse", "warning"]), replaced),
+                or_(not_(was_applied), row.outcome.is_(None), not_(was_accepted(import_rows)), replaced),
             ),
             execution_options={"synchronize_session": False},
         )
