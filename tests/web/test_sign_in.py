@@ -133,6 +133,30 @@ def test_a_code_of_another_sign_in_is_refused_by_the_verifier(
     assert ada
 
 
+def test_a_response_that_names_another_issuer_or_has_no_code_is_refused(
+    browser: FlaskClient, issuer: SignInIssuer, ada: int
+) -> None:
+    other = back(browser, issuer, iss="https://evil.example")
+    begun = issuer.authorize(browser.get("/app/login/start").headers["Location"], "ada")
+    canceled = browser.get("/app/login/back", query_string={"state": begun["state"], "error": "access_denied"})
+
+    assert [(response.status_code, session_of(browser)) for response in (other, canceled)] == [(400, None)] * 2
+    assert ada
+
+
+def test_an_issuer_without_an_address_to_sign_out_offers_none(
+    browser: FlaskClient, issuer: SignInIssuer, ada: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {name: value for name, value in issuer.document().items() if name != "end_session_endpoint"}
+    monkeypatch.setattr(issuer, "document", lambda: published)
+    back(browser, issuer)
+
+    out = browser.post("/app/logout", headers=ORIGIN)
+
+    assert "Sign out there, too" not in browser.get(out.headers["Location"]).text
+    assert ada
+
+
 def test_a_person_without_an_account_is_told_whom_to_ask(browser: FlaskClient, issuer: SignInIssuer) -> None:
     response = back(browser, issuer, "stranger")
 

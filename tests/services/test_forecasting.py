@@ -1,0 +1,36 @@
+"""How many students another capacity would promote; the page of the limits of a course shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from course_management.context import RequestContext
+from course_management.errors import CourseNotFound
+from course_management.services.enrollment.forecasting import forecast
+
+from ..fixture_types import Make
+
+
+def test_in_a_course_without_a_term_every_free_seat_promotes_until_it_is_closed(
+    app: Flask, sql: Any, student: Make, course: Make, enroll: Any
+) -> None:
+    course_id = course(capacity=1, waitlist_capacity=9)
+    enroll(student(), course_id)
+    for _ in range(3):
+        enroll(student(), course_id, waitlist=True)
+
+    with app.app_context():
+        open_now = [forecast(course_id, capacity, RequestContext()).promoted for capacity in (1, 3, 9, None)]
+        sql("UPDATE courses SET closed_at = '2026-01-01 00:00:00.000000'")
+        closed = forecast(course_id, 9, RequestContext())
+
+    assert open_now == [0, 2, 3, 3]
+    assert (closed.promoted, closed.stopped) == (0, {"course_closed": 3})
+
+
+def test_a_course_that_does_not_exist_has_no_forecast(app: Flask) -> None:
+    with app.app_context(), pytest.raises(CourseNotFound):
+        forecast(999, 10, RequestContext())
