@@ -133,9 +133,9 @@ def test_a_metrics_port_in_use_is_one_sentence(server: Server, tmp_path: Path) -
 
 
 def directory_of(server: Server) -> Path:
-    """Return the directory whose files the last worker has mapped."""
-    found = re.search(r"(\S+)/counter_\d+\.db", Path(f"/proc/{server.workers()[-1]}/maps").read_text())
-    assert found
+    """Return the directory whose files the last worker has mapped, once it has."""
+    maps = Path(f"/proc/{server.workers()[-1]}/maps")
+    found = until(lambda: re.search(r"(\S+)/counter_\d+\.db", maps.read_text()), "a file of counters")
     return Path(found[1])
 
 
