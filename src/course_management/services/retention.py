@@ -144,8 +144,8 @@ def _of_courses(condition: ColumnElement[bool]) -> Iterator[tuple[str, Table, Co
         and_(rule_events.c.subject == "permission", rule_events.c.subject_id.in_(granted)),
     )
     for name in DELETED_PER_COURSE:
-        if (table := Base.metadata.tables.get(name)) is not None:
-            yield f"{name.replace('_', ' ')} deleted", table, table.c.course_id.in_(of_courses)
+        table = Base.metadata.tables[name]
+        yield f"{name.replace('_', ' ')} deleted", table, table.c.course_id.in_(of_courses)
 
 
 def _of_term(term_id: int) -> Iterator[tuple[str, Table, ColumnElement[bool]]]:
