@@ -7,7 +7,9 @@ Revision: 0016, after 0015
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0016"
 down_revision = "0015"
@@ -30,8 +32,15 @@ CHANGED = {
 REFUSAL = "'the ledger is never rewritten'"
 
 
+ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+MOMENT = sa.DateTime(timezone=True)
+MAX_ID = 9007199254740991
+
+
 def upgrade() -> None:
     """Let erasures pass."""
+    _create_verifications()
     for table, changed in CHANGED.items():
         if op.get_context().dialect.name == "postgresql":
             condition = changed.format(differs="IS DISTINCT FROM")
@@ -71,3 +80,20 @@ def _sqlite(table: str, condition: str) -> str:
         f"CREATE TRIGGER {table}_not_changed BEFORE UPDATE ON {table}{condition} BEGIN"
         f" SELECT RAISE(ABORT, '{table}_append_only: the ledger is never rewritten'); END"
     )
+
+
+def _create_verifications() -> None:
+    """Create the table of migration 0015 where it is missing: that migration had been used before it had this table."""
+    op.create_table(
+        "verifications",
+        sa.Column("id", ID, sa.Identity(), nullable=False),
+        sa.Column("started_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT),
+        sa.Column("error", sa.String(100)),
+        sa.Column("findings", JSON),
+        sa.PrimaryKeyConstraint("id", name="pk_verifications"),
+        sa.CheckConstraint(f"id BETWEEN 1 AND {MAX_ID}", name=op.f("ck_verifications_id_in_range")),
+        sqlite_autoincrement=True,
+        if_not_exists=True,
+    )
+    op.create_index("ix_verifications_started_at", "verifications", ["started_at"], if_not_exists=True)
