@@ -373,7 +373,8 @@ def test_a_host_that_never_responds_does_not_hide_the_next_one(path: Path) -> No
     """The first host's time limit is longer than a request may take: what comes too late serves the next request."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         both = f"127.0.0.1:{silent.getsockname()[1]}", f"127.0.0.1:{path.url.port}"
-        campus = Campus(path.url.set(host=None, port=None, query={**path.url.query, "host": both}))
+        url = URL.create("postgresql+psycopg", path.url.username, database=path.url.database)
+        campus = Campus(url.set(query={**path.url.query, "host": both}))
         assert is_503(campus.read(1))
         until(lambda: is_up(campus.client), "readiness")
         campus.end()
