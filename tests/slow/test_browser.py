@@ -17,11 +17,12 @@ from sqlalchemy.engine import URL
 
 from course_management.access import sessions
 
-from ..keys import create_key
 from ..real_server import PATIENT, Server
+from ..web.conftest import client, school
 from ..web.pages import FRAGMENTS, REDIRECTS, pages, verdict
-from ..web.school import School, build
+from ..web.school import School
 
+__all__ = ["client", "school"]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 AXE = Path(__file__).parent.parent / "web" / "vendored" / "axe-4.14.1.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -35,19 +36,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    client = app.test_client()
-    with app.app_context():
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"
-    return client
-
-
-@pytest.fixture
-def school(client: FlaskClient) -> School:
-    return build(client)
 
 
 @pytest.fixture
