@@ -88,13 +88,11 @@ class Input:
     """Of a select: pairs of a value and a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A form as it is shown: its fields, the version it was made from, and why it was refused."""
+class Refusable:
+    """What all forms say of a refusal, if there is one."""
 
-    inputs: Sequence[Input]
-    version: str
-    problem: Problem | None = None
+    __slots__ = ()
+    problem: Problem | None
 
     @property
     def status(self) -> int:
@@ -114,6 +112,15 @@ class Shown:
         if isinstance(self.problem, ValidationFailed):
             return _("Nothing was saved. Correct what is marked below.")
         return _(self.problem.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Refusable):
+    """A form as it is shown: its fields, the version it was made from, and why it was refused."""
+
+    inputs: Sequence[Input]
+    version: str
+    problem: Problem | None = None
 
     @property
     def other_errors(self) -> Sequence[str]:

@@ -14,9 +14,8 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 from werkzeug.datastructures import MultiDict
 
-from ...errors import PreconditionFailed, Problem, ValidationFailed
-from ..resource_forms import as_text, errors_by_field, json_value
-from ..texts import _
+from ...errors import Problem
+from ..resource_forms import Refusable, as_text, errors_by_field, json_value
 
 EMPTY_ROWS = 3
 
@@ -33,32 +32,13 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TableForm:
+class TableForm(Refusable):
     """The form as it is shown: its rows, the version it was made from, and why it was refused."""
 
     rows: Sequence[TableRow]
     version: str
     problem: Problem | None = None
     other_errors: Sequence[str] = ()
-
-    @property
-    def status(self) -> int:
-        """The status of the response."""
-        return self.problem.status if self.problem else 200
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether it was refused because the list has changed."""
-        return isinstance(self.problem, PreconditionFailed)
-
-    @property
-    def detail(self) -> str:
-        """Why the form was refused; empty if it was not."""
-        if self.problem is None:
-            return ""
-        if isinstance(self.problem, ValidationFailed):
-            return _("Nothing was saved. Correct what is marked below.")
-        return _(self.problem.detail)
 
 
 @dataclass(frozen=True)
