@@ -1,15 +1,19 @@
-"""Read the lists that belong to a resource, as the API has them: meetings, links, prerequisites, windows and others."""
+"""Read and replace lists that belong to a resource, as the API has them: meetings, links, windows and others."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from flask import request
+
 from ..repositories import owned_rows
 from ..repositories.owned_rows import OwnedRows
 from ..repositories.prerequisites import codes_of
+from ..services import owned_lists
 from ..services.catalog import PREREQUISITES
 from ..services.owned_lists import OwnedList
 from ..services.prerequisite_sentence import sentence
+from .resource_forms import unchanged_list
 from .texts import N_, _
 
 WORDS = (N_("and"), N_("or"), N_("group"), N_("with"), N_("points"), N_("concurrent allowed"))
@@ -28,6 +32,12 @@ def rows_of(owned: OwnedList, owner_id: int) -> list[tuple[Any, ...]]:
     if rows is None:
         raise owned.owner.not_found
     return owned.sorted(rows)
+
+
+def replace_from_form(owned: OwnedList, owner_id: int, body: Any) -> None:
+    """Replace a list by the body of the request's form. Raises `PreconditionFailed` if it has changed since."""
+    check = unchanged_list(request.form.get("version"), owned.rows_of(body))
+    owned_lists.replace(owned, owner_id, body, check)
 
 
 def prerequisites_in_words(catalog_id: int) -> str | None:

@@ -18,12 +18,12 @@ from ...schemas.fields import Id
 from ...schemas.terms import PERSON_IDS, RESTRICTIONS, RestrictionBody
 from ...schemas.timetables import MEETINGS, LinksBody, MeetingBody
 from ...services import courses as course_service
-from ...services import owned_lists, timetables
+from ...services import timetables
 from ...services.terms import GROUPS
-from ..lists import prerequisites_in_words, rows_of
+from ..lists import prerequisites_in_words, replace_from_form, rows_of
 from ..moments import WEEKDAYS
 from ..pages import AppPages, done
-from ..resource_forms import REFUSED, json_value, load, unchanged_list
+from ..resource_forms import REFUSED, json_value, load
 from ..texts import N_, _, ngettext
 from .course import READ, find, path_of, show
 from .courses import WRITE
@@ -49,11 +49,9 @@ def show_meetings(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/meetings", WRITE)
 def change_meetings(course_id: int) -> Response:
     """Replace the meetings of a course."""
-    owned = timetables.MEETINGS
     try:
         body = load(MEETINGS, MEETING_ROWS.body(request.form))
-        check = unchanged_list(request.form.get("version"), owned.rows_of(body))
-        owned_lists.replace(owned, course_id, body, check)
+        replace_from_form(timetables.MEETINGS, course_id, body)
     except REFUSED as problem:
         course = find(course_id)
         return _meetings(course, MEETING_ROWS.entered(request.form, _days_of(course), problem))
@@ -100,11 +98,9 @@ def show_rules(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/restrictions", WRITE)
 def change_restrictions(course_id: int) -> Response:
     """Replace the groups that a course admits and excludes."""
-    owned = course_service.RESTRICTIONS
     try:
         body = load(RESTRICTIONS, RESTRICTION_ROWS.body(request.form))
-        check = unchanged_list(request.form.get("version"), owned.rows_of(body))
-        owned_lists.replace(owned, course_id, body, check)
+        replace_from_form(course_service.RESTRICTIONS, course_id, body)
     except REFUSED as problem:
         return _rules(find(course_id), restrictions=RESTRICTION_ROWS.entered(request.form, {}, problem))
     return done(path_of(course_id, "/rules"), _("The restrictions are saved."))
@@ -113,11 +109,11 @@ def change_restrictions(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/links", WRITE)
 def change_links(course_id: int) -> Response:
     """Replace the courses that a student takes together with a course. They are named by their codes."""
-    owned, course = timetables.LINKS, find(course_id)
+    course = find(course_id)
     texts = [text for text in request.form.getlist("group") if text.strip()]
     try:
         body = load(LinksBody(), {"groups": _ids_of(texts, course)})
-        owned_lists.replace(owned, course_id, body, unchanged_list(request.form.get("version"), owned.rows_of(body)))
+        replace_from_form(timetables.LINKS, course_id, body)
     except REFUSED as problem:
         return _rules(course, links=(texts, request.form.get("version", ""), problem))
     return done(path_of(course_id, "/rules"), _("The linked courses are saved."))
@@ -126,11 +122,9 @@ def change_links(course_id: int) -> Response:
 @pages.act("/registrar/courses/<id:course_id>/instructors", WRITE)
 def change_instructors(course_id: int) -> Response:
     """Replace the instructors of a course. They are named by the ids of people."""
-    owned = course_service.INSTRUCTORS
     texts = [text for part in request.form.get("instructors", "").split(",") if (text := part.strip())]
     body = load(PERSON_IDS, [json_value(Id(), text) for text in texts])
-    check = unchanged_list(request.form.get("version"), owned.rows_of(body))
-    owned_lists.replace(owned, course_id, body, check)
+    replace_from_form(course_service.INSTRUCTORS, course_id, body)
     return done(path_of(course_id), _("The instructors are saved."))
 
 

@@ -15,13 +15,13 @@ from ...http.responses import fingerprint
 from ...repositories import resources, seat_history
 from ...repositories.course_lookup import all_terms
 from ...schemas.terms import WINDOWS, TermSchema, WindowBody
-from ...services import owned_lists, terms
 from ...services import resources as service
+from ...services import terms
 from ...services.terms import TERMS
-from ..lists import content_of, rows_of
+from ..lists import content_of, replace_from_form, rows_of
 from ..pages import AppPages, done, render
 from ..plots import PERIODS, plotted, since
-from ..resource_forms import REFUSED, ResourceForm, load, unchanged_list
+from ..resource_forms import REFUSED, ResourceForm, load
 from ..texts import N_, _
 from .course import PlotQuery
 from .course_parts import all_groups
@@ -141,11 +141,9 @@ def edit_windows(term_id: int) -> Response:
 @pages.act("/registrar/terms/<id:term_id>/windows", WRITE)
 def change_windows(term_id: int) -> Response:
     """Replace the registration windows of a term."""
-    owned = terms.WINDOWS
     try:
         body = load(WINDOWS, WINDOW_ROWS.body(request.form))
-        check = unchanged_list(request.form.get("version"), owned.rows_of(body))
-        owned_lists.replace(owned, term_id, body, check)
+        replace_from_form(terms.WINDOWS, term_id, body)
     except REFUSED as problem:
         return _windows(term_id, WINDOW_ROWS.entered(request.form, {}, problem))
     return done(f"/registrar/terms/{term_id}", _("The registration windows are saved."))
