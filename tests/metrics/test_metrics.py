@@ -1,4 +1,4 @@
-"""What is counted, under which labels, and who may read it."""
+"""What is counted, under which labels, and which callers may read it."""
 
 from __future__ import annotations
 

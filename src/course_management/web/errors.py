@@ -61,7 +61,7 @@ def _where_to_go_on() -> str:
 
 
 def _back() -> str | None:
-    """Return the path of the page that the visitor comes from, if it is one of ours."""
+    """Return the path of the page that the visitor comes from, if it is a page of this service."""
     parts = urlsplit(request.referrer or "")
     is_ours = parts.netloc == request.host and parts.path.startswith(root()) and parts.path != request.path
     return f"{parts.path}?{parts.query}" if is_ours and parts.query else parts.path if is_ours else None

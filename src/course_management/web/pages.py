@@ -59,7 +59,7 @@ class Form(Schema):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry of the navigation: shown to those who may use its page."""
+    """An entry of the navigation: shown to callers that have access to its page."""
 
     path: str
     label: str
