@@ -91,7 +91,7 @@ LAYERS = [
     Layer("access", "access", "services models database settings values", "flask sqlalchemy structlog"),
     Layer(
         "services",
-        "enrollment_log rules services",
+        "rules services",
         "services repositories models log_output metrics database values",
         "sqlalchemy structlog",
     ),

@@ -232,7 +232,7 @@ def test_a_permit_whose_seats_cannot_be_taken_leaves_no_permission(
     def take(*_: Any) -> Any:
         raise Raced
 
-    monkeypatch.setattr(exchanging, "_enroll", take)
+    monkeypatch.setattr(exchanging, "_apply_enrolling", take)
 
     response = client.post(f"/students/{ada}/enroll", json={"course_id": late, "permit": PERMIT})
 

@@ -52,10 +52,10 @@ def test_the_trace_in_the_documentation_is_that_of_an_enroll(trace: Callable[...
 def test_the_trace_by_rules_in_the_documentation_is_that_of_an_enroll_in_a_course_of_a_term(
     trace: Callable[..., tuple[list[str], str]],
 ) -> None:
-    """It shows what `_apply` calls; the lines before and after are those of the other trace."""
+    """It shows what `_enroll_once` calls; the lines before and after are those of the other trace."""
     calls, section = shown(BY_RULES)
     around, _ = shown(BY_SEATS)
-    first = next(index for index, line in enumerate(around) if line.endswith("_apply"))
+    first = next(index for index, line in enumerate(around) if line.endswith("_enroll_once"))
     last = next(index for index, line in enumerate(around) if line.endswith("_promote_after"))
 
     lines, totals = trace(in_term=True)

@@ -182,10 +182,10 @@ def test_a_revision_that_is_read_after_the_rest_hides_what_changed_in_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ada, (first, second) = student(), limited
-    load = loading.load
+    load = loading.load_by_rules
 
     def load_slowly(*args: Any) -> Any:
-        monkeypatch.setattr(loading, "load", load)
+        monkeypatch.setattr(loading, "load_by_rules", load)
         situation = load(*args)
         meanwhile(lambda: enroll(ada, first))
         if guarded:
@@ -193,7 +193,7 @@ def test_a_revision_that_is_read_after_the_rest_hides_what_changed_in_between(
         ((revision,),) = sql("SELECT schedule_revision FROM students WHERE id = :ada", ada=ada)
         return replace(situation, schedule_revision=revision)
 
-    monkeypatch.setattr(loading, "load", load_slowly)
+    monkeypatch.setattr(loading, "load_by_rules", load_slowly)
 
     enroll(ada, second)
 
@@ -252,7 +252,7 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 
     monkeypatch.setattr(enrolling, "_enroll_as_decided", enroll_late)
     if not guarded:
-        monkeypatch.setattr(enrolling, "_exchange_under_locks", again)
+        monkeypatch.setattr(enrolling, "_enroll_under_locks", again)
 
     assert enroll(ada, first).status_code == (201 if guarded else 503)
 

@@ -127,7 +127,7 @@ def test_an_unenrolling_whose_statement_finds_nothing_each_time_is_decided_under
 
     monkeypatch.setattr(unenrolling, "autocommit", too_late)
     if not guarded:
-        monkeypatch.setattr(unenrolling, "exchange_under_locks", again)
+        monkeypatch.setattr(unenrolling, "lock_and_exchange", again)
 
     response = client.delete(f"/students/{ada}/unenroll", json={"course_ids": [one, other]})
 

@@ -17,7 +17,7 @@ from course_management.context import NamedActor, RequestContext
 from course_management.database import Raced, autocommit, run, transaction
 from course_management.services import enrollment
 from course_management.services.enrollment import EnrollmentRequest, taking_seats
-from course_management.services.enrollment.loading import load, load_many
+from course_management.services.enrollment.loading import load_by_rules, load_many_by_rules
 
 from ..fixture_types import Make, Sql
 from ..oracle.schools import School, schools
@@ -55,9 +55,9 @@ def test_the_situations_of_several_students_are_those_of_each_alone(app: Flask, 
             student: data.draw(st.lists(st.sampled_from(school.courses), unique=True)) for student in school.students
         }
         with app.app_context():
-            many = load_many(autocommit, engine.dialect.name, lists, CONTEXT.time_zone)
+            many = load_many_by_rules(autocommit, lists, CONTEXT)
             alone = {
-                student: load(autocommit, engine.dialect.name, student, course_list, CONTEXT.time_zone)
+                student: load_by_rules(autocommit, student, course_list, CONTEXT)
                 for student, course_list in lists.items()
             }
         assert many == {student: replace(situation, now=many[student].now) for student, situation in alone.items()}

@@ -12,7 +12,6 @@ from ..access import policy
 from ..access.callers import PersonCaller
 from ..access.policy import Access
 from ..context import RequestContext
-from ..enrollment_log import UNCHANGED, log_decisions, log_outcomes, log_replacement, logged
 from ..errors import (
     CourseNotFound,
     EnrollmentRefused,
@@ -31,9 +30,9 @@ from ..schemas import enrollment as schemas
 from ..schemas.enrollment import MAX_COURSES, PassedOver
 from ..schemas.fields import credits_of
 from ..schemas.response_fields import MOMENT
-from ..services import enrollment as service
+from ..services import enrollment_actions as actions
 from ..services.enrollment import CourseOutcome, EnrollmentRequest, ReplaceOptions
-from ..services.permitting import enroll_with_permit
+from ..services.enrollment_actions import UNCHANGED
 from .permissions import GRANT_ACCESS
 
 endpoints = Endpoints("enrollment", __name__, description="Enroll students in courses, and read their enrollments.")
@@ -76,17 +75,13 @@ def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int,
     """
     permit = body.get("permit")
     request = _request(student_id, body, context, instead_of=body["instead_of"])
-    courses = [*request.course_ids, *request.instead_of]
-    _authorize(body, student_id, courses, context.caller)
-    with logged(student_id, courses):
-        if query["dry_run"]:
-            decisions = service.explain(request, permit=permit is not None)
-            log_decisions(student_id, decisions)
-            return reply({"student_id": student_id, "decisions": [decision.as_dict() for decision in decisions]})
-        results = enroll_with_permit(request, permit["reason"]) if permit else service.enroll(request)
-        log_outcomes(student_id, results)
-    changed = any(result.outcome not in UNCHANGED for result in results)
-    return _results(student_id, results, 201 if changed else 200)
+    _authorize(body, student_id, [*request.course_ids, *request.instead_of], context.caller)
+    if query["dry_run"]:
+        decisions = actions.explain(request, permit=permit is not None)
+        return reply({"student_id": student_id, "decisions": [decision.as_dict() for decision in decisions]})
+    outcomes = actions.enroll(request, permit=permit and permit["reason"])
+    changed = any(outcome.outcome not in UNCHANGED for outcome in outcomes)
+    return _results(student_id, outcomes, 201 if changed else 200)
 
 
 def _request(student_id: int, body: Mapping[str, Any], context: RequestContext, **more: Any) -> EnrollmentRequest:
@@ -153,21 +148,18 @@ def replace_enrollments(
     With `term_id`, courses of other terms, and without a term, stay. `dry_run=true` responds the same and changes
     nothing. If-Match takes the ETag of the student's courses, all of them.
     """
-    course_ids, dry_run = body["course_ids"], query["dry_run"]
+    course_ids = body["course_ids"]
     if "reason" in body:
         _authorize_reason(student_id, context.caller)
     _check_number(student_id, course_ids)
-    with logged(student_id, course_ids):
-        done = service.replace(
-            _request(student_id, body, context),
-            ReplaceOptions(
-                term_id=query.get("term_id"),
-                precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
-                dry_run=dry_run,
-            ),
-        )
-        if not dry_run:
-            log_replacement(student_id, course_ids, done)
+    done = actions.replace(
+        _request(student_id, body, context),
+        ReplaceOptions(
+            term_id=query.get("term_id"),
+            precondition=None if if_match is None else lambda rows: if_match.check(_tag(rows)),
+            dry_run=query["dry_run"],
+        ),
+    )
     return reply(
         {
             "student_id": student_id,
@@ -208,10 +200,7 @@ def unenroll_student(
     course_ids, reason = (body or query)["course_ids"], (body or {}).get("reason")
     if reason is not None:
         _authorize_reason(student_id, context.caller)
-    with logged(student_id, course_ids):
-        results = service.unenroll(student_id, course_ids, context=context, reason=reason)
-        log_outcomes(student_id, results)
-    return _results(student_id, results, 200)
+    return _results(student_id, actions.unenroll(student_id, course_ids, context=context, reason=reason), 200)
 
 
 @endpoints.declare("GET", "/students/<id:student_id>/courses", READ_ACCESS, StudentNotFound)

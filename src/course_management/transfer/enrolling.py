@@ -17,7 +17,7 @@ from . import kinds
 from .enrollment_changes import ROWS_AT_ONCE, StudentChanges, by_transaction
 from .enrollment_plan import EnrollmentPlan, chosen_credits
 from .handlers import Decided, Handler
-from .references import PLANNED
+from .references import TO_CREATE
 from .staging import Staged, Unit
 from .verdicts import DROP, ENROLL, REFUSE, UNCHANGED, UPDATE, WAITLIST, Verdict, of_decision, of_outcome
 
@@ -63,7 +63,7 @@ class EnrollmentHandler(Handler):
 
     def _is_unchecked(self, row: Staged) -> bool:
         """Return whether the rules are asked only later: always unless they bind, and about what is to be created."""
-        return not self.rules_bind or PLANNED in (self._plan.student_id(row), self._plan.course_id(row))
+        return not self.rules_bind or TO_CREATE in (self._plan.student_id(row), self._plan.course_id(row))
 
     def _refuse_by_rules(self, unit: Unit, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Return the verdicts, with refusals by the rules; they cannot be asked about students to be created."""
@@ -112,18 +112,18 @@ class EnrollmentHandler(Handler):
         """Return the changes of a student, and the verdicts about the rows that change nothing."""
         rows = {row.number: row for row in unit}
         student_id = self._plan.student_id(unit[0])
-        student_id = PLANNED if student_id is None else student_id
+        student_id = TO_CREATE if student_id is None else student_id
         all_changes, without_change = [StudentChanges(student_id)], list[Verdict]()
         for verdict in verdicts:
             changes = all_changes[-1]
             row = rows[verdict.number]
             # A course that was full by the plan is tried, too: a seat may be free.
             is_change = verdict.outcome in (ENROLL, WAITLIST, DROP, UPDATE) or verdict.code == "course_full"
-            course_id = self._plan.course_id(row) or PLANNED
+            course_id = self._plan.course_id(row) or TO_CREATE
             row_by_course = changes.dropping if verdict.outcome == DROP else changes.enrolling
             if not is_change:
                 without_change.append(verdict)
-            elif PLANNED in (student_id, course_id):
+            elif TO_CREATE in (student_id, course_id):
                 detail = "The student or the course was refused."
                 without_change.append(Verdict(row.number, REFUSE, "reference_refused", detail))
             elif first := row_by_course.get(course_id):

@@ -10,7 +10,7 @@ from typing import Any
 from ..repositories import imports as repository
 from ..services import enrollment
 from . import kinds, staging
-from .references import PLANNED, References
+from .references import TO_CREATE, References
 from .staging import Staged, Unit
 from .verdicts import (
     DROP,
@@ -58,18 +58,18 @@ class EnrollmentPlan:
         references = References(self.import_id)
         self._students = references.ids("student", {row.unit for row in rows})
         self._courses = references.ids("course", staging.values_of(rows, "course"))
-        course_ids = {course_id for course_id in self._courses.values() if course_id != PLANNED}
+        course_ids = {course_id for course_id in self._courses.values() if course_id != TO_CREATE}
         self._present = enrollment.enrollments_of({*self._students.values()}, course_ids)
         self._seats = repository.seats_of(course_ids) if self.is_planning else {}
         units_loaded = {row.unit for row in rows}
         self._last_import = repository.applied_before(self.import_id, kinds.ENROLLMENTS.name, units_loaded)
 
     def student_id(self, row: Staged) -> int | None:
-        """Return the id of the student of a row, or None; `PLANNED` if this import will create the student."""
+        """Return the id of the student of a row, or None; `TO_CREATE` if this import will create the student."""
         return self._students.get(row.unit)
 
     def course_id(self, row: Staged) -> int | None:
-        """Return the id of the course of a row, or None; `PLANNED` if this import will create the course."""
+        """Return the id of the course of a row, or None; `TO_CREATE` if this import will create the course."""
         return self._courses.get(str(row.values["course"]))
 
     def present(self, student_id: int, course_id: int) -> Any:
@@ -87,7 +87,7 @@ class EnrollmentPlan:
             return not_found(row, "course", row.values["course"])
         if student_id is None and status == "enrolled":
             return not_found(row, "student", row.unit)
-        present = self.present(student_id or PLANNED, course_id)
+        present = self.present(student_id or TO_CREATE, course_id)
         is_held = present is not None and present.status in HELD
         if status == "enrolled" and is_held:
             return self._credits(row, present)

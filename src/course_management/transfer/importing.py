@@ -182,7 +182,7 @@ def _run_all(
     total = repository.total(import_id, [handler.kind.name for handler in handlers])
     for handler in handlers:
         for units in staging.batches(import_id, handler.kind):
-            verdicts = _plan(handler, units) if is_planning else _apply(handler, units)
+            verdicts = _plan(handler, units) if is_planning else _apply_units(handler, units)
             with service.letting_others_write():
                 service.note(import_id, verdicts, applied=not is_planning)
             progress(sum(map(len, units)), total)
@@ -193,7 +193,7 @@ def _plan(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
     return [verdict for unit in units for verdict in handler.decide(unit)]
 
 
-def _apply(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
+def _apply_units(handler: Handler, units: Sequence[Unit]) -> list[Verdict]:
     """Decide again and write the rows that are left. What a killed call did last keeps the planned outcome."""
     unapplied = [unit for unit in units if not all(row.is_applied for row in unit)]
     planned = {row.number: row.outcome for unit in unapplied for row in unit if not row.is_applied}

@@ -24,7 +24,7 @@ RESOURCES: Mapping[str, tuple[str, Resource[Any]]] = {
 """The kind of each such row, and its resource."""
 WITH_CODE = {"term", "catalog", "course"}
 """Rows that can be named by their code, too."""
-PLANNED = 0
+TO_CREATE = 0
 """Stands for the id of a row that the import will create."""
 GroupName = tuple[str, str]
 """The kind and the code of a group."""
@@ -37,11 +37,11 @@ class References:
         self._import_id = import_id
 
     def ids(self, name: str, keys: Collection[str]) -> Mapping[str, int]:
-        """Return the id of each key that is known; `PLANNED` for a row that the import will create."""
+        """Return the id of each key that is known; `TO_CREATE` for a row that the import will create."""
         kind, resource = RESOURCES[name]
         id_by_key = dict(repository.ids_of(resource.model, keys, by_code=name in WITH_CODE))
         planned = repository.planned_names(self._import_id, kind, {*keys} - id_by_key.keys())
-        return id_by_key | dict.fromkeys(planned, PLANNED)
+        return id_by_key | dict.fromkeys(planned, TO_CREATE)
 
     def own_names(self, name: str, keys: Collection[str]) -> Mapping[str, str]:
         """Return the external ids of rows that the import will create, by the codes and external ids that name them."""
@@ -54,4 +54,4 @@ class References:
         """Return the same of groups."""
         id_by_name = {name: group.id for name, group in targets.groups_of(names).items()}
         planned = targets.planned_groups(self._import_id, {*names} - id_by_name.keys())
-        return id_by_name | dict.fromkeys(planned, PLANNED)
+        return id_by_name | dict.fromkeys(planned, TO_CREATE)

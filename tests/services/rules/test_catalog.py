@@ -91,9 +91,7 @@ def test_a_course_that_is_asked_for_in_the_same_request_counts_as_concurrent() -
     course = needing([replace(CALCULUS, concurrent_allowed=True)])
 
     assert facts_by_code(course, STUDENT, replace(OTHER, catalog_id=50)) == {}
-    assert "prerequisite_missing" in facts_by_code(
-        course, STUDENT, replace(OTHER, catalog_id=50, planned_action="waitlist")
-    )
+    assert "prerequisite_missing" in facts_by_code(course, STUDENT, replace(OTHER, catalog_id=50, action="waitlist"))
 
 
 def test_one_alternative_of_each_group_is_needed() -> None:
@@ -144,7 +142,7 @@ def test_a_student_takes_one_course_of_an_entry_in_a_term() -> None:
 def test_the_first_of_two_waitlists_of_an_entry_that_moves_decides(planned: Action, refused: bool) -> None:
     waits = held(9, "waitlisted", catalog_id=40)
 
-    assert bool(entry_held(waits, course=replace(COURSE, planned_action=planned))) is refused
+    assert bool(entry_held(waits, course=replace(COURSE, action=planned))) is refused
 
 
 def test_the_catalog_may_allow_several_courses_of_an_entry_in_a_term() -> None:

@@ -14,7 +14,7 @@ from .situations import COURSE, EARLIER, OTHER, STUDENT, TERM, facts_by_code, he
 
 LIMITED = replace(TERM, credit_limit=1200)
 THREE = replace(COURSE, term=LIMITED, student_credits=300, least_credits=300, most_credits=300)
-DROPPED = replace(OTHER, id=9, term=LIMITED, student_status="enrolled", planned_action="unenroll")
+DROPPED = replace(OTHER, id=9, term=LIMITED, student_status="enrolled", action="unenroll")
 FULL = replace(STUDENT, enrollments=[held(9, student_credits=1000)])
 
 
@@ -25,9 +25,7 @@ def test_the_limit_is_the_sum_of_what_the_student_has_and_asks_for() -> None:
 
 def test_a_student_above_the_limit_may_come_down_and_not_go_further_up() -> None:
     above = replace(STUDENT, enrollments=[held(9, student_credits=1500)])
-    left = replace(
-        OTHER, id=9, term=LIMITED, student_status="enrolled", planned_action="unenroll", student_credits=1500
-    )
+    left = replace(OTHER, id=9, term=LIMITED, student_status="enrolled", action="unenroll", student_credits=1500)
     swapped = replace(THREE, student_credits=1400, least_credits=1400, most_credits=1400)
 
     assert facts_by_code(swapped, above, left) == {}
@@ -41,7 +39,7 @@ def test_courses_of_one_request_count_together() -> None:
     other = replace(OTHER, term=LIMITED, student_credits=950, least_credits=950, most_credits=950)
 
     assert facts_by_code(THREE, STUDENT, other)["credit_limit_exceeded"] == {"limit": 12, "held": 0, "asked": 12.5}
-    assert facts_by_code(THREE, STUDENT, replace(other, planned_action="waitlist")) == {}
+    assert facts_by_code(THREE, STUDENT, replace(other, action="waitlist")) == {}
 
 
 @pytest.mark.parametrize(
@@ -54,9 +52,7 @@ def test_courses_of_other_terms_and_waitlists_do_not_count(enrollment: object) -
 
 
 def test_a_course_that_is_left_does_not_count() -> None:
-    left = replace(
-        OTHER, id=9, term=LIMITED, student_status="enrolled", planned_action="unenroll", student_credits=1000
-    )
+    left = replace(OTHER, id=9, term=LIMITED, student_status="enrolled", action="unenroll", student_credits=1000)
 
     assert facts_by_code(THREE, FULL, left) == {}
 
@@ -69,12 +65,12 @@ def test_a_course_without_credits_is_not_refused_by_a_limit_that_is_exceeded_alr
 
 @pytest.mark.parametrize(("planned", "expected"), [("enroll", True), ("promote", True), ("waitlist", False)])
 def test_the_limit_does_not_stop_a_student_from_joining_a_waitlist(planned: Action, expected: bool) -> None:
-    assert ("credit_limit_exceeded" in facts_by_code(replace(THREE, planned_action=planned), FULL)) is expected
+    assert ("credit_limit_exceeded" in facts_by_code(replace(THREE, action=planned), FULL)) is expected
 
 
 def test_other_credits_for_a_course_count_in_the_place_of_its_present_ones() -> None:
     other = replace(
-        THREE, id=9, student_status="enrolled", planned_action="change_credits", student_credits=1300, most_credits=1300
+        THREE, id=9, student_status="enrolled", action="change_credits", student_credits=1300, most_credits=1300
     )
 
     assert facts_by_code(other, FULL) == {"credit_limit_exceeded": {"limit": 12, "held": 0, "asked": 13}}
@@ -84,7 +80,7 @@ def test_other_credits_for_a_course_count_in_the_place_of_its_present_ones() -> 
 @pytest.mark.parametrize(("asked", "refused"), [(99, True), (100, False), (250, False), (400, False), (401, True)])
 @pytest.mark.parametrize("planned", ["enroll", "waitlist", "change_credits"])
 def test_a_course_is_offered_for_its_least_to_its_most_credits(asked: int, refused: bool, planned: Action) -> None:
-    course = replace(COURSE, student_credits=asked, least_credits=100, most_credits=400, planned_action=planned)
+    course = replace(COURSE, student_credits=asked, least_credits=100, most_credits=400, action=planned)
 
     expected = {"credits_not_offered": {"least": 1, "most": 4}} if refused else {}
     assert facts_by_code(course) == expected

@@ -38,7 +38,7 @@ def without_traces() -> Iterator[None]:
     yield
     for name in (MODULE, "language_courses"):
         sys.modules.pop(name, None)
-    loading.loading_statement.cache_clear()
+    loading.statement_of_one.cache_clear()
     gc.collect()
     assert all_codes().keys() == before
 

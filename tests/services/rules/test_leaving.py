@@ -11,7 +11,7 @@ from course_management.services.enrollment.decisions import decide
 
 from .situations import COURSE, DAY, NOW, STUDENT, TERM, facts_by_code, held
 
-LEAVING = replace(COURSE, student_status="enrolled", planned_action="unenroll")
+LEAVING = replace(COURSE, student_status="enrolled", action="unenroll")
 BEFORE, AFTER = NOW - DAY, NOW + DAY
 
 

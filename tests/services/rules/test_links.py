@@ -25,15 +25,15 @@ def test_a_course_is_taken_with_one_of_each_group_of_its_links() -> None:
 def test_a_place_on_the_waitlist_of_the_lab_is_enough_for_the_lecture(planned: Action) -> None:
     situation = replace(STUDENT, enrollments=[held(11, "waitlisted"), held(20)])
 
-    assert facts_by_code(replace(LECTURE, planned_action=planned), situation) == {}
-    waiting = replace(OTHER, id=11, planned_action="waitlist")
-    assert facts_by_code(replace(LECTURE, planned_action=planned), STUDENT, waiting) == {
+    assert facts_by_code(replace(LECTURE, action=planned), situation) == {}
+    waiting = replace(OTHER, id=11, action="waitlist")
+    assert facts_by_code(replace(LECTURE, action=planned), STUDENT, waiting) == {
         "linked_course_missing": {"groups": [[20]]}
     }
 
 
 def leaving(number: int) -> object:
-    return replace(OTHER, id=number, student_status="enrolled", planned_action="unenroll")
+    return replace(OTHER, id=number, student_status="enrolled", action="unenroll")
 
 
 def test_a_course_that_another_one_needs_cannot_be_left_alone() -> None:

@@ -32,7 +32,7 @@ from .situations import COURSE, DAY, NOW, OPEN, STUDENT, TERM, facts_by_code, he
 
 @pytest.mark.parametrize("planned", get_args(Action))
 def test_without_reasons_every_outcome_is_allowed(planned: Action) -> None:
-    assert facts_by_code(replace(COURSE, planned_action=planned)) == {}
+    assert facts_by_code(replace(COURSE, action=planned)) == {}
 
 
 def test_every_rule_has_a_page_and_a_code_of_its_own() -> None:
@@ -78,7 +78,7 @@ LIBRARY = Hold(kind="library", contact="library@example.edu", blocks="enroll")
 def test_a_hold_blocks_what_it_says(blocks: str, planned: Action, is_refused: bool) -> None:
     situation = replace(STUDENT, holds=[replace(LIBRARY, blocks=blocks)])
 
-    assert ("hold" in facts_by_code(replace(COURSE, planned_action=planned), situation)) is is_refused
+    assert ("hold" in facts_by_code(replace(COURSE, action=planned), situation)) is is_refused
 
 
 def test_several_holds_are_one_reason_with_every_kind_and_contact() -> None:
@@ -137,12 +137,12 @@ def test_the_next_window_is_named_and_after_the_last_one_its_end() -> None:
 
 @pytest.mark.parametrize("planned", ["promote", "unenroll"])
 def test_promotion_and_unenrolling_need_no_window(planned: Action) -> None:
-    assert facts_by_code(in_windows(planned_action=planned)) == {}
+    assert facts_by_code(in_windows(action=planned)) == {}
 
 
 @pytest.mark.parametrize(("planned", "is_refused"), [("waitlist", True), ("promote", True), ("enroll", False)])
 def test_waitlists_end_with_the_term_or_before(planned: Action, is_refused: bool) -> None:
-    course = replace(COURSE, planned_action=planned, term=replace(TERM, promote_until=NOW))
+    course = replace(COURSE, action=planned, term=replace(TERM, promote_until=NOW))
 
     assert facts_by_code(course) == ({"waitlist_closed": {"closed_at": NOW}} if is_refused else {})
 
@@ -155,7 +155,7 @@ def test_a_closed_course_takes_nobody_with_or_without_a_term(term: Term | None) 
     course = replace(COURSE, term=term, closed_at=NOW)
 
     assert facts_by_code(course) == {"course_closed": {"closed_at": NOW}}
-    assert facts_by_code(replace(course, planned_action="unenroll")) == {}
+    assert facts_by_code(replace(course, action="unenroll")) == {}
 
 
 def admitting(kind: str, *numbers: int, admits: bool = True) -> list[Restriction]:
@@ -197,7 +197,7 @@ def test_every_reason_is_given_at_once_in_the_order_of_the_list() -> None:
     course = replace(
         COURSE,
         term=replace(TERM, windows=[], promote_until=NOW),
-        planned_action="waitlist",
+        action="waitlist",
         closed_at=NOW,
         permission_required=True,
         restrictions=admitting("program", 2),
@@ -241,7 +241,7 @@ COURSES = st.builds(
     closed_at=st.none() | INSTANTS,
     permission_required=st.booleans(),
     restrictions=st.lists(RESTRICTIONS, max_size=4),
-    planned_action=st.sampled_from(get_args(Action)),
+    action=st.sampled_from(get_args(Action)),
 )
 SITUATIONS = st.builds(
     Situation,
@@ -267,4 +267,4 @@ def test_a_permission_removes_the_reasons_of_its_rule_and_no_others(course: Cour
 
 @given(COURSES, SITUATIONS)
 def test_a_student_without_holds_can_always_leave(course: Course, situation: Situation) -> None:
-    assert facts_by_code(replace(course, planned_action="unenroll"), replace(situation, holds=[])) == {}
+    assert facts_by_code(replace(course, action="unenroll"), replace(situation, holds=[])) == {}

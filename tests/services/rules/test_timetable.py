@@ -70,22 +70,20 @@ def test_courses_of_one_request_clash() -> None:
 
     assert "time_conflict" in facts_by_code(ours, STUDENT, theirs)
     assert "time_conflict" in facts_by_code(theirs, STUDENT, ours)
-    assert facts_by_code(ours, STUDENT, replace(theirs, planned_action="waitlist")) == {}
-    assert facts_by_code(ours, STUDENT, replace(theirs, planned_action=None)) == {}
+    assert facts_by_code(ours, STUDENT, replace(theirs, action="waitlist")) == {}
+    assert facts_by_code(ours, STUDENT, replace(theirs, action=None)) == {}
 
 
 @pytest.mark.parametrize(("planned", "expected"), [("enroll", True), ("promote", True), ("waitlist", False)])
 def test_a_time_conflict_does_not_stop_a_student_from_joining_a_waitlist(planned: Action, expected: bool) -> None:
     situation = replace(STUDENT, enrollments=[held(9, meetings=[MONDAY])])
 
-    assert (
-        "time_conflict" in facts_by_code(replace(COURSE, meetings=[MONDAY], planned_action=planned), situation)
-    ) is expected
+    assert ("time_conflict" in facts_by_code(replace(COURSE, meetings=[MONDAY], action=planned), situation)) is expected
 
 
 def test_a_course_that_is_left_or_only_waited_for_does_not_clash() -> None:
     ours = replace(COURSE, meetings=[MONDAY])
-    left = replace(OTHER, meetings=[MONDAY], student_status="enrolled", planned_action="unenroll")
+    left = replace(OTHER, meetings=[MONDAY], student_status="enrolled", action="unenroll")
 
     assert facts_by_code(ours, replace(STUDENT, enrollments=[held(9, "waitlisted", meetings=[MONDAY])])) == {}
     assert facts_by_code(ours, replace(STUDENT, enrollments=[held(OTHER.id, meetings=[MONDAY])]), left) == {}

@@ -87,7 +87,7 @@ def _credits(backend: str, course_id: ColumnElement[int]) -> ColumnElement[Any]:
     return func.json_extract(credits_by_course, literal('$."', String) + cast(course_id, String) + literal('"', String))
 
 
-def _enroll(backend: str, insert: Any) -> Executable:
+def _enroll_as_decided(backend: str, insert: Any) -> Executable:
     """Enroll one student as decided, or in none of the courses. Returns `course_id, status` of each change.
 
     `claims` locks the courses, ascending by id, then `student` the student. PostgreSQL evaluates both rows again once
@@ -161,7 +161,10 @@ def _change_credits(backend: str) -> Executable:
     )
 
 
-ENROLL_AS_DECIDED = {"postgresql": _enroll("postgresql", postgresql.insert), "sqlite": _enroll("sqlite", sqlite.insert)}
+ENROLL_AS_DECIDED = {
+    "postgresql": _enroll_as_decided("postgresql", postgresql.insert),
+    "sqlite": _enroll_as_decided("sqlite", sqlite.insert),
+}
 UNENROLL_AS_DECIDED = {
     backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in ENROLL_AS_DECIDED
 }

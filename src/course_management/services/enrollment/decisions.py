@@ -1,6 +1,6 @@
 """Decide whether a student can enroll in each course, with all reasons against it.
 
-A decision is about a plan: the seat or the place on the waitlist that the course has for the student at that moment.
+A decision is about an action: to take the seat or the place on the waitlist that the course has at that moment.
 The counters say which of them there is; the rules (`rules/`) judge it.
 """
 
@@ -26,7 +26,7 @@ class Decision:
     """The decision about one course.
 
     `outcome` is `refused`, `eligible`, `already_enrolled`, `already_waitlisted` or, about unenrolling, `not_enrolled`.
-    `action` is what was planned and judged, `new_status` the status that an eligible student gets by it, `credits` what
+    `action` is what was decided about, `new_status` the status that an eligible student gets by it, `credits` what
     the enrollment counts, in hundredths. `seat_reserved`: a seat is free, and reserved for students on the waitlist.
     `notes` are what rules that do not bind would have said.
     """
@@ -99,29 +99,29 @@ def decide(
                 and chosen_credits.get(course_id, course.student_credits) != course.student_credits
             )
             actions[course_id] = "change_credits" if changes_credits and has_others else None
-    planned = situation.with_plan(actions, chosen_credits)
-    return [judge(planned, course_id) for course_id in (*enrolling, *unenrolling)]
+    changed = situation.with_actions(actions, chosen_credits)
+    return [decide_one(changed, course_id) for course_id in (*enrolling, *unenrolling)]
 
 
-def judge(situation: Situation, course_id: int) -> Decision:
-    """Decide about what is planned for one course."""
+def decide_one(situation: Situation, course_id: int) -> Decision:
+    """Decide about the action of one course."""
     course = situation.courses.get(course_id)
     if course is None:
         return Decision(course_id, REFUSED, (UnknownCourse(),))
     has_term = course.term is not None
     # A student who chooses no credits gets the least with the seat, as they are then.
-    is_default = course.planned_action == "waitlist" and course.student_credits == course.least_credits
-    if course.planned_action is None:
+    is_default = course.action == "waitlist" and course.student_credits == course.least_credits
+    if course.action is None:
         outcome = ALREADY.get(course.student_status, NOT_ENROLLED)
         return Decision(course_id, outcome, position=course.student_position, has_term=has_term)
-    full = _reason_if_full(course, situation) if course.planned_action in ("enroll", "waitlist") else None
+    full = _reason_if_full(course, situation) if course.action in ("enroll", "waitlist") else None
     rule_reasons = reasons(course, situation)
     against = [*(rule_reasons if situation.rules_bind else ()), *filter(None, [full])]
     return Decision(
         course_id,
         REFUSED if against else ELIGIBLE,
         tuple(against),
-        action=course.planned_action,
+        action=course.action,
         new_status=_new_status(course, situation),
         credits=None if is_default else course.student_credits or None,
         has_term=has_term,
@@ -132,18 +132,18 @@ def judge(situation: Situation, course_id: int) -> Decision:
 
 
 def _new_status(course: Course, situation: Situation) -> str:
-    """Return the status that the student gets by what is planned."""
-    if course.planned_action == "unenroll":
+    """Return the status that the student gets by the action."""
+    if course.action == "unenroll":
         is_waived = not situation.rules_bind or (course.id, DropClosedRule.code) in situation.permissions
         return WITHDRAWN if is_withdrawal(course, situation) and not is_waived else UNENROLLED
-    return WAITLISTED if course.planned_action == "waitlist" else ENROLLED
+    return WAITLISTED if course.action == "waitlist" else ENROLLED
 
 
 def _reason_if_full(course: Course, situation: Situation) -> Reason | None:
-    """Return the reason if the course has neither a seat nor, where one is planned, a place on the waitlist."""
-    if course.is_open or (course.planned_action == "waitlist" and course.waitlist_has_room):
+    """Return the reason if the course has neither a seat nor, where one is wanted, a place on the waitlist."""
+    if course.is_open or (course.action == "waitlist" and course.waitlist_has_room):
         return None
-    if course.planned_action == "waitlist" and course.waitlist_capacity:
+    if course.action == "waitlist" and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)
     is_over = course.term is not None and situation.now >= course.term.waitlists_close_at
     return CourseFull(capacity=course.capacity, waitlist_open=course.waitlist_has_room and not is_over)

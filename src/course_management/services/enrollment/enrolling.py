@@ -22,7 +22,7 @@ from ...models import ENROLLED, WAITLISTED
 from .course_memory import memory_of
 from .decided_statements import ENROLL_AS_DECIDED
 from .decisions import ALREADY, NOT_ENROLLED, Decision, raise_if_refused, with_rules_waived
-from .exchanging import exchange_under_locks
+from .exchanging import lock_and_exchange
 from .loading import situation_of
 from .promotion import promote, promote_waiting_first
 from .request import EnrollmentRequest
@@ -42,7 +42,7 @@ def enroll(request: EnrollmentRequest, grant: Grant | None = None) -> list[Cours
     in the order of `course_ids`, then of `instead_of`. Raises `StudentNotFound`, `CourseNotFound` or
     `EnrollmentRefused`; then nothing has changed.
     """
-    result = _apply(request, grant)
+    result = _enroll_once(request, grant)
     _promote_after(request, result)
     return _outcomes(request, result)
 
@@ -58,27 +58,20 @@ def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decisio
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentResult:
-    """Try once to apply the request. Raises the refusals, and `Raced` to begin again."""
+def _enroll_once(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentResult:
+    """Try once to enroll. Raises the refusals, and `Raced` to begin again."""
     if request.instead_of or grant:
-        return _exchange_under_locks(request, grant)
-    memory = memory_of(db.engine)
+        return _enroll_under_locks(request, grant)
+    conflict = None
     # The statement by seats has no credits, which only courses of terms have.
-    decides_first = bool(request.chosen_credits) or memory.decides_first(request.course_ids, waitlist=request.waitlist)
-    result, conflict = (None, None) if decides_first else _enroll_by_seats(request)
-    if result:
-        return result
-    situation = situation_of(autocommit, request.student_id, request.course_ids, request.context)
-    decisions = request.decide(situation)
-    memory.remember(decisions, waitlist=request.waitlist)
-    promote_waiting_first(decisions, request.context)
-    raise_if_refused(decisions)
-    if not any(decision.action for decision in decisions):
-        return EnrollmentResult(decisions=decisions)
-    if situation.has_rules:
-        return _enroll_as_decided(request, situation, decisions) or _exchange_under_locks(request)
-    if decides_first:
+    if request.chosen_credits or memory_of(db.engine).decides_first(request.course_ids, waitlist=request.waitlist):
+        result = _enroll_by_rules(request)
+        if not result:
+            result, conflict = _enroll_by_seats(request)
+    else:
         result, conflict = _enroll_by_seats(request)
+        if not result:
+            result = _enroll_by_rules(request)
     if not result:
         raise Raced from conflict  # no course refused: the cause is gone, or the statement lost a race
     return result
@@ -89,7 +82,24 @@ def _enroll_by_seats(request: EnrollmentRequest) -> tuple[EnrollmentResult | Non
 
     It takes students into courses without a term only.
     """
-    return _send(ENROLL_BY_SEATS, request.parameters(request.course_ids))
+    return _run_alone(ENROLL_BY_SEATS, request.parameters(request.course_ids))
+
+
+def _enroll_by_rules(request: EnrollmentRequest) -> EnrollmentResult | None:
+    """Load the situation, decide, and apply what was decided. Return None if only the seats decide about the courses.
+
+    Raises the refusals, also of courses without rules: this is what explains why the statement by seats did nothing.
+    """
+    situation = situation_of(autocommit, request.student_id, request.course_ids, request.context)
+    decisions = request.decide(situation)
+    memory_of(db.engine).remember(decisions, waitlist=request.waitlist)
+    promote_waiting_first(decisions, request.context)
+    raise_if_refused(decisions)
+    if not any(decision.action for decision in decisions):
+        return EnrollmentResult(decisions=decisions)
+    if not situation.has_rules:
+        return None
+    return _enroll_as_decided(request, situation, decisions) or _enroll_under_locks(request)
 
 
 def _enroll_as_decided(
@@ -98,14 +108,14 @@ def _enroll_as_decided(
     """Apply the decisions by one statement, which locks and compares. Return None if something has changed since."""
     if situation.waits_in_term:  # what is applied may end what stops a promotion elsewhere
         return None
-    result, _ = _send(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
+    result, _ = _run_alone(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
     return result
 
 
-def _send(
+def _run_alone(
     statements: Mapping[str, Executable], parameters: Mapping[str, Any]
 ) -> tuple[EnrollmentResult | None, IntegrityError | None]:
-    """Send a statement in a transaction of its own. Return what it changed, or the constraint that refused it."""
+    """Run a statement in a transaction of its own. Return what it changed, or the constraint that refused it."""
     try:
         rows = autocommit(statements[db.engine.dialect.name], parameters)
     except IntegrityError as error:
@@ -116,14 +126,14 @@ def _send(
     return EnrollmentResult(outcome_by_course={row.course_id: row.status for row in rows}) if rows else None, None
 
 
-def _exchange_under_locks(request: EnrollmentRequest, grant: Grant | None = None) -> EnrollmentResult:
+def _enroll_under_locks(request: EnrollmentRequest, grant: Grant | None = None) -> EnrollmentResult:
     """Lock the courses and the student, then exchange: nothing changes in between.
 
     Not a loop of attempts without locks: sixteen clients of one student needed up to 21 of them.
     """
     with transaction() as connection:
-        grant_here = functools.partial(grant, connection) if grant else None
-        result = exchange_under_locks(functools.partial(run, connection), request, grant_here)
+        waive = functools.partial(grant, connection) if grant else None
+        result = lock_and_exchange(functools.partial(run, connection), request, waive)
     promote_waiting_first(result.decisions, request.context)
     raise_if_refused(result.decisions)
     return result

@@ -17,14 +17,14 @@ from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
 from .decided_statements import CHANGE_CREDITS, ENROLL_AS_DECIDED, UNENROLL_AS_DECIDED
 from .decisions import REFUSED, Decision, with_rules_waived
-from .loading import Execute, load
+from .loading import Execute, load_by_rules
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
 from .situation import Situation
 from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING, student_id
 
-Grant = Callable[[int, str], object]
-"""Grants a permission, in the present transaction: for the id of a course, and the code of a rule."""
+Waive = Callable[[int, str], object]
+"""Called for each rule that is waived, in the present transaction: with the id of the course, and the rule's code."""
 UNENROLL_OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 """The outcome of unenrolling, by the previous status; `withdrawn` where dropping is over."""
 
@@ -33,11 +33,11 @@ CREDITS_CHANGED = "credits_changed"
 _REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
 
 
-def exchange_under_locks(execute: Execute, request: EnrollmentRequest, grant: Grant | None = None) -> EnrollmentResult:
+def lock_and_exchange(execute: Execute, request: EnrollmentRequest, waive: Waive | None = None) -> EnrollmentResult:
     """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
     waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
     lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waitlisted_ids})
-    return exchange(execute, request, waitlisted_ids, grant)
+    return exchange(execute, request, waitlisted_ids, waive)
 
 
 def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequence[AnyRow]:
@@ -49,29 +49,29 @@ def lock(execute: Execute, student_id: int, course_ids: Iterable[int]) -> Sequen
 
 
 def exchange(
-    execute: Execute, request: EnrollmentRequest, waitlisted_ids: Sequence[int], grant: Grant | None = None
+    execute: Execute, request: EnrollmentRequest, waitlisted_ids: Sequence[int], waive: Waive | None = None
 ) -> EnrollmentResult:
     """Load, decide and apply, unless a decision refuses or nothing has to change.
 
-    `waitlisted_ids` are the locked courses for which the student waits. With `grant`, rules that can be waived do not
+    `waitlisted_ids` are the locked courses for which the student waits. With `waive`, rules that can be waived do not
     refuse: unless something else does, it is called for each of them before anything is applied. Raises
     `StudentNotFound`, and `Raced` if a course without a term got one.
     """
     course_ids = [*request.course_ids, *request.instead_of]
-    situation = load(execute, db.engine.dialect.name, request.student_id, course_ids, request.context.time_zone)
-    decisions = request.decide(with_rules_waived(situation) if grant else situation)
+    situation = load_by_rules(execute, request.student_id, course_ids, request.context)
+    decisions = request.decide(with_rules_waived(situation) if waive else situation)
     if any(decision.outcome == REFUSED for decision in decisions) or not any(decision.action for decision in decisions):
         return EnrollmentResult(decisions=decisions)
-    if grant:
+    if waive:
         for decision in request.decide(situation):
             for code in decision.waivable:
-                grant(decision.course_id, code)
-    outcomes = _unenroll(execute, request, situation, decisions)
+                waive(decision.course_id, code)
+    outcomes = _apply_unenrolling(execute, request, situation, decisions)
     if outcomes:  # which has raised the revision
         (student,) = execute(_REVISION, {"student": request.student_id})
         situation = replace(situation, schedule_revision=student.schedule_revision)
-    outcomes |= _enroll(execute, request, situation, decisions)
-    outcomes |= _change_credits(execute, request, situation, decisions)
+    outcomes |= _apply_enrolling(execute, request, situation, decisions)
+    outcomes |= _apply_credits(execute, request, situation, decisions)
     cleared = (
         execute(CLEAR_MARKS, {"student": request.student_id, "course_ids": waitlisted_ids}) if waitlisted_ids else ()
     )
@@ -80,7 +80,7 @@ def exchange(
     )
 
 
-def _unenroll(
+def _apply_unenrolling(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     unenrolling = [decision for decision in decisions if decision.does("unenroll")]
@@ -101,7 +101,7 @@ def unenroll_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> 
     }
 
 
-def _enroll(
+def _apply_enrolling(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     if not any(decision.does("enroll", "waitlist") for decision in decisions):
@@ -113,7 +113,7 @@ def _enroll(
     return {row.course_id: row.status for row in rows}
 
 
-def _change_credits(
+def _apply_credits(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
     changing = [decision for decision in decisions if decision.does("change_credits")]

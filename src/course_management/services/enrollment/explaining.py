@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...context import RequestContext
-from ...database import autocommit, db
+from ...database import autocommit
 from ...errors import CourseFull
 from .decisions import Decision, decide
-from .loading import load, situation_of
+from .loading import load_by_rules, situation_of
 from .situation import Situation
 
 
@@ -69,5 +69,5 @@ def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, c
 
     Unlike a request, it also reads the holds and groups of a student who asks only for courses without a term.
     """
-    situation = load(autocommit, db.engine.dialect.name, student_id, course_ids, context.time_zone)
+    situation = load_by_rules(autocommit, student_id, course_ids, context)
     return Explanation(decide(situation, course_ids, waitlist=waitlist), situation)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from sqlalchemy import Integer, bindparam, select
 
 from ...context import RequestContext
-from ...database import autocommit, db
+from ...database import autocommit
 from ...database.types import Id
 from ...errors import CourseNotFound
 from ...models import courses, enrollments
-from .loading import load
-from .passing_over import judge
+from .loading import load_by_rules
+from .passing_over import check_promotion
 
 MOST_ASKED = 100
 """For how many waiting students the rules are asked: a few milliseconds each."""
@@ -67,8 +67,8 @@ def _by_rules(course_id: int, free: int, context: RequestContext) -> Forecast:
     for student_id in waiting[:MOST_ASKED]:
         if promoted == free:
             break
-        situation = load(autocommit, db.engine.dialect.name, student_id, [course_id], context.time_zone)
-        codes = judge(situation, course_id).codes
+        situation = load_by_rules(autocommit, student_id, [course_id], context)
+        codes = check_promotion(situation, course_id).codes
         stopped.update(codes)
         promoted, passed_over = (promoted, passed_over + 1) if codes else (promoted + 1, passed_over)
     is_complete = promoted == free or len(waiting) <= MOST_ASKED

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -66,13 +66,13 @@ def all_questions(all_rules: Iterable[Rule]) -> Mapping[str, Select[Any]]:
 
 
 @functools.cache
-def loading_statement(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
+def statement_of_one(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
     """Return the loading statement: one row, with a column of JSON for each question."""
     return select(*(_answer(backend, name, question) for name, question in all_questions(all_rules).items()))
 
 
 @functools.cache
-def loading_statement_of_many(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
+def statement_of_many(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
     """Return the same statement for several students, a row for each: it costs the database half as much.
 
     `requests` is a JSON array of `student` and `course_ids`; the questions get them as columns instead of parameters.
@@ -136,19 +136,18 @@ def situation_of(execute: Execute, student: int, course_list: Sequence[int], con
 
     Raises `StudentNotFound`.
     """
-    engine = db.engine
-    memory = memory_of(engine)
-    situation = None if memory.has_term(course_list) else load_without_rules(execute, student, course_list)
+    memory = memory_of(db.engine)
+    situation = None if memory.has_term(course_list) else load_by_seats(execute, student, course_list)
     if situation is None:
-        situation = load(execute, engine.dialect.name, student, course_list, context.time_zone)
+        situation = load_by_rules(execute, student, course_list, context)
         memory.remember_terms(situation)
     return situation
 
 
-def load_without_rules(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
+def load_by_seats(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
     """Return the situation of a student in courses of which only the seats decide: a cheaper query.
 
-    Returns None if rules decide about one of the courses; then `load` it. Raises `StudentNotFound`.
+    Returns None if rules decide about one of the courses; then `load_by_rules`. Raises `StudentNotFound`.
     """
     rows = execute(_STATES, {"student": student, "course_ids": course_list})
     if not rows:
@@ -175,30 +174,30 @@ def load_without_rules(execute: Execute, student: int, course_list: Sequence[int
     )
 
 
-def load(execute: Execute, backend: str, student: int, course_list: Sequence[int], time_zone: tzinfo) -> Situation:
+def load_by_rules(execute: Execute, student: int, course_list: Sequence[int], context: RequestContext) -> Situation:
     """Return the whole situation of a student who asks for these courses. Raises `StudentNotFound`."""
     at = datetime.now(UTC)
-    question = loading_statement(backend, rules.RULES)
+    question = statement_of_one(db.engine.dialect.name, rules.RULES)
     (row,) = execute(question, {"student": student, "course_ids": course_list, "at": at})
-    return _situation(student, at, dict(zip(row._fields, row, strict=True)), time_zone)
+    return _situation(student, at, dict(zip(row._fields, row, strict=True)), context)
 
 
-def load_many(
-    execute: Execute, backend: str, course_lists: Mapping[int, Sequence[int]], time_zone: tzinfo
+def load_many_by_rules(
+    execute: Execute, course_lists: Mapping[int, Sequence[int]], context: RequestContext
 ) -> Mapping[int, Situation]:
     """Return the situations of several students, given the courses for which each asks. Raises `StudentNotFound`."""
     at = datetime.now(UTC)
-    question = loading_statement_of_many(backend, rules.RULES)
+    question = statement_of_many(db.engine.dialect.name, rules.RULES)
     asked = [{"student": student, "course_ids": course_list} for student, course_list in course_lists.items()]
     situations = {}
     for row in execute(question, {"requests": orjson.dumps(asked).decode(), "at": at}):
         student, *answers = row
-        situations[student] = _situation(student, at, dict(zip(row._fields[1:], answers, strict=True)), time_zone)
+        situations[student] = _situation(student, at, dict(zip(row._fields[1:], answers, strict=True)), context)
     return situations
 
 
-def _situation(student: int, at: datetime, texts: Mapping[str, str | None], time_zone: tzinfo) -> Situation:
+def _situation(student: int, at: datetime, texts: Mapping[str, str | None], context: RequestContext) -> Situation:
     answers = {name: orjson.loads(text or b"[]") for name, text in texts.items()}
     if not answers["student"]:
         raise StudentNotFound
-    return situation_from(student, at, answers, time_zone)
+    return situation_from(student, at, answers, context.time_zone)

@@ -38,7 +38,7 @@ from ...database import AnyRow, run
 from ...database.types import Id, UtcDateTime, utcnow
 from ...models import WAITLISTED, courses, enrollments
 from ...models.terms import terms
-from .loading import load
+from .loading import load_by_rules
 from .rules import reasons
 from .situation import Situation
 from .statements import LOCK_STUDENT
@@ -147,27 +147,27 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
         return None
     ((student_id,),) = next_rows
     execute(LOCK_STUDENT, {"student": student_id})
-    situation = load(execute, connection.dialect.name, student_id, [course.id], context.time_zone)
-    judged = judge(situation, course.id)
+    situation = load_by_rules(execute, student_id, [course.id], context)
+    check = check_promotion(situation, course.id)
     is_marked = any(enrollment.is_passed_over for enrollment in situation.enrollments if enrollment.id != course.id)
-    return Next(student_id, judged.codes, judged.credits or None, round_at, is_marked)
+    return Next(student_id, check.codes, check.credits or None, round_at, is_marked)
 
 
-class Judged(NamedTuple):
+class PromotionCheck(NamedTuple):
     """The codes of the rules that stop a promotion, if any, and the credits that it would count, in hundredths."""
 
     codes: Sequence[str]
     credits: int
 
 
-def judge(situation: Situation, course_id: int) -> Judged:
+def check_promotion(situation: Situation, course_id: int) -> PromotionCheck:
     """Ask the rules of registration about the promotion of a student in a course."""
     wanted = situation.courses[course_id]
     if not wanted.least_credits <= wanted.student_credits <= wanted.most_credits:  # offered for others by now
         wanted = replace(wanted, student_credits=wanted.least_credits)
-    planned = situation.with_plan({course_id: "promote"}, {course_id: wanted.student_credits})
-    against = reasons(planned.courses[course_id], planned)
-    return Judged(list(dict.fromkeys(reason.code for reason in against)), wanted.student_credits)
+    promoted = situation.with_actions({course_id: "promote"}, {course_id: wanted.student_credits})
+    against = reasons(promoted.courses[course_id], promoted)
+    return PromotionCheck(list(dict.fromkeys(reason.code for reason in against)), wanted.student_credits)
 
 
 def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:

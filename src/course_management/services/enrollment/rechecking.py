@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...context import RequestContext
-from ...database import autocommit, db
+from ...database import autocommit
 from ...errors import Reason, StudentNotFound
 from ...models import ENROLLED
-from .loading import load
+from .loading import load_by_rules
 from .rules import reasons
 
 
@@ -20,14 +20,14 @@ def recheck(student_id: int, course_ids: Sequence[int], context: RequestContext)
     student has unenrolled meanwhile, or all of a student who was deleted, have no reasons.
     """
     try:
-        situation = load(autocommit, db.engine.dialect.name, student_id, course_ids, context.time_zone)
+        situation = load_by_rules(autocommit, student_id, course_ids, context)
     except StudentNotFound:
         return []
     enrolled = sorted(course.id for course in situation.courses.values() if course.student_status == ENROLLED)
-    planned = situation.with_plan(dict.fromkeys(enrolled, "recheck"), {})
+    checked = situation.with_actions(dict.fromkeys(enrolled, "recheck"), {})
     reasons_by_course: list[tuple[int, Reason]] = []
     for course_id in enrolled:
         known = [reason.as_dict() for _, reason in reasons_by_course]
-        against = reasons(planned.courses[course_id], planned)
+        against = reasons(checked.courses[course_id], checked)
         reasons_by_course += [(course_id, reason) for reason in against if reason.as_dict() not in known]
     return reasons_by_course

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from ...models import ENROLLED, HELD, WAITLISTED
 
 Action = Literal["enroll", "waitlist", "promote", "unenroll", "change_credits", "recheck"]
-"""What is planned for a student: to take a seat, to join the waitlist, to get a seat from it, to unenroll; to keep the
-seat for other credits, or as it is, for which the rules are asked again."""
+"""What a student would do: take a seat, join the waitlist, get a seat from it, unenroll, keep the seat for other
+credits; or keep it as it is (`recheck`), while the rules are asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ class Course(ScheduledCourse):
     least_credits: int = 0
     most_credits: int = 0
     """The same as the least, unless students choose."""
-    planned_action: Action | None = "enroll"
+    action: Action | None = "enroll"
     """The action that the rules judge; None: nothing changes for the student."""
     student_status: str | None = None
     """`enrolled`, `waitlisted`, or None."""
@@ -225,20 +225,20 @@ class Situation:
         """Whether the student is on the waitlist of a course of a term."""
         return any(enrollment.status == WAITLISTED for enrollment in self.enrollments)
 
-    def with_plan(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
-        """Return the situation with these actions and credits planned for its courses."""
-        planned = {
+    def with_actions(self, actions: Mapping[int, Action | None], chosen_credits: Mapping[int, int]) -> Situation:
+        """Return the situation in which its courses have these actions and chosen credits."""
+        changed = {
             course_id: replace(
                 course,
-                planned_action=actions.get(course_id),
+                action=actions.get(course_id),
                 student_credits=chosen_credits.get(course_id, course.student_credits),
             )
             for course_id, course in self.courses.items()
         }
-        return replace(self, courses=planned)
+        return replace(self, courses=changed)
 
     def other_courses(self, course: Course, *, with_waitlists: bool = False) -> list[ScheduledCourse]:
-        """Return the other courses of terms that the student will be enrolled in if all goes as planned.
+        """Return the other courses of terms that the student will be enrolled in if all of these actions are done.
 
         With `with_waitlists`, also those in which the student will wait.
         """
@@ -253,11 +253,11 @@ class Situation:
             for other in self.courses.values()
             if other.id != course.id
             and other.term is not None
-            and (other.planned_action == "enroll" or (with_waitlists and other.planned_action == "waitlist"))
+            and (other.action == "enroll" or (with_waitlists and other.action == "waitlist"))
         ]
         return [*kept, *new]
 
     def will_unenroll(self, course_id: int) -> bool:
         """Return whether the student is about to unenroll from a course."""
         course = self.courses.get(course_id)
-        return course is not None and course.planned_action == "unenroll"
+        return course is not None and course.action == "unenroll"

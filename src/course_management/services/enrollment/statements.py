@@ -74,7 +74,7 @@ def place_free(course: FromClause) -> ColumnElement[bool]:
     return or_(course.c.waitlist_capacity.is_(None), course.c.waiting < course.c.waitlist_capacity)
 
 
-def _enroll(insert: Any) -> Executable:
+def _enroll_by_seats(insert: Any) -> Executable:
     """Enroll one student in all of `course_ids`, or in none. Returns `course_id, status` of each change.
 
     It takes no students into courses of a term, where the rules of registration decide, nor into closed ones.
@@ -151,7 +151,7 @@ def insert_or_update(insert: Any, rows: Mapping[str, Any], source: Select[Any]) 
     ).returning(enrollments.c.course_id, enrollments.c.status)
 
 
-ENROLL_BY_SEATS = {"postgresql": _enroll(postgresql.insert), "sqlite": _enroll(sqlite.insert)}
+ENROLL_BY_SEATS = {"postgresql": _enroll_by_seats(postgresql.insert), "sqlite": _enroll_by_seats(sqlite.insert)}
 
 
 def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ...database import Raced, db
 from ...models import ENROLLED, courses
 from .decisions import Decision
-from .loading import Execute, load_many
+from .loading import Execute, load_many_by_rules
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
 from .situation import Situation
@@ -54,7 +54,7 @@ def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mappi
         return {}
     context = requests[0].context
     course_lists = {request.student_id: request.course_ids for request in requests}
-    situations = load_many(execute, db.engine.dialect.name, course_lists, context.time_zone)
+    situations = load_many_by_rules(execute, course_lists, context)
     taken = Counter[int]()
     decided: dict[int, list[Decision]] = {}
     for request in requests:

@@ -12,7 +12,7 @@ from ...errors import CourseNotFound, UnenrollmentRefused
 from .course_memory import memory_of
 from .decided_statements import UNENROLL_AS_DECIDED
 from .decisions import NOT_ENROLLED, Decision, raise_if_refused
-from .exchanging import exchange_under_locks, unenroll_outcomes
+from .exchanging import lock_and_exchange, unenroll_outcomes
 from .loading import situation_of
 from .promotion import promote
 from .request import EnrollmentRequest
@@ -33,13 +33,13 @@ def unenroll(
     the order asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
     request = EnrollmentRequest(student_id, [], instead_of=course_ids, reason=reason, context=context)
-    result = _apply(request)
+    result = _unenroll_once(request)
     promote(result.courses_to_promote, context)
     return [CourseOutcome(course_id, result.outcome_by_course.get(course_id, NOT_ENROLLED)) for course_id in course_ids]
 
 
 @retried(repeatable=True)
-def _apply(request: EnrollmentRequest) -> EnrollmentResult:
+def _unenroll_once(request: EnrollmentRequest) -> EnrollmentResult:
     """Try once to unenroll. Raises the refusals, and `Raced` to begin again."""
     course_ids, backend = request.instead_of, db.engine.dialect.name
     if not memory_of(db.engine).has_term(course_ids):
@@ -60,7 +60,7 @@ def _apply(request: EnrollmentRequest) -> EnrollmentResult:
     # late: while it waited for its courses, other requests may have taken the student out of those that it had seen,
     # and into others of them.
     with transaction() as connection:
-        result = exchange_under_locks(functools.partial(run, connection), request)
+        result = lock_and_exchange(functools.partial(run, connection), request)
     _raise_if_refused(result.decisions)
     return replace(result, courses_to_promote=[*course_ids, *result.courses_to_promote])
 

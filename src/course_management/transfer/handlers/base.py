@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 from ...context import RequestContext
 from .. import staging
 from ..kind import Kind
-from ..references import PLANNED, References
+from ..references import TO_CREATE, References
 from ..staging import Staged, Unit, plain
 from ..verdicts import CREATE, REFUSE, UNCHANGED, UPDATE, Verdict, not_found, without_repetitions
 
@@ -69,7 +69,7 @@ class KindHandler(Handler):
     def _planned_names(self, references: References, column: str) -> Mapping[str, str]:
         """Return the external ids of planned rows, by the external ids and codes that name them."""
         return references.own_names(
-            self.references[column], [key for key, row_id in self._ids[column].items() if row_id == PLANNED]
+            self.references[column], [key for key, row_id in self._ids[column].items() if row_id == TO_CREATE]
         )
 
     def more_names(self, column: str) -> set[str]:
@@ -86,7 +86,7 @@ class KindHandler(Handler):
         if key is None:
             return None
         row_id = self._ids[name].get(key)
-        if row_id == PLANNED:
+        if row_id == TO_CREATE:
             named = self.references[name]
             return self._planned.setdefault((named, self._own_names[name].get(key, key)), -1 - len(self._planned))
         return row_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..references import PLANNED, GroupName, References
+from ..references import TO_CREATE, GroupName, References
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict, not_found
 
@@ -27,7 +27,7 @@ class GroupNames:
         """Return the id of the group, or None; a negative one if this import will create it."""
         name = self._name(values)
         group_id = self._ids.get(name) if name else None
-        if name and group_id == PLANNED:
+        if name and group_id == TO_CREATE:
             return self._planned.setdefault(name, -1 - len(self._planned))
         return group_id
 

@@ -11,13 +11,11 @@ from marshmallow.fields import Boolean
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
-from ...enrollment_log import logged
 from ...repositories import enrollments
 from ...schemas.fields import Text
-from ...services import enrollment as service
+from ...services import enrollment_actions as actions
 from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.rules import waivable
-from ...services.permitting import enroll_with_permit
 from ..forms import EntryForm, FormCredits, FormId
 from ..pages import STUDENT, AppPages, done
 from ..students import courses, enrolling, mine
@@ -96,9 +94,8 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
         chosen_credits={} if form["credits"] is None else {course_id: int(form["credits"] * 100)},
         instead_of=instead_of,
     )
-    with logged(student_id, [course_id, *instead_of]):
-        outcomes = enroll_with_permit(request, form["reason"]) if form["permit"] else service.enroll(request)
-    return done(path_about(student_id, "/my-courses"), enrolling.report(student_id, outcomes, DONE))
+    outcomes = actions.enroll(request, permit=form["reason"] if form["permit"] else None)
+    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes, DONE))
 
 
 @pages.show(f"{STUDENT}/courses/<id:course_id>/drop", WRITE)
@@ -111,6 +108,5 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Re
 @pages.act(f"{STUDENT}/courses/<id:course_id>/drop", WRITE, form=DropForm)
 def drop(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist, on behalf of the student."""
-    with logged(student_id, [course_id]):
-        outcomes = service.unenroll(student_id, [course_id], context=context, reason=form["reason"])
-    return done(path_about(student_id, "/my-courses"), enrolling.report(student_id, outcomes, DONE))
+    outcomes = actions.unenroll(student_id, [course_id], context=context, reason=form["reason"])
+    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes, DONE))

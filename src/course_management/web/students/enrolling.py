@@ -14,10 +14,9 @@ from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database import AnyRow
 from ...database.types import MAX_ID
-from ...enrollment_log import log_outcomes, logged
 from ...repositories import course_search, enrollments
 from ...services import courses as course_service
-from ...services import enrollment as service
+from ...services import enrollment_actions as actions
 from ...services import plans, timetables
 from ...services.enrollment import CourseOutcome, EnrollmentRequest
 from ...services.enrollment.explaining import decide_leaving
@@ -65,9 +64,8 @@ class Exchange:
     decisions: Sequence[ExplainedDecision]
 
 
-def report(student_id: int, outcomes: Sequence[CourseOutcome], sentences: Mapping[str, str] = DONE) -> str:
-    """Return what was done, as sentences, and write the lines of the log."""
-    log_outcomes(student_id, outcomes)
+def report(outcomes: Sequence[CourseOutcome], sentences: Mapping[str, str] = DONE) -> str:
+    """Return what was done, as sentences."""
     codes = {row.id: row.code for row in course_search.of_ids([each.course_id for each in outcomes])}
     return " ".join(
         _(sentences[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
@@ -107,9 +105,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
     request = EnrollmentRequest(
         student_id, [course_id], context=context, waitlist=form["waitlist"], chosen_credits=chosen
     )
-    with logged(student_id, [course_id]):
-        outcomes = service.enroll(request)
-    return done("/my-courses", report(student_id, outcomes))
+    return done("/my-courses", report(actions.enroll(request)))
 
 
 @pages.show("/courses/<id:course_id>/drop", WRITE)
@@ -131,9 +127,7 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Re
 @pages.act("/courses/<id:course_id>/drop", WRITE)
 def drop(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist."""
-    with logged(student_id, [course_id]):
-        outcomes = service.unenroll(student_id, [course_id], context=context)
-    return done("/my-courses", report(student_id, outcomes))
+    return done("/my-courses", report(actions.unenroll(student_id, [course_id], context=context)))
 
 
 @pages.show("/courses/<id:course_id>/swap", WRITE)
@@ -163,6 +157,4 @@ def swap(form: Mapping[str, Any], course_id: int, student_id: int, context: Requ
     """Enroll in the course and leave the other one; if one of them is refused, nothing changes."""
     other = form["instead_of"]
     request = EnrollmentRequest(student_id, [course_id], context=context, instead_of=[other])
-    with logged(student_id, [course_id, other]):
-        outcomes = service.enroll(request)
-    return done("/my-courses", report(student_id, outcomes))
+    return done("/my-courses", report(actions.enroll(request)))

@@ -9,10 +9,9 @@ from flask import Response
 from marshmallow.fields import Boolean
 
 from ...context import RequestContext
-from ...enrollment_log import logged
 from ...repositories import course_search
 from ...repositories.timetables import meetings_of
-from ...services import enrollment as service
+from ...services import enrollment_actions as actions
 from ...services import plans
 from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.enrolling import explain as dry_run
@@ -56,10 +55,9 @@ def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContex
     ids = plans.planned(student_id)
     if not ids:
         return done("/plan", _("The plan is empty, so nothing was changed."))
-    with logged(student_id, ids):
-        outcomes = service.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
+    outcomes = actions.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
     plans.remove(student_id, ids)
-    return done("/my-courses", report(student_id, outcomes))
+    return done("/my-courses", report(outcomes))
 
 
 @pages.act("/courses/<id:course_id>/plan", WRITE)

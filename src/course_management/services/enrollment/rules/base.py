@@ -40,7 +40,7 @@ class Rule(ErrorCode):
 
     def reasons(self, course: Course, situation: Situation) -> list[Reason]:
         """Return the reasons of this rule against the course, none where it does not apply or is waived."""
-        if course.planned_action not in self.applies_to or (self.needs_term and course.term is None):
+        if course.action not in self.applies_to or (self.needs_term and course.term is None):
             return []
         if self.is_waivable and (course.id, self.code) in situation.permissions:
             return []

@@ -113,7 +113,7 @@ class OtherCourseOfEntryHeldRule(Rule):
         allowed = course.entry.courses_per_term if course.entry else None
         if allowed is None:
             return
-        others = situation.other_courses(course, with_waitlists=course.planned_action != "promote")
+        others = situation.other_courses(course, with_waitlists=course.action != "promote")
         same = sorted(other.id for other in others if _is_same(other, course))
         if len(same) >= allowed:
             yield {"course_ids": same}

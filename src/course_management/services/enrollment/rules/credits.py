@@ -42,7 +42,7 @@ class CreditLimitRule(Rule):
         new = {
             other.id: other.student_credits
             for other in situation.courses.values()
-            if other.term is not None and other.term.id == course.term.id and other.planned_action in COUNTED
+            if other.term is not None and other.term.id == course.term.id and other.action in COUNTED
         }
         held = sum(
             enrollment.student_credits
@@ -59,7 +59,7 @@ class CreditLimitRule(Rule):
             for enrollment in situation.enrollments
             if enrollment.status == ENROLLED and enrollment.term is not None and enrollment.term.id == course.term.id
         )
-        if held + asked > (limit if course.planned_action == "recheck" else max(limit, present)):
+        if held + asked > (limit if course.action == "recheck" else max(limit, present)):
             yield {"limit": as_json_number(limit), "held": as_json_number(held), "asked": as_json_number(asked)}
 
 

@@ -25,7 +25,7 @@ class HoldRule(Rule):
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
         """Yield the kinds and contacts of the holds that block the action."""
-        blocked = "unenroll" if course.planned_action == "unenroll" else "enroll"
+        blocked = "unenroll" if course.action == "unenroll" else "enroll"
         holds = [hold for hold in situation.holds if hold.blocks in {blocked, "both"}]
         if holds:
             yield {

@@ -38,7 +38,7 @@ class TimeConflictRule(Rule):
         clashes = [
             {"course_id": other.id, **_facts(other_meeting)}
             for other in situation.other_courses(course)
-            if not (course.planned_action == "recheck" and (other.id, self.code) in situation.permissions)
+            if not (course.action == "recheck" and (other.id, self.code) in situation.permissions)
             for other_meeting in other.meetings
             if any(other_meeting.clashes_with(meeting) for meeting in course.meetings)
         ]

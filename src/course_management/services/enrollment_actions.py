@@ -1,4 +1,7 @@
-"""Log and count enrollment actions: a line for each kind of change of a request, from the API or a page."""
+"""The enrollment actions of the API and of pages: done, logged and counted; a line for each kind of change.
+
+Each function calls the one of the same name in `enrollment/`, and returns and raises what that does.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from contextlib import contextmanager
 
 import structlog
 
-from . import metrics
-from .errors import Problem
-from .services.enrollment import CourseOutcome, Replacement
-from .services.enrollment.decisions import Decision
+from .. import metrics
+from ..context import RequestContext
+from ..errors import Problem
+from . import enrollment
+from .enrollment import CourseOutcome, Decision, EnrollmentRequest, Replacement, ReplaceOptions
+from .permitting import enroll_with_permit
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +33,43 @@ ACTIONS = {
 UNCHANGED = {outcome for outcome, action in ACTIONS.items() if action == "unchanged"}
 
 
+def enroll(request: EnrollmentRequest, *, permit: str | None = None) -> list[CourseOutcome]:
+    """Enroll the student; with `permit`, a reason, grant the permissions that this needs (`permitting.py`)."""
+    with _logged(request.student_id, [*request.course_ids, *request.instead_of]):
+        outcomes = enrollment.enroll(request) if permit is None else enroll_with_permit(request, permit)
+        _log_outcomes(request.student_id, outcomes)
+    return outcomes
+
+
+def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decision]:
+    """Decide about each course, and change nothing."""
+    with _logged(request.student_id, [*request.course_ids, *request.instead_of]):
+        decisions = enrollment.explain(request, permit=permit)
+        _log_decisions(request.student_id, decisions)
+    return decisions
+
+
+def replace(request: EnrollmentRequest, options: ReplaceOptions) -> Replacement:
+    """Replace the courses of the student."""
+    with _logged(request.student_id, request.course_ids):
+        replacement = enrollment.replace(request, options)
+        if not options.dry_run:
+            _log_replacement(request.student_id, request.course_ids, replacement)
+    return replacement
+
+
+def unenroll(
+    student_id: int, course_ids: Sequence[int], *, context: RequestContext, reason: str | None = None
+) -> list[CourseOutcome]:
+    """Unenroll the student from courses."""
+    with _logged(student_id, course_ids):
+        outcomes = enrollment.unenroll(student_id, course_ids, context=context, reason=reason)
+        _log_outcomes(student_id, outcomes)
+    return outcomes
+
+
 @contextmanager
-def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
+def _logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
     """Log the refusal or the failure of the action in the block."""
     try:
         yield
@@ -44,7 +84,7 @@ def logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
         raise
 
 
-def log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
+def _log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
     """Log enrolling or unenrolling: a line for each kind of change."""
     by_action: dict[str, list[CourseOutcome]] = {}
     for outcome in outcomes:
@@ -54,7 +94,7 @@ def log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
         _record(action, student_id, [outcome.course_id for outcome in group], codes)
 
 
-def log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
+def _log_replacement(student_id: int, requested: Sequence[int], done: Replacement) -> None:
     """Log a replacement: a line for each kind of change."""
     for action in ("enrolled", "waitlisted", "unenrolled", "withdrawn", "credits_changed"):
         if course_ids := getattr(done, action):
@@ -63,7 +103,7 @@ def log_replacement(student_id: int, requested: Sequence[int], done: Replacement
         _record("unchanged", student_id, requested, ["kept"] * len(requested))
 
 
-def log_decisions(student_id: int, decisions: Sequence[Decision]) -> None:
+def _log_decisions(student_id: int, decisions: Sequence[Decision]) -> None:
     """Log a dry run: nothing was refused, whatever the decisions."""
     codes = [reason.code for decision in decisions for reason in decision.reasons] or [
         decision.outcome for decision in decisions
