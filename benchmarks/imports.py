@@ -25,7 +25,7 @@ import click
 import psutil
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
-from tests.databases import PostgreSQL, migrate
+from tests.support.databases import PostgreSQL, migrate
 
 PER_STUDENT = 10
 STUDENTS_PER_COURSE = 10

@@ -27,8 +27,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
-from tests.databases import ROOT, PostgreSQL, migrate
 from tests.proof.report import fill_in, markdown
+from tests.support.databases import ROOT, PostgreSQL, migrate
 
 from .comparison.data import SMALL, fill
 from .comparison.load import CONNECTIONS, measure, wrk_program

@@ -28,13 +28,13 @@ from course_management.config import Settings, database_url
 from course_management.database import db
 from course_management.services.enrollment import promotion
 
-from .cheap_apps import make_apps_cheap
-from .contract import ContractClient
-from .databases import PATIENCE_S, Databases, PostgreSQL
-from .fixture_types import Counters, Enroll, Held, Make, Sql
-from .real_server import until
-from .spies import watched
+from .support.cheap_apps import make_apps_cheap
+from .support.contract import ContractClient
+from .support.databases import PATIENCE_S, Databases, PostgreSQL
+from .support.fixture_types import Counters, Enroll, Held, Make, Sql
+from .support.real_server import until
 from .support.schools import Schools
+from .support.spies import watched
 
 DATABASES = ("sqlite", "postgresql")
 SLOW = Path(__file__).parent / "slow"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .fixture_types import Counters, Enroll, Held, Make
+from .support.fixture_types import Counters, Enroll, Held, Make
 
 
 @pytest.fixture

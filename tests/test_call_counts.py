@@ -18,8 +18,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from .fixture_types import Enroll, Make
-from .keys import create_key
+from .support.fixture_types import Enroll, Make
+from .support.keys import create_key
 
 WARM_UP, MEASURED = 5, 5
 

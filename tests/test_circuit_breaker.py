@@ -12,8 +12,8 @@ from structlog.testing import CapturingLogger
 from course_management import circuit_breaker
 from course_management.circuit_breaker import FAILURES, CallFailed, CircuitBreaker
 
-from .databases import PATIENCE_S
-from .real_server import until
+from .support.databases import PATIENCE_S
+from .support.real_server import until
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .databases import ROOT
+from .support.databases import ROOT
 
 CLOCKS = {
     *(f"time.{name}" for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")),

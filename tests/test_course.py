@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .fixture_types import Counters, Enroll, Make
+from .support.fixture_types import Counters, Enroll, Make
 
 
 def roster(client: FlaskClient, course_id: int, status: str = "enrolled") -> list[int]:

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from course_management import cli, create_app
 from course_management.config import ConfigurationError, Settings
 
-from .databases import ROOT
+from .support.databases import ROOT
 
 Write = Callable[[bytes | str], None]
 

@@ -46,7 +46,7 @@ LAYERS = [
     Layer(
         "commands",
         "__main__ cli",
-        "commands application tools background server transfer schemas access services repositories models logs "
+        "commands application maintenance background server transfer schemas access services repositories models logs "
         "log_output metrics database settings values",
         "marshmallow sqlalchemy",
     ),
@@ -65,19 +65,19 @@ LAYERS = [
     Layer(
         "pages",
         "web",
-        "bodies tools http transfer schemas access services repositories database settings values",
+        "bodies maintenance http transfer schemas access services repositories database settings values",
         "flask marshmallow sqlalchemy werkzeug",
     ),
     Layer(
         "background",
         "background",
-        "tools services repositories models logs metrics database settings values",
+        "maintenance services repositories models logs metrics database settings values",
         "sqlalchemy structlog",
     ),
     Layer(
-        "tools",
-        "checks demo ledger_seal maintenance verification verify verify_notes",
-        "tools schemas access services repositories models database settings values",
+        "maintenance",
+        "maintenance",
+        "schemas access services repositories models database settings values",
         "sqlalchemy structlog",
     ),
     Layer("transfer", "transfer", "schemas services repositories database values", "marshmallow sqlalchemy"),

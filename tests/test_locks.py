@@ -7,8 +7,8 @@ import re
 import pytest
 from packaging.requirements import Requirement
 
-from .databases import ROOT
-from .locks import LOCKS, PROJECT, Lock, asked_for, stated
+from .support.databases import ROOT
+from .support.locks import LOCKS, PROJECT, Lock, asked_for, stated
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -23,8 +23,8 @@ from course_management.config import Settings
 from course_management.log_output import ThreadedOutput
 from course_management.logs import configure
 
-from .databases import PATIENCE_S
-from .real_server import COMMAND, Server, serving, until
+from .support.databases import PATIENCE_S
+from .support.real_server import COMMAND, Server, serving, until
 
 
 class Broken(StringIO):

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment import course_memory
 
-from .fixture_types import Enroll, Make
-from .spies import watched
 from .support.calls import IN_TRANSACTION, ONE_STATEMENT, OTHER_COUNTS, Call
+from .support.fixture_types import Enroll, Make
+from .support.spies import watched
 
 
 @pytest.fixture

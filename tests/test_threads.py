@@ -9,7 +9,7 @@ import pytest
 
 from course_management import threads
 
-from .real_server import until
+from .support.real_server import until
 
 
 def test_an_exception_in_a_step_does_not_end_the_thread() -> None:

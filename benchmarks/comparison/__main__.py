@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
-from tests.databases import ROOT, PostgreSQL, migrate
 from tests.proof.report import fill_in, markdown
+from tests.support.databases import ROOT, PostgreSQL, migrate
 
 from . import by_rules, growth
 from .conformance import check

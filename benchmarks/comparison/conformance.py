@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from tests.databases import PATIENCE_S
+from tests.support.databases import PATIENCE_S
 
 from .systems import Enrollment
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 from sqlalchemy.engine import URL
-from tests.databases import PATIENCE_S
-from tests.real_server import end, free_port, until
+from tests.support.databases import PATIENCE_S
+from tests.support.real_server import end, free_port, until
 
 from course_management import create_app
 from course_management.access import key_management as keys

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from course_management.access import issuer_keys
 from course_management.services import people
 
-from ..databases import PATIENCE_S
-from ..keys import create_key
+from ..support.databases import PATIENCE_S
+from ..support.keys import create_key
 from .issuer import LocalIssuer, running
 
 

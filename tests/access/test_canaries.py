@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from course_management.services import people
 
-from ..keys import create_key
+from ..support.keys import create_key
 from .issuer import LocalIssuer
 from .test_policy import MADE, ROWS, send
 

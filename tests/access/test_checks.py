@@ -13,13 +13,14 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy.engine import make_url
 
-from course_management import checks, cli
+from course_management import cli
 from course_management.access import key_management as services
 from course_management.access import keys
 from course_management.config import ConfigurationError, Settings
+from course_management.maintenance import checks
 
-from ..fixture_types import Sql
-from ..keys import create_key
+from ..support.fixture_types import Sql
+from ..support.keys import create_key
 from .issuer import LocalIssuer
 
 Check = Callable[..., list[checks.Finding]]

@@ -21,10 +21,10 @@ from course_management.access import authentication, fetching, issuer_keys
 from course_management.access.issuer_keys import KeySet
 from course_management.errors import IssuerUnavailable
 
-from .. import certificates
-from ..databases import PATIENCE_S
-from ..keys import create_key
-from ..real_server import free_port, until
+from ..support import certificates
+from ..support.databases import PATIENCE_S
+from ..support.keys import create_key
+from ..support.real_server import free_port, until
 from .hostile import Behavior, HostileServer, drips, hangs_up, hostile_server, never_responds, says
 from .issuer import AUDIENCE, LocalIssuer, unsigned
 

@@ -20,10 +20,10 @@ from course_management.access.key_use import KeyUse
 from course_management.context import current
 from course_management.database.types import utcnow
 
-from ..databases import PATIENCE_S
-from ..fixture_types import Sql
-from ..keys import create_key
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.fixture_types import Sql
+from ..support.keys import create_key
+from ..support.real_server import until
 
 
 @pytest.fixture

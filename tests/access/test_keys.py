@@ -18,9 +18,9 @@ from course_management import cli
 from course_management.access import authentication, keys
 from course_management.database.types import utcnow
 
-from ..databases import PATIENCE_S
-from ..fixture_types import Sql
-from ..keys import create_key
+from ..support.databases import PATIENCE_S
+from ..support.fixture_types import Sql
+from ..support.keys import create_key
 
 Command = Callable[..., Result]
 

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ..fixture_types import Sql
-from ..keys import create_key
+from ..support.fixture_types import Sql
+from ..support.keys import create_key
 from .issuer import LocalIssuer
 
 

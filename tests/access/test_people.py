@@ -16,7 +16,7 @@ from course_management.errors import AccountTaken, StudentIdTaken, StudentNotFou
 from course_management.models import Account, Person
 from course_management.services import people
 
-from ..fixture_types import Make, Sql
+from ..support.fixture_types import Make, Sql
 from .issuer import LocalIssuer
 
 ISSUER = "https://login.example.edu"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .conftest import as_if_absent
 
 Headers = Callable[..., dict[str, str]]

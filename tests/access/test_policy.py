@@ -14,7 +14,7 @@ from course_management.access import policy
 from course_management.api import documents
 from course_management.http.endpoints import Endpoints
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .conftest import as_if_absent
 
 Headers = Callable[..., dict[str, str]]

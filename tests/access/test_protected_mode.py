@@ -14,8 +14,8 @@ from course_management import create_app
 from course_management.access import authentication, keys
 from course_management.errors import DatabaseUnavailable
 
-from ..fixture_types import Sql
-from ..keys import create_key
+from ..support.fixture_types import Sql
+from ..support.keys import create_key
 from .test_policy import ROWS
 
 

@@ -19,9 +19,9 @@ from structlog.testing import CapturingLogger
 from course_management import circuit_breaker
 from course_management.circuit_breaker import FAILURES
 
-from ..databases import PATIENCE_S
-from ..keys import create_key
-from ..real_server import free_port, until
+from ..support.databases import PATIENCE_S
+from ..support.keys import create_key
+from ..support.real_server import free_port, until
 from .fake_redis import FakeRedis, fake_redis
 from .hostile import Behavior, drips, hangs_up, hostile_server, never_responds, says
 

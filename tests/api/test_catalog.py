@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
 from ..support.concurrency import together
+from ..support.fixture_types import Make
 from ..support.responses import pointers, refusal
 
 ENTRY = {"code": "CS 225", "title": "Data Structures", "credits": 4}

@@ -13,8 +13,8 @@ from course_management.context import RequestContext
 from course_management.errors import CatalogEntryNotFound, StudentNotFound
 from course_management.services import completions
 
-from ..fixture_types import Enroll, Make
 from ..support.concurrency import together
+from ..support.fixture_types import Enroll, Make
 from ..support.responses import pointers, refusal
 
 Sql = Callable[..., list[Any]]

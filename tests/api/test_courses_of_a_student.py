@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 MARK = (
     "UPDATE student_courses SET passed_over_at = '2026-09-01 08:00:00.000000',"

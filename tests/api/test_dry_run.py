@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
-from ..fixture_types import Enroll, Held, Make
+from ..support.fixture_types import Enroll, Held, Make
 
 Sql = Callable[..., list[Any]]
 TABLES = ("students", "courses", "student_courses", "enrollment_events", "permissions", "rule_events")

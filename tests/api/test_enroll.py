@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Counters, Enroll, Held, Make, Sql
+from ..support.fixture_types import Counters, Enroll, Held, Make, Sql
 
 
 def outcomes(response: Any) -> list[tuple[int, str]]:

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from icalendar import Calendar
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 CSV = {"Accept": "text/csv"}
 MEETING = {

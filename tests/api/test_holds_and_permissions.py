@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from course_management.services.enrollment.rules import RULES, waivable
 
-from ..fixture_types import Enroll
+from ..support.fixture_types import Enroll
 from ..support.responses import pointers, refusal
 
 Make = Callable[..., int]

@@ -23,8 +23,8 @@ from course_management.errors import Forbidden
 from course_management.models import ApiKey
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Sql
-from ..keys import create_key
+from ..support.fixture_types import Sql
+from ..support.keys import create_key
 
 PORTAL = {"name": "portal", "scopes": ["students:read", "courses:read"]}
 

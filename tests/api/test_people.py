@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from course_management.models import Person
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Make, Sql
 from ..support.concurrency import together
+from ..support.fixture_types import Make, Sql
 from ..support.responses import pointers
 
 ISSUER = "https://login.example.edu"

@@ -16,7 +16,7 @@ from course_management.database import Raced
 from course_management.services.enrollment import exchanging
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Enroll, Held, Make
+from ..support.fixture_types import Enroll, Held, Make
 
 Sql = Callable[..., list[Any]]
 PERMIT = {"reason": "Her last term"}

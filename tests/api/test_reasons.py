@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Enroll, Held, Make
+from ..support.fixture_types import Enroll, Held, Make
 
 CALLS = [("POST", "enroll"), ("PUT", "enroll"), ("DELETE", "unenroll")]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Enroll, Make, Sql
+from ..support.fixture_types import Enroll, Make, Sql
 
 HOLD = {"kind": "financial", "contact": "Bursar's office", "blocks": "enroll", "note": "Invoice 4711"}
 FIRST = {"opens_at": "2026-08-01T08:00:00Z", "closes_at": "2026-09-01T08:00:00Z"}

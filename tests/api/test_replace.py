@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from course_management.database import db
 from course_management.schemas.fields import Credits, Email
 from course_management.schemas.lists import Choice, SetField
 
-from ..fixture_types import Make
-from ..keys import create_key
+from ..support.fixture_types import Make
+from ..support.keys import create_key
 
 RESOURCES: dict[str, ResourceRoutes] = {
     routes.plural: routes

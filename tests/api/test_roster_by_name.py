@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Enroll, Make
+from ..support.fixture_types import Enroll, Make
 
 NAMES = ["Zoe", "ada", "Ada", "Özgür", "Ada", "Émile", "Bob"]
 SORTED = sorted(NAMES)

@@ -14,7 +14,7 @@ from course_management.models import courses
 from course_management.services import enrollment
 from course_management.services.enrollment import exchanging
 
-from ..fixture_types import Enroll, Held, Make
+from ..support.fixture_types import Enroll, Held, Make
 
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
 MONDAY = {"weekday": 1, "starts": "09:00", "ends": "10:00", "starts_on": "2026-09-07", "ends_on": "2026-12-14"}

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from course_management.services.enrollment import promotion
 
-from ..fixture_types import Counters, Enroll, Held, Make
+from ..support.fixture_types import Counters, Enroll, Held, Make
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management import verify
+from course_management.maintenance import verify
 from course_management.services.enrollment import loading
 
-from ..fixture_types import Enroll, Held, Make
+from ..support.fixture_types import Enroll, Held, Make
 
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}
 PAST, FUTURE = "2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ..real_server import COMMAND, end, environment
+from ..support.real_server import COMMAND, end, environment
 
 
 @contextmanager

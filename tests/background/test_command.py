@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
-from ..databases import PATIENCE_S
-from ..fixture_types import Counters, Enroll, Make, Sql
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.fixture_types import Counters, Enroll, Make, Sql
+from ..support.real_server import until
 from .process import working
 
 

@@ -13,7 +13,7 @@ from course_management.background.import_rows import purge
 from course_management.database.types import utcnow
 from course_management.services import imports as service
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 
 
 @pytest.fixture

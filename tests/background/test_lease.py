@@ -20,7 +20,7 @@ from course_management.database import db
 from course_management.models import leases
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 
 MakeLease = Callable[[], RowLease | FileLease]
 TOGETHER = 8

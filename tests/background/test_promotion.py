@@ -27,9 +27,9 @@ from course_management.services.enrollment import promotion as service
 from course_management.services.enrollment.statements import course_ids
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..databases import PATIENCE_S
-from ..fixture_types import Counters, Make, Sql
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.fixture_types import Counters, Make, Sql
+from ..support.real_server import until
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from course_management.background.worker import Worker
 from course_management.config import Settings
 from course_management.database import db, schema_state
 
-from ..databases import PATIENCE_S
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.real_server import until
 
 Events = list[dict[str, Any]]
 

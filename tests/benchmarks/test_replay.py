@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from benchmarks import client, enrollments, replay
 
-from ..databases import PATIENCE_S
+from ..support.databases import PATIENCE_S
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

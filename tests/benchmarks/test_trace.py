@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
 BY_SEATS, BY_RULES = "## One enroll, from the request to the row", "## One enroll by the rules of registration"

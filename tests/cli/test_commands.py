@@ -23,9 +23,9 @@ from course_management import cli, create_app
 from course_management.__main__ import INTERRUPTED, main
 from course_management.cli.service import service
 from course_management.database import db
-from course_management.demo import COURSES, PEOPLE
+from course_management.maintenance.demo import COURSES, PEOPLE
 
-from ..databases import ROOT, Databases, migrate
+from ..support.databases import ROOT, Databases, migrate
 
 Run = Callable[..., Result]
 
@@ -230,7 +230,7 @@ def test_a_database_error_is_reported_as_a_sentence_with_a_remedy(
     else:
         error = psycopg.errors.lookup(kind)("its text")
     failure = OperationalError("SELECT 1", None, error)
-    monkeypatch.setattr("course_management.demo.is_empty", Mock(side_effect=failure))
+    monkeypatch.setattr("course_management.maintenance.demo.is_empty", Mock(side_effect=failure))
 
     result = run("demo")
 
@@ -277,7 +277,7 @@ def test_ctrl_c_ends_with_exit_code_130_and_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("course_management.checks.find", Mock(side_effect=interruption))
+    monkeypatch.setattr("course_management.maintenance.checks.find", Mock(side_effect=interruption))
 
     assert exit_code("check") == 130
     assert capsys.readouterr().err.strip() == "Interrupted."

@@ -13,11 +13,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management import verify
+from course_management.maintenance import verify
 from course_management.repositories import enrolled_students
 
-from ..fixture_types import Enroll, Make, Sql
 from ..support.commands import DONE, REFUSED, WRONG, Run
+from ..support.fixture_types import Enroll, Make, Sql
 
 MONDAY = {"weekday": 1, "starts": "09:00", "ends": "10:00", "starts_on": "2026-09-07", "ends_on": "2026-12-14"}
 CODES = {"prerequisite_missing", "linked_course_missing", "time_conflict", "credit_limit_exceeded"}

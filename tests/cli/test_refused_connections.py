@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import URL
 
-from course_management import checks, cli, create_app
+from course_management import cli, create_app
 from course_management.config import Settings
+from course_management.maintenance import checks
 
-from ..certificates import certificate
-from ..databases import PATIENCE_S
+from ..support.certificates import certificate
+from ..support.databases import PATIENCE_S
 
 NAME = "db.example.edu"
 COMMANDS = (["status"], ["check"], ["migrate"], ["verify"], ["keys", "list"])

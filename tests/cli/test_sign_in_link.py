@@ -10,7 +10,7 @@ from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 Run = Callable[..., Result]
 ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 
 from course_management.services import adopting
 
-from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.commands import DONE, REFUSED, WRONG, Run
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 
 @pytest.fixture

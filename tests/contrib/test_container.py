@@ -16,7 +16,7 @@ from course_management import cli
 from course_management.config import Settings
 from course_management.server.serving import OTHER_FILES
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 CADDYFILE = ROOT / "contrib" / "container" / "Caddyfile"

@@ -17,7 +17,7 @@ from course_management.config import Settings
 from course_management.server.receiving import MAX_RECEIVING
 from course_management.server.serving import OTHER_FILES
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 
 FOLDER = ROOT / "contrib" / "systemd"
 SERVICES = sorted(FOLDER.glob("*.service"))

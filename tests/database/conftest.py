@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import URL
 
-from ..databases import Databases
+from ..support.databases import Databases
 from ..support.schemas import connect
 
 

@@ -19,7 +19,7 @@ from course_management.database import citus, db, sequences
 from course_management.database.citus import separate_commands
 from course_management.models.triggers.citus import CITUS
 
-from ..databases import Databases, migrate
+from ..support.databases import Databases, migrate
 from .test_session_settings import serves
 
 NAMED = """

@@ -11,8 +11,8 @@ import pytest
 
 from course_management.database.postgresql import Connector
 
-from ..databases import PATIENCE_S
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.real_server import until
 
 FOREVER = 100 * PATIENCE_S
 CONNECTION: Any = object()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from course_management.database import broken_constraint
 
-from ..fixture_types import Counters, Enroll, Make, Sql
+from ..support.fixture_types import Counters, Enroll, Make, Sql
 
 ENROLL = "INSERT INTO student_courses (student_id, course_id, status) VALUES (:student, :course, 'enrolled')"
 

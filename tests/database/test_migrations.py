@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from course_management.database import SCHEMA_REVISION, Base
 
-from ..databases import ROOT, Databases, downgrade, migrate
+from ..support.databases import ROOT, Databases, downgrade, migrate
 from ..support.schemas import anatomy, connect, rows, run
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import URL
 from course_management.database import SCHEMA_REVISION, Base
 from course_management.database.rebuilding import add_columns, drop_columns
 
-from ..databases import ROOT, migrate
+from ..support.databases import ROOT, migrate
 from ..support.schemas import anatomy, connect, rows, run
 
 NOW = sa.text("CURRENT_TIMESTAMP")

@@ -14,8 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from course_management.database import autocommit, db, reading, retried, time_limit, writing
 from course_management.models import Course, Student
 
-from ..fixture_types import Make
 from ..support.calls import IN_TRANSACTION, ONE_STATEMENT, OTHER_COUNTS
+from ..support.fixture_types import Make
 
 Sql = Callable[..., list[Any]]
 

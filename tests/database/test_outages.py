@@ -21,8 +21,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from course_management.context import RequestContext, use
 from course_management.database import autocommit, db, reading, transaction, writing
 
-from ..databases import PATIENCE_S, Databases, migrate
 from ..support.apps import app_on
+from ..support.databases import PATIENCE_S, Databases, migrate
 from ..support.responses import is_503, is_up
 
 Make = Callable[..., Any]

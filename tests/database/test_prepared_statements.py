@@ -10,7 +10,7 @@ from course_management.database.compile import compile_statement
 from course_management.database.execute import _name
 from course_management.repositories.enrollments import HELD
 
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from course_management.database import broken_constraint
 
-from ..fixture_types import Enroll, Make, Sql
+from ..support.fixture_types import Enroll, Make, Sql
 
 TERM = "INSERT INTO terms (code, title, starts_on, ends_on) VALUES ('{}', 'Fall 2026', '2026-09-01', '2026-12-18')"
 GROUP = "INSERT INTO groups (kind, code, title) VALUES ('level', 'UG', 'Undergraduate')"

@@ -14,7 +14,7 @@ from course_management import cli
 from course_management.config import ConfigurationError
 from course_management.database import SCHEMA_REVISION
 
-from ..databases import migrate
+from ..support.databases import migrate
 
 Run = Callable[..., Result]
 NEWER = "The database is newer than this version"

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 from course_management.cli import cli
 from course_management.database import db
 
-from ..databases import Databases
+from ..support.databases import Databases
 from ..support.schools import Schools
 
 FILES = {

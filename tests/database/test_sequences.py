@@ -11,11 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import URL
 
-from course_management import cli, verify
+from course_management import cli
 from course_management.database import sequences
 from course_management.database.types import MAX_ID
+from course_management.maintenance import verify
 
-from ..fixture_types import Enroll, Sql
+from ..support.fixture_types import Enroll, Sql
 
 Run = Callable[..., Result]
 NAME = "new ids are above all that were given"

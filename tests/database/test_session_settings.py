@@ -15,10 +15,10 @@ from sqlalchemy.pool import NullPool
 
 from course_management.cli import cli
 from course_management.database import db, migration_engine, operator_advice
-from course_management.verify import verify
+from course_management.maintenance.verify import verify
 
-from ..databases import Databases, migrate
 from ..support.apps import app_on
+from ..support.databases import Databases, migrate
 from ..support.responses import is_503, is_up
 
 HARMFUL = {

@@ -17,9 +17,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from course_management.database import db, is_unavailable, operator_advice, sqlite, time_limit
-from course_management.verify import verify
+from course_management.maintenance.verify import verify
 
-from ..real_server import Server, until
+from ..support.real_server import Server, until
 from ..support.responses import is_503, is_up
 
 Make = Callable[..., Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from course_management import create_app
 from course_management.access import policy
 from course_management.config import Settings
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 from ..test_imports import table as table_of_layers
 
 ACCESS, ARCHITECTURE = ROOT / "docs" / "access.md", ROOT / "docs" / "architecture.md"

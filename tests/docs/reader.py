@@ -21,8 +21,8 @@ from typing import TypeAlias
 import pytest
 from sqlalchemy import URL, create_engine, make_url, text
 
-from ..databases import PATIENCE_S, ROOT
-from ..real_server import end, free_port, until
+from ..support.databases import PATIENCE_S, ROOT
+from ..support.real_server import end, free_port, until
 from .pages import Block, Command, blocks, name
 from .shown import differs
 

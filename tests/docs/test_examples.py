@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 from .pages import Block, blocks
 from .reader import Make
 from .shown import differs

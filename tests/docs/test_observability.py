@@ -16,8 +16,8 @@ import pytest
 from course_management import metrics
 from course_management.metrics.instruments import NAMESPACE
 
-from ..databases import ROOT
-from ..real_server import Server, serving, until
+from ..support.databases import ROOT
+from ..support.real_server import Server, serving, until
 
 PAGE = ROOT / "docs" / "observability.md"
 ALERTS = ROOT / "contrib" / "prometheus" / "alerts.yaml"

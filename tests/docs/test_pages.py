@@ -17,7 +17,7 @@ from course_management.http.pages import Pages
 from course_management.services.enrollment.rules import RULES
 from course_management.transfer.kinds import KINDS
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 from .pages import PAGES, RUN, anchors, blocks, links, name
 
 SHOWN = {"ini", "nginx", "text"}
@@ -200,7 +200,18 @@ def test_the_map_names_every_module_at_the_top_of_the_package() -> None:
     assert {name for name in modules if not re.search(rf"(?<![\w/.]){re.escape(name)}", block.text)} == set()
 
 
-MAPS = ("access", "background", "database", "http", "server", "services", "services/enrollment", "transfer", "web")
+MAPS = (
+    "access",
+    "background",
+    "database",
+    "http",
+    "maintenance",
+    "server",
+    "services",
+    "services/enrollment",
+    "transfer",
+    "web",
+)
 """Packages whose docstring says what each module is for."""
 
 

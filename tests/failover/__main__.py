@@ -19,9 +19,9 @@ from rich.table import Table
 
 from course_management.config import database_url
 
-from ..databases import ROOT, migrate
 from ..proof.report import fill_in, markdown
-from ..real_server import COMMAND, Server
+from ..support.databases import ROOT, migrate
+from ..support.real_server import COMMAND, Server
 from . import cluster as clusters
 from . import processes
 from .faults import FAULTS, HEADINGS, Fault, Result, wait_for_recovery

@@ -24,8 +24,8 @@ from typing import Any
 
 import psycopg
 
-from ..databases import ROOT
-from ..real_server import free_port
+from ..support.databases import ROOT
+from ..support.real_server import free_port
 from . import processes
 
 FILES = ROOT / "contrib" / "patroni"

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from ..databases import PATIENCE_S
+from ..support.databases import PATIENCE_S
 
 USER = "postgres"
 """The user that the programs run as if this process is root: PostgreSQL refuses to."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..access.issuer import running
-from ..databases import Databases, PostgreSQL
+from ..support.databases import Databases, PostgreSQL
 from .run import CALLERS, Campus
 
 

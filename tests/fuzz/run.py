@@ -18,9 +18,9 @@ from course_management.database import db
 from course_management.services import people
 
 from ..access.issuer import LocalIssuer
-from ..databases import ROOT
-from ..keys import create_key
-from ..real_server import Server
+from ..support.databases import ROOT
+from ..support.keys import create_key
+from ..support.real_server import Server
 
 HERE = Path(__file__).parent
 CALLERS = ("nobody", "student", "advisor", "registrar", "reader", "admin")

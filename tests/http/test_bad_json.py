@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 from course_management.http import parsing
 
-from .. import refusals
-from ..refusals import (
+from ..support import refusals
+from ..support.refusals import (
     ENROLL,
     INVALID,
     MALFORMED,

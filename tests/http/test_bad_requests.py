@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .. import refusals
-from ..refusals import (
+from ..support import refusals
+from ..support.refusals import (
     ENROLL,
     HAPPY,
     INVALID,

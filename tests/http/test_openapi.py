@@ -23,8 +23,8 @@ from course_management.errors import Problem, all_codes
 from course_management.http import assets
 from course_management.http.pages import Pages
 
-from ..contract import resolved
-from ..databases import migrate
+from ..support.contract import resolved
+from ..support.databases import migrate
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 FILES = {"text/csv", "text/calendar", "text/plain", "application/zip"}

@@ -13,7 +13,7 @@ from course_management.access.policy import Access
 from course_management.errors import StudentNotFound
 from course_management.http.pages import Pages
 
-from ..keys import create_key
+from ..support.keys import create_key
 
 POLICY = "default-src 'self'; frame-ancestors 'none'"
 HTML = "<!doctype html><title>Hello</title>"

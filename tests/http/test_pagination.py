@@ -12,8 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
 
-from ..fixture_types import Enroll, Make, Sql
-from ..spies import watched
+from ..support.fixture_types import Enroll, Make, Sql
+from ..support.spies import watched
 
 
 @dataclass

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..real_server import Server, serving
+from ..support.real_server import Server, serving
 
 HOST = b"Host: localhost\r\n"
 NEXT = b"GET /students/4242 HTTP/1.1\r\n" + HOST + b"\r\n"

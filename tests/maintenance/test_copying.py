@@ -12,12 +12,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import URL, Connection, create_engine, select, text
 from sqlalchemy.pool import NullPool
 
-from course_management import ledger_seal
 from course_management.database import Base, migration_engine, sequences
-from course_management.maintenance import copying, trigger_state
+from course_management.maintenance import copying, ledger_seal, trigger_state
 
-from ..databases import Databases, migrate
-from ..filled import fill
+from ..support.databases import Databases, migrate
+from ..support.filled import fill
 from .conftest import address
 
 Run = Callable[..., Result]

@@ -11,9 +11,8 @@ from click.testing import Result
 from flask.testing import FlaskClient
 from sqlalchemy import URL, Engine, text
 
-from course_management import checks
 from course_management.config import ConfigurationError
-from course_management.maintenance import counters, trigger_state
+from course_management.maintenance import checks, counters, trigger_state
 
 from ..conftest import wait_until_blocked
 from .test_copying import opened

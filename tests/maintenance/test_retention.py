@@ -10,7 +10,7 @@ from click.testing import Result
 from flask.testing import FlaskClient
 from sqlalchemy import URL, text
 
-from course_management import ledger_seal
+from course_management.maintenance import ledger_seal
 
 from .test_copying import content, opened
 

@@ -17,9 +17,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import URL, Engine, String, Text, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from course_management import ledger_seal
 from course_management.database import Base
 from course_management.database.types import among
+from course_management.maintenance import ledger_seal
 from course_management.models import courses, import_rows
 from course_management.models.personal import (
     DELETED,
@@ -33,7 +33,7 @@ from course_management.services import erasure
 from course_management.services.enrollment import statements
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..filled import fill
+from ..support.filled import fill
 from .test_copying import content, opened
 
 Run = Callable[..., Result]

@@ -15,7 +15,7 @@ import pytest
 
 from course_management.metrics import directory
 
-from ..real_server import Server, free_port, serving, sqlite, until
+from ..support.real_server import Server, free_port, serving, sqlite, until
 
 COUNT = """
 import os, sys

@@ -13,8 +13,8 @@ from course_management import metrics
 from course_management.http.hooks import valid_traceparent
 from course_management.server.load_shedding import LoadShedder
 
-from ..fixture_types import Enroll, Make
-from ..keys import create_key
+from ..support.fixture_types import Enroll, Make
+from ..support.keys import create_key
 
 PREFIX = "course_management_"
 

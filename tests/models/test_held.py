@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from course_management.maintenance.verify import verify
 from course_management.repositories import enrollments
-from course_management.verify import verify
 
-from ..fixture_types import Counters, Enroll, Make
+from ..support.fixture_types import Counters, Enroll, Make
 
 Sql = Callable[..., list[Any]]
 Held = Callable[[int], dict[int, str]]

@@ -22,7 +22,7 @@ from rich.table import Table
 
 import course_management
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 from .mutants import MUTANTS, run_without
 from .parts import BACKENDS, PARTS, run
 from .report import HEADINGS, Check, Outcome, fill_in, markdown

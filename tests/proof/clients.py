@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ..databases import PATIENCE_S
+from ..support.databases import PATIENCE_S
 from .stage import Stage
 
 CAPACITIES = (2, 20)

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from ..real_server import until
+from ..support.real_server import until
 from .load import Load
 from .report import Check
 from .settled import settled

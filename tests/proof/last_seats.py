@@ -7,7 +7,7 @@ import json
 import resource
 from collections import Counter
 
-from ..databases import PATIENCE_S
+from ..support.databases import PATIENCE_S
 from .report import Check
 from .stage import Stage
 

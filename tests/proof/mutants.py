@@ -19,7 +19,7 @@ from pathlib import Path
 import course_management
 from course_management.database.base import migrations_folder
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 from ..support.removed_guards import without_revision
 from .parts import BACKENDS
 from .report import Outcome

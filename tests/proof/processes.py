@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from course_management import create_app
 from course_management.database import db
 
-from ..real_server import PATIENT
+from ..support.real_server import PATIENT
 from .stage import Stage
 
 T = TypeVar("T")

@@ -29,9 +29,9 @@ from course_management import create_app
 from course_management.database import db
 
 from ..access.issuer import LocalIssuer, running
-from ..databases import PATIENCE_S
-from ..keys import create_key
-from ..real_server import free_port, until
+from ..support.databases import PATIENCE_S
+from ..support.keys import create_key
+from ..support.real_server import free_port, until
 from .clients import Caller
 from .kills import is_ready, kill_a_worker, serving
 from .load import Load

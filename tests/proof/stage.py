@@ -13,15 +13,16 @@ from typing import Any
 from sqlalchemy import URL, create_engine, insert, text
 from sqlalchemy.pool import NullPool
 
-from course_management import create_app, verify
+from course_management import create_app
 from course_management.context import RequestContext
 from course_management.database import db
 from course_management.database.types import utcnow
+from course_management.maintenance import verify
 from course_management.models import Course, Student, courses, students
 from course_management.services import enrollment
 
-from ..databases import Databases, PostgreSQL
-from ..real_server import COMMAND, Server
+from ..support.databases import Databases, PostgreSQL
+from ..support.real_server import COMMAND, Server
 from .report import Check
 
 IMPOSSIBLE = {"40P01", "40001", "SQLITE_BUSY_SNAPSHOT"}

@@ -18,12 +18,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import OperationalError
 
-from course_management import verify
 from course_management.context import RequestContext
 from course_management.database import execute, kind_of
 from course_management.database.failures import TRY_AGAIN
 from course_management.database.types import among
 from course_management.errors import TermNotFound
+from course_management.maintenance import verify
 from course_management.models import courses as courses_table
 from course_management.services import adopting, enrollment
 from course_management.services.enrollment import (
@@ -37,8 +37,8 @@ from course_management.services.enrollment import (
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Enroll, Held, Make, Sql
 from ..support.adoption import act, mark_adoptions, slipped_through
+from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, mutant
 

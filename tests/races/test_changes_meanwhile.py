@@ -20,7 +20,7 @@ from course_management.services.enrollment.decisions import Decision
 from course_management.services.enrollment.request import EnrollmentRequest
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Counters, Enroll, Held, Make, Sql
+from ..support.fixture_types import Counters, Enroll, Held, Make, Sql
 
 
 @pytest.fixture

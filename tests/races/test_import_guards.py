@@ -25,7 +25,7 @@ from course_management.transfer import enrollment_plan
 from course_management.transfer.handlers import base, resources
 from course_management.transfer.staging import Stage
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from ..support.importing import Import, importer
 from ..support.removed_guards import mutant
 from ..transfer.files import ENROLLMENTS, FILES

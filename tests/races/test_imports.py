@@ -16,13 +16,13 @@ from sqlalchemy import URL
 from course_management.background.lease import LEASE_S, lease_of
 from course_management.cli import import_run
 from course_management.cli import imports as command
+from course_management.maintenance.verify import verify
 from course_management.services import enrollment
 from course_management.transfer import importing, sources
 from course_management.transfer.importing import Choices
 from course_management.transfer.staging import Stage
-from course_management.verify import verify
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 from ..support.importing import Import, importer
 from ..transfer.files import ENROLLMENTS, FILES
 

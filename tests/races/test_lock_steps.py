@@ -30,7 +30,7 @@ from course_management.services.enrollment import (
 )
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant, without_revision

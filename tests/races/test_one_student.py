@@ -15,7 +15,7 @@ from course_management.database import Raced
 from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
 from ..conftest import PATIENT
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS
 

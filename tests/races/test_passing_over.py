@@ -17,7 +17,7 @@ from course_management.services.enrollment import passing_over
 from course_management.services.enrollment.statements import student_id
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.registration import ALWAYS
 
 

@@ -22,8 +22,8 @@ from course_management.services import holds, owned_lists, permissions, student_
 from course_management.services.passed_over_marks import lock_and_raise_revision, reconsider_student
 
 from ..conftest import PATIENT, wait_until_blocked
-from ..fixture_types import Enroll
 from ..support.concurrency import together
+from ..support.fixture_types import Enroll
 from ..support.registration import HOLD, OTHER, WINDOW
 
 Make = Callable[..., int]

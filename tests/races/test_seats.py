@@ -17,7 +17,7 @@ from course_management.context import RequestContext
 from course_management.services import enrollment
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 TOGETHER = 16
 

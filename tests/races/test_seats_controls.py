@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ..conftest import wait_until_blocked
-from ..fixture_types import Make, Sql
+from ..support.fixture_types import Make, Sql
 
 FREE_SEATS = text(
     "SELECT capacity - (SELECT count(*) FROM student_courses WHERE course_id = courses.id)"

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from course_management.repositories import past_rosters
 
-from ..fixture_types import Enroll, Make, Sql
+from ..support.fixture_types import Enroll, Make, Sql
 
 STATUSES = ("enrolled", "waitlisted")
 

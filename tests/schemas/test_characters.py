@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from .. import refusals
-from ..refusals import INVALID, Refused
+from ..support import refusals
+from ..support.refusals import INVALID, Refused
 
 app, refused = refusals.app, refusals.refused  # fixtures: pytest finds them by their names here
 

@@ -9,8 +9,8 @@ import pytest
 
 from course_management.server.large_responses import LARGE, PIECE, LargeResponses
 
-from ..databases import PATIENCE_S
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.real_server import until
 
 BODY = bytes(range(256)) * (LARGE // 256) + b"end"
 

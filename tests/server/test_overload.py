@@ -17,8 +17,8 @@ from course_management.server.large_responses import MAX_SENDING
 from course_management.server.slow_clients import SlowClients
 from course_management.server.spooled_responses import MAX_SENDING as MAX_SENDING_EXPORTS
 
-from ..databases import PATIENCE_S
-from ..real_server import Connection, Server, serving, until
+from ..support.databases import PATIENCE_S
+from ..support.real_server import Connection, Server, serving, until
 
 MANY = 100
 HEAD = b"POST /students HTTP/1.1\r\nHost: localhost\r\n"

@@ -20,9 +20,9 @@ from course_management.config import Settings
 from course_management.server import worker
 from course_management.server.supervisor import Supervisor
 
-from ..real_server import Server, serving, until
 from ..support.clock import Clock
 from ..support.processes import is_alive, stops_gracefully, two_workers
+from ..support.real_server import Server, serving, until
 
 HARMLESS = [
     signal.SIGHUP,

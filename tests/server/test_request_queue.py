@@ -20,9 +20,9 @@ from course_management.server import load_shedding, receiving, request_queue
 from course_management.server.application import Application
 from course_management.server.receiving import Receiver
 
-from ..databases import PATIENCE_S
-from ..real_server import until
 from ..support.clock import Clock
+from ..support.databases import PATIENCE_S
+from ..support.real_server import until
 
 BODY = b'{"course_id":1}'
 PROBES = {"/healthz", "/readyz"}

@@ -17,9 +17,9 @@ import pytest
 from course_management import create_app
 from course_management.database import db
 
-from ..databases import PATIENCE_S, migrate
-from ..keys import create_key
-from ..real_server import COMMAND, MIB, Server, environment, serving, sqlite, until
+from ..support.databases import PATIENCE_S, migrate
+from ..support.keys import create_key
+from ..support.real_server import COMMAND, MIB, Server, environment, serving, sqlite, until
 
 
 @pytest.fixture(scope="module")

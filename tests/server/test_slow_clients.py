@@ -12,7 +12,7 @@ import pytest
 from course_management.server import slow_clients
 from course_management.server.slow_clients import LEAST_BYTES_PER_S, SEND_BUFFER, SlowClients
 
-from ..real_server import until
+from ..support.real_server import until
 
 pytestmark = pytest.mark.skipif(
     not slow_clients.DESCRIPTORS.is_dir(), reason="only Linux reports the progress of a connection"

@@ -13,8 +13,8 @@ from course_management.server.application import Application
 from course_management.server.spooled_responses import SpooledResponse, SpooledResponses
 from course_management.spooled_body import SpooledBody
 
-from ..databases import PATIENCE_S
-from ..real_server import until
+from ..support.databases import PATIENCE_S
+from ..support.real_server import until
 
 DATA = bytes(range(256)) * 1000
 

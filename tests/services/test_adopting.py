@@ -13,7 +13,7 @@ from course_management.errors import CourseNotFound
 from course_management.models import courses
 from course_management.services import adopting
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 
 def test_a_course_that_does_not_exist_is_reported(app: Flask, term: Make, course: Make) -> None:

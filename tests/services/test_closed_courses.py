@@ -11,12 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from course_management import verify
 from course_management.context import RequestContext
+from course_management.maintenance import verify
 from course_management.models import courses
 from course_management.services import enrollment
 
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 AT = datetime(2026, 9, 1, 8, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from course_management.context import RequestContext
 from course_management.errors import CourseNotFound
 from course_management.services.enrollment.forecasting import forecast
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 
 def test_in_a_course_without_a_term_every_free_seat_promotes_until_it_is_closed(

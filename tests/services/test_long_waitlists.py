@@ -14,7 +14,7 @@ from course_management.services import enrollment
 from course_management.services.enrollment import promotion
 from course_management.services.enrollment.promotion import BATCH
 
-from ..fixture_types import Enroll, Sql
+from ..support.fixture_types import Enroll, Sql
 
 WAITING = 10_000
 NUMBERS = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {WAITING})"

@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management import verify
 from course_management.context import RequestContext
+from course_management.maintenance import verify
 from course_management.services import enrollment
 from course_management.services.enrollment import passing_over, promotion
 
 from ..conftest import PATIENT
-from ..fixture_types import Enroll, Held, Make, Sql
+from ..support.fixture_types import Enroll, Held, Make, Sql
 
 HOLD = {"kind": "library", "contact": "library@example.edu", "blocks": "enroll"}
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}

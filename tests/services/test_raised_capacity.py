@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from course_management.services import courses as service
 from course_management.services.enrollment import promotion
 
-from ..fixture_types import Enroll, Make
+from ..support.fixture_types import Enroll, Make
 
 
 def fail(*_: Any, **__: Any) -> None:

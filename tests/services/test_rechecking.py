@@ -7,7 +7,7 @@ from flask import Flask
 from course_management.context import RequestContext
 from course_management.services.enrollment.rechecking import recheck
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 
 def test_a_student_who_was_deleted_meanwhile_has_no_findings(app: Flask, course: Make) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 from course_management.services.enrollment import rules
 from course_management.services.enrollment.loading import all_questions
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 HOLD = {"kind": "library", "contact": "library@example.edu", "blocks": "both"}
 COMPLETION = {"grade": "A", "points": 4, "passed": True, "credits": 3}

@@ -12,7 +12,7 @@ from course_management.context import NamedActor, RequestContext
 from course_management.database import Raced, retry
 from course_management.services import enrollment
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 
 def test_a_script_enrolls_and_unenrolls(

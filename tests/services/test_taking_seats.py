@@ -19,8 +19,8 @@ from course_management.services import enrollment
 from course_management.services.enrollment import EnrollmentRequest, taking_seats
 from course_management.services.enrollment.loading import load_by_rules, load_many_by_rules
 
-from ..fixture_types import Make, Sql
 from ..oracle.schools import School, schools
+from ..support.fixture_types import Make, Sql
 
 CONTEXT = RequestContext(caller=NamedActor("import:1"))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from course_management.config import Settings
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 
 OLDEST_PIP = "pip==23.0.1"
 """What Debian 12 has, the oldest system whose Python is new enough."""

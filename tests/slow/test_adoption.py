@@ -15,17 +15,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from course_management import create_app, verify
+from course_management import create_app
 from course_management.context import RequestContext
 from course_management.database import db, execute
 from course_management.database.failures import TRY_AGAIN
+from course_management.maintenance import verify
 from course_management.services import adopting, enrollment
 from course_management.services.enrollment import enrolling, loading, replacing, statements
 from course_management.services.enrollment.course_memory import CourseMemory
 
 from ..conftest import PATIENT
-from ..fixture_types import Make
 from ..support.adoption import act, mark_adoptions, slipped_through
+from ..support.fixture_types import Make
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant
 

@@ -19,13 +19,14 @@ import pytest
 from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from course_management import create_app, verify
+from course_management import create_app
 from course_management.database import db
+from course_management.maintenance import verify
 from course_management.services.enrollment.promotion import BATCH
 
 from ..background.process import working
-from ..databases import PATIENCE_S, Databases, PostgreSQL
-from ..real_server import Server, until
+from ..support.databases import PATIENCE_S, Databases, PostgreSQL
+from ..support.real_server import Server, until
 
 WAITING = 5_000
 Waitlist = Callable[[int], tuple[int, list[int]]]

@@ -16,11 +16,11 @@ from sqlalchemy.pool import NullPool
 
 from course_management.maintenance import archives
 
-from ..databases import migrate
-from ..filled import fill
 from ..maintenance.conftest import address, new_database, run
 from ..maintenance.test_copying import content, opened
-from ..real_server import PATIENT, Server, until
+from ..support.databases import migrate
+from ..support.filled import fill
+from ..support.real_server import PATIENT, Server, until
 from .test_rolling_upgrades import COURSES, SEATS, STUDENTS, Load
 
 __all__ = ["new_database", "run"]
@@ -104,7 +104,7 @@ def test_a_backup_of_an_older_schema_is_migrated(
 ) -> None:
     old, restored = new_database(backend), new_database(backend)
     migrate(old, "0013")
-    monkeypatch.setattr("course_management.checks.not_ready", lambda: None)  # as its own version found it
+    monkeypatch.setattr("course_management.maintenance.checks.not_ready", lambda: None)  # as its own version found it
 
     assert run("backup", tmp_path / "old", url=old).exit_code == 0
     result = run("restore", tmp_path / "old", url=restored)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from course_management.access import sessions
 
-from ..real_server import PATIENT, Server
+from ..support.real_server import PATIENT, Server
 from ..web.conftest import client, school
 from ..web.pages import FRAGMENTS, REDIRECTS, pages, verdict
 from ..web.school import School

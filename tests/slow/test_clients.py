@@ -17,10 +17,10 @@ import pytest
 from course_management import create_app
 from course_management.database import db
 
-from ..databases import ROOT, migrate
 from ..docs.pages import blocks
-from ..keys import create_key
-from ..real_server import PATIENT, Server, sqlite
+from ..support.databases import ROOT, migrate
+from ..support.keys import create_key
+from ..support.real_server import PATIENT, Server, sqlite
 from .environments import clean, run
 
 CLIENTS = ROOT / "tests" / "clients"

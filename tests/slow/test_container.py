@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 from .environments import clean, copy_of_the_checkout, run
 
 BASE, IMAGE = "localhost/enrollment-test-base", "localhost/enrollment-test"

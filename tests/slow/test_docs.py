@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, create_engine, text
 
-from ..databases import ROOT
 from ..docs.pages import PAGES, RUN, Command, blocks, name
 from ..docs.reader import readers
+from ..support.databases import ROOT
 
 
 def to_run(page: Path) -> bool:

@@ -15,11 +15,11 @@ from psycopg.rows import tuple_row
 from course_management import create_app
 from course_management.config import database_url
 from course_management.database import db
-from course_management.verify import verify
+from course_management.maintenance.verify import verify
 
-from ..databases import PostgreSQL, migrate
 from ..failover.load import POPULATE, Load
-from ..real_server import Server, until
+from ..support.databases import PostgreSQL, migrate
+from ..support.real_server import Server, until
 
 ADDRESSES = {
     "host1,host2": "postgresql://postgres@{0}:5432,{1}:5432/postgres?target_session_attrs=read-write",

@@ -15,8 +15,8 @@ import pytest
 from benchmarks.imports import Client, Phases, check, generate, moments
 from sqlalchemy import URL, create_engine, text
 
-from ..databases import PATIENCE_S, Databases, PostgreSQL, migrate
-from ..real_server import COMMAND, PATIENT, Server, environment, until
+from ..support.databases import PATIENCE_S, Databases, PostgreSQL, migrate
+from ..support.real_server import COMMAND, PATIENT, Server, environment, until
 
 STUDENTS = 300
 REPORT = "SELECT kind, unit, part, outcome, code, detail FROM import_rows"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..locks import LOCKS, stated
+from ..support.locks import LOCKS, stated
 from .environments import OLDEST_PIP, clean, new
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ..databases import ROOT
-from ..real_server import end, free_port, until
+from ..support.databases import ROOT
+from ..support.real_server import end, free_port, until
 from .environments import OLDEST_PIP, clean, copy_of_the_checkout, new, run, without_index
 
 STEPS = ["Creating the virtual environment", "Installing the dependencies", "Installing the service", "Writing the"]

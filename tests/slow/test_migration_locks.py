@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.databases import Databases, migrate
+from tests.support.databases import Databases, migrate
 
 from ..support.schemas import anatomy, connect
 

@@ -17,8 +17,8 @@ from sqlalchemy.engine import URL
 
 from course_management.access import sessions
 
-from ..keys import create_key
-from ..real_server import PATIENT, Server, end, free_port, until
+from ..support.keys import create_key
+from ..support.real_server import PATIENT, Server, end, free_port, until
 from ..web.checking import parse
 from ..web.school import School, build
 

@@ -12,8 +12,8 @@ import pytest
 
 from course_management.server import supervisor
 
-from ..real_server import Server, serving, until
 from ..support.processes import is_alive, stops_gracefully, two_workers, wait_for_the_end
+from ..support.real_server import Server, serving, until
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from ..databases import ROOT
-from ..real_server import PATIENT, Server
+from ..support.databases import ROOT
+from ..support.real_server import PATIENT, Server
 from ..transfer.reading import real
 from .environments import run
 

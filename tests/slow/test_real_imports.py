@@ -13,9 +13,9 @@ from flask import Flask
 from sqlalchemy import URL
 
 from course_management.cli import cli
-from course_management.verify import verify
+from course_management.maintenance.verify import verify
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 from ..transfer.reading import real
 
 TERM = "external_id,code,title,starts_on,ends_on\n2026-su,2026-su,Summer 2026,2026-05-18,2026-08-07\n"

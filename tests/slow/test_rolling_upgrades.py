@@ -24,9 +24,9 @@ from sqlalchemy.pool import NullPool
 from course_management.database import SCHEMA_REVISION
 from course_management.database.base import migrations_folder
 
-from ..databases import ROOT, Databases
 from ..maintenance.conftest import run
-from ..real_server import PATIENT, Server, until
+from ..support.databases import ROOT, Databases
+from ..support.real_server import PATIENT, Server, until
 
 __all__ = ["run"]
 Run = Callable[..., Result]

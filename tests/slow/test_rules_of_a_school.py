@@ -12,8 +12,8 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import URL
 
-from ..databases import ROOT
-from ..real_server import Server
+from ..support.databases import ROOT
+from ..support.real_server import Server
 from .environments import build_wheel, clean, new, run, without_index
 
 EXAMPLE = ROOT / "docs" / "examples" / "language-courses"

@@ -22,11 +22,11 @@ from course_management.background.jobs import Job
 from course_management.background.worker import Worker
 from course_management.config import Settings
 from course_management.database import autocommit, db, is_unavailable, time_limit, watchdog, write_breaker
-from course_management.verify import verify
+from course_management.maintenance.verify import verify
 
-from ..contract import ContractClient
-from ..databases import PATIENCE_S, Databases, PostgreSQL
-from ..real_server import until
+from ..support.contract import ContractClient
+from ..support.databases import PATIENCE_S, Databases, PostgreSQL
+from ..support.real_server import until
 from ..support.responses import is_503, is_up
 
 DEADLINE_MS = 1000

@@ -22,8 +22,8 @@ from course_management.database import SCHEMA_REVISION, migrations
 from course_management.database.base import migrations_folder
 from course_management.server import serving
 
-from ..contract import ContractClient
-from ..databases import Databases, migrate
+from ..support.contract import ContractClient
+from ..support.databases import Databases, migrate
 from ..support.schemas import anatomy, connect
 
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(migrations.config()).walk_revisions()][::-1]

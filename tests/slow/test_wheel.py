@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from ..databases import ROOT, Databases
-from ..real_server import Server
+from ..support.databases import ROOT, Databases
+from ..support.real_server import Server
 from .environments import OLDEST_PIP, build_wheel, clean, copy_of_the_checkout, new, run
 
 

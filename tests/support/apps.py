@@ -8,7 +8,7 @@ from flask import Flask
 
 from course_management import create_app
 
-from ..contract import ContractClient
+from .contract import ContractClient
 
 
 def app_on(url: str, **settings: Any) -> Flask:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..databases import PATIENCE_S
-from ..real_server import Server, serving, until
+from .databases import PATIENCE_S
+from .real_server import Server, serving, until
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.engine import URL
 
-from ..databases import FIXED_TABLES, Databases, migrate
+from .databases import FIXED_TABLES, Databases, migrate
 
 SHAPE = """
 SELECT string_agg(part, ' ' ORDER BY part) FROM (

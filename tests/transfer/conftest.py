@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 from ..support.importing import Import, importer
 
 

@@ -21,7 +21,7 @@ from course_management.transfer.findings import FileRefused
 from course_management.transfer.sources import Source
 from course_management.transfer.texts import LONGEST_LINE
 
-from ..databases import Databases
+from ..support.databases import Databases
 from .reading import read_all
 
 TERMS = "external_id,code,title,starts_on,ends_on\nf26,2026-fall,Fall,2026-09-01,2026-12-18\n"

@@ -19,8 +19,8 @@ from course_management.database import snapshot
 from course_management.repositories import exports
 from course_management.transfer.kinds import KINDS
 
-from ..databases import Databases
-from ..fixture_types import Sql
+from ..support.databases import Databases
+from ..support.fixture_types import Sql
 from .files import FILES_OF_OTHER_KINDS, GROUPS
 from .reading import real
 

@@ -13,11 +13,11 @@ from sqlalchemy import URL
 
 from course_management.cli import cli
 from course_management.cli import imports as command
+from course_management.maintenance.verify import verify
 from course_management.services import imports as service
 from course_management.transfer.enrolling import EnrollmentHandler
-from course_management.verify import verify
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 from ..support.importing import Import
 from .files import COURSES, ENROLLMENTS, FILES, STUDENTS
 from .reading import real

@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 
 from course_management.errors import StudentNotFound
+from course_management.maintenance.verify import verify
 from course_management.services import completions
 from course_management.transfer.formats.templates import template
 from course_management.transfer.kinds import KINDS
-from course_management.verify import verify
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 from ..support.importing import Import
 from .files import FILES_OF_OTHER_KINDS as FILES
 from .files import GROUPS

@@ -14,8 +14,8 @@ from sqlalchemy import URL
 
 from course_management.cli import cli
 
-from ..databases import Databases
-from ..fixture_types import Sql
+from ..support.databases import Databases
+from ..support.fixture_types import Sql
 from .reading import read_path, real
 
 Rows = dict[str, list[dict[str, str]]]

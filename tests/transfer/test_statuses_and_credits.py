@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..fixture_types import Sql
+from ..support.fixture_types import Sql
 from ..support.importing import Import
 from .files import COURSES, ENROLLMENTS, FILES
 

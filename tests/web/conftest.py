@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ..keys import create_key
+from ..support.keys import create_key
 from .school import School, build, visit
 
 

@@ -25,9 +25,9 @@ from course_management import create_app
 from course_management.access import sessions
 from course_management.access.sessions import Owner
 
-from ..databases import ROOT, migrate
-from ..keys import create_key
-from ..real_server import PATIENT, Server, sqlite
+from ..support.databases import ROOT, migrate
+from ..support.keys import create_key
+from ..support.real_server import PATIENT, Server, sqlite
 
 FOLDER = ROOT / "docs" / "pages"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 800}

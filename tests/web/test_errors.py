@@ -15,7 +15,7 @@ from course_management.http import problems
 from course_management.web import home, remedies
 from course_management.web.plain_errors import with_pages
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .checking import faults, parse
 from .school import ORIGIN
 

@@ -11,14 +11,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from course_management import verification
 from course_management.background import verification as daily
 from course_management.database import db
 from course_management.database.types import utcnow
+from course_management.maintenance import verification
+from course_management.maintenance.verify import INVARIANTS
 from course_management.models import Verification
-from course_management.verify import INVARIANTS
 
-from ..databases import PATIENCE_S
+from ..support.databases import PATIENCE_S
 from .test_registrar import Browser, send, text_of
 
 

@@ -15,7 +15,7 @@ from course_management.database import db
 from course_management.database.types import utcnow
 from course_management.models import Verification
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .checking import Element, parse
 from .school import visit
 from .test_registrar import text_of

@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from course_management.access import sessions
 from course_management.access.sessions import Owner
 
-from ..fixture_types import Make
-from ..keys import create_key
+from ..support.fixture_types import Make
+from ..support.keys import create_key
 from .school import ORIGIN, visit
 
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from course_management.access.sessions import Owner
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .checking import Element, parse
 from .school import ORIGIN, visit
 

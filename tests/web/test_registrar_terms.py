@@ -12,7 +12,7 @@ from course_management.repositories import seat_history
 from course_management.repositories.seat_history import INTERVALS, Counts
 from course_management.web.plots import plotted
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .test_registrar_courses import fields_of, listed, main_of, person, post, registrar
 
 __all__ = ["person", "registrar"]

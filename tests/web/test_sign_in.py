@@ -19,8 +19,8 @@ from course_management.models import sessions as page_sessions
 from course_management.models import sign_in_links
 from course_management.services import people
 
-from ..databases import PATIENCE_S
-from ..fixture_types import Make
+from ..support.databases import PATIENCE_S
+from ..support.fixture_types import Make
 from .issuer import SignInIssuer, running
 from .school import ORIGIN, visit
 

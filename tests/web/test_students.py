@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from course_management.access.sessions import Owner
 from course_management.services import plans
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .checking import parse
 from .school import ORIGIN, visit
 

@@ -7,7 +7,7 @@ import re
 
 from course_management.web.assets import FOLDER
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 
 ROW = re.compile(r"\| (\S+) \|.*\| ([0-9a-f]{64}) \|")
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from jinja2.ext import babel_extract
 
 from course_management.errors import ErrorCode, all_codes
+from course_management.maintenance.verify import INVARIANTS
 from course_management.services.enrollment.rules import RULES
 from course_management.services.enrollment.rules.base import Rule
-from course_management.verify import INVARIANTS
 
-from ..databases import ROOT
+from ..support.databases import ROOT
 
 WEB = ROOT / "src" / "course_management" / "web"
 CATALOG = WEB / "translations" / "messages.pot"

@@ -13,8 +13,9 @@ from multiprocessing.util import Finalize
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import checks, database, metrics
+from .. import database, metrics
 from ..config import Settings
+from ..maintenance import checks
 from .backoff import Backoff
 from .jobs import Job, JobRunner, all_jobs
 from .lease import RENEW_S, TRY_S, Lease, lease_of

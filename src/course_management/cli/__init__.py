@@ -12,12 +12,13 @@ import click
 from sqlalchemy import func, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import __version__, background, checks, demo, log_output, logs, network_addresses
+from .. import __version__, background, log_output, logs, network_addresses
 from ..__main__ import INTERRUPTED
 from ..config import ConfigurationError, Settings
 from ..context import RequestContext
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
 from ..errors import Problem
+from ..maintenance import checks, demo
 from ..metrics.directory import shared_by_workers
 from ..models import Course, EnrollmentEvent, Student, StudentCourses
 from ..server import serving

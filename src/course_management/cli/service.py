@@ -9,8 +9,9 @@ import click
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import checks, create_app
+from .. import create_app
 from ..database import db, operator_advice, sequences
+from ..maintenance import checks
 
 TIME_LIMITS = {"DATABASE_STATEMENT_TIMEOUT_MS": 600_000, "DATABASE_LOCK_TIMEOUT_MS": 10_000}
 """A command may read a large table and wait for a lock: no client waits for it."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from .. import ledger_seal
-from .. import verify as verification
 from ..database import snapshot
+from ..maintenance import ledger_seal
+from ..maintenance import verify as verification
 from .service import service
 
 AS_SEALED = "the ledger is as it was sealed"

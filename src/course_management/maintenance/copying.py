@@ -19,8 +19,9 @@ import psycopg
 from sqlalchemy import Connection, Engine, Table, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from .. import ledger_seal, models  # noqa: F401 - fills Base.metadata
+from .. import models  # noqa: F401 - fills Base.metadata
 from ..database import Base, broken_constraint, kind_of, sequences
+from . import ledger_seal
 
 NOT_COPIED = {
     "leases": "a process of the source holds them",

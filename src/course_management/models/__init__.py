@@ -9,7 +9,6 @@ from sqlalchemy import event
 
 from ..database import Base
 from . import triggers
-from .access import ApiKey, keys
 from .catalog import CatalogEntry, Completion, Prerequisite, catalog_entries, completions, prerequisites
 from .courses import Course, courses
 from .enrollments import (
@@ -39,6 +38,7 @@ from .imports import (
     imports,
     was_accepted,
 )
+from .keys import ApiKey, keys
 from .ledger import ERASED, EnrollmentEvent, RuleEvent, events, rule_events
 from .operations import Lease, SchemaCompatibility, Verification, leases, verifications
 from .people import (

@@ -23,8 +23,8 @@ from course_management.services.enrollment import loading, rules
 from course_management.services.enrollment.questions import QUESTIONS
 from course_management.services.enrollment.rules.installed import GROUP, load
 
-from ...databases import ROOT
-from ...fixture_types import Make
+from ...support.databases import ROOT
+from ...support.fixture_types import Make
 
 EXAMPLE = ROOT / "docs" / "examples" / "language-courses"
 CODE = "one_language_per_term"

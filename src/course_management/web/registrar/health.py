@@ -6,10 +6,11 @@ import os
 
 from flask import Response, current_app
 
-from ... import __version__, checks, verification
+from ... import __version__
 from ...access.policy import PageAccess
 from ...database import SCHEMA_REVISION, schema_state
 from ...database.types import MAX_ID, utcnow
+from ...maintenance import checks, verification
 from ...repositories import imports as import_repository
 from ...repositories.course_lookup import codes_of
 from ...services.enrollment import due_courses

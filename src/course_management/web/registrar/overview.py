@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Response
 
-from ... import verification
 from ...access.policy import PageAccess
 from ...access.visitors import Visitor
 from ...database.types import MAX_ID, utcnow
+from ...maintenance import verification
 from ...repositories import imports as import_repository
 from ...repositories import overview
 from ...services.enrollment import due_courses

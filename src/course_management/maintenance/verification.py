@@ -16,10 +16,10 @@ import structlog
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from .config import Settings
-from .database import autocommit, kind_of, lock_text, own_connection, writing
-from .database.types import Id, UtcDateTime, utcnow
-from .models import Verification, verifications
+from ..config import Settings
+from ..database import autocommit, kind_of, lock_text, own_connection, writing
+from ..database.types import Id, UtcDateTime, utcnow
+from ..models import Verification, verifications
 from .verify import Finding, verify
 
 GIVEN_UP_AFTER = timedelta(hours=1)

@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy import Select, column, func, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import network_addresses
-from .access import keys
-from .config import Settings
-from .database import SCHEMA_REVISION, autocommit, db, kind_of, operator_advice, schema_state, sequences, snapshot
-from .database.migrations import NEWER
-from .database_hosts import PRIMARY, hosts_of
-from .environment import ENV_FILE
-from .maintenance import trigger_state
+from .. import network_addresses
+from ..access import keys
+from ..config import Settings
+from ..database import SCHEMA_REVISION, autocommit, db, kind_of, operator_advice, schema_state, sequences, snapshot
+from ..database.migrations import NEWER
+from ..database_hosts import PRIMARY, hosts_of
+from ..environment import ENV_FILE
+from . import trigger_state
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"}
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -68,7 +68,7 @@ def not_ready() -> str | None:
 
 def _callers(settings: Settings) -> Iterator[Finding]:
     if settings.oidc_issuer:
-        from .access.issuer_keys import KeySet  # noqa: PLC0415 - only where tokens are used
+        from ..access.issuer_keys import KeySet  # noqa: PLC0415 - only where tokens are used
 
         if problem := KeySet(settings.oidc_jwks_url).problem():
             yield Finding(

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import URL, Engine
 
-from course_management import cli, demo, verify
+from course_management import cli
 from course_management.background import lease
 from course_management.context import RequestContext
+from course_management.maintenance import demo, verify
 from course_management.services.enrollment import enrolling, promotion
 
-from .fixture_types import Enroll, Sql
+from ..support.fixture_types import Enroll, Sql
 
 TRIGGERS = {
     "student_courses": ["student_courses_inserted", "student_courses_updated", "student_courses_held_rows_stay"],

@@ -11,13 +11,14 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import URL
 
-from course_management import cli, demo, verify
+from course_management import cli
 from course_management.access import keys
+from course_management.maintenance import demo, verify
 from course_management.services import people
 
-from .databases import migrate
-from .fixture_types import Enroll
-from .keys import create_key
+from ..support.databases import migrate
+from ..support.fixture_types import Enroll
+from ..support.keys import create_key
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[Any]]

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from course_management.config import database_url
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
 """When a test gives up on something that never comes; nothing here takes a tenth of it."""
 

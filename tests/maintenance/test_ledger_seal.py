@@ -13,10 +13,11 @@ from flask import Flask
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from course_management import cli, ledger_seal
+from course_management import cli
 from course_management.database import db
+from course_management.maintenance import ledger_seal
 
-from .databases import migrate
+from ..support.databases import migrate
 
 Run = Callable[..., Result]
 LINES: list[tuple[Any, ...]] = [

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
-from .config import Settings
-from .context import NamedActor, RequestContext
-from .database import AnyRow, autocommit, retried, transaction
-from .database.types import utcnow
-from .models import (
+from ..config import Settings
+from ..context import NamedActor, RequestContext
+from ..database import AnyRow, autocommit, retried, transaction
+from ..database.types import utcnow
+from ..models import (
     UNENROLLED,
     WITHDRAWN,
     Course,
@@ -27,12 +27,12 @@ from .models import (
     keys,
     students,
 )
-from .models import (
+from ..models import (
     people as people_table,
 )
-from .services import courses as course_service
-from .services import enrollment, resources
-from .services import students as student_service
+from ..services import courses as course_service
+from ..services import enrollment, resources
+from ..services import students as student_service
 
 ACTOR = "demo"
 """The actor of the demo's enrollments in the ledger, by which they are recognized later."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from . import models, verify_notes  # noqa: F401 - whose ids are generated
-from .database import sequences, snapshot
-from .maintenance import trigger_state
-from .models import students
-from .schemas.email_addresses import canonical_address
+from .. import models  # noqa: F401 - whose ids are generated
+from ..database import sequences, snapshot
+from ..models import students
+from ..schemas.email_addresses import canonical_address
+from . import trigger_state, verify_notes
 
 EVIDENCE = 20
 """Rows reported per broken invariant, at most."""

@@ -25,9 +25,9 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select, text, type_coerce
 
-from .database import SCHEMA_REVISION, db
-from .database.types import Id, utcnow
-from .models import ERASED, events
+from ..database import SCHEMA_REVISION, db
+from ..database.types import Id, utcnow
+from ..models import ERASED, events
 
 BLOCK = 10_000
 """Ids per block: how precisely a difference is located."""

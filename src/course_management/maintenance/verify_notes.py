@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from .repositories.timetables import clashes
+from ..repositories.timetables import clashes
 
 Note = tuple[str, str, str | Callable[[Connection], list[dict[str, Any]]]]
 """The name of a condition, a query that counts what is checked, and what finds the rows that violate it."""
