@@ -70,5 +70,6 @@ def create_worker_application(settings: Settings) -> Application:
         "/readyz",
         with_pages(settings, problems.problem_response),
         problems.as_problem,
+        database.run_group,
         on_stop=worker.stop if worker else None,
     )

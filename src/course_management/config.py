@@ -159,6 +159,9 @@ class Settings:
     threads: int = setting(
         "2", integer(1, 64), "Requests that each server process handles at a time, with one database connection each."
     )
+    group_size: int = setting(
+        "16", integer(1, 64), "Waiting requests that a thread works on together, sharing round trips; 1: one at a time."
+    )
     connections: int = setting("4096", integer(1, 65_536), "Maximum number of client connections per server process.")
     max_wait_ms: int = setting(
         "3000",

@@ -115,7 +115,7 @@ MUTANTS = {
         "model",
         MODEL,
         DISAGREE,
-        ((STATEMENTS, ".where(counted.c.claimed == requested)", ".where(counted.c.claimed <= requested)"),),
+        ((STATEMENTS, "counted.c.claimed == requested, known", "counted.c.claimed <= requested, known"),),
     ),
     "a held seat is left alone": Mutant(
         "model",

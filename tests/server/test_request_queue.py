@@ -128,7 +128,7 @@ def app() -> Iterator[App]:
 @pytest.fixture
 def service(app: App) -> Service:
     """Return a service with two threads whose requests may wait for a long time."""
-    return Service(app, THREADS="2", MAX_WAIT_MS=PATIENT_MS)
+    return Service(app, THREADS="2", GROUP_SIZE="1", MAX_WAIT_MS=PATIENT_MS)
 
 
 def keep_busy(service: Service, app: App, clock: Clock | None = None) -> list[Transport]:
@@ -317,7 +317,7 @@ def test_waiting_requests_are_refused_on_time_while_all_threads_are_stuck(
 
 
 def test_a_thread_of_the_queue_refuses_overdue_requests(app: App) -> None:
-    service = Service(app, THREADS="2", MAX_WAIT_MS="300")
+    service = Service(app, THREADS="2", GROUP_SIZE="1", MAX_WAIT_MS="300")
     requests = [service.send(body=BODY) for _ in range(10)]
     until(lambda: sum(each.has_response for each in requests) == 8, "the refusal of all but two requests")
     refused = [each for each in requests if each.has_response]

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.pool.base import _ConnectionFairy
 
 from course_management.database import execute as statements
+from course_management.database import pipeline, waves
+from course_management.database.groups import Call
 
 Note = Callable[[Any, str, Any], None]
 """Called with the driver's cursor (or something else with a `connection`), the statement and its parameters."""
@@ -38,6 +41,27 @@ class Cursor:
         return result
 
 
+def watched_statement(before: Note, after: Note) -> type[pipeline.Prepared]:
+    """Return the class of statements in waves of PostgreSQL, which calls listeners with each of them."""
+
+    class Watched(pipeline.Prepared):
+        def __init__(self, connection: PoolProxiedConnection, call: Call) -> None:
+            super().__init__(connection, call)
+            self._sender = SimpleNamespace(connection=connection.driver_connection)
+            self._call = call
+
+        def send(self, pgconn: PGconn) -> None:
+            before(self._sender, self._call.compiled.text, self._call.values)
+            super().send(pgconn)
+
+        def rows(self, result: PGresult) -> list[Any]:
+            rows = super().rows(result)
+            after(self._sender, self._call.compiled.text, self._call.values)
+            return rows
+
+    return Watched
+
+
 @contextmanager
 def watched(*, before: Note = _nothing, after: Note = _nothing) -> Iterator[None]:
     """Call `before` and `after` each statement of this process, within the block."""
@@ -58,5 +82,6 @@ def watched(*, before: Note = _nothing, after: Note = _nothing) -> Iterator[None
     with (
         patch.object(_ConnectionFairy, "cursor", watched_cursor),
         patch.object(statements, "execute_prepared", watched_execute),
+        patch.object(waves, "Prepared", watched_statement(before, after)),
     ):
         yield

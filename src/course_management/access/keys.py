@@ -17,7 +17,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, update
 
-from ..database import AnyRow, autocommit
+from ..database import AnyRow, autocommit, travels
 from ..database.types import UtcDateTime, utcnow
 from ..models import keys
 from .callers import ServiceCaller
@@ -28,8 +28,8 @@ FORM = re.compile(rf"{MARK}[0-9A-Za-z]{{{PREFIX + SECRET + CHECKSUM}}}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 """The name of a service, which is in the ledger."""
 
-_ANY = select(exists(select(keys.c.id)).label("any_key"))
-_BY_PREFIX = select(keys).where(keys.c.prefix == bindparam("prefix"))
+_ANY = travels(select(exists(select(keys.c.id)).label("any_key")))
+_BY_PREFIX = travels(select(keys).where(keys.c.prefix == bindparam("prefix")))
 _USED = (
     update(keys)
     .where(keys.c.prefix == bindparam("which"))

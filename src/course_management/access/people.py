@@ -20,7 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from ..database import AnyRow, autocommit
+from ..database import AnyRow, autocommit, travels
 from ..database.types import Id
 from ..models import ADVISOR, REGISTRAR, ROLES, accounts, advisees, course_instructors, people, person_roles
 from .callers import PersonCaller
@@ -61,7 +61,7 @@ def _whole(of: CTE) -> CompoundSelect[Any]:
     )
 
 
-_BY_SUBJECT, _BY_ID = _whole(_ACCOUNT), _whole(_PERSON)
+_BY_SUBJECT, _BY_ID = travels(_whole(_ACCOUNT)), travels(_whole(_PERSON))
 _OWNER = select(accounts.c.id.label("account_id"), accounts.c.person_id, accounts.c.student_id).where(
     accounts.c.issuer == bindparam("issuer"), accounts.c.subject == bindparam("subject")
 )

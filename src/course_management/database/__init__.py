@@ -9,6 +9,7 @@ The modules, in reading order:
     base, types                 what models are made of
     compile                     statements as the driver takes them
     execute                     `autocommit`, `transaction`, `run`, `retry`; prepared statements
+    groups, waves, pipeline     several requests of one thread, whose statements are sent together (decision 32)
     orm                         `reading`, `writing`
     snapshots                   `snapshot`: many statements that see one moment
     failures                    kinds of errors, and what an operator can do about each
@@ -31,7 +32,7 @@ from flask import Flask
 from ..config import Settings
 from . import citus, sequences
 from .base import SCHEMA_REVISION, Base, db
-from .compile import AnyRow
+from .compile import AnyRow, travels
 from .engine import init_app, migration_engine
 from .execute import autocommit, retried, retry, run, time_limit, transaction
 from .failures import (
@@ -48,6 +49,7 @@ from .migrations import SchemaState, schema_state
 from .orm import lock_text, reading, writing
 from .snapshots import snapshot
 from .sqlite import set_up_connections
+from .waves import run as run_group
 
 
 def app_with_one_connection(settings: Settings) -> Flask:
@@ -92,11 +94,13 @@ __all__ = [
     "retried",
     "retry",
     "run",
+    "run_group",
     "schema_state",
     "sequences",
     "set_up_connections",
     "snapshot",
     "time_limit",
     "transaction",
+    "travels",
     "writing",
 ]

@@ -10,7 +10,7 @@ import functools
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from sqlalchemy import ClauseElement, Dialect, Executable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -21,11 +21,24 @@ from sqlalchemy.sql.visitors import iterate
 
 AnyRow: TypeAlias = Any
 """A row with its columns as attributes: a named tuple, or SQLAlchemy's own row."""
+S = TypeVar("S", bound=Executable)
 
 _DIALECTS: Mapping[str, Dialect] = {
     "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
     "sqlite": SQLiteDialect_pysqlite(dbapi=sqlite3),
 }
+
+
+_TRAVELS = "travels"
+
+
+def travels(statement: S, courses: str = "") -> S:
+    """Return the statement, which may be sent together with those of other requests.
+
+    Only for what is quick, found by key, can be repeated, and locks at most one course: that of the list in the
+    parameter `courses`; with several, the statement is sent alone. A read locks nothing.
+    """
+    return statement.execution_options(**{_TRAVELS: courses})
 
 
 class Compiled(NamedTuple):
@@ -37,6 +50,9 @@ class Compiled(NamedTuple):
     make_row: Callable[[Sequence[Any]], AnyRow]
     """Makes a named row, with values converted by the column types, from the driver's row."""
     writes: bool
+    travels: str | None
+    """Whether it may be sent in a wave (`travels`): the name of its parameter with the courses, empty for a read; else
+    None."""
 
 
 class _LiteralConstants(SQLCompiler):
@@ -78,4 +94,5 @@ def compile_statement(statement: Executable, backend: str, names: tuple[str, ...
         return plain(values)
 
     writes = any(isinstance(element, UpdateBase) for element in iterate(cast("ClauseElement", statement)))
-    return Compiled(str(compiled), order, inward, converted if outward else plain, writes)
+    travels = statement.get_execution_options().get(_TRAVELS)
+    return Compiled(str(compiled), order, inward, converted if outward else plain, writes, travels)

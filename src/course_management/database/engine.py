@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool, QueuePool
 
 from ..config import Settings
-from . import postgresql, session_settings, sqlite
+from . import groups, postgresql, session_settings, sqlite
 from .base import db
 
 
@@ -42,10 +42,18 @@ def init_app(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         engine = db.engine
+    event.listen(engine, "engine_connect", _refuse_members)
     if engine.dialect.name == "sqlite":
         sqlite.install_listeners(engine, settings)
     else:
         postgresql.install_listeners(engine)
+
+
+def _refuse_members(connection: Connection) -> None:
+    """Refuse a connection to a member of a group, which would keep it while it waits for the others."""
+    if groups.member():
+        connection.close()
+        raise RuntimeError("a request in a group uses a connection only within `groups.alone`")
 
 
 def migration_engine(url: URL, busy_timeout_ms: int) -> Engine:

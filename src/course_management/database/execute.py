@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 import structlog
+from greenlet import getcurrent
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import (
     DuplicatePreparedStatement,
@@ -33,9 +34,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..context import RequestContext, current, use
+from . import groups
 from .base import db
 from .compile import AnyRow, Compiled, compile_statement
 from .failures import TRY_AGAIN, Raced, kind_of
+from .groups import Call, Member
 from .write_breaker import Guard
 
 P = ParamSpec("P")
@@ -114,7 +117,7 @@ def retry(work: Callable[[], T], *, repeatable: bool) -> T:
                 if not helps or tries > MAX_RETRIES or now + pause + (now - started) > end:
                     raise
                 log.debug("database.retry", kind=kind_of(error), tries=tries)
-                time.sleep(pause)
+                groups.pause(pause)
     finally:
         context.is_retrying = False
 
@@ -131,33 +134,45 @@ def autocommit(
     values = _values(compiled, parameters or {})
 
     def work() -> Sequence[AnyRow]:
-        connection = None
         refuse_late_work()
-        try:
-            connection = engine.raw_connection()
-            guard: Guard | None = connection.info.get("guard") if compiled.writes else None
-            if guard:
-                guard.begin_to_write()
-            rows = _send(connection, compiled, values)
-            if guard and rows:
-                guard.has_written = True
-            return rows  # noqa: TRY300 - an `else` would be further away
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise _translated(error, engine, connection, compiled.text) from error
-        finally:
-            if connection is not None:
-                connection.close()
+        running = getcurrent()
+        if not isinstance(running, Member) or running.is_alone:
+            return execute_once(engine, compiled, values)
+        course_ids = (parameters or {}).get(compiled.travels or "", [0])
+        if compiled.travels is not None and len(course_ids) == 1:
+            return groups.execute(running, Call(engine, compiled, values, course_ids[0]))
+        with groups.alone():
+            return execute_once(engine, compiled, values)
 
     return retry(work, repeatable=repeatable)
+
+
+def execute_once(engine: Engine, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
+    """Execute a compiled statement as its own transaction, and return its rows. Raises SQLAlchemy's errors."""
+    connection = None
+    try:
+        connection = engine.raw_connection()
+        guard: Guard | None = connection.info.get("guard") if compiled.writes else None
+        if guard:
+            guard.begin_to_write()
+        rows = send(connection, compiled, values)
+        if guard and rows:
+            guard.has_written = True
+        return rows  # noqa: TRY300 - an `else` would be further away
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise translated(error, engine, connection, compiled.text) from error
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 def run(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[AnyRow]:
     """Execute one constant statement in the transaction of `connection`, and return all its rows."""
     compiled = compile_statement(statement, connection.dialect.name, tuple(parameters))
     try:
-        return _send(connection.connection, compiled, _values(compiled, parameters))
+        return send(connection.connection, compiled, _values(compiled, parameters))
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(error, connection.engine, connection.connection, compiled.text) from error
+        raise translated(error, connection.engine, connection.connection, compiled.text) from error
 
 
 def _values(compiled: Compiled, parameters: Mapping[str, Any]) -> list[Any]:
@@ -168,7 +183,8 @@ def _values(compiled: Compiled, parameters: Mapping[str, Any]) -> list[Any]:
     return [parameters[name] for name in compiled.names]
 
 
-def _send(connection: PoolProxiedConnection, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
+def send(connection: PoolProxiedConnection, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
+    """Execute a compiled statement on a connection, and return its rows. Raises the driver's errors."""
     if isinstance(connection.driver_connection, psycopg.Connection):
         return execute_prepared(connection, compiled.text, values, compiled.make_row)
     with closing(connection.cursor()) as cursor:
@@ -184,17 +200,22 @@ def execute_prepared(
     The statement gives the types of its values, as in `$1::BIGINT`.
     """
     driver: psycopg.Connection[Any] = connection.driver_connection  # type: ignore[assignment]
-    transformer = Transformer(driver)
+    name, transformer = prepare(connection, text), Transformer(driver)
     arguments = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+    result = successful(driver.pgconn.exec_prepared(name, arguments))  # type: ignore[arg-type]  # None is NULL
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, make_row)
+
+
+def prepare(connection: PoolProxiedConnection, text: str) -> bytes:
+    """Prepare a statement in the session, unless it is, and return its name. Raises psycopg's errors."""
     prepared: set[bytes] = connection.info.setdefault("prepared", set())
     name = _name(text)
     if name not in prepared:
         with suppress(DuplicatePreparedStatement):  # the same statement, by another client of a pooler
-            _successful(driver.pgconn.prepare(name, text.encode()))
+            successful(connection.driver_connection.pgconn.prepare(name, text.encode()))  # type: ignore[union-attr]
         prepared.add(name)
-    result = _successful(driver.pgconn.exec_prepared(name, arguments))  # type: ignore[arg-type]  # None is NULL
-    transformer.set_pgresult(result)
-    return transformer.load_rows(0, result.ntuples, make_row)
+    return name
 
 
 @functools.cache
@@ -203,7 +224,8 @@ def _name(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).hexdigest().encode()
 
 
-def _successful(result: PGresult) -> PGresult:
+def successful(result: PGresult) -> PGresult:
+    """Return a result; raise psycopg's error if it is one."""
     if result.status in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
         return result
     if result.error_field(DiagnosticField.SQLSTATE):
@@ -211,7 +233,7 @@ def _successful(result: PGresult) -> PGresult:
     raise psycopg.OperationalError(result.get_error_message())  # of libpq itself: the connection is lost
 
 
-def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:
+def translated(error: Any, engine: Engine, connection: PoolProxiedConnection | None, statement: str) -> BaseException:
     """Return the driver's error as SQLAlchemy's; a lost connection leaves the pool with all that are as old."""
     driver = connection.dbapi_connection if connection else None
     lost = engine.dialect.is_disconnect(error, driver, None) or isinstance(error, USELESS_SESSION)
@@ -221,7 +243,7 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
         else:
             # SQLAlchemy's own connections do the same; it has no public name.
             engine.pool._invalidate(connection, error)  # noqa: SLF001
-    translated: BaseException = DBAPIError.instance(
+    wrapped: BaseException = DBAPIError.instance(
         statement if connection else None,  # without a connection, the statement has not failed
         None,
         error,
@@ -230,12 +252,12 @@ def _translated(error: Any, engine: Engine, connection: PoolProxiedConnection | 
         connection_invalidated=lost,
         dialect=engine.dialect,
     )
-    return translated
+    return wrapped
 
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """Hold several statements in one transaction: committed at the end of the block, rolled back on any exception."""
     refuse_late_work()
-    with db.engine.begin() as connection:
+    with groups.alone(), db.engine.begin() as connection:
         yield connection

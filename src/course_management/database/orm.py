@@ -30,6 +30,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
+from . import groups
 from .base import db
 from .execute import refuse_late_work
 
@@ -43,12 +44,13 @@ def writing() -> Iterator[Session]:
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE). A constraint that refuses raises `IntegrityError` when
     the change is flushed: at the latest at the end of the block, so `refusing` belongs outside.
     """
-    session = _new_session()
-    try:
-        with session.begin():
-            yield session
-    finally:
-        db.session.remove()
+    with groups.alone():
+        session = _new_session()
+        try:
+            with session.begin():
+                yield session
+        finally:
+            db.session.remove()
 
 
 @contextmanager
@@ -57,13 +59,14 @@ def reading() -> Iterator[Session]:
 
     A change to an object raises `InvalidRequestError` when it is flushed.
     """
-    session = _new_session()
-    try:
-        session.info[_READS_ONLY] = True
-        session.connection(execution_options={"autocommit": True})
-        yield session
-    finally:
-        db.session.remove()
+    with groups.alone():
+        session = _new_session()
+        try:
+            session.info[_READS_ONLY] = True
+            session.connection(execution_options={"autocommit": True})
+            yield session
+        finally:
+            db.session.remove()
 
 
 def lock_text(session: Session, text: str) -> None:

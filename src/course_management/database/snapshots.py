@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from . import groups
 from .base import db
 
 
@@ -14,7 +15,7 @@ from .base import db
 def snapshot() -> Iterator[Connection]:
     """Open a read-only snapshot of the database, which blocks no other session and has no time limit."""
     engine = db.engine.execution_options(autocommit=True)  # the transaction begins below
-    with engine.connect() as connection:
+    with groups.alone(), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
         else:

@@ -20,13 +20,13 @@ from sqlalchemy import (
     true,
 )
 
-from ..database import AnyRow, autocommit
+from ..database import AnyRow, autocommit, travels
 from ..database.types import Id
 from ..errors import CourseNotFound, StudentNotFound
 from ..models import HUNDREDTHS, WAITLISTED, courses, enrollments, events, is_held, queue_position, students
 
 _POSITION = case((enrollments.c.status == WAITLISTED, queue_position(enrollments, courses))).label("position")
-HELD_WITH_POSITIONS = (
+HELD_WITH_POSITIONS = travels(
     select(
         courses.c.id,
         courses.c.code,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -42,6 +42,8 @@ class Application:
     """Make the response to a request that does not reach the application, at little cost: the server is overloaded."""
     as_problem: Callable[[BaseException], Problem]
     """Log what was raised, and return the problem that it amounts to."""
+    run_group: Callable[[Sequence[Callable[[], object]]], object] = lambda works: [work() for work in works]
+    """Run functions, each of which responds to one request, as a group whose statements travel together."""
     on_stop: Callable[[], object] | None = None
     """Called when the worker is asked to stop, before it finishes its requests."""
     large_responses: LargeResponses = field(default_factory=LargeResponses)

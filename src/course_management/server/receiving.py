@@ -58,7 +58,9 @@ class Receiver:
         self._small = BodyLimits(MAX_SMALL, MAX_SMALL * SMALL)
         self._large = BodyLimits(MAX_LARGE, max(MAX_LARGE_BYTES, 4 * (settings.max_body_bytes + 1)))
         self._load_shedder = LoadShedder(application)
-        self.queue = RequestQueue(application, settings.threads, self._max_wait_s, self._load_shedder, clock)
+        self.queue = RequestQueue(
+            application, settings.threads, self._max_wait_s, self._load_shedder, clock, settings.group_size
+        )
         self._probes = RequestQueue(application, 1, self._max_wait_s, self._load_shedder, clock)
 
     def receive(self, transport: Transport, scope: WSGIEnvironment) -> None:

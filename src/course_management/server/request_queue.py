@@ -11,7 +11,8 @@ import itertools
 import math
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .. import metrics
@@ -55,8 +56,10 @@ class RequestQueue:
         max_wait_s: float,
         load_shedder: LoadShedder,
         clock: Callable[[], float],
+        group_size: int = 1,
     ) -> None:
         self._application, self._load_shedder = application, load_shedder
+        self._group_size = group_size
         self._max_wait_s, self._clock = max_wait_s, clock
         # The thread that removes a request from the dictionary serves or refuses it. `dict.pop` is atomic, so no lock
         # is needed. The queue contains only the numbers of the requests, and wakes one thread for each.
@@ -65,7 +68,9 @@ class RequestQueue:
         self._next = itertools.count().__next__
         self._average_s = 0.0
         self._started: list[float | None] = [None] * threads
-        """For each thread: the start of its present request, or None."""
+        """For each thread: the start of its present request or group, or None."""
+        self._grouped = [0] * threads
+        """For each thread: how many requests of its group have no response yet, besides one."""
         for slot in range(threads):
             run_forever(f"request-{slot}", functools.partial(self._serve_next, slot))
         run_forever("request-queue-clock", lambda: time.sleep(self.refuse_overdue()))
@@ -94,7 +99,8 @@ class RequestQueue:
         if not free and not moving:
             return math.inf
         next_is_free_s = 0.0 if free else min(moving)
-        return next_is_free_s + len(self._waiting) * self._average_s / (free + len(moving))
+        before = len(self._waiting) + sum(self._grouped)
+        return next_is_free_s + before * self._average_s / (free + len(moving))
 
     def stuck_s(self) -> float:
         """Return for how many seconds no thread has been free or has started a request."""
@@ -124,20 +130,39 @@ class RequestQueue:
         _call(request.on_done)
 
     def _serve_next(self, slot: int) -> None:
-        request = self._waiting.pop(self._numbers.get(), None)
-        if request is None:
-            return  # it has waited too long and was refused
+        requests = self._take()
         started = self._clock()
-        if started - request.arrived > self._max_wait_s:
+        self._started[slot], self._grouped[slot] = started, max(len(requests) - 1, 0)
+        try:
+            if len(requests) == 1:
+                self._serve(requests[0], slot)
+            elif requests:
+                self._application.run_group([functools.partial(self._serve, request, slot) for request in requests])
+        finally:
+            self._started[slot], self._grouped[slot] = None, 0
+            for _ in requests:
+                self._update_average((self._clock() - started) / len(requests))
+
+    def _take(self) -> list[QueuedRequest]:
+        """Wait for a request, and take more of those that wait with it: a group, and a fair share for free threads."""
+        numbers = [self._numbers.get()]
+        share = math.ceil(len(self._waiting) / self._started.count(None))
+        with suppress(Empty):
+            while len(numbers) < min(self._group_size, share):
+                numbers.append(self._numbers.get_nowait())
+        # One that has waited too long was refused, and is no longer there.
+        return [request for number in numbers if (request := self._waiting.pop(number, None))]
+
+    def _serve(self, request: QueuedRequest, slot: int) -> None:
+        waited = self._clock() - request.arrived
+        if waited > self._max_wait_s:
             self._refuse(request)
             return
-        self._started[slot] = started
-        metrics.request_waited(started - request.arrived)
+        metrics.request_waited(waited)
         try:
             self._application.respond(request.transport, request.environ)
         finally:
-            self._started[slot] = None
-            self._update_average(self._clock() - started)
+            self._grouped[slot] = max(self._grouped[slot] - 1, 0)
             _call(request.on_done)
 
     def _update_average(self, seconds: float) -> None:

@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from ...context import RequestContext
-from ...database import AnyRow, db
+from ...database import AnyRow, db, travels
 from ...database.types import among
 from ...errors import StudentNotFound
 from ...models import WAITLISTED, courses, enrollments, is_held, queue_position, students
@@ -68,7 +68,8 @@ def all_questions(all_rules: Iterable[Rule]) -> Mapping[str, Select[Any]]:
 @functools.cache
 def statement_of_one(backend: str, all_rules: tuple[Rule, ...]) -> Executable:
     """Return the loading statement: one row, with a column of JSON for each question."""
-    return select(*(_answer(backend, name, question) for name, question in all_questions(all_rules).items()))
+    answers = (_answer(backend, name, question) for name, question in all_questions(all_rules).items())
+    return travels(select(*answers))
 
 
 @functools.cache
@@ -104,7 +105,7 @@ def _answer(backend: str, name: str, question: Any) -> Any:
     return cast(listed, String).label(name)
 
 
-_STATES = (
+_STATES = travels(
     select(
         courses.c.id,
         courses.c.capacity,

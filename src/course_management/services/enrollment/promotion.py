@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ... import metrics
 from ...context import RequestContext
-from ...database import Raced, autocommit, kind_of, retry, run, transaction
+from ...database import Raced, autocommit, kind_of, retry, run, transaction, travels
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
@@ -48,7 +48,7 @@ _ALL_DUE = (
     .where(courses.c.waiting > 0, seat_free(courses), or_(open_without_rules(courses), is_due_by_rules()))
     .order_by(courses.c.id)
 )
-_DUE_AMONG = _ALL_DUE.where(among(courses.c.id, course_ids))
+_DUE_AMONG = travels(_ALL_DUE.where(among(courses.c.id, course_ids)))
 _LOCK = lock_courses(
     courses.c.id,
     courses.c.capacity,

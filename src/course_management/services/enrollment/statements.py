@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ...database import travels
 from ...database.types import Id, IdList, among
 from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
 
@@ -129,7 +130,9 @@ def _enroll_by_seats(insert: Any) -> Executable:
         "request_id": request_id,
         "reason": reason,
     }
-    return insert_or_update(insert, rows, select(*rows.values()).where(counted.c.claimed == requested))
+    # A foreign key that refuses an unknown student would be an error, which undoes the whole wave of the statement.
+    known = select(students.c.id).where(students.c.id == student_id).exists()
+    return insert_or_update(insert, rows, select(*rows.values()).where(counted.c.claimed == requested, known))
 
 
 def insert_or_update(insert: Any, rows: Mapping[str, Any], source: Select[Any]) -> Executable:
@@ -151,7 +154,10 @@ def insert_or_update(insert: Any, rows: Mapping[str, Any], source: Select[Any]) 
     ).returning(enrollments.c.course_id, enrollments.c.status)
 
 
-ENROLL_BY_SEATS = {"postgresql": _enroll_by_seats(postgresql.insert), "sqlite": _enroll_by_seats(sqlite.insert)}
+ENROLL_BY_SEATS = {
+    "postgresql": travels(_enroll_by_seats(postgresql.insert), "course_ids"),
+    "sqlite": travels(_enroll_by_seats(sqlite.insert), "course_ids"),
+}
 
 
 def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
@@ -212,7 +218,10 @@ def unenroll_statement(
     )
 
 
-UNENROLL_BY_SEATS = {backend: unenroll_statement(backend, courses.c.term_id.is_(None)) for backend in ENROLL_BY_SEATS}
+UNENROLL_BY_SEATS = {
+    backend: travels(unenroll_statement(backend, courses.c.term_id.is_(None)), "course_ids")
+    for backend in ENROLL_BY_SEATS
+}
 """Courses of a term count as courses that do not exist: their rules must be asked (`decided_statements.py`)."""
 
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)

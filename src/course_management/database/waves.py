@@ -1,0 +1,301 @@
+"""Waves: run a group of requests, and send their statements to the database together.
+
+Each statement is a transaction of its own for its request. In a wave, all writes are one transaction, and each of them
+is answered after its commit. On PostgreSQL, a wave is the reads, a Sync, the writes in ascending order of their
+courses, and a Sync. On SQLite, the reads come first, then one transaction of the writes.
+
+A statement that fails does not fail the others: it is executed again singly, so that its request gets the error that
+it would get without a group. The others are sent as a wave again, `MAX_WAVES` times at most, then singly. When the
+connection is lost, each request gets that error, as it would without a group.
+"""
+
+from __future__ import annotations
+
+import copy
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+import psycopg
+import structlog
+from psycopg.errors import LockNotAvailable
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
+from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..context import RequestContext, use
+from .compile import AnyRow
+from .execute import execute_once, send, successful, translated
+from .groups import Call, Member, Pause, Wish
+from .pipeline import Prepared, Results
+from .write_breaker import Guard
+
+MAX_WAVES = 3
+BUSY_S = 1.0
+"""How long statements about a course are executed singly after one of them has waited for a lock for too long."""
+LOCK_TIMEOUT = b"SELECT set_config('lock_timeout', '50', true)"
+"""Begins the writes: a lock that is held for more than 50 ms must not make the whole wave wait."""
+
+log = structlog.get_logger(__name__)
+_busy_until: dict[int, float] = {}
+"""By course, on the clock of `time.monotonic`."""
+
+
+def run(works: Sequence[Callable[[], object]]) -> None:
+    """Run each of these functions to its end, as members of one group; a single one without a group."""
+    if len(works) == 1:
+        works[0]()
+    else:
+        Group().run(works)
+
+
+class Group:
+    """The members that wait, and what for. Runs in the thread that runs the members."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Call, Member] = {}
+        """For the next wave."""
+        self._pauses: list[tuple[float, Member]] = []
+        self._lone = deque[tuple[Member, Call | None]]()
+        """Those that have the thread to themselves next: some for one statement, which must be executed singly."""
+
+    def run(self, works: Sequence[Callable[[], object]]) -> None:
+        """Run the functions as members until each has ended."""
+        for work in works:
+            self._resume(Member(work))
+        while self._calls or self._lone or self._pauses:
+            if self._calls:
+                calls, self._calls = self._calls, {}
+                for call in send_all([*calls]):
+                    if call.is_done:
+                        self._resume(calls[call])
+                    else:
+                        self._lone.append((calls[call], call))
+            elif self._lone:
+                running, lone_call = self._lone.popleft()
+                if lone_call:
+                    execute_singly(lone_call)
+                self._resume(running)
+            else:
+                time.sleep(max(0.0, min(until for until, _ in self._pauses) - time.monotonic()))
+            self._end_pauses()
+
+    def _end_pauses(self) -> None:
+        if self._pauses:
+            now = time.monotonic()
+            over = [running for until, running in self._pauses if until <= now]
+            self._pauses = [(until, running) for until, running in self._pauses if until > now]
+            for running in over:
+                self._resume(running)
+
+    def _resume(self, running: Member) -> None:
+        try:
+            wish: Wish = running.switch()
+        except BaseException:
+            log.exception("group.member_failed")
+            return
+        if running.dead:
+            return
+        if isinstance(wish, Call):
+            self._calls[wish] = running
+        elif isinstance(wish, Pause):
+            self._pauses.append((wish.until, running))
+        else:
+            self._lone.append((running, None))
+
+
+def execute_singly(call: Call) -> None:
+    """Execute a statement as a request without a group does."""
+    with use(call.context()):
+        try:
+            call.rows = list(execute_once(call.engine, call.compiled, call.values))
+        except BaseException as error:  # noqa: BLE001 - its request raises it
+            call.error = error
+
+
+def send_all(calls: list[Call]) -> Iterator[Call]:
+    """Execute statements of one database, and yield each when it is done: reads while writes are being committed.
+
+    One that is not done when it is yielded must be executed singly (`execute_singly`).
+    """
+    while calls:
+        together, singly = _split(calls)
+        yield from singly
+        calls = []
+        if len(together) == 1:
+            execute_singly(together[0])
+            yield together[0]
+        elif together:
+            wave = _Wave(together)
+            yield from wave.send()
+            for call in together:
+                if not call.is_done:
+                    if call in wave.failed or call.waves >= MAX_WAVES:
+                        yield call
+                    else:
+                        calls.append(call)
+
+
+def _split(calls: list[Call]) -> tuple[list[Call], list[Call]]:
+    """Return the statements that are sent together, and those that are executed singly."""
+    if _busy_until:
+        now = time.monotonic()
+        for course_id in [course_id for course_id, until in list(_busy_until.items()) if until <= now]:
+            _busy_until.pop(course_id, None)
+    together = [call for call in calls if call.course_id not in _busy_until]
+    return together, [call for call in calls if call not in together]
+
+
+class _Wave:
+    """Statements that are sent together once. Those that have no result afterwards have not been executed."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._calls, self._engine = calls, calls[0].engine
+        self._reads = [call for call in calls if not call.compiled.writes]
+        self._writes = sorted((call for call in calls if call.compiled.writes), key=lambda call: call.course_id)
+        self.failed: set[Call] = set()
+        """The statements that are to blame if others were not executed."""
+        for call in calls:
+            call.waves += 1
+
+    def send(self) -> Iterator[Call]:
+        """Send the statements, and yield those that are done."""
+        deadline = min((call.deadline for call in self._calls if call.deadline is not None), default=None)
+        connection: PoolProxiedConnection | None = None
+        try:
+            with use(RequestContext(deadline=deadline)):  # the watchdog cuts off the wave at the earliest deadline
+                connection = self._engine.raw_connection()
+            yield from self._admit_writes(connection)
+            if isinstance(connection.driver_connection, psycopg.Connection):
+                yield from self._send_pipeline(connection, connection.driver_connection.pgconn)
+            else:
+                yield from self._send_one_by_one(connection)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            text = self._calls[0].compiled.text
+            yield from _fail(self._calls, translated(error, self._engine, connection, text))
+        except SQLAlchemyError as error:
+            yield from _fail(self._calls, error)
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _admit_writes(self, connection: PoolProxiedConnection) -> Iterator[Call]:
+        """Announce the writes; if they cannot be executed now, the reads still can."""
+        guard: Guard | None = connection.info.get("guard")
+        if self._writes and guard:
+            try:
+                guard.begin_to_write()
+            except SQLAlchemyError as error:
+                yield from _fail(self._writes, error)
+                self._writes = []
+
+    def _send_one_by_one(self, connection: PoolProxiedConnection) -> Iterator[Call]:
+        """Send the statements to SQLite."""
+        for call in self._reads:
+            try:
+                with use(call.context()):
+                    call.rows = list(send(connection, call.compiled, call.values))
+            except sqlite3.Error:
+                self.failed.add(call)
+            else:
+                yield call
+        if not self._writes:
+            return
+        driver: sqlite3.Connection = connection.driver_connection  # type: ignore[assignment]
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            results = self._write(connection)
+            if not self.failed.intersection(self._writes):
+                driver.execute("COMMIT")
+        finally:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+        if self.failed.intersection(self._writes):
+            return
+        for call, result in results.items():
+            if isinstance(result, sqlite3.IntegrityError):
+                call.error = translated(result, self._engine, connection, call.compiled.text)
+            else:
+                call.rows = result
+            yield call
+
+    def _write(self, connection: PoolProxiedConnection) -> dict[Call, list[AnyRow] | sqlite3.IntegrityError]:
+        """Execute the writes in a transaction of SQLite, and return what each has resulted in."""
+        results: dict[Call, list[AnyRow] | sqlite3.IntegrityError] = {}
+        for call in self._writes:
+            try:
+                with use(call.context()):
+                    results[call] = list(send(connection, call.compiled, call.values))
+            except sqlite3.IntegrityError as error:  # it has undone this statement only
+                results[call] = error
+            except sqlite3.Error:
+                self.failed.add(call)
+                break
+        return results
+
+    def _send_pipeline(self, connection: PoolProxiedConnection, pgconn: PGconn) -> Iterator[Call]:
+        """Send the statements to PostgreSQL."""
+        prepared: dict[Call, Prepared] = {}
+        for call in self._reads + self._writes:
+            try:
+                prepared[call] = Prepared(connection, call)
+            except psycopg.Error as error:
+                self._blame(call, error)
+                return
+        pgconn.enter_pipeline_mode()
+        try:
+            for call in self._reads:
+                prepared[call].send(pgconn)
+            pgconn.pipeline_sync()
+            if self._writes:
+                pgconn.send_query_params(LOCK_TIMEOUT, None)
+                for call in self._writes:
+                    prepared[call].send(pgconn)
+                pgconn.pipeline_sync()
+            results = Results(pgconn)
+            yield from self._take(results, self._reads, prepared)
+            if self._writes:
+                results.of_statement()  # of LOCK_TIMEOUT
+                yield from self._take(results, self._writes, prepared)
+                if guard := connection.info.get("guard"):
+                    guard.has_written = any(call.rows for call in self._writes)
+        finally:
+            with suppress(psycopg.Error):  # the connection is lost, or is being used after an error: it is closed then
+                pgconn.exit_pipeline_mode()
+
+    def _take(self, results: Results, calls: list[Call], prepared: Mapping[Call, Prepared]) -> Iterator[Call]:
+        """Take the results up to the next Sync: either those of all of these statements, or none."""
+        taken: dict[Call, list[AnyRow]] = {}
+        for call in calls:
+            result = results.of_statement()
+            if result.status == ExecStatus.PIPELINE_ABORTED:
+                continue
+            try:
+                taken[call] = prepared[call].rows(successful(result))
+            except psycopg.Error as error:
+                self._blame(call, error)
+        results.sync()
+        if calls is self._writes and self.failed.intersection(calls):
+            return
+        for call, rows in taken.items():
+            call.rows = rows
+            yield call
+
+    def _blame(self, call: Call, error: psycopg.Error) -> None:
+        """Note the statement to blame for an error; raise the error if the connection is lost."""
+        if not error.sqlstate:
+            raise error
+        self.failed.add(call)
+        if isinstance(error, LockNotAvailable):
+            _busy_until[call.course_id] = time.monotonic() + BUSY_S
+
+
+def _fail(calls: list[Call], error: BaseException) -> Iterator[Call]:
+    """Give an error to those that are not done; each request raises its own."""
+    for call in calls:
+        if not call.is_done:
+            call.error = copy.copy(error)
+            yield call

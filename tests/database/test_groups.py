@@ -1,0 +1,402 @@
+"""Groups: the statements of waiting requests travel together, and each request gets what it would get alone."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import URL, Engine, Integer, bindparam, create_engine, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
+
+from course_management.context import current
+from course_management.database import autocommit, groups, pipeline, transaction, travels, waves, writing
+from course_management.database.types import among
+from course_management.models import Course, courses
+from course_management.services.enrollment.statements import course_ids
+
+from ..fixture_types import Make
+
+SET_CAPACITY = travels(
+    update(courses)
+    .where(among(courses.c.id, course_ids))
+    .values(capacity=bindparam("seats", type_=Integer), updated_at=courses.c.updated_at)
+    .returning(courses.c.id),
+    "course_ids",
+)
+"""A write that travels, and that a constraint refuses for a number below zero."""
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[groups.Call]]:
+    """Return the statements of each wave, in the order in which the group hands them over."""
+    sent: list[list[groups.Call]] = []
+    really_send = waves.send_all
+
+    def send_all(calls: list[groups.Call]) -> Iterator[groups.Call]:
+        sent.append(calls)
+        return really_send(calls)
+
+    monkeypatch.setattr(waves, "send_all", send_all)
+    return sent
+
+
+@pytest.fixture
+def group(app: Flask) -> Callable[..., list[Any]]:
+    """Return a function that runs calls as members of one group, and returns what each returned or raised."""
+
+    def run(*calls: Callable[[], Any]) -> list[Any]:
+        results: list[Any] = [None] * len(calls)
+
+        def member(index: int, call: Callable[[], Any]) -> None:
+            with app.app_context():
+                try:
+                    results[index] = call()
+                except Exception as error:  # noqa: BLE001 - it is the result
+                    results[index] = error
+
+        waves.run([functools.partial(member, index, call) for index, call in enumerate(calls)])
+        return results
+
+    return run
+
+
+@pytest.fixture
+def ask(app: Flask) -> Callable[..., Callable[[], Any]]:
+    """Return a function that returns one that sends a request, each by a client of its own."""
+
+    def make(method: str, path: str, body: Any = None) -> Callable[[], Any]:
+        return lambda: app.test_client().open(path, method=method, json=body)
+
+    return make
+
+
+@contextmanager
+def other_session(database: URL) -> Iterator[Any]:
+    """Open a transaction of another client."""
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+        connection.rollback()
+    engine.dispose()
+
+
+def enrolling(student_id: int, *ids: int) -> tuple[str, str, Any]:
+    return "POST", f"/students/{student_id}/enroll", {"course_ids": ids, "waitlist": True}
+
+
+def seats(course_id: int, number: int) -> Callable[[], Sequence[Any]]:
+    return lambda: autocommit(SET_CAPACITY, {"course_ids": [course_id], "seats": number})
+
+
+def test_lists_and_enrolls_of_a_group_are_one_wave_and_each_gets_its_own_response(
+    group: Callable[..., list[Any]], ask: Any, sent: list[Any], student: Make, course: Make, enroll: Any
+) -> None:
+    students, ids = [student() for _ in range(6)], [course() for _ in range(3)]
+    for index, student_id in enumerate(students[:3]):
+        enroll(student_id, ids[index])
+
+    lists = [ask("GET", f"/students/{student_id}/courses") for student_id in students[:3]]
+    responses = group(*lists, *(ask(*enrolling(student_id, ids[0])) for student_id in students[3:]))
+
+    assert [response.get_json()["courses"][0]["id"] for response in responses[:3]] == ids
+    assert [response.get_json()["student_id"] for response in responses[3:]] == students[3:]
+    assert [response.status_code for response in responses[3:]] == [201] * 3
+    assert [len(calls) for calls in sent] == [6]
+
+
+def test_the_last_seat_goes_to_one_of_a_group(
+    group: Callable[..., list[Any]], ask: Any, student: Make, course: Make, counters: Any
+) -> None:
+    students, last = [student() for _ in range(8)], course(capacity=1)
+
+    responses = group(*(ask("POST", f"/students/{each}/enroll", {"course_id": last}) for each in students))
+
+    assert sorted(response.status_code for response in responses) == [201] + [409] * 7
+    assert counters(last) == (1, 0)
+
+
+def test_an_unknown_student_undoes_no_wave(
+    group: Callable[..., list[Any]], ask: Any, sent: list[Any], student: Make, course: Make
+) -> None:
+    known, ids = student(), [course(), course()]
+
+    responses = group(ask(*enrolling(999, ids[0])), ask(*enrolling(known, ids[1])))
+
+    assert [response.status_code for response in responses] == [404, 201]
+    assert [[call.waves for call in calls] for calls in sent] == [[1, 1], [0]]  # then the refusal is explained, singly
+
+
+def test_an_error_reaches_its_request_only(group: Callable[..., list[Any]], course: Make, sql: Any) -> None:
+    first, second, third = course(), course(), course()
+
+    results = group(seats(first, 7), seats(second, -1), seats(third, 9))
+
+    assert isinstance(results[1], IntegrityError)
+    assert [row.id for row in results[0]] == [first]
+    assert [row.id for row in results[2]] == [third]
+    assert [row[0] for row in sql("SELECT capacity FROM courses ORDER BY id")] == [7, None, 9]
+
+
+def test_two_errors_of_one_wave_reach_their_requests(group: Callable[..., list[Any]], course: Make, sql: Any) -> None:
+    ids = [course() for _ in range(4)]
+
+    results = group(*(seats(course_id, number) for course_id, number in zip(ids, (-1, 2, -3, 4), strict=True)))
+
+    assert [isinstance(result, IntegrityError) for result in results] == [True, False, True, False]
+    assert [row[0] for row in sql("SELECT capacity FROM courses ORDER BY id")] == [None, 2, None, 4]
+
+
+def test_a_write_is_answered_after_the_commit_of_its_wave(
+    group: Callable[..., list[Any]], ask: Any, student: Make, course: Make, database: URL
+) -> None:
+    """Another connection sees the rows of the whole wave when its first request continues."""
+    ada, grace, ids = student(), student(), [course(), course()]
+    seen: list[int] = []
+
+    def enroll_and_look(student_id: int, course_id: int) -> None:
+        ask(*enrolling(student_id, course_id))()
+        with other_session(database) as connection:
+            seen.append(connection.scalar(text("SELECT count(*) FROM student_courses")))
+
+    group(functools.partial(enroll_and_look, ada, ids[0]), functools.partial(enroll_and_look, grace, ids[1]))
+
+    assert seen == [2, 2]
+
+
+def test_a_member_has_a_context_of_its_own(group: Callable[..., list[Any]], ask: Any, student: Make) -> None:
+    ids = [student(), student()]
+    before = current.get()
+
+    responses = group(*(ask("GET", f"/students/{each}/courses") for each in ids))
+
+    assert len({response.headers["X-Request-ID"] for response in responses}) == 2
+    assert current.get() is before
+
+
+def test_no_wave_is_sent_within_a_transaction_of_a_member(
+    group: Callable[..., list[Any]], sent: list[Any], course: Make
+) -> None:
+    first, second = course(), course()
+    order: list[str] = []
+
+    def in_transaction() -> None:
+        with transaction():
+            order.append("begin")
+            order.append("end")
+        seats(first, 1)()
+        order.append("after")
+
+    def in_session() -> None:
+        with writing() as session:
+            order.append("begin")
+            session.get_one(Course, second)
+            order.append("end")
+
+    group(in_transaction, in_session, seats(second, 5), seats(first, 6))
+
+    assert order == ["begin", "end", "after", "begin", "end"]
+    assert [len(calls) for calls in sent] == [2, 1]
+
+
+def test_a_statement_about_several_courses_is_executed_alone(
+    group: Callable[..., list[Any]], ask: Any, sent: list[Any], student: Make, course: Make
+) -> None:
+    students, ids = [student() for _ in range(3)], [course(), course()]
+
+    responses = group(*(ask(*enrolling(each, *ids)) for each in students[:2]), ask(*enrolling(students[2], ids[0])))
+
+    assert [response.status_code for response in responses] == [201] * 3
+    assert [len(calls) for calls in sent] == [1]
+
+
+def test_a_member_must_not_take_a_connection_where_it_should_wait(
+    group: Callable[..., list[Any]], engine: Engine
+) -> None:
+    result, _ = group(lambda: engine.connect().close(), lambda: None)
+
+    assert isinstance(result, RuntimeError)
+    assert "alone" in str(result)
+
+
+def test_the_pause_before_another_try_lets_other_members_continue(group: Callable[..., list[Any]]) -> None:
+    order: list[str] = []
+
+    def late() -> None:
+        groups.pause(0.05)
+        order.append("late")
+
+    group(late, lambda: order.append("early"))
+
+    assert order == ["early", "late"]
+
+
+def test_a_member_that_ends_with_any_error_stops_no_other() -> None:
+    done: list[str] = []
+
+    def leave() -> None:
+        raise SystemExit
+
+    waves.run([leave, functools.partial(done.append, "one"), functools.partial(done.append, "two")])
+
+    assert done == ["one", "two"]
+
+
+def test_a_single_request_needs_no_group() -> None:
+    running: list[Any] = []
+
+    waves.run([lambda: running.append(groups.member())])
+
+    assert running == [None]
+
+
+def test_no_lock_is_held_where_a_member_waits(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, student: Make, course: Make
+) -> None:
+    """Another member of the thread would wait for it forever."""
+    held: list[int] = []
+    waits: list[list[Any]] = []
+    make_lock = threading.Lock
+
+    class Lock:
+        def __init__(self) -> None:
+            self._lock = make_lock()
+
+        def acquire(self, *args: Any, **kwargs: Any) -> bool:
+            taken = self._lock.acquire(*args, **kwargs)
+            if taken:
+                held.append(threading.get_ident())
+            return taken
+
+        def release(self) -> None:
+            held.remove(threading.get_ident())
+            self._lock.release()
+
+        def locked(self) -> bool:
+            return self._lock.locked()
+
+        def __enter__(self) -> bool:
+            return self.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.release()
+
+    hand_over = groups._hand_over  # noqa: SLF001 - where members wait
+
+    def watched(running: groups.Member, wish: Any) -> None:
+        waits.append([thread for thread in held if thread == threading.get_ident()])
+        hand_over(running, wish)
+
+    ada, programming = student(), course(capacity=0)
+    monkeypatch.setattr(threading, "Lock", Lock)
+    monkeypatch.setattr(groups, "_hand_over", watched)
+    client = make_app().test_client()
+    requests = [
+        lambda: client.get(f"/students/{ada}/courses", headers={"Authorization": "Bearer cmk_x"}),
+        lambda: client.get(f"/students/{ada}/courses"),
+        lambda: client.post(f"/students/{ada}/enroll", json={"course_id": programming}),
+        lambda: client.post("/students", json={"name": "Grace", "email": "grace@example.edu"}),
+        lambda: client.get("/courses"),
+        lambda: client.delete(f"/students/{ada}/unenroll?course_id={programming}"),
+    ]
+
+    waves.run(requests)
+
+    assert len(waits) >= len(requests)
+    assert [threads for threads in waits if threads] == []
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def postgresql(backend: str) -> None:
+    if backend != "postgresql":
+        pytest.skip("SQLite has one writer, and no connection that could be lost")
+
+
+@pytest.mark.usefixtures("postgresql")
+def test_writes_are_sent_in_ascending_order_of_their_courses(
+    group: Callable[..., list[Any]], course: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two waves that locked the same courses in different orders would wait for each other."""
+    first, second, third = course(), course(), course()
+    order: list[int] = []
+    send = pipeline.Prepared.send
+
+    def watched(prepared: pipeline.Prepared, pgconn: Any) -> None:
+        order.append(prepared.course_id)
+        send(prepared, pgconn)
+
+    monkeypatch.setattr(pipeline.Prepared, "send", watched)
+
+    group(seats(third, 3), seats(first, 1), seats(second, 2))
+
+    assert order == [first, second, third]
+
+
+@pytest.mark.usefixtures("postgresql")
+def test_a_course_that_another_session_locks_holds_up_its_own_requests_only(
+    group: Callable[..., list[Any]], course: Make, database: URL
+) -> None:
+    locked, free = course(), course()
+    order: list[str] = []
+
+    def set_and_note(course_id: int, name: str) -> None:
+        seats(course_id, 1)()
+        order.append(name)
+        if name == "free":
+            connection.rollback()
+
+    with other_session(database) as connection:
+        connection.execute(text("SELECT id FROM courses WHERE id = :id FOR UPDATE"), {"id": locked})
+        group(
+            functools.partial(set_and_note, locked, "locked"),
+            functools.partial(set_and_note, free, "free"),
+            functools.partial(set_and_note, free, "free"),
+        )
+
+    assert order == ["free", "free", "locked"]
+
+
+@pytest.mark.usefixtures("postgresql")
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_each_request_of_a_wave_survives_a_lost_connection(
+    group: Callable[..., list[Any]],
+    ask: Any,
+    student: Make,
+    course: Make,
+    held: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    database: URL,
+    at: int,
+) -> None:
+    """The connection is lost when the first, second or third statement is sent; then each request tries again."""
+    students, ids = [student() for _ in range(3)], [course(), course()]
+    send, count = pipeline.Prepared.send, 0
+
+    def lose(prepared: pipeline.Prepared, pgconn: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            with psycopg.connect(group_url, autocommit=True) as killer:
+                killer.execute("SELECT pg_terminate_backend(%s)", [pgconn.backend_pid])
+        send(prepared, pgconn)
+
+    group_url = database.set(drivername="postgresql").render_as_string(hide_password=False)
+    monkeypatch.setattr(pipeline.Prepared, "send", lose)
+
+    responses = group(
+        ask("GET", f"/students/{students[0]}/courses"),
+        ask(*enrolling(students[1], ids[0])),
+        ask(*enrolling(students[2], ids[1])),
+    )
+
+    assert [response.status_code for response in responses] == [200, 201, 201]
+    assert [held(each) for each in students] == [{}, {ids[0]: "enrolled"}, {ids[1]: "enrolled"}]
