@@ -19,8 +19,9 @@ def test_in_a_course_without_a_term_every_free_seat_promotes_until_it_is_closed(
 ) -> None:
     course_id = course(capacity=1, waitlist_capacity=9)
     enroll(student(), course_id)
-    for _ in range(3):
-        enroll(student(), course_id, waitlist=True)
+    waiting = [student() for _ in range(3)]
+    for student_id in waiting:
+        enroll(student_id, course_id, waitlist=True)
 
     with app.app_context():
         open_now = [forecast(course_id, capacity, RequestContext()).promoted for capacity in (1, 3, 9, None)]
@@ -28,7 +29,7 @@ def test_in_a_course_without_a_term_every_free_seat_promotes_until_it_is_closed(
         closed = forecast(course_id, 9, RequestContext())
 
     assert open_now == [0, 2, 3, 3]
-    assert (closed.promoted, closed.stopped) == (0, {"course_closed": 3})
+    assert (closed.promoted, closed.stopped) == (0, {student_id: ["course_closed"] for student_id in waiting})
 
 
 def test_a_course_that_does_not_exist_has_no_forecast(app: Flask) -> None:

@@ -134,7 +134,7 @@ def test_the_effect_of_more_seats_is_said_before_they_are_saved(
     registrar: FlaskClient, client: FlaskClient, student: Make, course: Make, open_term: Make, enroll: Any
 ) -> None:
     course_id = course(term_id=open_term(), capacity=1, waitlist_capacity=5)
-    students = [student() for _number in range(5)]
+    students = [student(name=name) for name in ("Ada", "Alan", "Emmy", "Grace", "Lise")]
     for student_id in students:
         enroll(student_id, course_id, waitlist=True)
     hold = {"kind": "financial", "contact": "Bursar", "blocks": "enroll"}
@@ -144,9 +144,8 @@ def test_the_effect_of_more_seats_is_said_before_they_are_saved(
     preview = registrar.get(f"/app{limits}?capacity=3&waitlist_capacity=5")
 
     text = main_of(preview).text
-    assert "2 students are promoted from the waitlist." in text
-    assert "1 student is stopped by a rule and keeps the place:" in text
-    assert "Hold: 1" in text
+    assert "2 students are promoted from the waitlist. Emmy Grace 1 student is stopped" in text
+    assert "by a rule and keeps the place: Alan : Hold" in text
     assert client.get(f"/courses/{course_id}").get_json()["capacity"] == 1
 
     page = post(registrar, limits, **fields_of(preview, "/limits"))

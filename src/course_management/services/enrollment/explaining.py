@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from ...context import RequestContext
 from ...database import autocommit
-from ...errors import CourseFull
+from ...errors import CourseFull, Reason
 from .decisions import Decision, decide
-from .loading import load_by_rules, situation_of
+from .loading import load_by_rules, load_many_by_rules, situation_of
+from .passing_over import check_promotion
 from .situation import Situation
 
 
@@ -71,3 +72,21 @@ def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, c
     """
     situation = load_by_rules(autocommit, student_id, course_ids, context)
     return Explanation(decide(situation, course_ids, waitlist=waitlist), situation)
+
+
+def against_promotion(
+    course_id: int, student_ids: Sequence[int], context: RequestContext
+) -> Mapping[int, Sequence[Reason]]:
+    """Return what the rules would say against the promotion of each student on a waitlist, if a seat were free.
+
+    One statement reads all of it. Changes nothing; leaves out students who do not exist.
+    """
+    if not student_ids:
+        return {}
+    course_lists = {student_id: [course_id] for student_id in student_ids}
+    situations = load_many_by_rules(autocommit, course_lists, context)
+    return {
+        student_id: check_promotion(situation, course_id).reasons
+        for student_id, situation in situations.items()
+        if course_id in situation.courses
+    }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -186,14 +187,15 @@ def load_by_rules(execute: Execute, student: int, course_list: Sequence[int], co
 def load_many_by_rules(
     execute: Execute, course_lists: Mapping[int, Sequence[int]], context: RequestContext
 ) -> Mapping[int, Situation]:
-    """Return the situations of several students, given the courses for which each asks. Raises `StudentNotFound`."""
+    """Return the situations of those students who exist, given the courses for which each asks."""
     at = datetime.now(UTC)
     question = statement_of_many(db.engine.dialect.name, rules.RULES)
     asked = [{"student": student, "course_ids": course_list} for student, course_list in course_lists.items()]
     situations = {}
     for row in execute(question, {"requests": orjson.dumps(asked).decode(), "at": at}):
         student, *answers = row
-        situations[student] = _situation(student, at, dict(zip(row._fields[1:], answers, strict=True)), context)
+        with suppress(StudentNotFound):
+            situations[student] = _situation(student, at, dict(zip(row._fields[1:], answers, strict=True)), context)
     return situations
 
 

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from ...context import RequestContext
 from ...database import AnyRow, run
 from ...database.types import Id, UtcDateTime, utcnow
+from ...errors import Reason
 from ...models import WAITLISTED, courses, enrollments
 from ...models.terms import terms
 from .loading import load_by_rules
@@ -154,10 +155,15 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
 
 
 class PromotionCheck(NamedTuple):
-    """The codes of the rules that stop a promotion, if any, and the credits that it would count, in hundredths."""
+    """What stands against a promotion, if anything, and the credits that it would count, in hundredths."""
 
-    codes: Sequence[str]
+    reasons: Sequence[Reason]
     credits: int
+
+    @property
+    def codes(self) -> Sequence[str]:
+        """The codes of the rules that stop it, each once."""
+        return list(dict.fromkeys(reason.code for reason in self.reasons))
 
 
 def check_promotion(situation: Situation, course_id: int) -> PromotionCheck:
@@ -166,8 +172,7 @@ def check_promotion(situation: Situation, course_id: int) -> PromotionCheck:
     if not wanted.least_credits <= wanted.student_credits <= wanted.most_credits:  # offered for others by now
         wanted = replace(wanted, student_credits=wanted.least_credits)
     promoted = situation.with_actions({course_id: "promote"}, {course_id: wanted.student_credits})
-    against = reasons(promoted.courses[course_id], promoted)
-    return PromotionCheck(list(dict.fromkeys(reason.code for reason in against)), wanted.student_credits)
+    return PromotionCheck(reasons(promoted.courses[course_id], promoted), wanted.student_credits)
 
 
 def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:

@@ -17,6 +17,7 @@ from ...database.types import utcnow
 from ...errors import CourseNotFound
 from ...http.responses import fingerprint
 from ...repositories import course_search, resources, seat_history
+from ...repositories.student_names import names_of
 from ...repositories.timetables import meetings_of
 from ...schemas.courses import CourseSchema
 from ...services import courses as service
@@ -168,7 +169,8 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
         form=LIMITS.shown(row, request.args),
         effect=effect,
         wanted=wanted,
-        stopped=[(title_of(code), count) for code, count in effect.stopped.items()],
+        stopped={student_id: [title_of(code) for code in codes] for student_id, codes in effect.stopped.items()},
+        names=names_of([*effect.students, *effect.stopped]),
         is_below=wanted["capacity"] is not None and wanted["capacity"] < course.seats_taken,
         is_below_waiting=wanted["waitlist_capacity"] is not None
         and wanted["waitlist_capacity"] < course.waiting - effect.promoted,
