@@ -102,7 +102,7 @@ def test_the_ledger_names_who_enrolled_and_dropped_on_behalf_and_why(registrar: 
     course = f"/app/registrar/students/{other}/courses/{ids['clashing_id']}"
 
     assert send(registrar, f"{course}/enroll", reason="By phone").status_code == 303
-    assert "You lose your seat" in text_of(registrar.get(f"{course}/drop"))
+    assert "The student loses the seat at once." in text_of(registrar.get(f"{course}/drop"))
     assert send(registrar, f"{course}/drop", reason="By letter").status_code == 303
 
     ledger = text_of(registrar.get(f"/app/registrar/students/{other}/ledger"))

@@ -13,8 +13,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from course_management.access.sessions import Owner
+from course_management.errors import all_codes
+from course_management.services.enrollment.rules import RULES
 from course_management.web import texts as web_texts
+from course_management.web.addressing import OF_STUDENT, TO_STUDENT
 
+from ..fixture_types import Make
 from .checking import parse, words
 from .pages import Page, pages
 from .school import School, build, visit
@@ -169,3 +174,30 @@ def test_the_file_for_translators_has_texts_of_code_templates_and_errors() -> No
     ):
         assert entry in entries
     assert entries.count("\nmsgid ") == len(texts()) + 1
+
+
+def test_every_text_that_names_the_reader_is_one_of_a_page_or_of_the_api() -> None:
+    of_api = {code.meaning for code in all_codes().values()}
+    of_pages = {text for one in texts() for text in one}
+    of_rules = {rule.meaning for rule in RULES if "the student" in rule.meaning.lower()}
+
+    assert TO_STUDENT.keys() - of_api == set()
+    assert OF_STUDENT.keys() - of_pages - of_api == set()
+    assert of_rules - TO_STUDENT.keys() == set()
+
+
+def test_a_reason_speaks_to_the_student_and_of_the_student_to_the_staff(
+    app: Flask, client: FlaskClient, student: Make, course: Make, open_term: Make, enroll: Any
+) -> None:
+    person = client.post("/people", json={"name": "Rita", "roles": ["registrar"]}).get_json()["id"]
+    ada, term_id = student(), open_term(credit_limit=3)
+    enroll(ada, course(term_id=term_id, credits=3))
+    second = course(term_id=term_id, credits=3)
+
+    own = visit(app, Owner(student_id=ada)).get(f"/app/courses/{second}").text
+    of_staff = visit(app, Owner(person_id=person)).get(f"/app/registrar/students/{ada}/courses/{second}").text
+
+    assert "You would take more credits" in own
+    assert "Your limit: 3 credits. You have 3" in own
+    assert "The student would take more credits" in of_staff
+    assert "The limit: 3 credits. The student has 3" in of_staff

@@ -9,11 +9,13 @@ plain_errors   error pages of an overloaded server
 reasons        reasons and their facts in words
 remedies       what a person can do about a refusal
 texts          gettext
+addressing     whom a text speaks to: the student, or the staff about the student
 moments        times in the school's time zone
 static         style sheets and scripts; Pico and htmx are vendored
 sign_in        sign in and out, view the pages as a student in protected mode
 home           the start page
 subjects       the student whom a page of the staff is about
+seats          the seats of a course
 forms          fields of forms
 lists          lists that belong to a resource
 plots          seats over time as a picture
@@ -33,7 +35,7 @@ from ..access.policy import PageAccess
 from ..config import Settings
 from ..database.types import as_number, utcnow
 from ..errors import NotFound
-from . import assets, errors, home, moments, sign_in, subjects, texts
+from . import assets, errors, home, moments, seats, sign_in, subjects, texts
 from .pages import AppPages, same_page
 from .prefix import WithPrefix
 from .reasons import status_in_words
@@ -63,6 +65,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters["credits"] = as_number
     app.jinja_env.globals.update(same_page=same_page, status_in_words=status_in_words)
     moments.init_app(app)
+    seats.init_app(app)
     assets.init_app(app)
     subjects.init_app(app)
     sign_in.init_app(app, settings)

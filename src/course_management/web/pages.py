@@ -27,6 +27,7 @@ from ..context import current
 from ..http.headers import ON_EVERY_RESPONSE
 from ..http.pages import Pages
 from ..http.parsing import load_query
+from . import texts
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -102,6 +103,7 @@ class AppPages(Pages):
             takes = frozenset(inspect.signature(view).parameters)
 
             def handle(**values: Any) -> Any:
+                texts.speak_to(is_student=access.own)
                 if loader is not None:
                     is_form = method == "POST"
                     given = request.form if is_form else request.args
@@ -143,7 +145,14 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
     flash = seen.session.flash if seen.session else None
     if flash:
         sessions.set_flash(seen.session.digest, None)  # type: ignore[union-attr]
-    values = {"flash": flash, "root": root(), "visitor": seen, "menus": links_for(seen), **values}
+    values = {
+        "flash": flash,
+        "root": root(),
+        "visitor": seen,
+        "menus": links_for(seen),
+        **texts.for_templates(),
+        **values,
+    }
     return Response(flask.render_template(template, **values), status, mimetype="text/html")
 
 

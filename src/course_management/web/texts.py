@@ -6,26 +6,28 @@ The standard library suffices: what Flask-Babel adds is the formats of numbers a
 from __future__ import annotations
 
 import gettext as library
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask import Flask, current_app, has_request_context, request
-from markupsafe import escape
+from flask import Flask, current_app, g, has_request_context, request
+from markupsafe import Markup, escape
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
+from .addressing import N_, addressed
+
+__all__ = ["N_", "Reader", "_", "for_templates", "language", "ngettext", "of_environ", "reader", "speak_to"]
 FOLDER = Path(__file__).parent / "translations"
 DOMAIN = "messages"
 ENGLISH = library.NullTranslations()
 
 
 def init_app(app: Flask) -> None:
-    """Let templates translate with `_` and `ngettext`."""
+    """Let templates name the language. `for_templates` has what translates there."""
     app.extensions["translations"] = None
-    # Not Jinja's own functions: they cost a text 8 µs and not 2, half of the time of a page with 50 rows.
-    app.jinja_env.globals.update(_=_in_template, ngettext=_ngettext_in_template, language=language)
+    app.jinja_env.globals["language"] = language
 
 
 @lru_cache(maxsize=1)
@@ -55,36 +57,69 @@ def _of(name: str) -> library.NullTranslations:
     return ENGLISH if name == "en" else library.translation(DOMAIN, FOLDER, [name])
 
 
-def translations() -> library.NullTranslations:
-    """Return the translations for the present page; a test can set others (`app.extensions["translations"]`)."""
-    others: library.NullTranslations | None = current_app.extensions["translations"]
-    if others is None and len(languages()) == 1:
-        return ENGLISH
-    return others or _of(language())
+class Reader(NamedTuple):
+    """For whom the texts of a page are: in which language, and whether for the student whom the page is about."""
+
+    translations: library.NullTranslations
+    is_student: bool
+
+
+def reader() -> Reader:
+    """Return the reader of the present page; a test can set other translations (`app.extensions["translations"]`)."""
+    if "reader" not in g:  # an error before there is a view
+        speak_to(is_student=False)
+    present: Reader = g.reader
+    return present
+
+
+def speak_to(*, is_student: bool) -> None:
+    """Begin a page; `is_student`: its texts are for the student whom it is about."""
+    g.reader = Reader(current_app.extensions["translations"] or _of(language()), is_student)
+
+
+@lru_cache(maxsize=4096)
+def _said(to: Reader, text: str) -> str:
+    return to.translations.gettext(addressed(text, is_student=to.is_student))
+
+
+@lru_cache(maxsize=4096)
+def _escaped(to: Reader, text: str) -> Markup:
+    return escape(_said(to, text))
 
 
 def _(text: str, **values: Any) -> str:
     """Translate a text, and fill in values as in `_("%(code)s is full.", code=course.code)`."""
-    translated = translations().gettext(text)
+    translated = _said(reader(), text)
     return translated % values if values else translated
 
 
 def ngettext(one: str, many: str, number: int, **values: Any) -> str:
     """Translate the text for a number, which it may contain as `%(num)s`."""
-    return translations().ngettext(one, many, number) % {"num": number, **values}
+    return _numbered(reader(), one, many, number) % {"num": number, **values}
 
 
-def N_(text: str) -> str:  # noqa: N802 - the name by which gettext's tools find texts that are translated later
-    """Mark a text that is translated where it is shown."""
-    return text
+def _numbered(to: Reader, one: str, many: str, number: int) -> str:
+    one, many = addressed(one, is_student=to.is_student), addressed(many, is_student=to.is_student)
+    return to.translations.ngettext(one, many, number)
 
 
-def _in_template(text: str, **values: Any) -> str:
-    """Translate a text for a template, which escapes it unless values were filled in."""
-    translated = translations().gettext(text)
-    return escape(translated) % values if values else translated
+def _filled(text: Markup, values: Mapping[str, Any]) -> Markup:
+    """Fill in values as `text % values` does, which costs 6 µs and not 2."""
+    escaped = {name: value if type(value) is int else escape(value) for name, value in values.items()}
+    return Markup(str.__mod__(text, escaped))  # noqa: S704 - all of it is escaped
 
 
-def _ngettext_in_template(one: str, many: str, number: int, **values: Any) -> str:
-    """Translate the text for a number, as `_in_template`."""
-    return escape(translations().ngettext(one, many, number)) % {"num": number, **values}
+def for_templates() -> dict[str, Callable[..., str]]:
+    """Return `_` and `ngettext` for a template, which escape a text and the values that are filled in.
+
+    Not Jinja's own functions: they cost a text 8 µs, and these 0.4 µs. A page with 50 rows has some 300 texts.
+    """
+    to = reader()
+
+    def translate(text: str, **values: Any) -> Markup:
+        return _filled(_escaped(to, text), values) if values else _escaped(to, text)
+
+    def translate_numbered(one: str, many: str, number: int, **values: Any) -> Markup:
+        return _filled(escape(_numbered(to, one, many, number)), {"num": number, **values})
+
+    return {"_": translate, "ngettext": translate_numbered}

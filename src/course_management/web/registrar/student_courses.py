@@ -26,16 +26,6 @@ pages = AppPages("registrar_student_courses", area=N_("Registrar"))
 READ = PageAccess(scope="enrollments:read", advisor=True)
 WRITE = PageAccess(scope="enrollments:write", advisor=True)
 REGISTRATION = PageAccess(scope="students:read", advisor=True)
-DONE = {
-    "enrolled": N_("The student is enrolled in %(code)s."),
-    "waitlisted": N_("The student is on the waitlist of %(code)s, position %(position)s."),
-    "already_enrolled": N_("The student was enrolled in %(code)s already."),
-    "already_waitlisted": N_("The student was on the waitlist of %(code)s already, position %(position)s."),
-    "unenrolled": N_("The student has dropped %(code)s."),
-    "withdrawn": N_("The student has withdrawn from %(code)s."),
-    "left_waitlist": N_("The student has left the waitlist of %(code)s."),
-    "not_enrolled": N_("The student was not enrolled in %(code)s."),
-}
 
 
 class EnrollForm(EntryForm):
@@ -95,7 +85,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
         instead_of=instead_of,
     )
     outcomes = actions.enroll(request, permit=form["reason"] if form["permit"] else None)
-    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes, DONE))
+    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))
 
 
 @pages.show(f"{STUDENT}/courses/<id:course_id>/drop", WRITE)
@@ -109,4 +99,4 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Re
 def drop(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist, on behalf of the student."""
     outcomes = actions.unenroll(student_id, [course_id], context=context, reason=form["reason"])
-    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes, DONE))
+    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))

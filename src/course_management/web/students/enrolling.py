@@ -64,11 +64,11 @@ class Exchange:
     decisions: Sequence[ExplainedDecision]
 
 
-def report(outcomes: Sequence[CourseOutcome], sentences: Mapping[str, str] = DONE) -> str:
+def report(outcomes: Sequence[CourseOutcome]) -> str:
     """Return what was done, as sentences."""
     codes = {row.id: row.code for row in course_search.of_ids([each.course_id for each in outcomes])}
     return " ".join(
-        _(sentences[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
+        _(DONE[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
         for each in outcomes
     )
 
