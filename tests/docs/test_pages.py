@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from course_management import cli, environment
 from course_management.config import Settings
@@ -303,3 +304,30 @@ def _codes(node: ast.AST) -> Iterator[str]:
     for each in candidates:
         if isinstance(each, ast.Constant) and re.fullmatch(r"[a-z]+(_[a-z]+)+|busy", str(each.value)):
             yield str(each.value)
+
+
+# --- the API guide ----------------------------------------------------------------------------------------
+
+
+def test_the_table_of_filters_names_the_parameters_of_each_list(client: FlaskClient) -> None:
+    """A parameter is a word of the row that is not the value of another one; those after a colon are values."""
+    table = text("docs/api.md").partition("\n## Filters")[2].partition("\n\n`q` finds")[0]
+    rows = re.findall(r"^\| `GET (\S+)` \| (.+) \|$", table, re.MULTILINE)
+    named = {
+        re.sub(r"\{.*?\}", "{}", path): set(re.findall(r"`([a-z_]+)`", re.sub(r":[^;]*", "", parameters)))
+        for path, parameters in rows
+    }
+    document = client.get("/openapi.json").get_json()
+    shared = document["components"]["parameters"]
+
+    accepted = {}
+    for path, calls in document["paths"].items():
+        parameters = [
+            shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+            for each in calls.get("get", {}).get("parameters", ())
+        ]
+        names = {each["name"] for each in parameters if each["in"] == "query"} - {"after", "limit"}
+        if names and not path.startswith("/exports/") and not path.endswith((".ics", "/registration")):
+            accepted[re.sub(r"\{.*?\}", "{}", path)] = names
+
+    assert named == accepted
