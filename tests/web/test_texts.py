@@ -19,7 +19,7 @@ from course_management.services.enrollment.rules import RULES
 from course_management.web import texts as web_texts
 from course_management.web.addressing import OF_STUDENT, TO_STUDENT
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 from .checking import parse, words
 from .pages import Page, pages
 from .school import School, build, visit
