@@ -82,7 +82,7 @@ def test_a_student_enrolled_while_unenrolling_is_explained_is_unenrolled(
     assert held(ada) == {}
 
 
-def test_a_student_who_unenrolled_later_is_on_the_past_roster(
+def test_a_course_left_during_the_request_is_reported_as_the_request_found_it(
     student: Make, course: Make, enroll: Enroll, sql: Sql, before_explaining: Any
 ) -> None:
     ada, kept, new = student(), course(), course()
