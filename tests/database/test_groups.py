@@ -21,7 +21,7 @@ from course_management.database.types import among
 from course_management.models import Course, courses
 from course_management.services.enrollment.statements import course_ids
 
-from ..fixture_types import Make
+from ..support.fixture_types import Make
 
 SET_CAPACITY = travels(
     update(courses)
