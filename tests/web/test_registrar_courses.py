@@ -68,6 +68,8 @@ def fields_of(response: Any, action: str = "") -> dict[str, list[str]]:
             options = [child for child in element.children if child.tag == "option"]
             chosen = [child for child in options if "selected" in child.attributes] or options[:1]
             values.setdefault(name, []).append(chosen[0].attributes["value"])
+        elif element.tag == "textarea":
+            values.setdefault(name, []).append("".join(element.texts).strip("\n"))
     return values
 
 
@@ -200,16 +202,16 @@ def test_meetings_are_edited_as_a_table(
     assert (form["weekday"], form["starts_on"]) == ([""] * 3, ["2000-01-01"] * 3)
     days = {"starts_on": ["2026-09-01"] * 3, "ends_on": ["2026-12-18"] * 3}
 
-    wrong = form | days | {"weekday": ["1", "", "3"], "starts": ["9:00", "", "10:00"], "ends": ["10:00", "", "09:00"]}
+    wrong = form | days | {"weekday": ["1", "", "3"], "starts": ["nine", "", "10:00"], "ends": ["10:00", "", "9:30"]}
     page = post(registrar, path, **wrong)
 
     assert page.status_code == 422
     rows = [element.text for element in main_of(page).walk() if element.tag == "tr"]
-    assert "Must be a time from 00:00 to 24:00, as 09:00." in rows[1]
-    assert "Must be later than starts" in rows[3]
-    assert fields_of(page, "/meetings")["starts"][:3] == ["9:00", "", "10:00"]
+    assert "From must be a time from 00:00 to 24:00, such as 09:00." in rows[1]
+    assert "To must be later than “From”." in rows[3]
+    assert fields_of(page, "/meetings")["starts"][:3] == ["nine", "", "10:00"]
 
-    right = fields_of(page, "/meetings") | {"starts": ["09:00", "", "10:00"], "ends": ["10:00", "", "11:00"]}
+    right = fields_of(page, "/meetings") | {"starts": ["9:00", "", "10:00"], "ends": ["10:00", "", "11:00"]}
     saved = post(registrar, path, **{name: values[:3] for name, values in right.items()})
 
     assert "The meetings are saved." in main_of(saved).text
@@ -261,11 +263,11 @@ def test_rules_are_shown_as_sentences_and_changed(
     page = post(registrar, f"{path}/restrictions", **restrictions)
     assert "Not for students of program: Physics" in main_of(page).text
 
-    links = fields_of(page, "/links") | {"group": ["LAB 1", "", ""]}
+    links = fields_of(page, "/links") | {"groups": [" lab  1\n"]}
     page = post(registrar, f"{path}/links", **links)
     assert "one of: LAB 1" in main_of(page).text
     assert client.get(f"/courses/{course_id}/links").get_json() == {"groups": [[lab]]}
-    wrong = post(registrar, f"{path}/links", **fields_of(page, "/links") | {"group": ["LAB 9"]})
+    wrong = post(registrar, f"{path}/links", **fields_of(page, "/links") | {"groups": ["LAB 9"]})
     assert (wrong.status_code, "No course of this term has the code LAB 9." in wrong.text) == (422, True)
 
 
@@ -295,8 +297,10 @@ def test_closing_a_course_is_said_and_can_be_undone(registrar: FlaskClient, clie
     course_id = course(code="CS 1")
     path = f"/registrar/courses/{course_id}"
 
+    assert "Close CS 1?" in main_of(registrar.get(f"/app{path}/close")).text
     assert "CS 1 is closed. Students who are enrolled stay." in main_of(post(registrar, f"{path}/close")).text
     assert client.get(f"/courses/{course_id}").get_json()["closed"]
+    assert "Open CS 1?" in main_of(registrar.get(f"/app{path}/open")).text
     assert "CS 1 is open." in main_of(post(registrar, f"{path}/open")).text
     assert not client.get(f"/courses/{course_id}").get_json()["closed"]
 
@@ -343,13 +347,13 @@ def test_instructors_of_a_course_are_named_by_their_ids(
     course_id = course()
     person_id = client.post("/people", json={"name": "Lise Meitner"}).get_json()["id"]
     path = f"/registrar/courses/{course_id}"
-    form = fields_of(registrar.get(f"/app{path}/details"), "/instructors")
+    form = fields_of(registrar.get(f"/app{path}/instructors"), "/instructors")
 
     page = post(registrar, f"{path}/instructors", **form | {"instructors": [f" {person_id}"]})
 
     assert "The instructors are saved." in main_of(page).text
     assert "Lise Meitner" in main_of(page).text
     wrong = post(registrar, f"{path}/instructors", **form | {"instructors": ["Lise"]})
-    assert (wrong.status_code, "Not a valid integer." in wrong.text) == (422, True)
+    assert (wrong.status_code, "Instructors, by id must be a whole number" in wrong.text) == (422, True)
     assert post(registrar, f"{path}/instructors", **form | {"instructors": [""]}).status_code == 412
     assert client.get(f"/courses/{course_id}/instructors").get_json() == [person_id]

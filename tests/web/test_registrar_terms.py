@@ -36,7 +36,7 @@ def test_a_term_is_created_changed_and_gets_windows(
     }
 
     wrong = post(registrar, "/registrar/terms/new", **form | values | dates | {"ends_on": ["2026-08-01"]})
-    assert (wrong.status_code, "Must not be before starts_on." in wrong.text) == (422, True)
+    assert (wrong.status_code, "Last day must not be before “First day”." in wrong.text) == (422, True)
     page = post(registrar, "/registrar/terms/new", **form | values | dates)
 
     assert "Nobody can register until it has a registration window." in main_of(page).text
@@ -48,7 +48,7 @@ def test_a_term_is_created_changed_and_gets_windows(
     windows = fields_of(registrar.get(f"/app{path}/windows"))
     windows["group_id"][0], windows["opens_at"][0] = str(group_id), "2026-08-01T08:00"
     wrong = post(registrar, f"{path}/windows", **windows | {"closes_at": ["2026-07-01T08:00", "", ""]})
-    assert "Must be later than opens_at." in wrong.text
+    assert "Closes must be later than “Opens”." in wrong.text
     page = post(registrar, f"{path}/windows", **fields_of(wrong) | {"closes_at": ["2999-01-01T08:00"]})
     assert listed(page) == ["program: Seniors"]
     edit = fields_of(registrar.get(f"/app{path}/edit"))

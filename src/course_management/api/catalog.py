@@ -23,11 +23,11 @@ from .owned_lists import Description, OwnedListRoutes, Report
 from .resources import ResourceAccess, ResourceRoutes
 
 READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
-CYCLE = (
-    "These entries require each other. A student can take them only together, where all of it may be concurrent, or "
-    "by another alternative."
-)
-UNREACHABLE = "No student can satisfy the prerequisites of these entries, in whatever order."
+WARNINGS = {
+    "prerequisite_cycle": "These entries require each other. A student can take them only together, where all of it "
+    "may be concurrent, or by another alternative.",
+    "entry_unreachable": "No student can satisfy the prerequisites of these entries, in whatever order.",
+}
 endpoints = Endpoints("catalog", __name__, description="The subjects that courses offer, and their prerequisites.")
 routes = ResourceRoutes(
     endpoints,
@@ -41,14 +41,8 @@ routes.register()
 
 def warnings_about(catalog_id: int) -> dict[str, Any]:
     """Return the warnings about the prerequisites of an entry: cycles, and that no student can satisfy them."""
-    graph = graph_below(catalog_id)
-    warnings = [
-        ("prerequisite_cycle", CYCLE, cycle) for cycle in prerequisite_graph.cycles(graph) if catalog_id in cycle
-    ]
-    unreachable = prerequisite_graph.unreachable(graph)
-    if catalog_id in unreachable:
-        warnings.append(("entry_unreachable", UNREACHABLE, sorted(unreachable)))
-    return {"warnings": [{"code": code, "detail": detail, "catalog_ids": ids} for code, detail, ids in warnings]}
+    warnings = prerequisite_graph.warnings_about(graph_below(catalog_id), catalog_id)
+    return {"warnings": [{"code": code, "detail": WARNINGS[code], "catalog_ids": ids} for code, ids in warnings]}
 
 
 def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,18 @@ Graph = Mapping[int, Sequence[Sequence[Alternative]]]
 entry, such as a group of students, is left out: it can be satisfied."""
 
 
+def warnings_about(graph: Graph, catalog_id: int) -> list[tuple[str, list[int]]]:
+    """Return the codes of what is probably wrong about an entry, each with the entries that it concerns.
+
+    `prerequisite_cycle`: these entries require each other; `entry_unreachable`: no student can reach these entries.
+    """
+    warnings = [("prerequisite_cycle", cycle) for cycle in cycles(graph) if catalog_id in cycle]
+    out_of_reach = unreachable(graph)
+    if catalog_id in out_of_reach:
+        warnings.append(("entry_unreachable", sorted(out_of_reach)))
+    return warnings
+
+
 def cycles(graph: Graph) -> Iterator[list[int]]:
     """Yield the entries of each cycle, ascending; cycles that share an entry are one.
 

@@ -16,13 +16,17 @@ sign_in        sign in and out, view the pages as a student in protected mode
 home           the start page
 subjects       the student whom a page of the staff is about
 seats          the seats of a course
-forms          fields of forms
+forms          what queries and searches take
+field_forms    forms that are loaded by the schemas of the API
+tables         forms that are tables
+references     codes that people write where the API has ids
+refusals       why a form was refused
+field_errors   what is wrong about a field, in words
 lists          lists that belong to a resource
 plots          seats over time as a picture
 week           the timetable as a picture
 assets         files of `static`, with their versions
 prefix         the path prefix of a proxy
-resource_forms forms that are loaded by the schemas of the API
 students       pages of students, also shown to the staff
 registrar      pages of registrars
 """

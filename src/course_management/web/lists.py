@@ -13,7 +13,7 @@ from ..services import owned_lists
 from ..services.catalog import PREREQUISITES
 from ..services.owned_lists import OwnedList
 from ..services.prerequisite_sentence import sentence
-from .resource_forms import unchanged_list
+from .field_forms import unchanged_list
 from .texts import N_, _
 
 WORDS = (N_("and"), N_("or"), N_("group"), N_("with"), N_("points"), N_("concurrent allowed"))

@@ -13,11 +13,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 import flask
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, request, url_for
 from marshmallow import EXCLUDE, Schema
 
 from ..access import sessions
@@ -27,7 +28,8 @@ from ..context import current
 from ..http.headers import ON_EVERY_RESPONSE
 from ..http.pages import Pages
 from ..http.parsing import load_query
-from . import texts
+from . import refusals, texts
+from .refusals import PageForm, Refusal
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -67,6 +69,14 @@ class Link:
     access: PageAccess
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page as it is shown: its access row, and the function that Flask calls."""
+
+    access: PageAccess
+    handle: View
+
+
 class AppPages(Pages):
     """A blueprint of pages below `/app`. `area` is whose pages they are, and the heading of their navigation."""
 
@@ -75,6 +85,7 @@ class AppPages(Pages):
         self.area = area
         self.links: list[Link] = []
         self.tabs: list[Link] = []
+        self._shown: dict[View, Shown] = {}
         self.headers = PAGE_HEADERS
 
     def show(
@@ -90,24 +101,36 @@ class AppPages(Pages):
             self.tabs.append(Link(rule.removeprefix(STUDENT), tab, access))
         return self._register("GET", rule, access, query)
 
-    def act(self, rule: str, access: PageAccess, *, form: type[Schema] | None = None) -> Callable[[View], View]:
-        """Register the decorated view as what a form does. `form` loads the fields."""
-        return self._register("POST", rule, access, form)
+    def act(
+        self, rule: str, access: PageAccess, *, form: type[Schema] | PageForm | None = None, page: View | None = None
+    ) -> Callable[[View], View]:
+        """Register the decorated view as what a form does. `form` reads the fields.
+
+        `page` is the view of the page that has the form. If the form is refused, this page is shown again, with what
+        was entered and what is wrong about it.
+        """
+        return self._register("POST", rule, access, form, page)
 
     def _register(
-        self, method: str, rule: str, access: PageAccess, schema: type[Schema] | None
+        self,
+        method: str,
+        rule: str,
+        access: PageAccess,
+        form: type[Schema] | PageForm | None,
+        page: View | None = None,
     ) -> Callable[[View], View]:
-        loader = schema() if schema else None
+        loader = form() if isinstance(form, type) else None
 
         def register(view: View) -> View:
             takes = frozenset(inspect.signature(view).parameters)
+            name = "form" if method == "POST" else "query"
 
-            def handle(**values: Any) -> Any:
+            def act(values: dict[str, Any]) -> Any:
                 texts.speak_to(is_student=access.own)
                 if loader is not None:
-                    is_form = method == "POST"
-                    given = request.form if is_form else request.args
-                    values["form" if is_form else "query"] = load_query(given, loader)
+                    values[name] = load_query(request.form if method == "POST" else request.args, loader)
+                elif form is not None:
+                    values[name] = form.read(request.form)  # type: ignore[union-attr]
                 if "context" in takes:
                     values["context"] = current.get()
                 if "visitor" in takes:
@@ -116,7 +139,23 @@ class AppPages(Pages):
                     values["student_id"] = visitor().student_id
                 return view(**values)
 
+            def handle(**values: Any) -> Any:
+                if page is None or form is None or isinstance(form, type):
+                    return act(values)
+                shown = self._shown[page]
+                try:
+                    return act({**values})
+                except refusals.REFUSED as problem:
+                    about = values.get("student_id"), values.get("course_id")
+                    if "decisions" in problem.members or not visitor().may(shown.access, *about):
+                        raise
+                    path = url_for(f".{shown.handle.__name__}", **values)
+                    refusals.note(Refusal(form, request.form, problem, path))
+                    return shown.handle(**values)
+
             handle.__name__, handle.__doc__ = view.__name__, view.__doc__
+            if method == "GET":
+                self._shown[view] = Shown(access, handle)
             self.page(rule, access, methods=[method])(handle)
             return view
 
@@ -140,16 +179,21 @@ def root() -> str:
 
 
 def render(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page made from a template. What was to be reported on the next page is reported on this one."""
-    seen = visitor()
+    """Return a page made from a template. What was to be reported on the next page is reported on this one.
+
+    A page that is shown again because its form is refused has the status of the refusal.
+    """
+    seen, refusal = visitor(), refusals.noted()
     flash = seen.session.flash if seen.session else None
     if flash:
         sessions.set_flash(seen.session.digest, None)  # type: ignore[union-attr]
+    status = refusal.problem.status if refusal and status == HTTPStatus.OK else status
     values = {
         "flash": flash,
         "root": root(),
         "visitor": seen,
         "menus": links_for(seen),
+        "refusal": refusal,
         **texts.for_templates(),
         **values,
     }

@@ -13,23 +13,29 @@ from ...context import RequestContext
 from ...database import AnyRow
 from ...database.types import MAX_ID
 from ...errors import CatalogEntryNotFound
+from ...http.responses import fingerprint
 from ...repositories import course_search, resources
 from ...repositories.course_search import CourseFilter
-from ...repositories.prerequisites import of_entries
-from ...schemas.catalog import CatalogEntrySchema
+from ...repositories.prerequisites import graph_below, of_entries
+from ...schemas.catalog import AlternativeBody, CatalogEntrySchema, PrerequisitesBody
 from ...services import resources as service
-from ...services.catalog import CATALOG
+from ...services.catalog import CATALOG, PREREQUISITES
+from ...services.prerequisite_graph import warnings_about
 from ...services.prerequisite_sentence import sentence
+from ..field_forms import FieldForm
 from ..forms import EntryForm
+from ..lists import replace_from_form, rows_of
 from ..pages import AppPages, done, render
-from ..resource_forms import REFUSED, ResourceForm
+from ..references import CATALOG_ENTRY
+from ..tables import Table
 from ..texts import N_, _
 from .courses import LIST, WRITE
+from .groups import groups_to_choose
 
 pages = AppPages("registrar_catalog", area=N_("Registrar"))
 SHOWN = 50
 COURSES_SHOWN = 200
-FORM = ResourceForm(
+FORM = FieldForm(
     CatalogEntrySchema,
     {
         "code": N_("Code"),
@@ -47,6 +53,30 @@ FORM = ResourceForm(
         "completions_allowed": N_("How often a student can complete it. Empty: any number of times."),
     },
 )
+PREREQUISITE_ROWS = Table(
+    AlternativeBody(),
+    PrerequisitesBody(),
+    {
+        "group": N_("Line"),
+        "catalog_id": N_("Code of the entry"),
+        "group_id": N_("Or group of students"),
+        "minimum_points": N_("Least points"),
+        "minimum_grade": N_("Grade in words"),
+        "concurrent_allowed": N_("In the same term"),
+    },
+    ("catalog_id", "group_id"),
+    {"group": "1", "minimum_points": "2.0"},
+    {
+        "group_id": lambda: [("", _("No group")), *groups_to_choose()],
+        "concurrent_allowed": lambda: [("", _("no")), ("true", _("is enough"))],
+    },
+    {"catalog_id": CATALOG_ENTRY},
+    group="group",
+)
+WARNINGS = {
+    "prerequisite_cycle": N_("Warning: these entries require each other: %(codes)s."),
+    "entry_unreachable": N_("Warning: no student can satisfy the prerequisites of: %(codes)s."),
+}
 _STORED = [name for name in CatalogEntrySchema.stored() if hasattr(CATALOG.model, name)]
 
 
@@ -86,14 +116,10 @@ def new_entry() -> Response:
     return render("registrar/catalog/form.html", form=FORM.shown(), entry=None)
 
 
-@pages.act("/registrar/catalog/new", WRITE)
-def create_entry(context: RequestContext) -> Response:
+@pages.act("/registrar/catalog/new", WRITE, form=FORM, page=new_entry)
+def create_entry(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create an entry."""
-    try:
-        entry = service.create(CATALOG, FORM.body(request.form), context)
-    except REFUSED as problem:
-        form = FORM.shown(None, request.form, problem)
-        return render("registrar/catalog/form.html", form.status, form=form, entry=None)
+    entry = service.create(CATALOG, form, context)
     return done(f"/registrar/catalog/{entry.id}", _("%(code)s is created.", code=entry.code))
 
 
@@ -118,13 +144,27 @@ def edit_entry(catalog_id: int) -> Response:
     return render("registrar/catalog/form.html", form=FORM.shown(entry), entry=entry)
 
 
-@pages.act("/registrar/catalog/<id:catalog_id>/edit", WRITE)
-def change_entry(catalog_id: int, context: RequestContext) -> Response:
+@pages.act("/registrar/catalog/<id:catalog_id>/edit", WRITE, form=FORM.of_changes, page=edit_entry)
+def change_entry(form: Mapping[str, Any], catalog_id: int, context: RequestContext) -> Response:
     """Change an entry."""
-    try:
-        values = FORM.body(request.form, partial=True)
-        entry = service.change(CATALOG, catalog_id, values, FORM.unchanged(request.form, values), context)
-    except REFUSED as problem:
-        form = FORM.shown(None, request.form, problem)
-        return render("registrar/catalog/form.html", form.status, form=form, entry=find(catalog_id))
+    entry = service.change(CATALOG, catalog_id, form, FORM.unchanged(request.form, form), context)
     return done(f"/registrar/catalog/{catalog_id}", _("%(code)s is changed.", code=entry.code))
+
+
+@pages.show("/registrar/catalog/<id:catalog_id>/prerequisites", WRITE)
+def edit_prerequisites(catalog_id: int) -> Response:
+    """Show the prerequisites of an entry as a table to edit."""
+    rows = rows_of(PREREQUISITES, catalog_id)
+    form = PREREQUISITE_ROWS.shown(PREREQUISITES.content(rows), fingerprint(rows))
+    return render("registrar/catalog/prerequisites.html", form=form, entry=find(catalog_id))
+
+
+@pages.act("/registrar/catalog/<id:catalog_id>/prerequisites", WRITE, form=PREREQUISITE_ROWS, page=edit_prerequisites)
+def change_prerequisites(form: Any, catalog_id: int) -> Response:
+    """Replace the prerequisites of an entry, and say what is probably wrong about them."""
+    replace_from_form(PREREQUISITES, catalog_id, form)
+    sentences = [_("The prerequisites are saved.")]
+    for code, entry_ids in warnings_about(graph_below(catalog_id), catalog_id):
+        codes = [CATALOG_ENTRY.code_of(entry_id) for entry_id in entry_ids]
+        sentences.append(_(WARNINGS[code], codes=", ".join(codes)))
+    return done(f"/registrar/catalog/{catalog_id}", " ".join(sentences))

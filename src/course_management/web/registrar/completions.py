@@ -6,37 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
-from marshmallow.fields import Boolean
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database.types import as_number
-from ...errors import NotFound, ValidationFailed
-from ...repositories import resources, student_records
-from ...schemas.fields import Text
+from ...errors import NotFound
+from ...repositories import student_records
+from ...schemas.catalog import CompletionBody, LimitBody
+from ...schemas.fields import Credits, Id, Text
 from ...services import completions as service
 from ...services import credit_limits
-from ...services.catalog import CATALOG
-from ..forms import EntryForm, FormCredits, FormId
+from ..field_forms import FieldForm
+from ..forms import EntryForm, FormId
 from ..pages import STUDENT, AppPages, done, render
+from ..references import CATALOG_ENTRY
 from ..subjects import path_about
 from ..texts import N_, _
+from .courses import terms_to_choose
 
 pages = AppPages("registrar_completions", area=N_("Registrar"))
 READ, WRITE = PageAccess(scope="completions:read"), PageAccess(scope="completions:write")
 READ_LIMITS, WRITE_LIMITS = PageAccess(scope="students:read"), PageAccess(scope="students:write")
 
 
-class CompletionForm(EntryForm):
-    """A completion; the catalog entry is named by its code, as people know it."""
+class CompletionForm(CompletionBody):
+    """A completion, with what the path has in the API."""
 
-    code = Text(50, required=True)
+    catalog_id = Id(required=True)
     term_code = Text(50, required=True)
-    grade = Text(20, required=True)
-    points = FormCredits(load_default=None)
-    credits = FormCredits(required=True)
-    passed = Boolean(load_default=False)
-    source = Text(200, joiners=True, load_default=None)
 
 
 class DeletionForm(EntryForm):
@@ -46,29 +43,57 @@ class DeletionForm(EntryForm):
     term_code = Text(50, required=True)
 
 
-class LimitForm(EntryForm):
-    """The credits of the student in a term; left out: the limit of the term counts."""
+class LimitForm(LimitBody):
+    """The credits of the student in a term; null: the limit of the term counts."""
 
-    term_id = FormId(required=True)
-    credit_limit = FormCredits(load_default=None)
+    term_id = Id(required=True)
+    credit_limit = Credits(allow_none=True, load_default=None)
+
+
+COMPLETION = FieldForm(
+    CompletionForm,
+    {
+        "catalog_id": N_("Code of the catalog entry"),
+        "term_code": N_("Term"),
+        "grade": N_("Grade"),
+        "points": N_("Points"),
+        "credits": N_("Credits"),
+        "source": N_("Source"),
+        "passed": N_("Passed"),
+    },
+    {
+        "term_code": N_("As the transcript has it; it need not be a term of this service."),
+        "points": N_("What minimum points of prerequisites are compared with."),
+        "source": N_("Such as another school. Empty: this school."),
+    },
+    references={"catalog_id": CATALOG_ENTRY},
+)
+LIMIT = FieldForm(
+    LimitForm,
+    {"term_id": N_("Term"), "credit_limit": N_("Limit of the student")},
+    {"credit_limit": N_("Empty: the limit of the term counts.")},
+    {"term_id": terms_to_choose},
+)
 
 
 @pages.show(f"{STUDENT}/completions", READ, tab=N_("Completions"))
 def show_completions(student_id: int) -> Response:
     """Show what the student has completed, and the form to record a completion."""
-    return render("registrar/completions.html", rows=student_records.completions_of(student_id))
+    form = COMPLETION.shown(values={"passed": True})
+    return render("registrar/completions.html", rows=student_records.completions_of(student_id), form=form)
 
 
-@pages.act(f"{STUDENT}/completions", WRITE, form=CompletionForm)
+@pages.act(f"{STUDENT}/completions", WRITE, form=COMPLETION, page=show_completions)
 def record_completion(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Record a completion, or change the one of the same entry and term."""
-    catalog_id = resources.id_of(CATALOG.model, {"code": form["code"]})
-    if catalog_id is None:
-        sentence = N_("There is no catalog entry with this code.")
-        raise ValidationFailed(errors=[{"pointer": "/code", "detail": sentence}])
+    catalog_id = form["catalog_id"]
     values = {name: form[name] for name in ("grade", "points", "passed", "credits", "source")}
     service.put(student_id, catalog_id, form["term_code"], values, context)
-    sentence = _("The completion of %(code)s in %(term)s is recorded.", code=form["code"], term=form["term_code"])
+    sentence = _(
+        "The completion of %(code)s in %(term)s is recorded.",
+        code=CATALOG_ENTRY.code_of(catalog_id),
+        term=form["term_code"],
+    )
     return done(path_about(student_id, "/completions"), sentence)
 
 
@@ -101,10 +126,10 @@ def delete_completion(form: Mapping[str, Any], student_id: int, context: Request
 @pages.show(f"{STUDENT}/limits", READ_LIMITS, tab=N_("Credit limits"))
 def show_limits(student_id: int) -> Response:
     """Show the credit limits of a student in each term."""
-    return render("registrar/limits.html", terms=student_records.limits_of(student_id))
+    return render("registrar/limits.html", terms=student_records.limits_of(student_id), form=LIMIT.shown())
 
 
-@pages.act(f"{STUDENT}/limits", WRITE_LIMITS, form=LimitForm)
+@pages.act(f"{STUDENT}/limits", WRITE_LIMITS, form=LIMIT, page=show_limits)
 def set_limit(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Give the student a credit limit of its own in a term, or that of the term again."""
     path = path_about(student_id, "/limits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, request
@@ -15,7 +15,6 @@ from ...context import RequestContext
 from ...database import AnyRow
 from ...database.types import utcnow
 from ...errors import CourseNotFound
-from ...http.responses import fingerprint
 from ...repositories import course_search, resources, seat_history
 from ...repositories.student_names import names_of
 from ...repositories.timetables import meetings_of
@@ -23,13 +22,13 @@ from ...schemas.courses import CourseSchema
 from ...services import courses as service
 from ...services.courses import COURSES, ChangedCourse
 from ...services.enrollment.forecasting import forecast
-from ..lists import rows_of
+from ..field_forms import FieldForm
 from ..pages import AppPages, Form, Link, done, render, root, visitor
 from ..plots import PERIODS, plotted, since
 from ..reasons import title_of
-from ..resource_forms import REFUSED, ResourceForm, Shown
+from ..refusals import REFUSED, Refusal, note
 from ..texts import N_, _, ngettext
-from .courses import NEW_COURSE, WRITE
+from .courses import NEW_COURSE, WRITE, terms_to_choose
 
 pages = AppPages("registrar_course", area=N_("Registrar"))
 READ = PageAccess(scope="courses:read", instructor=True)
@@ -46,22 +45,17 @@ TABS = (
     Link("/meetings", N_("Meetings"), READ),
     Link("/rules", N_("Rules"), READ),
     Link("/details", N_("Details"), WRITE),
+    Link("/instructors", N_("Instructors"), WRITE),
 )
 """The pages about a course, with their paths below that of the course."""
-LIMITS = ResourceForm(
+LIMITS = FieldForm(
     CourseSchema,
     {"capacity": N_("Seats"), "waitlist_capacity": N_("Places on the waitlist")},
     {"capacity": N_("Empty: no limit."), "waitlist_capacity": N_("Empty: no limit. 0: no waitlist.")},
-)
-DETAILS = ResourceForm(
-    CourseSchema,
-    {name: label for name, label in NEW_COURSE.labels.items() if name not in {"capacity", "waitlist_capacity"}},
-    NEW_COURSE.hints,
-    NEW_COURSE.options,
-)
-DETAILS_IN_TERM = ResourceForm(
-    CourseSchema, {name: label for name, label in DETAILS.labels.items() if name != "term_id"}, DETAILS.hints
-)
+).of_changes
+DETAILS = replace(
+    NEW_COURSE, labels={name: label for name, label in NEW_COURSE.labels.items() if name not in LIMITS.labels}
+).of_changes
 _STORED = [name for name in CourseSchema.stored() if hasattr(COURSES.model, name)]
 
 
@@ -136,11 +130,52 @@ def show_course(query: Mapping[str, Any], course_id: int) -> Response:
     )
 
 
+@pages.show("/registrar/courses/<id:course_id>/close", WRITE)
+def confirm_closing(course_id: int) -> Response:
+    """Say what follows for students, before a course is closed."""
+    course = find(course_id)
+    enrolled = ngettext(
+        "%(num)s student is enrolled and stays.", "%(num)s students are enrolled and stay.", course.seats_taken
+    )
+    waiting = ngettext(
+        "%(num)s student on the waitlist keeps the place, and gets no seat while the course is closed.",
+        "%(num)s students on the waitlist keep their places, and get no seat while the course is closed.",
+        course.waiting,
+    )
+    return render(
+        "registrar/confirm.html",
+        question=_("Close %(code)s?", code=course.code),
+        loss=_("A closed course takes no more students, neither from the waitlist. It can be opened again."),
+        facts=[(_("Enrolled"), enrolled), (_("Waitlist"), waiting)],
+        button=_("Close the course"),
+        keep=path_of(course_id),
+        keep_label=_("Keep it open"),
+    )
+
+
 @pages.act("/registrar/courses/<id:course_id>/close", WRITE)
 def close(course_id: int, context: RequestContext) -> Response:
     """Close a course. Closing it again changes nothing."""
     course = service.change(course_id, {"closed": True}, None, context).course
     return done(path_of(course_id), _("%(code)s is closed. Students who are enrolled stay.", code=course.code))
+
+
+@pages.show("/registrar/courses/<id:course_id>/open", WRITE)
+def confirm_opening(course_id: int) -> Response:
+    """Say what follows for students, before a closed course is opened."""
+    course = find(course_id)
+    free = None if course.capacity is None else max(course.capacity - course.seats_taken, 0)
+    seats = _("no limit") if free is None else ngettext("%(num)s seat is free.", "%(num)s seats are free.", free)
+    waiting = ngettext("%(num)s student waits.", "%(num)s students wait.", course.waiting)
+    return render(
+        "registrar/confirm.html",
+        question=_("Open %(code)s?", code=course.code),
+        loss=_("Students on the waitlist get the free seats at once, as far as the rules let them. Then others can."),
+        facts=[(_("Seats"), seats), (_("Waitlist"), waiting)],
+        button=_("Open the course"),
+        keep=path_of(course_id),
+        keep_label=_("Keep it closed"),
+    )
 
 
 @pages.act("/registrar/courses/<id:course_id>/open", WRITE)
@@ -158,15 +193,15 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
     if query["capacity"] is None:
         return show("limits.html", course, form=LIMITS.shown(row), effect=None)
     try:
-        wanted = LIMITS.body(request.args, partial=True)
+        wanted = LIMITS.read(request.args)
     except REFUSED as problem:
-        form = LIMITS.shown(row, request.args, problem)
-        return show("limits.html", course, form.status, form=form, effect=None)
+        note(Refusal(LIMITS, request.args, problem, f"{root()}{path_of(course_id, '/limits')}"))
+        return show("limits.html", course, form=LIMITS.shown(row), effect=None)
     effect = forecast(course_id, wanted["capacity"], context)
     return show(
         "limits.html",
         course,
-        form=LIMITS.shown(row, request.args),
+        form=LIMITS.shown(row, values=wanted),
         effect=effect,
         wanted=wanted,
         stopped={student_id: [title_of(code) for code in codes] for student_id, codes in effect.stopped.items()},
@@ -177,15 +212,10 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/limits", WRITE)
-def change_limits(course_id: int, context: RequestContext) -> Response:
+@pages.act("/registrar/courses/<id:course_id>/limits", WRITE, form=LIMITS, page=show_limits)
+def change_limits(form: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Change the limits of a course, and promote students on its waitlist."""
-    try:
-        values = LIMITS.body(request.form, partial=True)
-        changed = service.change(course_id, values, LIMITS.unchanged(request.form, values), context)
-    except REFUSED as problem:
-        form = LIMITS.shown(stored(course_id), request.form, problem)
-        return show("limits.html", find(course_id), form.status, form=form, effect=None)
+    changed = service.change(course_id, form, LIMITS.unchanged(request.form, form), context)
     return done(path_of(course_id), f"{_('The limits are saved.')} {_promoted(changed)}".strip())
 
 
@@ -202,39 +232,17 @@ def _promoted(changed: ChangedCourse) -> str:
     return f"{sentence} {_('More are promoted in the background.')}" if promotion.pending else sentence
 
 
-def _details(row: AnyRow) -> ResourceForm:
-    return DETAILS if row.term_id is None else DETAILS_IN_TERM
-
-
 @pages.show("/registrar/courses/<id:course_id>/details", WRITE)
 def show_details(course_id: int) -> Response:
     """Show what is stored about a course, to be changed."""
     row = stored(course_id)
-    return _show_details(course_id, _details(row).shown(row))
+    present = [(key, text) for key, text in terms_to_choose() if key == str(row.term_id)]
+    form = DETAILS.shown(row, options={} if row.term_id is None else {"term_id": present})
+    return show("details.html", find(course_id), form=form)
 
 
-@pages.act("/registrar/courses/<id:course_id>/details", WRITE)
-def change_details(course_id: int, context: RequestContext) -> Response:
+@pages.act("/registrar/courses/<id:course_id>/details", WRITE, form=DETAILS, page=show_details)
+def change_details(form: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Change what is stored about a course."""
-    row = stored(course_id)
-    # A course that got its term after the form was opened has a new version, so this form is refused as stale.
-    details = DETAILS if "term_id" in request.form else DETAILS_IN_TERM
-    try:
-        values = details.body(request.form, partial=True)
-        changed = service.change(course_id, values, details.unchanged(request.form, values), context)
-    except REFUSED as problem:
-        return _show_details(course_id, details.shown(row, request.form, problem))
+    changed = service.change(course_id, form, DETAILS.unchanged(request.form, form), context)
     return done(path_of(course_id), _("%(code)s is changed.", code=changed.course.code))
-
-
-def _show_details(course_id: int, form: Shown) -> Response:
-    instructors = rows_of(service.INSTRUCTORS, course_id)
-    return show(
-        "details.html",
-        find(course_id),
-        form.status,
-        form=form,
-        instructor_ids=", ".join(str(person_id) for (person_id,) in instructors),
-        instructors_version=fingerprint(instructors),
-        instructors=course_search.instructors_of(course_id),
-    )

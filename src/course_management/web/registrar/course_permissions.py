@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from marshmallow.fields import Integer, String
 from marshmallow.validate import Length, Range
 
@@ -13,18 +13,18 @@ from ...access.policy import Access
 from ...access.visitors import Visitor
 from ...context import RequestContext
 from ...database.types import MAX_ID, utcnow
-from ...errors import PermissionNotFound, Problem
+from ...errors import PermissionNotFound
 from ...repositories import course_permissions
+from ...schemas.fields import Id
 from ...schemas.holds import PermissionBody
 from ...services import permissions as service
-from ...services.enrollment.rules import waivable
+from ..field_forms import FieldForm
 from ..forms import EntryForm
 from ..pages import AppPages, done
 from ..reasons import title_of
-from ..resource_forms import REFUSED, Entered, errors_by_field, json_value, load
 from ..texts import N_, _
 from .course import GRANT, PERMISSIONS, find, path_of, show
-from .permissions import confirmation
+from .permissions import confirmation, rules_to_waive
 
 pages = AppPages("registrar_course_permissions", area=N_("Registrar"))
 GRANT_TO = Access(scope="permissions:write", advisor=True, instructor=True)
@@ -40,53 +40,62 @@ class PermissionsQuery(EntryForm):
     rule = String(load_default="", validate=Length(max=50))
 
 
+class PermissionForm(PermissionBody):
+    """A rule that is waived for a student in the course of the page."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        exclude = ("course_id",)
+
+    student_id = Id(required=True)
+
+
+FORM = FieldForm(
+    PermissionForm,
+    {
+        "student_id": N_("Student, by id"),
+        "rule": N_("What is waived"),
+        "reason": N_("Reason"),
+        "expires_at": N_("Until"),
+    },
+    {
+        "student_id": N_("The number beside the name in the roster and waitlist."),
+        "reason": N_("Kept in the ledger."),
+        "expires_at": N_("By the clock of the school. Empty: until it is revoked."),
+    },
+    {"rule": rules_to_waive},
+)
+
+
 @pages.show("/registrar/courses/<id:course_id>/permissions", PERMISSIONS, query=PermissionsQuery)
 def show_permissions(query: Mapping[str, Any], course_id: int, visitor: Visitor) -> Response:
     """Show the permissions for a course, newest first, and a form to grant one."""
-    student_id = query["student_id"]
-    entered = {"student_id": "" if student_id is None else str(student_id), "rule": query["rule"]}
-    return _page(course_id, visitor, entered, before=query["before"])
-
-
-def _page(
-    course_id: int, visitor: Visitor, entered: Entered, *, before: int = MAX_ID, problem: Problem | None = None
-) -> Response:
     course, now = find(course_id), utcnow()
-    rows = course_permissions.of_course(course_id, before, SHOWN + 1)
+    rows = course_permissions.of_course(course_id, query["before"], SHOWN + 1)
     return show(
         "permissions.html",
         course,
-        problem.status if problem else 200,
         rows=rows[:SHOWN],
         live={row.id for row in rows if row.revoked_at is None and (row.expires_at is None or row.expires_at > now)},
         following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         title_of=title_of,
-        rules=sorted(((code, title_of(code)) for code in waivable()), key=lambda pair: pair[1]),
-        entered=entered,
-        errors=errors_by_field(problem),
-        detail=_(problem.detail) if problem else "",
+        form=FORM.shown(values={"student_id": query["student_id"], "rule": query["rule"]}),
         may_grant=visitor.may(GRANT, course_id=course_id),
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/permissions", GRANT)
-def grant(course_id: int, visitor: Visitor, context: RequestContext) -> Response:
+@pages.act("/registrar/courses/<id:course_id>/permissions", GRANT, form=FORM, page=show_permissions)
+def grant(form: Mapping[str, Any], course_id: int, visitor: Visitor, context: RequestContext) -> Response:
     """Waive a rule for a student in the course."""
-    form = request.form
-    schema = PermissionBody()
-    try:
-        (student,) = (load(Integer(required=True, validate=Range(1, MAX_ID)), form.get("student_id", "").strip()),)
-        names = ("rule", "reason", "expires_at")
-        body = {name: json_value(schema.fields[name], form.get(name, "")) for name in names}
-        values = load(schema, {"course_id": course_id, **body})
-        visitor.check(GRANT_TO, student)
-        service.grant(student, values, context)
-    except REFUSED as problem:
-        return _page(course_id, visitor, form, problem=problem)
-    rule = title_of(values["rule"])
+    student_id = form["student_id"]
+    visitor.check(GRANT_TO, student_id)
+    values = {name: form[name] for name in ("rule", "reason", "expires_at")}
+    service.grant(student_id, {"course_id": course_id, **values}, context)
+    rule = title_of(form["rule"])
     return done(
         path_of(course_id, "/permissions"),
-        _("Student %(student)s has a permission: %(rule)s. It takes no seat.", student=student, rule=rule),
+        _("Student %(student)s has a permission: %(rule)s. It takes no seat.", student=student_id, rule=rule),
     )
 
 

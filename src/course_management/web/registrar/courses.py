@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from marshmallow.fields import Integer, String
 from marshmallow.validate import Length, OneOf, Range
 
@@ -19,9 +19,10 @@ from ...repositories.course_search import CourseFilter
 from ...schemas.courses import CourseSchema
 from ...services import resources
 from ...services.courses import COURSES
+from ..field_forms import FieldForm, Options
 from ..forms import EntryForm
 from ..pages import AppPages, done, render
-from ..resource_forms import REFUSED, ResourceForm
+from ..references import CATALOG_ENTRY
 from ..texts import N_, _
 
 pages = AppPages("registrar_courses", area=N_("Registrar"))
@@ -51,17 +52,18 @@ class CoursesQuery(EntryForm):
     after = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
 
 
-def terms_to_choose() -> list[tuple[str, str]]:
+def terms_to_choose() -> Options:
     """Return the terms for a select, the newest first."""
     return [(str(term.id), f"{term.code} · {term.title}") for term in reversed(all_terms())]
 
 
-NEW_COURSE = ResourceForm(
+NEW_COURSE = FieldForm(
     CourseSchema,
     {
         "code": N_("Code"),
         "title": N_("Title"),
         "term_id": N_("Term"),
+        "catalog_id": N_("Catalog entry"),
         "component": N_("Section component"),
         "capacity": N_("Seats"),
         "waitlist_capacity": N_("Places on the waitlist"),
@@ -72,6 +74,7 @@ NEW_COURSE = ResourceForm(
     },
     {
         "term_id": N_("Fixed once it is set. Without a term, the rules of registration do not apply."),
+        "catalog_id": N_("The code of the entry that the course offers, such as CS 225. It has the prerequisites."),
         "component": N_("Such as LEC, LAB or DIS; may be empty."),
         "capacity": N_("Empty: no limit."),
         "waitlist_capacity": N_("Empty: no limit. 0: no waitlist."),
@@ -80,6 +83,7 @@ NEW_COURSE = ResourceForm(
         "permission_required": N_("Only in a course of a term."),
     },
     {"term_id": lambda: [("", _("No term")), *terms_to_choose()]},
+    {"catalog_id": CATALOG_ENTRY},
 )
 
 
@@ -121,12 +125,8 @@ def new_course() -> Response:
     return render("registrar/courses/new.html", form=NEW_COURSE.shown())
 
 
-@pages.act("/registrar/courses/new", WRITE)
-def create_course(context: RequestContext) -> Response:
+@pages.act("/registrar/courses/new", WRITE, form=NEW_COURSE, page=new_course)
+def create_course(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a course."""
-    try:
-        course = resources.create(COURSES, NEW_COURSE.body(request.form), context)
-    except REFUSED as problem:
-        form = NEW_COURSE.shown(None, request.form, problem)
-        return render("registrar/courses/new.html", form.status, form=form)
+    course = resources.create(COURSES, form, context)
     return done(f"/registrar/courses/{course.id}", _("%(code)s is created.", code=course.code))

@@ -12,10 +12,9 @@ from ...context import RequestContext
 from ...database.types import utcnow
 from ...errors import HoldNotFound
 from ...repositories import student_records
-from ...schemas.fields import Text
-from ...schemas.lists import Choice
+from ...schemas.holds import HoldBody
 from ...services import holds as service
-from ..forms import EntryForm, LocalMoment
+from ..field_forms import FieldForm
 from ..moments import moment
 from ..pages import STUDENT, AppPages, done, render
 from ..subjects import path_about
@@ -33,14 +32,23 @@ SEARCHED = 10_000
 """The newest holds among which one is found."""
 
 
-class HoldForm(EntryForm):
-    """A hold on a student."""
-
-    kind = Text(50, required=True)
-    contact = Text(200, joiners=True, required=True)
-    blocks = Choice(tuple(BLOCKS), required=True)
-    note = Text(1000, load_default=None)
-    until = LocalMoment(load_default=None)
+FORM = FieldForm(
+    HoldBody,
+    {
+        "kind": N_("Kind"),
+        "blocks": N_("What it stops"),
+        "contact": N_("Whom the student contacts"),
+        "until": N_("Until"),
+        "note": N_("Note"),
+    },
+    {
+        "kind": N_("Such as financial, library, or advising. The student sees it."),
+        "contact": N_("The student sees it beside the hold."),
+        "until": N_("By the clock of the school. Empty: until it is released."),
+        "note": N_("For the staff only."),
+    },
+    {"blocks": lambda: [(key, _(text)) for key, text in BLOCKS.items()]},
+)
 
 
 @pages.show(f"{STUDENT}/holds", READ, tab=N_("Holds"))
@@ -50,10 +58,11 @@ def show_holds(student_id: int) -> Response:
     now = utcnow()
     live = [row for row in rows if row.released_at is None and (row.until is None or row.until > now)]
     ended = [row for row in rows if row not in live]
-    return render("registrar/holds.html", live=live, ended=ended, blocks={key: _(text) for key, text in BLOCKS.items()})
+    blocks = {key: _(text) for key, text in BLOCKS.items()}
+    return render("registrar/holds.html", live=live, ended=ended, blocks=blocks, form=FORM.shown())
 
 
-@pages.act(f"{STUDENT}/holds", WRITE, form=HoldForm)
+@pages.act(f"{STUDENT}/holds", WRITE, form=FORM, page=show_holds)
 def place_hold(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Place a hold."""
     hold = service.place(student_id, form, context)

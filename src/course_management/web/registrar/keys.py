@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
-from marshmallow.fields import List
-from marshmallow.validate import Length, Regexp
 
 from ...access import key_management as service
 from ...access import keys
@@ -16,10 +14,10 @@ from ...access.visitors import Visitor
 from ...context import RequestContext
 from ...database.types import utcnow
 from ...errors import KeyNotFound
-from ...schemas.fields import Text
-from ...schemas.lists import Choice
-from ..forms import EntryForm, LocalMoment
+from ...schemas.keys import KeySchema
+from ..field_forms import FieldForm, Options
 from ..pages import AppPages, done, render
+from ..pages import visitor as present_visitor
 from ..texts import N_, _
 
 pages = AppPages("registrar_keys", area=N_("Registrar"))
@@ -28,19 +26,44 @@ PATH = "/registrar/keys"
 ONE = f"{PATH}/<id:key_id>/revoke"
 
 
-class KeyForm(EntryForm):
-    """A new key."""
+SCOPES_IN_WORDS: Mapping[str, str] = {
+    "enrollments:write": N_("enroll students, drop them, and swap their courses"),
+    "enrollments:read": N_("read what students are enrolled in, rosters, waitlists and histories"),
+    "students:read": N_("find students, and read their records and groups"),
+    "students:write": N_("create, change and delete students, and set groups and credit limits"),
+    "courses:read": N_("read courses, terms and the catalog"),
+    "courses:write": N_("create, change and delete courses, terms and the catalog"),
+    "holds:read": N_("read the holds of students, with the notes for the staff"),
+    "holds:write": N_("place and release holds"),
+    "permissions:read": N_("read permissions"),
+    "permissions:write": N_("grant and revoke permissions, which waive rules"),
+    "completions:read": N_("read what students have completed, with grades"),
+    "completions:write": N_("record, change and delete completions"),
+    "exports:read": N_("download all students, courses and enrollments as files"),
+    "metrics:read": N_("read the figures for monitoring; no personal data"),
+    "admin": N_("do everything, also create keys and change the staff"),
+}
 
-    name = Text(
-        50,
-        required=True,
-        validate=Regexp(
-            rf"(?:{keys.NAME.pattern})\Z",
-            error="Use letters, digits, dots, dashes and underscores, since it is in the ledger.",
+
+def _scopes() -> Options:
+    """Return the scopes that the visitor can give, in words."""
+    scopes = [scope for scope in SCOPES if present_visitor().is_protected or scope != ADMIN]
+    return [(scope, _("%(scope)s: %(words)s", scope=scope, words=_(SCOPES_IN_WORDS[scope]))) for scope in scopes]
+
+
+FORM = FieldForm(
+    KeySchema,
+    {"name": N_("Name of the service"), "scopes": N_("What it may do"), "expires_at": N_("Expires")},
+    {
+        "name": N_(
+            "Letters, digits, dots, dashes and underscores; the ledger names it. At most two active keys have the same "
+            "name, so that a key can be replaced without a pause."
         ),
-    )
-    scopes = List(Choice(SCOPES), required=True, validate=Length(min=1, error="Choose at least one scope."))
-    expires_at = LocalMoment(load_default=None)
+        "scopes": N_("Choose at least one, and only what the service needs."),
+        "expires_at": N_("By the clock of the school. Empty: never."),
+    },
+    {"scopes": _scopes},
+)
 
 
 @pages.show(PATH, MANAGE, link=N_("Keys"))
@@ -52,15 +75,15 @@ def show_keys(visitor: Visitor) -> Response:
         "registrar/keys.html",
         active=active,
         ended=[row for row in rows if row not in active],
-        scopes=[scope for scope in SCOPES if visitor.is_protected or scope != ADMIN],
+        form=FORM.shown(),
         is_first=visitor.is_protected,
     )
 
 
-@pages.act(PATH, MANAGE, form=KeyForm)
+@pages.act(PATH, MANAGE, form=FORM, page=show_keys)
 def create_key(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a key, and show it. No redirect: the key is stored nowhere, so no other page could show it."""
-    created = service.create(form["name"], set(form["scopes"]), form["expires_at"], context)
+    created = service.create(**form, context=context)
     return render("registrar/key_created.html", 201, key=created.key, secret=created.secret)
 
 

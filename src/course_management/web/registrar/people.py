@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import Response, current_app
-from marshmallow.fields import Integer, List, String
+from flask import Response, current_app, request
+from marshmallow import Schema
+from marshmallow.fields import Integer, String
 from marshmallow.validate import Length, Range
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database.types import MAX_ID
 from ...errors import AccountNotFound, PersonNotFound, PreconditionFailed
-from ...http.responses import fingerprint
 from ...repositories import accounts as account_repository
 from ...repositories import resources, student_records
-from ...schemas.fields import Email, ExternalId, Text
-from ...schemas.lists import Choice
-from ...schemas.people import Opaque, PersonSchema
+from ...schemas.fields import Id
+from ...schemas.people import AccountBody, PersonSchema
 from ...services import accounts
 from ...services import resources as service
 from ...services.accounts import PERSON
 from ...services.people import PEOPLE
-from ..forms import EntryForm, FormId
+from ..field_forms import FieldForm
+from ..forms import EntryForm
 from ..pages import AppPages, Form, done, render
 from ..texts import N_, _
-from .students import STALE
 
 pages = AppPages("registrar_people", area=N_("Registrar"))
 MANAGE = PageAccess(scope="admin")
@@ -48,27 +47,40 @@ class SearchForm(EntryForm):
     q = String(load_default="", validate=Length(max=100))
 
 
-class PersonForm(EntryForm):
-    """What is stored about a person; `tag` stands for what the page showed."""
-
-    name = Text(200, joiners=True, required=True)
-    email = Email(load_default=None)
-    external_id = ExternalId()
-    roles = List(Choice(tuple(ROLES)), load_default=list)
-    tag = String(load_default="")
-
-
-class AdviseeForm(EntryForm):
+class AdviseeForm(Schema):
     """A student whom the person advises from now on, or no longer."""
 
-    student_id = FormId(required=True)
+    student_id = Id(required=True)
 
 
-class AccountForm(EntryForm):
-    """The account with which the person signs in."""
-
-    issuer = Opaque(required=True)
-    subject = Opaque(required=True)
+FORM = FieldForm(
+    PersonSchema,
+    {
+        "name": N_("Name"),
+        "given_name": N_("Given name"),
+        "family_name": N_("Family name"),
+        "email": N_("E-mail"),
+        "external_id": N_("Id in another system"),
+        "student_id": N_("Id as a student"),
+        "roles": N_("Roles"),
+    },
+    {
+        "email": N_("To write to the person. Nobody signs in with it: for that, link an account."),
+        "external_id": N_("Such as the id in the student information system."),
+        "student_id": N_("Only if the person is a student as well."),
+        "roles": N_("Instructors need no role: the instructors of a course are on the page of the course."),
+    },
+    {"roles": lambda: [*_roles().items()]},
+)
+ADVISEE = FieldForm(AdviseeForm, {"student_id": N_("Id of the student")}, prefix="advisee-")
+ACCOUNT = FieldForm(
+    AccountBody,
+    {"issuer": N_("Issuer"), "subject": N_("Subject")},
+    {
+        "issuer": N_("Exactly as in the tokens."),
+        "subject": N_("The id of the account at the issuer, exactly as in the tokens."),
+    },
+)
 
 
 @pages.show(PATH, MANAGE, query=ListQuery, link=N_("People"))
@@ -86,13 +98,12 @@ def search_people(form: Mapping[str, Any]) -> Response:
     return _people(resources.page(PEOPLE.model, PersonSchema.stored(), 0, SHOWN, filters), form["q"], None)
 
 
-@pages.act(PATH, MANAGE, form=PersonForm)
+@pages.act(PATH, MANAGE, form=FORM, page=show_people)
 def create_person(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a person."""
-    person = service.create(PEOPLE, {**_values(form), "advises": []}, context)
-    return done(
-        f"{PATH}/{person.id}", _("%(name)s is one of the staff now. Add an account to sign in with.", name=person.name)
-    )
+    person = service.create(PEOPLE, {**form, "advises": []}, context)
+    sentence = _("%(name)s is one of the staff now. Add an account to sign in with.", name=person.name)
+    return done(f"{PATH}/{person.id}", f"{sentence} {_others(person)}".strip())
 
 
 @pages.show(ONE, MANAGE)
@@ -103,41 +114,49 @@ def show_person(person_id: int) -> Response:
     return render(
         "registrar/person.html",
         person=person,
-        tag=_tag(person),
-        roles=_roles(),
+        form=FORM.shown(person),
+        account_form=ACCOUNT.shown(values={"issuer": issuer or ""}),
+        advisee_form=ADVISEE.shown(),
         advised=student_records.names_of_students(sorted(person.advises)),
         accounts=_accounts(person_id),
-        issuer=issuer or "",
     )
 
 
-@pages.act(ONE, MANAGE, form=PersonForm)
+@pages.act(ONE, MANAGE, form=FORM.of_changes, page=show_person)
 def change_person(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Change what is stored about a person, unless somebody else has changed it since the page was shown."""
-
-    def is_as_shown(row: Any) -> None:
-        if _tag(row) != form["tag"]:
-            raise PreconditionFailed(STALE)
-
-    service.change(PEOPLE, person_id, _values(form), is_as_shown, context)
-    return done(f"{PATH}/{person_id}", _("The person is changed. It has effect within 5 seconds."))
+    person = service.change(PEOPLE, person_id, form, FORM.unchanged(request.form, form), context)
+    sentence = _("The person is changed. It has effect within 5 seconds.")
+    return done(f"{PATH}/{person_id}", f"{sentence} {_others(person)}".strip())
 
 
-@pages.act(f"{ONE}/advise", MANAGE, form=AdviseeForm)
+def _others(person: Any) -> str:
+    """Say who else has the e-mail address of a person: it may be a mistake, and nobody signs in with it."""
+    filters = {"email": person.email}
+    rows = resources.page(PEOPLE.model, ["id", "name"], 0, SHOWN, filters) if person.email else []
+    names = [_("%(name)s (id %(id)s)", name=row.name, id=row.id) for row in rows if row.id != person.id]
+    if not names:
+        return ""
+    return _(
+        "The same e-mail address has: %(names)s. Each of them signs in with an own account.", names=", ".join(names)
+    )
+
+
+@pages.act(f"{ONE}/advise", MANAGE, form=ADVISEE, page=show_person)
 def advise(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Let the person advise a student."""
     _change_advised(person_id, lambda ids: ids | {form["student_id"]}, context)
     return done(f"{PATH}/{person_id}", _("The person advises the student now."))
 
 
-@pages.act(f"{ONE}/stop-advising", MANAGE, form=AdviseeForm)
+@pages.act(f"{ONE}/stop-advising", MANAGE, form=ADVISEE, page=show_person)
 def stop_advising(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Undo that; doing so again changes nothing."""
     _change_advised(person_id, lambda ids: ids - {form["student_id"]}, context)
     return done(f"{PATH}/{person_id}", _("The person no longer advises the student."))
 
 
-@pages.act(f"{ONE}/accounts", MANAGE, form=AccountForm)
+@pages.act(f"{ONE}/accounts", MANAGE, form=ACCOUNT, page=show_person)
 def add_account(form: Mapping[str, Any], person_id: int) -> Response:
     """Let a subject of an issuer sign in as the person."""
     accounts.add(PERSON, person_id, form["issuer"], form["subject"])
@@ -164,7 +183,8 @@ def delete_account(person_id: int, account_id: int) -> Response:
 
 
 def _people(rows: Any, q: str, following: int | None) -> Response:
-    return render("registrar/people.html", rows=rows, q=q, following=following, roles=_roles())
+    form = FORM.shown()
+    return render("registrar/people.html", rows=rows, q=q, following=following, roles=_roles(), form=form)
 
 
 def _accounts(person_id: int) -> Sequence[Any]:
@@ -175,13 +195,6 @@ def _roles() -> dict[str, str]:
     return {role: _(text) for role, text in ROLES.items()}
 
 
-def _values(form: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **{name: form[name] for name in ("name", "email", "external_id")},
-        "roles": list(dict.fromkeys(form["roles"])),
-    }
-
-
 def _change_advised(person_id: int, change: Callable[[set[int]], set[int]], context: RequestContext) -> None:
     """Change the list by what it is under the lock, so that of two changes none is lost."""
     person = _find(person_id)
@@ -189,17 +202,13 @@ def _change_advised(person_id: int, change: Callable[[set[int]], set[int]], cont
 
     def is_as_read(row: Any) -> None:
         if _advised(row) != before:
-            raise PreconditionFailed(STALE)
+            raise PreconditionFailed
 
     service.change(PEOPLE, person_id, {"advises": sorted(change(before))}, is_as_read, context)
 
 
 def _advised(person: Any) -> set[int]:
     return set(person.advises)
-
-
-def _tag(person: Any) -> str:
-    return fingerprint([person.id, person.name, person.email, person.external_id, sorted(person.roles)])
 
 
 def _find(person_id: int) -> Any:

@@ -6,25 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
-from marshmallow.fields import String
-from marshmallow.validate import Length
+from marshmallow import ValidationError
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database import AnyRow
 from ...database.types import utcnow
-from ...errors import PermissionNotFound, ValidationFailed
+from ...errors import PermissionNotFound
+from ...http.validation_errors import validation_failed
 from ...repositories import student_records
-from ...repositories.course_lookup import all_terms, courses_of
-from ...schemas.fields import Text
+from ...schemas.fields import Id, Text
+from ...schemas.holds import PermissionBody
 from ...services import permissions as service
 from ...services.enrollment.rules import waivable
-from ..forms import EntryForm, FormId, LocalMoment
+from ..field_forms import FieldForm, Options
 from ..moments import moment
 from ..pages import STUDENT, AppPages, done, render
 from ..reasons import title_of
+from ..references import course_named
 from ..subjects import path_about
 from ..texts import N_, _
+from .courses import terms_to_choose
 
 pages = AppPages("registrar_permissions", area=N_("Registrar"))
 READ = PageAccess(scope="permissions:read", advisor=True)
@@ -34,14 +36,41 @@ SEARCHED = 10_000
 """The newest permissions among which one is found."""
 
 
-class PermissionForm(EntryForm):
+class PermissionForm(PermissionBody):
     """A rule that is waived for a student in a course. The course is named by its code, as people know it."""
 
+    class Meta:
+        """Marshmallow's options."""
+
+        exclude = ("course_id",)
+
     course = Text(50, required=True)
-    term_id = FormId()
-    rule = String(required=True, validate=Length(max=50))
-    reason = Text(500, joiners=True, required=True)
-    expires_at = LocalMoment(load_default=None)
+    term_id = Id(allow_none=True, load_default=None)
+
+
+def rules_to_waive() -> Options:
+    """Return the rules that a permission waives. None of them is right for most, so one has to be chosen."""
+    rules = sorted(((code, title_of(code)) for code in waivable()), key=lambda pair: pair[1])
+    return [("", _("Choose what is waived")), *rules]
+
+
+FORM = FieldForm(
+    PermissionForm,
+    {
+        "course": N_("Code of the course"),
+        "term_id": N_("Term"),
+        "rule": N_("What is waived"),
+        "reason": N_("Reason"),
+        "expires_at": N_("Until"),
+    },
+    {
+        "term_id": N_("Needed if several terms have a course with this code."),
+        "reason": N_("Kept in the ledger."),
+        "expires_at": N_("By the clock of the school. Empty: until it is revoked."),
+    },
+    {"term_id": lambda: [("", _("Any term")), *terms_to_choose()], "rule": rules_to_waive},
+    aliases={"course_id": "course"},
+)
 
 
 @pages.show(f"{STUDENT}/permissions", READ, tab=N_("Permissions"))
@@ -54,18 +83,20 @@ def show_permissions(student_id: int) -> Response:
         live=live,
         ended=[row for row in rows if row not in live],
         titles={code: title_of(code) for code in {*waivable(), *(row.rule for row in rows)}},
-        rules=sorted(((code, title_of(code)) for code in waivable()), key=lambda pair: pair[1]),
-        terms=sorted(all_terms(), key=lambda term: term.starts_on, reverse=True),
+        form=FORM.shown(),
     )
 
 
-@pages.act(f"{STUDENT}/permissions", WRITE, form=PermissionForm)
+@pages.act(f"{STUDENT}/permissions", WRITE, form=FORM, page=show_permissions)
 def grant_permission(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Grant a permission."""
-    course_id = _course(form["course"], form["term_id"])
-    values = {"course_id": course_id, **{name: form[name] for name in ("rule", "reason", "expires_at")}}
+    try:
+        course = course_named(form["course"], form["term_id"])
+    except ValidationError as error:
+        raise validation_failed({"course": error.messages}) from None
+    values = {"course_id": course.id, **{name: form[name] for name in ("rule", "reason", "expires_at")}}
     service.grant(student_id, values, context)
-    sentence = _("%(rule)s is waived in %(course)s.", rule=title_of(form["rule"]), course=form["course"])
+    sentence = _("%(rule)s is waived in %(course)s.", rule=title_of(form["rule"]), course=course.code)
     return done(path_about(student_id, "/permissions"), sentence)
 
 
@@ -101,14 +132,3 @@ def revoke_permission(student_id: int, permission_id: int, context: RequestConte
     """Revoke a permission; doing so again changes nothing."""
     service.revoke(student_id, permission_id, context)
     return done(path_about(student_id, "/permissions"), _("The permission is revoked."))
-
-
-def _course(code: str, term_id: int | None) -> int:
-    """Return the id of the course with a code. Raises `ValidationFailed` if there is none, or several."""
-    found = [row for row in courses_of([code], []) if term_id is None or row.term_id == term_id]
-    if len(found) == 1:
-        return int(found[0].id)
-    sentence = (
-        N_("Several courses have this code. Choose the term.") if found else N_("There is no course with this code.")
-    )
-    raise ValidationFailed(errors=[{"pointer": "/course", "detail": sentence}])

@@ -22,11 +22,11 @@ from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
 from ...services.enrollment.rules import waivable
 from ...transfer.rosters import roster_file
+from ..field_forms import as_text
 from ..forms import EntryForm
 from ..moments import zone
 from ..pages import AppPages
 from ..reasons import title_of
-from ..resource_forms import as_text
 from ..texts import N_
 from .course import GRANT, ROSTER, find, show
 

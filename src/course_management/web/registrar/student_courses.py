@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
-from marshmallow import ValidationError, validates_schema
-from marshmallow.fields import Boolean
+from marshmallow import Schema, ValidationError, validates_schema
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...repositories import enrollments
-from ...schemas.fields import Text
+from ...schemas.fields import Credits, Id, StrictBoolean, Text
 from ...services import enrollment_actions as actions
 from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.rules import waivable
-from ..forms import EntryForm, FormCredits, FormId
+from ..field_forms import FieldForm
 from ..pages import STUDENT, AppPages, done
 from ..students import courses, enrolling, mine
 from ..subjects import path_about
-from ..texts import N_
+from ..texts import N_, _
 
 pages = AppPages("registrar_student_courses", area=N_("Registrar"))
 READ = PageAccess(scope="enrollments:read", advisor=True)
@@ -28,25 +27,40 @@ WRITE = PageAccess(scope="enrollments:write", advisor=True)
 REGISTRATION = PageAccess(scope="students:read", advisor=True)
 
 
-class EnrollForm(EntryForm):
-    """How to enroll the student. The ledger keeps the reason, and the name of who enrolls."""
+class EnrollForm(Schema):
+    """How to enroll the student. The ledger keeps the reason, and the name of the person who enrolls the student."""
 
-    waitlist = Boolean(load_default=False)
-    credits = FormCredits(load_default=None)
-    instead_of = FormId()
-    reason = Text(500, joiners=True, load_default=None)
-    permit = Boolean(load_default=False)
+    credits = Credits(allow_none=True, load_default=None)
+    instead_of = Id(allow_none=True, load_default=None)
+    waitlist = StrictBoolean(load_default=False)
+    permit = StrictBoolean(load_default=False)
+    reason = Text(500, joiners=True, allow_none=True, load_default=None)
 
     @validates_schema
-    def _has_reason(self, data: Mapping[str, Any], **_: Any) -> None:
+    def _has_reason(self, data: Mapping[str, Any], **__: Any) -> None:
         if data["permit"] and not data["reason"]:
-            raise ValidationError("Give the reason for which the rules are waived.", "reason")
+            raise ValidationError(_("Give the reason for which the rules are waived."), "reason")
 
 
-class DropForm(EntryForm):
+class DropForm(Schema):
     """Why the student is dropped, for the ledger."""
 
-    reason = Text(500, joiners=True, load_default=None)
+    reason = Text(500, joiners=True, allow_none=True, load_default=None)
+
+
+ENROLL = FieldForm(
+    EnrollForm,
+    {
+        "credits": N_("Credits"),
+        "instead_of": N_("In exchange for"),
+        "waitlist": N_("Join the waitlist if the course is full"),
+        "permit": N_("Grant permissions for rules that refuse it"),
+        "reason": N_("Reason"),
+    },
+    {"credits": N_("Only where students choose."), "reason": N_("For the ledger. Required with permissions.")},
+    {"instead_of": lambda: [("", _("No course"))]},
+)
+DROP = FieldForm(DropForm, {"reason": N_("Reason")}, {"reason": N_("For the ledger.")})
 
 
 pages.show(f"{STUDENT}/my-courses", READ, tab=N_("Courses"))(mine.show_mine)
@@ -61,17 +75,19 @@ pages.show(f"{STUDENT}/registration", REGISTRATION, query=mine.TermQuery, tab=N_
 @pages.show(f"{STUDENT}/courses/<id:course_id>", READ)
 def show_course(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Show one course as the student sees it, with the form to enroll."""
+    held = [row for row in enrollments.of_student(student_id) if row.id != course_id]
+    exchanges = [("", _("No course")), *((str(row.id), f"{row.code} {row.title}") for row in held)]
     return enrolling.render_course(
         "registrar/student_course.html",
         course_id,
         student_id,
         context,
-        held=[row for row in enrollments.of_student(student_id) if row.id != course_id],
         waivable=waivable(),
+        form=ENROLL.shown(options={"instead_of": exchanges}),
     )
 
 
-@pages.act(f"{STUDENT}/courses/<id:course_id>/enroll", WRITE, form=EnrollForm)
+@pages.act(f"{STUDENT}/courses/<id:course_id>/enroll", WRITE, form=ENROLL, page=show_course)
 def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll the student on behalf, with a permission for each rule that is in the way if that is asked for."""
     instead_of = [form["instead_of"]] if form["instead_of"] else []
@@ -91,11 +107,11 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
 @pages.show(f"{STUDENT}/courses/<id:course_id>/drop", WRITE)
 def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Say what the student loses with the course, before it is dropped."""
-    page: Response = enrolling.confirm_drop(course_id, student_id, context)
+    page: Response = enrolling.confirm_drop(course_id, student_id, context, DROP.shown())
     return page
 
 
-@pages.act(f"{STUDENT}/courses/<id:course_id>/drop", WRITE, form=DropForm)
+@pages.act(f"{STUDENT}/courses/<id:course_id>/drop", WRITE, form=DROP, page=confirm_drop)
 def drop(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist, on behalf of the student."""
     outcomes = actions.unenroll(student_id, [course_id], context=context, reason=form["reason"])

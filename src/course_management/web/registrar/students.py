@@ -1,12 +1,13 @@
-"""Find students; and the page of one student: what is stored, and the groups that decide about registration."""
+"""Find students; create one; and the page of one: what is stored, and the groups that decide about registration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Response
-from marshmallow.fields import Integer, List, String
+from flask import Response, request
+from marshmallow import Schema
+from marshmallow.fields import Integer, String
 from marshmallow.validate import Length, Range
 
 from ...access.callers import PersonCaller
@@ -14,20 +15,24 @@ from ...access.policy import PageAccess
 from ...access.visitors import Visitor
 from ...context import RequestContext
 from ...database.types import MAX_ID
-from ...errors import PreconditionFailed, StudentNotFound
+from ...errors import StudentNotFound
 from ...http.responses import fingerprint
 from ...repositories import resources
-from ...schemas.fields import Email, ExternalId, Text
+from ...schemas.fields import Id
+from ...schemas.lists import SetField
+from ...schemas.students import StudentSchema
+from ...schemas.terms import MAX_GROUPS
 from ...services import resources as service
 from ...services import student_groups
 from ...services.student_groups import STUDENT_GROUPS
 from ...services.students import STUDENTS
-from ...services.terms import GROUPS
+from ..field_forms import FieldForm, unchanged_list
 from ..forms import EntryForm
-from ..lists import content_of
+from ..lists import rows_of
 from ..pages import STUDENT, AppPages, done, render
 from ..subjects import READ, path_about
 from ..texts import N_, _
+from .groups import all_groups, groups_to_choose
 
 pages = AppPages("registrar_students", area=N_("Registrar"))
 advised = AppPages("advised_students", area=N_("Advisor"))
@@ -43,41 +48,43 @@ class SearchForm(EntryForm):
     after = Integer(load_default=0, validate=Range(0, MAX_ID))
 
 
-class StudentForm(EntryForm):
-    """What is stored about a student."""
+class GroupsBody(Schema):
+    """The groups of a student."""
 
-    name = Text(200, joiners=True, required=True)
-    email = Email(load_default=None)
-    external_id = ExternalId()
-    tag = String(load_default="")
+    group_ids = SetField(Id(), MAX_GROUPS)
 
 
-class GroupsForm(EntryForm):
-    """The groups of a student; `tag` stands for those that the page showed."""
-
-    group_ids = List(Integer(validate=Range(1, MAX_ID)), load_default=list, validate=Length(max=1000))
-    tag = String(load_default="")
+FORM = FieldForm(
+    StudentSchema,
+    {"name": N_("Name"), "email": N_("E-mail"), "external_id": N_("Id in another system")},
+    {"external_id": N_("Such as the id in the student information system.")},
+)
+GROUPS = FieldForm(GroupsBody, {"group_ids": N_("Groups")}, options={"group_ids": groups_to_choose})
 
 
 @pages.show("/registrar/students", LIST, link=N_("Students"))
-def show_search() -> Response:
+def show_search(visitor: Visitor) -> Response:
     """Show the form to find students."""
-    return render("registrar/students.html", q="", rows=None, following=None)
+    return _found(visitor)
 
 
 @pages.act("/registrar/students", LIST, form=SearchForm)
-def search(form: Mapping[str, Any]) -> Response:
+def search(form: Mapping[str, Any], visitor: Visitor) -> Response:
     """Show the students that were found: those with the id first, then those with the words."""
     q, after = form["q"].strip(), form["after"]
     rows = [] if after else list(_with_id(q))
+    following = None
     if q:
         first = {row.id for row in rows}
         words = resources.page(STUDENTS.model, FIELDS, after, SHOWN + 1, {"q": q})
         following = words[SHOWN - 1].id if len(words) > SHOWN else None
         rows += [row for row in words[:SHOWN] if row.id not in first]
-    else:
-        following = None
-    return render("registrar/students.html", q=q, rows=rows, following=following)
+    return _found(visitor, q, rows, following)
+
+
+def _found(visitor: Visitor, q: str = "", rows: Sequence[Any] | None = None, following: int | None = None) -> Response:
+    may_write = visitor.may(WRITE)
+    return render("registrar/students.html", q=q, rows=rows, following=following, may_write=may_write)
 
 
 def _with_id(text: str) -> Sequence[Any]:
@@ -96,58 +103,47 @@ def show_advised(visitor: Visitor) -> Response:
     return render("registrar/advised.html", rows=sorted(rows, key=lambda row: (row.name, row.id)))
 
 
+@pages.show("/registrar/students/new", WRITE)
+def new_student() -> Response:
+    """Show the form of a new student."""
+    return render("registrar/student_new.html", form=FORM.shown())
+
+
+@pages.act("/registrar/students/new", WRITE, form=FORM, page=new_student)
+def create_student(form: Mapping[str, Any], context: RequestContext) -> Response:
+    """Create a student."""
+    student = service.create(STUDENTS, form, context)
+    return done(path_about(student.id), _("%(name)s is created.", name=student.name))
+
+
 @pages.show(STUDENT, READ, tab=N_("Record"))
 def show_student(student_id: int, visitor: Visitor) -> Response:
     """Show what is stored about a student, and the groups."""
-    student = _find(student_id)
-    mine = content_of(STUDENT_GROUPS, student_id)
-    groups = resources.page(GROUPS.model, ["id", "kind", "code", "title"], 0, 1000, {})
+    student = resources.find(STUDENTS.model, [*FIELDS, "created_at"], student_id)
+    if student is None:
+        raise StudentNotFound
+    rows = rows_of(STUDENT_GROUPS, student_id)
+    mine = STUDENT_GROUPS.content(rows)
     return render(
         "registrar/student.html",
         student=student,
-        student_tag=_tag(student),
-        groups=sorted(groups, key=lambda row: (row.kind, row.code)),
-        mine=set(mine),
-        groups_tag=fingerprint(mine),
+        form=FORM.shown(student),
+        groups=[group for group in all_groups() if group.id in mine],
+        groups_form=GROUPS.shown(values={"group_ids": mine}, version=fingerprint(rows)),
         may_write=visitor.may(WRITE, student_id),
     )
 
 
-@pages.act(STUDENT, WRITE, form=StudentForm)
+@pages.act(STUDENT, WRITE, form=FORM.of_changes, page=show_student)
 def change_student(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Change what is stored about a student, unless somebody else has changed it since the page was shown."""
-
-    def is_as_shown(row: Any) -> None:
-        if _tag(row) != form["tag"]:
-            raise PreconditionFailed(STALE)
-
-    values = {name: form[name] for name in ("name", "email", "external_id")}
-    service.change(STUDENTS, student_id, values, is_as_shown, context)
+    service.change(STUDENTS, student_id, form, FORM.unchanged(request.form, form), context)
     return done(path_about(student_id), _("The record is changed."))
 
 
-@pages.act(f"{STUDENT}/groups", WRITE, form=GroupsForm)
+@pages.act(f"{STUDENT}/groups", WRITE, form=GROUPS, page=show_student)
 def change_groups(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Put the student into exactly the groups that are checked."""
-
-    def is_as_shown(rows: Any) -> None:
-        if fingerprint(STUDENT_GROUPS.content(rows)) != form["tag"]:
-            raise PreconditionFailed(STALE)
-
-    student_groups.replace(student_id, list(dict.fromkeys(form["group_ids"])), is_as_shown, context)
+    check = unchanged_list(request.form.get("version"), STUDENT_GROUPS.rows_of(form["group_ids"]))
+    student_groups.replace(student_id, form["group_ids"], check, context)
     return done(path_about(student_id), _("The groups are changed."))
-
-
-STALE = N_("Somebody has changed this since the page was shown, so nothing was changed. Open the page again.")
-"""What a form is told that was made from a page which is no longer true."""
-
-
-def _tag(row: Any) -> str:
-    return fingerprint([row.id, row.name, row.email, row.external_id])
-
-
-def _find(student_id: int) -> Any:
-    found = resources.find(STUDENTS.model, [*FIELDS, "created_at"], student_id)
-    if found is None:
-        raise StudentNotFound
-    return found

@@ -18,18 +18,18 @@ from ...schemas.terms import WINDOWS, TermSchema, WindowBody
 from ...services import resources as service
 from ...services import terms
 from ...services.terms import TERMS
+from ..field_forms import FieldForm
 from ..lists import content_of, replace_from_form, rows_of
 from ..pages import AppPages, done, render
 from ..plots import PERIODS, plotted, since
-from ..resource_forms import REFUSED, ResourceForm, load
+from ..tables import Table
 from ..texts import N_, _
 from .course import PlotQuery
-from .course_parts import all_groups
 from .courses import LIST, WRITE
-from .tables import Table, TableForm
+from .groups import all_groups, groups_to_choose
 
 pages = AppPages("registrar_terms", area=N_("Registrar"))
-FORM = ResourceForm(
+FORM = FieldForm(
     TermSchema,
     {
         "code": N_("Code"),
@@ -49,7 +49,13 @@ FORM = ResourceForm(
         "promote_until": N_("Empty: the end of the term."),
     },
 )
-WINDOW_ROWS = Table(WindowBody(), ("opens_at", "closes_at"))
+WINDOW_ROWS = Table(
+    WindowBody(),
+    WINDOWS,
+    {"group_id": N_("For"), "opens_at": N_("Opens"), "closes_at": N_("Closes")},
+    ("opens_at", "closes_at"),
+    options={"group_id": lambda: [("", _("All students")), *groups_to_choose()]},
+)
 _STORED = [name for name in TermSchema.stored() if hasattr(TERMS.model, name)]
 
 
@@ -73,14 +79,10 @@ def new_term() -> Response:
     return render("registrar/terms/form.html", form=FORM.shown(), term=None)
 
 
-@pages.act("/registrar/terms/new", WRITE)
-def create_term(context: RequestContext) -> Response:
+@pages.act("/registrar/terms/new", WRITE, form=FORM, page=new_term)
+def create_term(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a term."""
-    try:
-        term = service.create(TERMS, FORM.body(request.form), context)
-    except REFUSED as problem:
-        form = FORM.shown(None, request.form, problem)
-        return render("registrar/terms/form.html", form.status, form=form, term=None)
+    term = service.create(TERMS, form, context)
     sentence = _("%(code)s is created. Nobody can register until it has a registration window.", code=term.code)
     return done(f"/registrar/terms/{term.id}", sentence)
 
@@ -119,15 +121,10 @@ def edit_term(term_id: int) -> Response:
     return render("registrar/terms/form.html", form=FORM.shown(term), term=term)
 
 
-@pages.act("/registrar/terms/<id:term_id>/edit", WRITE)
-def change_term(term_id: int, context: RequestContext) -> Response:
+@pages.act("/registrar/terms/<id:term_id>/edit", WRITE, form=FORM.of_changes, page=edit_term)
+def change_term(form: Mapping[str, Any], term_id: int, context: RequestContext) -> Response:
     """Change a term."""
-    try:
-        values = FORM.body(request.form, partial=True)
-        term = service.change(TERMS, term_id, values, FORM.unchanged(request.form, values), context)
-    except REFUSED as problem:
-        form = FORM.shown(None, request.form, problem)
-        return render("registrar/terms/form.html", form.status, form=form, term=find(term_id))
+    term = service.change(TERMS, term_id, form, FORM.unchanged(request.form, form), context)
     return done(f"/registrar/terms/{term_id}", _("%(code)s is changed.", code=term.code))
 
 
@@ -135,20 +132,12 @@ def change_term(term_id: int, context: RequestContext) -> Response:
 def edit_windows(term_id: int) -> Response:
     """Show the registration windows of a term as a table to edit."""
     rows = rows_of(terms.WINDOWS, term_id)
-    return _windows(term_id, WINDOW_ROWS.stored(terms.WINDOWS.content(rows), fingerprint(rows), {}))
+    form = WINDOW_ROWS.shown(terms.WINDOWS.content(rows), fingerprint(rows))
+    return render("registrar/terms/windows.html", form=form, term=find(term_id))
 
 
-@pages.act("/registrar/terms/<id:term_id>/windows", WRITE)
-def change_windows(term_id: int) -> Response:
+@pages.act("/registrar/terms/<id:term_id>/windows", WRITE, form=WINDOW_ROWS, page=edit_windows)
+def change_windows(form: Any, term_id: int) -> Response:
     """Replace the registration windows of a term."""
-    try:
-        body = load(WINDOWS, WINDOW_ROWS.body(request.form))
-        replace_from_form(terms.WINDOWS, term_id, body)
-    except REFUSED as problem:
-        return _windows(term_id, WINDOW_ROWS.entered(request.form, {}, problem))
+    replace_from_form(terms.WINDOWS, term_id, form)
     return done(f"/registrar/terms/{term_id}", _("The registration windows are saved."))
-
-
-def _windows(term_id: int, form: TableForm) -> Response:
-    groups = [(str(row.id), f"{row.kind}: {row.code} · {row.title}") for row in all_groups()]
-    return render("registrar/terms/windows.html", form.status, form=form, term=find(term_id), groups=groups)

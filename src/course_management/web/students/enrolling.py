@@ -20,6 +20,7 @@ from ...services import enrollment_actions as actions
 from ...services import plans, timetables
 from ...services.enrollment import CourseOutcome, EnrollmentRequest
 from ...services.enrollment.explaining import decide_leaving
+from ..field_forms import ShownForm
 from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
 from ..reasons import ExplainedDecision, explain
@@ -109,8 +110,8 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
 
 
 @pages.show("/courses/<id:course_id>/drop", WRITE)
-def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Response:
-    """Say what the student loses with the course, before it is dropped."""
+def confirm_drop(course_id: int, student_id: int, context: RequestContext, form: ShownForm | None = None) -> Response:
+    """Say what the student loses with the course, before it is dropped. `form` has what the staff enters."""
     course = find(course_id)
     (decision,) = decide_leaving(student_id, None, [course_id], context)[course_id]
     held = {row.id: row for row in enrollments.of_student(student_id)}
@@ -121,6 +122,7 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Re
         decision=decision,
         is_withdrawal=decision.new_status == "withdrawn",
         explained=explain([decision.as_dict()])[0],
+        form=form,
     )
 
 
