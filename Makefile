@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run install upgrade quick test test-slow proof fuzz clients failover audit release bench overload format screenshots documents texts lock migrate clean
+.PHONY: help run install upgrade quick test test-modes test-slow proof fuzz clients failover audit release bench overload format screenshots documents texts lock migrate clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,12 @@ test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and 
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py' --fail-under=100
+
+test-modes: $(VENV)/test.stamp ## Run the tests without groups of requests, with them, and with each request as a group (twenty minutes)
+	@for mode in off on always; do \
+	    echo "TEST_GROUPS=$$mode ..."; \
+	    TEST_GROUPS=$$mode $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(ARGS) || exit 1; \
+	done
 
 test-slow: $(VENV)/test.stamp ## Run the tests that need minutes, processes or new environments (package index needed; ARGS=-k NAME)
 	@echo "Running the slow tests, two at a time: about ten minutes on two idle cores ..."

@@ -28,6 +28,7 @@ from course_management.config import Settings, database_url
 from course_management.database import db
 from course_management.services.enrollment import promotion
 
+from .support import grouping
 from .support.cheap_apps import make_apps_cheap
 from .support.contract import ContractClient
 from .support.databases import PATIENCE_S, Databases, PostgreSQL
@@ -45,6 +46,8 @@ def pytest_configure() -> None:
     logs.CACHE_LOGGERS = False
     for name in Settings.__dataclass_fields__:
         os.environ.pop(name.upper(), None)
+    if grouping.MODE == "always":
+        grouping.group_always()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,6 +115,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for test, name, value in called
         if name != "database"
     }
+    terminalreporter.write_line(f"groups: {grouping.MODE}")
     for line in sorted(lines):
         terminalreporter.write_line(line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -70,6 +71,6 @@ def create_worker_application(settings: Settings) -> Application:
         "/readyz",
         with_pages(settings, problems.problem_response),
         problems.as_problem,
-        database.run_group,
+        partial(database.run_group, on_wave=metrics.wave_sent),
         on_stop=worker.stop if worker else None,
     )

@@ -19,7 +19,7 @@ def working(folder: Path, database: URL, name: str = "worker") -> Iterator[tuple
     settings = environment(database, 1, LOG_FORMAT="json", BACKGROUND="off")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - a fixed command
-            [COMMAND[0], "worker"], env=settings, cwd=folder, stdout=output, stderr=output, start_new_session=True
+            [*COMMAND[:-1], "worker"], env=settings, cwd=folder, stdout=output, stderr=output, start_new_session=True
         )
     try:
         yield process, log

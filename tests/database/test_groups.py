@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from course_management.context import current
-from course_management.database import autocommit, groups, pipeline, transaction, travels, waves, writing
+from course_management.database import autocommit, groups, hub, pipeline, transaction, travels, waves, writing
 from course_management.database.types import among
 from course_management.models import Course, courses
 from course_management.services.enrollment.statements import course_ids
@@ -33,15 +33,21 @@ SET_CAPACITY = travels(
 """A write that travels, and that a constraint refuses for a number below zero."""
 
 
+@pytest.fixture(autouse=True)
+def no_busy_courses() -> None:
+    """Forget the courses that an earlier test has locked, in another database."""
+    waves._busy_until.clear()  # noqa: SLF001
+
+
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[groups.Call]]:
     """Return the statements of each wave, in the order in which the group hands them over."""
     sent: list[list[groups.Call]] = []
     really_send = waves.send_all
 
-    def send_all(calls: list[groups.Call]) -> Iterator[groups.Call]:
+    def send_all(calls: list[groups.Call], *others: Any) -> Iterator[groups.Call]:
         sent.append(calls)
-        return really_send(calls)
+        return really_send(calls, *others)
 
     monkeypatch.setattr(waves, "send_all", send_all)
     return sent
@@ -61,7 +67,7 @@ def group(app: Flask) -> Callable[..., list[Any]]:
                 except Exception as error:  # noqa: BLE001 - it is the result
                     results[index] = error
 
-        waves.run([functools.partial(member, index, call) for index, call in enumerate(calls)])
+        hub.run([functools.partial(member, index, call) for index, call in enumerate(calls)])
         return results
 
     return run
@@ -91,7 +97,7 @@ def enrolling(student_id: int, *ids: int) -> tuple[str, str, Any]:
     return "POST", f"/students/{student_id}/enroll", {"course_ids": ids, "waitlist": True}
 
 
-def seats(course_id: int, number: int) -> Callable[[], Sequence[Any]]:
+def seats(course_id: int, number: Any) -> Callable[[], Sequence[Any]]:
     return lambda: autocommit(SET_CAPACITY, {"course_ids": [course_id], "seats": number})
 
 
@@ -141,6 +147,18 @@ def test_an_error_reaches_its_request_only(group: Callable[..., list[Any]], cour
     assert isinstance(results[1], IntegrityError)
     assert [row.id for row in results[0]] == [first]
     assert [row.id for row in results[2]] == [third]
+    assert [row[0] for row in sql("SELECT capacity FROM courses ORDER BY id")] == [7, None, 9]
+
+
+def test_a_value_that_the_driver_refuses_fails_its_request_only(
+    group: Callable[..., list[Any]], course: Make, sql: Any
+) -> None:
+    first, second, third = course(), course(), course()
+
+    results = group(seats(first, 7), seats(second, object()), seats(third, 9))
+
+    assert isinstance(results[1], Exception)
+    assert [row.id for row in results[0]] == [first]
     assert [row[0] for row in sql("SELECT capacity FROM courses ORDER BY id")] == [7, None, 9]
 
 
@@ -243,7 +261,7 @@ def test_a_member_that_ends_with_any_error_stops_no_other() -> None:
     def leave() -> None:
         raise SystemExit
 
-    waves.run([leave, functools.partial(done.append, "one"), functools.partial(done.append, "two")])
+    hub.run([leave, functools.partial(done.append, "one"), functools.partial(done.append, "two")])
 
     assert done == ["one", "two"]
 
@@ -251,9 +269,27 @@ def test_a_member_that_ends_with_any_error_stops_no_other() -> None:
 def test_a_single_request_needs_no_group() -> None:
     running: list[Any] = []
 
-    waves.run([lambda: running.append(groups.member())])
+    hub.run([lambda: running.append(groups.member())])
 
     assert running == [None]
+
+
+def test_the_size_and_time_of_a_wave_are_reported(app: Flask, course: Make) -> None:
+    reported: list[tuple[int, float]] = []
+    ids = [course(), course()]
+
+    def write(course_id: int) -> None:
+        with app.app_context():
+            seats(course_id, 1)()
+
+    hub.run(
+        [functools.partial(write, course_id) for course_id in ids],
+        lambda statements, seconds: reported.append((statements, seconds)),
+    )
+
+    ((statements, seconds),) = reported
+    assert statements == 2
+    assert seconds > 0
 
 
 def test_no_lock_is_held_where_a_member_waits(
@@ -306,7 +342,7 @@ def test_no_lock_is_held_where_a_member_waits(
         lambda: client.delete(f"/students/{ada}/unenroll?course_id={programming}"),
     ]
 
-    waves.run(requests)
+    hub.run(requests)
 
     assert len(waits) >= len(requests)
     assert [threads for threads in waits if threads] == []
@@ -400,3 +436,43 @@ def test_each_request_of_a_wave_survives_a_lost_connection(
 
     assert [response.status_code for response in responses] == [200, 201, 201]
     assert [held(each) for each in students] == [{}, {ids[0]: "enrolled"}, {ids[1]: "enrolled"}]
+
+
+@pytest.mark.usefixtures("postgresql")
+def test_a_committed_write_is_not_executed_again_if_its_rows_cannot_be_read(
+    group: Callable[..., list[Any]], course: Make, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = course(), course()
+    rows, read = pipeline.Prepared.rows, list[int]()
+
+    def refuse(prepared: pipeline.Prepared, result: Any) -> list[Any]:
+        read.append(prepared.course_id)
+        if prepared.course_id == first:
+            raise ValueError
+        return rows(prepared, result)
+
+    monkeypatch.setattr(pipeline.Prepared, "rows", refuse)
+
+    results = group(seats(first, 7), seats(second, 9))
+
+    assert isinstance(results[0], ValueError)
+    assert [row.id for row in results[1]] == [second]
+    assert read == [first, second]
+    assert [row[0] for row in sql("SELECT capacity FROM courses ORDER BY id")] == [7, 9]
+
+
+@pytest.mark.usefixtures("postgresql")
+def test_a_connection_with_results_of_a_failed_wave_is_not_used_again(
+    group: Callable[..., list[Any]], course: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, of_statement = [course(), course()], pipeline.Results.of_statement
+
+    def fail(_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline.Results, "of_statement", fail)
+    failed = group(*(seats(course_id, 1) for course_id in ids))
+    monkeypatch.setattr(pipeline.Results, "of_statement", of_statement)
+
+    assert [type(result) for result in failed] == [MemoryError, MemoryError]
+    assert [len(result) for result in group(*(seats(course_id, 1) for course_id in ids))] == [1, 1]

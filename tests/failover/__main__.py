@@ -130,7 +130,7 @@ def _happen(
 
 
 def _verify(server: Server) -> str:
-    command = [COMMAND[0], "verify"]
+    command = [*COMMAND[:-1], "verify"]
     done = subprocess.run(command, env=server.environment, capture_output=True, text=True, check=False)  # noqa: S603
     return "" if done.returncode == 0 else "\n".join([*done.stdout.splitlines(), done.stderr])
 

@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ from sqlalchemy.engine import URL, make_url
 from course_management import create_app
 from course_management.database import db
 
+from . import grouping
 from .databases import PATIENCE_S, migrate
 
-COMMAND = [str(Path(sys.executable).parent / "course-management"), "serve"]
+COMMAND = grouping.command("serve")
 MIB = 1024 * 1024
 
 
@@ -73,7 +73,7 @@ def environment(database: URL, port: int, **settings: str) -> dict[str, str]:
         "PYTHON_DOTENV_DISABLED": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    return {**os.environ, **chosen, **settings}
+    return {**os.environ, **chosen, **grouping.server_settings(), **settings}
 
 
 class Server:

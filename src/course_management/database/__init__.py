@@ -9,7 +9,8 @@ The modules, in reading order:
     base, types                 what models are made of
     compile                     statements as the driver takes them
     execute                     `autocommit`, `transaction`, `run`, `retry`; prepared statements
-    groups, waves, pipeline     several requests of one thread, whose statements are sent together (decision 32)
+    groups, hub                 several requests of one thread, in turns (decision 32)
+    waves, pipeline             sending their statements together
     orm                         `reading`, `writing`
     snapshots                   `snapshot`: many statements that see one moment
     failures                    kinds of errors, and what an operator can do about each
@@ -45,11 +46,11 @@ from .failures import (
     operator_advice,
     reason,
 )
+from .hub import run as run_group
 from .migrations import SchemaState, schema_state
 from .orm import lock_text, reading, writing
 from .snapshots import snapshot
 from .sqlite import set_up_connections
-from .waves import run as run_group
 
 
 def app_with_one_connection(settings: Settings) -> Flask:

@@ -2,7 +2,7 @@
 
 Each request of a group is a *member*: a greenlet with a context of its own (`contextvars`) that runs the ordinary
 application. Where it executes a statement that may travel with others (`travels`), it waits; once each member waits or
-has ended, their statements are sent as one wave (`waves.py`). So a wave pays one round trip and one commit.
+has ended, their statements are sent as one wave (`hub.py`, `waves.py`). So a wave pays one round trip and one commit.
 
 Whatever else a member does with the database, it does `alone`: it waits until no wave can be sent, and then has the
 thread to itself. No lock, `threading.local` or transaction may be held where a member waits.

@@ -1,4 +1,4 @@
-"""Waves: run a group of requests, and send their statements to the database together.
+"""Waves: send statements of several requests to the database together.
 
 Each statement is a transaction of its own for its request. In a wave, all writes are one transaction, and each of them
 is answered after its commit. On PostgreSQL, a wave is the reads, a Sync, the writes in ascending order of their
@@ -14,25 +14,27 @@ from __future__ import annotations
 import copy
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from typing import TypeAlias
 
 import psycopg
 import structlog
 from psycopg.errors import LockNotAvailable
-from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGconn
+from psycopg.pq import ExecStatus, PipelineStatus
+from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..context import RequestContext, use
 from .compile import AnyRow
 from .execute import execute_once, send, successful, translated
-from .groups import Call, Member, Pause, Wish
+from .groups import Call
 from .pipeline import Prepared, Results
 from .write_breaker import Guard
 
+SMALLEST = 2
+"""Minimum number of statements in a wave; a single one is executed as without a group."""
 MAX_WAVES = 3
 BUSY_S = 1.0
 """How long statements about a course are executed singly after one of them has waited for a lock for too long."""
@@ -44,67 +46,8 @@ _busy_until: dict[int, float] = {}
 """By course, on the clock of `time.monotonic`."""
 
 
-def run(works: Sequence[Callable[[], object]]) -> None:
-    """Run each of these functions to its end, as members of one group; a single one without a group."""
-    if len(works) == 1:
-        works[0]()
-    else:
-        Group().run(works)
-
-
-class Group:
-    """The members that wait, and what for. Runs in the thread that runs the members."""
-
-    def __init__(self) -> None:
-        self._calls: dict[Call, Member] = {}
-        """For the next wave."""
-        self._pauses: list[tuple[float, Member]] = []
-        self._lone = deque[tuple[Member, Call | None]]()
-        """Those that have the thread to themselves next: some for one statement, which must be executed singly."""
-
-    def run(self, works: Sequence[Callable[[], object]]) -> None:
-        """Run the functions as members until each has ended."""
-        for work in works:
-            self._resume(Member(work))
-        while self._calls or self._lone or self._pauses:
-            if self._calls:
-                calls, self._calls = self._calls, {}
-                for call in send_all([*calls]):
-                    if call.is_done:
-                        self._resume(calls[call])
-                    else:
-                        self._lone.append((calls[call], call))
-            elif self._lone:
-                running, lone_call = self._lone.popleft()
-                if lone_call:
-                    execute_singly(lone_call)
-                self._resume(running)
-            else:
-                time.sleep(max(0.0, min(until for until, _ in self._pauses) - time.monotonic()))
-            self._end_pauses()
-
-    def _end_pauses(self) -> None:
-        if self._pauses:
-            now = time.monotonic()
-            over = [running for until, running in self._pauses if until <= now]
-            self._pauses = [(until, running) for until, running in self._pauses if until > now]
-            for running in over:
-                self._resume(running)
-
-    def _resume(self, running: Member) -> None:
-        try:
-            wish: Wish = running.switch()
-        except BaseException:
-            log.exception("group.member_failed")
-            return
-        if running.dead:
-            return
-        if isinstance(wish, Call):
-            self._calls[wish] = running
-        elif isinstance(wish, Pause):
-            self._pauses.append((wish.until, running))
-        else:
-            self._lone.append((running, None))
+OnWave: TypeAlias = Callable[[int, float], object]
+"""Called after each wave with the number of its statements, and the seconds until its last result."""
 
 
 def execute_singly(call: Call) -> None:
@@ -116,7 +59,7 @@ def execute_singly(call: Call) -> None:
             call.error = error
 
 
-def send_all(calls: list[Call]) -> Iterator[Call]:
+def send_all(calls: list[Call], on_wave: OnWave) -> Iterator[Call]:
     """Execute statements of one database, and yield each when it is done: reads while writes are being committed.
 
     One that is not done when it is yielded must be executed singly (`execute_singly`).
@@ -125,12 +68,15 @@ def send_all(calls: list[Call]) -> Iterator[Call]:
         together, singly = _split(calls)
         yield from singly
         calls = []
-        if len(together) == 1:
-            execute_singly(together[0])
-            yield together[0]
-        elif together:
+        if len(together) < SMALLEST:
+            for call in together:
+                execute_singly(call)
+            yield from together
+        else:
             wave = _Wave(together)
             yield from wave.send()
+            on_wave(len(together), wave.seconds)
+            log.debug("database.wave", statements=len(together), writes=wave.writes, duration_ms=wave.seconds * 1000)
             for call in together:
                 if not call.is_done:
                     if call in wave.failed or call.waves >= MAX_WAVES:
@@ -158,6 +104,10 @@ class _Wave:
         self._writes = sorted((call for call in calls if call.compiled.writes), key=lambda call: call.course_id)
         self.failed: set[Call] = set()
         """The statements that are to blame if others were not executed."""
+        self.writes = len(self._writes)
+        self.seconds = 0.0
+        """Until its last result, or its commit on SQLite."""
+        self._started = time.perf_counter()
         for call in calls:
             call.waves += 1
 
@@ -176,11 +126,11 @@ class _Wave:
         except self._engine.dialect.loaded_dbapi.Error as error:
             text = self._calls[0].compiled.text
             yield from _fail(self._calls, translated(error, self._engine, connection, text))
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - each request raises it; otherwise none would get a response
             yield from _fail(self._calls, error)
         finally:
             if connection is not None:
-                connection.close()
+                _give_back(connection)
 
     def _admit_writes(self, connection: PoolProxiedConnection) -> Iterator[Call]:
         """Announce the writes; if they cannot be executed now, the reads still can."""
@@ -198,9 +148,10 @@ class _Wave:
             try:
                 with use(call.context()):
                     call.rows = list(send(connection, call.compiled, call.values))
-            except sqlite3.Error:
+            except Exception:  # noqa: BLE001 - its request gets it when it is executed singly
                 self.failed.add(call)
             else:
+                self._note_time()
                 yield call
         if not self._writes:
             return
@@ -213,6 +164,7 @@ class _Wave:
         finally:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
+            self._note_time()
         if self.failed.intersection(self._writes):
             return
         for call, result in results.items():
@@ -231,7 +183,7 @@ class _Wave:
                     results[call] = list(send(connection, call.compiled, call.values))
             except sqlite3.IntegrityError as error:  # it has undone this statement only
                 results[call] = error
-            except sqlite3.Error:
+            except Exception:  # noqa: BLE001 - its request gets it when it is executed singly
                 self.failed.add(call)
                 break
         return results
@@ -242,7 +194,7 @@ class _Wave:
         for call in self._reads + self._writes:
             try:
                 prepared[call] = Prepared(connection, call)
-            except psycopg.Error as error:
+            except Exception as error:  # noqa: BLE001 - also a value that cannot be converted
                 self._blame(call, error)
                 return
         pgconn.enter_pipeline_mode()
@@ -263,34 +215,49 @@ class _Wave:
                 if guard := connection.info.get("guard"):
                     guard.has_written = any(call.rows for call in self._writes)
         finally:
-            with suppress(psycopg.Error):  # the connection is lost, or is being used after an error: it is closed then
+            with suppress(psycopg.Error):  # not all results have been taken, see `_give_back`
                 pgconn.exit_pipeline_mode()
 
     def _take(self, results: Results, calls: list[Call], prepared: Mapping[Call, Prepared]) -> Iterator[Call]:
         """Take the results up to the next Sync: either those of all of these statements, or none."""
-        taken: dict[Call, list[AnyRow]] = {}
+        successes: dict[Call, PGresult] = {}
         for call in calls:
             result = results.of_statement()
             if result.status == ExecStatus.PIPELINE_ABORTED:
                 continue
             try:
-                taken[call] = prepared[call].rows(successful(result))
+                successes[call] = successful(result)
             except psycopg.Error as error:
                 self._blame(call, error)
         results.sync()
+        self._note_time()
         if calls is self._writes and self.failed.intersection(calls):
             return
-        for call, rows in taken.items():
-            call.rows = rows
+        for call, result in successes.items():
+            try:
+                call.rows = prepared[call].rows(result)
+            except Exception as error:  # noqa: BLE001 - a write is committed, so it must not be executed again
+                call.error = error
             yield call
 
-    def _blame(self, call: Call, error: psycopg.Error) -> None:
+    def _note_time(self) -> None:
+        self.seconds = time.perf_counter() - self._started
+
+    def _blame(self, call: Call, error: Exception) -> None:
         """Note the statement to blame for an error; raise the error if the connection is lost."""
-        if not error.sqlstate:
+        if isinstance(error, psycopg.OperationalError) and not error.sqlstate:
             raise error
         self.failed.add(call)
         if isinstance(error, LockNotAvailable):
             _busy_until[call.course_id] = time.monotonic() + BUSY_S
+
+
+def _give_back(connection: PoolProxiedConnection) -> None:
+    """Return a connection to the pool, unless it still has results of the wave."""
+    driver = connection.driver_connection
+    if isinstance(driver, psycopg.Connection) and driver.pgconn.pipeline_status != PipelineStatus.OFF:
+        connection.invalidate()
+    connection.close()
 
 
 def _fail(calls: list[Call], error: BaseException) -> Iterator[Call]:

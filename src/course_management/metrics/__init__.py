@@ -46,6 +46,12 @@ def request_waited(seconds: float) -> None:
         _instruments.noted.append((_instruments.request_waited, seconds))
 
 
+def wave_sent(statements: int, seconds: float) -> None:
+    """Count statements of several requests that were sent to the database together."""
+    if _instruments:
+        _instruments.noted.append((_instruments.wave_sent, statements, seconds))
+
+
 def request_refused() -> None:
     """Count a request that was refused because the server is overloaded."""
     if _instruments:

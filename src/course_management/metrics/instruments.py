@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from multiprocessing.util import Finalize
@@ -21,6 +21,8 @@ from ..threads import run_forever
 NAMESPACE = "course_management"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds in seconds. Most requests take 1 to 25 ms, and the time limits end them within 5 s."""
+WAVE_SIZES = (2, 4, 8, 16, 32, 64)
+"""Upper bounds: a wave has as many statements as its group has requests, at most."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNKNOWN = "unknown"
 """The label of all paths that no route has, and of all methods that no client should use."""
@@ -51,8 +53,8 @@ class Instruments:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, NAMESPACE, registry=registry)
 
-        def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(name, text, labels, NAMESPACE, registry=registry, buckets=BUCKETS)
+        def histogram(name: str, text: str, *labels: str, buckets: Sequence[float] = BUCKETS) -> Histogram:
+            return Histogram(name, text, labels, NAMESPACE, registry=registry, buckets=buckets)
 
         # `cache`, because the library converts labels and takes a lock, which costs as much as the counting.
         self._requests = cache(
@@ -65,6 +67,8 @@ class Instruments:
             ).labels
         )
         self._waits = histogram("request_queue_wait_seconds", "Time that requests waited in the request queue.")
+        self._wave_sizes = histogram("wave_statements", "Statements of a wave.", buckets=WAVE_SIZES)
+        self._wave_times = histogram("wave_duration_seconds", "Time from sending a wave to its last result.")
         self._refused = counter("requests_refused_total", "Requests refused with 503 because the server is overloaded.")
         self._outcomes = cache(
             counter(
@@ -109,6 +113,11 @@ class Instruments:
     def request_waited(self, seconds: float) -> None:
         """Count a request that has left the request queue."""
         self._waits.observe(seconds)
+
+    def wave_sent(self, statements: int, seconds: float) -> None:
+        """Count a wave."""
+        self._wave_sizes.observe(statements)
+        self._wave_times.observe(seconds)
 
     def request_refused(self) -> None:
         """Count a request that was refused because the server is overloaded."""
