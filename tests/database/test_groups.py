@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import URL, Engine, Integer, bindparam, create_engine, text, update
+from sqlalchemy import URL, Engine, Integer, String, bindparam, create_engine, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
@@ -375,6 +375,16 @@ def test_writes_are_sent_in_ascending_order_of_their_courses(
     group(seats(third, 3), seats(first, 1), seats(second, 2))
 
     assert order == [first, second, third]
+
+
+def test_a_wave_may_be_larger_than_the_buffers_of_the_socket(group: Callable[..., list[Any]], sent: list[Any]) -> None:
+    length = travels(select(func.length(bindparam("letters", type_=String)).label("length")))
+    letters = [str(digit) * 4_000_000 for digit in range(4)]
+
+    results = group(*(functools.partial(autocommit, length, {"letters": each}) for each in letters))
+
+    assert [[row.length for row in rows] for rows in results] == [[4_000_000]] * 4
+    assert [[call.waves for call in calls] for calls in sent] == [[1] * 4]
 
 
 @pytest.mark.usefixtures("postgresql")

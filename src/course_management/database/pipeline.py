@@ -41,7 +41,11 @@ class Results:
     def __init__(self, pgconn: PGconn) -> None:
         self._pgconn = pgconn
         self._poll = select.poll()
-        self._poll.register(pgconn.socket, select.POLLIN)
+
+    def send_rest(self) -> None:
+        """Send what the socket has not taken yet, and take what the server sends meanwhile: it may wait for that."""
+        while self._pgconn.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
 
     def of_statement(self) -> PGresult:
         """Return the result of the next statement."""
@@ -61,6 +65,10 @@ class Results:
     def _next(self) -> PGresult | None:
         # `get_result` alone would wait without letting other threads run.
         while self._pgconn.is_busy():
-            self._poll.poll()
-            self._pgconn.consume_input()
+            self._wait(select.POLLIN)
         return self._pgconn.get_result()
+
+    def _wait(self, events: int) -> None:
+        self._poll.register(self._pgconn.socket, events)
+        if any(event & ~select.POLLOUT for _, event in self._poll.poll()):
+            self._pgconn.consume_input()

@@ -208,6 +208,7 @@ class _Wave:
                     prepared[call].send(pgconn)
                 pgconn.pipeline_sync()
             results = Results(pgconn)
+            results.send_rest()
             yield from self._take(results, self._reads, prepared)
             if self._writes:
                 results.of_statement()  # of LOCK_TIMEOUT
