@@ -117,7 +117,9 @@ def test_the_waitlist_says_why_each_student_waits_and_leads_to_a_permission(
 
     rows = [element.text for element in main_of(page).walk() if element.tag == "tr"][1:]
     assert rows[0].startswith(f"1 Alan id {stopped}")
-    assert "A seat was free, but a rule stopped the student: Permission required Grant a permission…" in rows[0]
+    assert (
+        "Rules stop the student: Permission required Grant a permission… A free seat went to somebody else" in rows[0]
+    )
     link = re.search(r'href="([^"]*rule=permission_required)#grant"', page.text)
     assert link
     form = fields_of(registrar.get(link[1].replace("&amp;", "&")), "/permissions")
@@ -130,6 +132,83 @@ def test_the_waitlist_says_why_each_student_waits_and_leads_to_a_permission(
     ((permission,),) = (client.get(f"/students/{stopped}/permissions").get_json()["items"],)
     path = f"/registrar/courses/{course_id}/permissions/{permission['id']}/revoke"
     assert "The permission is revoked." in main_of(post(registrar, path, student_id=stopped)).text
+
+
+def test_the_waitlist_of_a_full_course_says_what_would_stop_each_student_by_one_statement(
+    registrar: FlaskClient,
+    person: People,
+    client: FlaskClient,
+    statements: list[str],
+    student: Make,
+    course: Make,
+    open_term: Make,
+    enroll: Any,
+) -> None:
+    term_id = open_term(credit_limit=3)
+    course_id = course(term_id=term_id, capacity=1, waitlist_capacity=9, credits=3)
+    enroll(student(), course_id)
+    held, busy, free = (student(name=name) for name in ("Ada", "Alan", "Grace"))
+    for student_id in (held, busy):
+        enroll(student_id, course_id, waitlist=True)
+    enroll(busy, course(code="OTHER", term_id=term_id, credits=3))
+    client.post(f"/students/{held}/holds", json={"kind": "library", "contact": "Desk", "blocks": "enroll"})
+    path = f"/app/registrar/courses/{course_id}/waitlist"
+    registrar.get(path)
+    statements.clear()
+    registrar.get(path)
+    with_two = len(statements)
+    enroll(free, course_id, waitlist=True)
+    statements.clear()
+
+    page = registrar.get(path)
+
+    assert len(statements) == with_two
+    rows = [element.text for element in main_of(page).walk() if element.tag == "tr"][1:]
+    assert "Rules stop the student: Hold Hold: library. Contact: Desk. Holds" in rows[0]
+    assert "Credit limit exceeded The limit: 3 credits. The student has 3" in rows[1]
+    assert "No seat is free. No rule stops the student." in rows[2]
+    links = {element.attributes["href"] for element in main_of(page).walk() if element.tag == "a"}
+    assert {f"/app/registrar/students/{held}/holds", f"/app/registrar/students/{busy}/limits"} <= links
+    of_instructor = main_of(person(teaches=course_id).get(path)).text
+    assert "Rules stop the student: Hold" in of_instructor
+    assert ("Desk" in of_instructor, "Let in" in of_instructor) == (False, False)
+
+
+def test_a_registrar_lets_in_one_student_before_those_who_wait_longer(
+    registrar: FlaskClient, client: FlaskClient, student: Make, course: Make, open_term: Make, enroll: Any, held: Any
+) -> None:
+    course_id = course(code="CS 1", term_id=open_term(), capacity=1, waitlist_capacity=5)
+    holder, first, second = (student(name=name) for name in ("Ada", "Alan", "Grace"))
+    for student_id in (holder, first, second):
+        enroll(student_id, course_id, waitlist=True)
+    client.patch(f"/courses/{course_id}", json={"permission_required": True})
+    path = f"/registrar/students/{second}/courses/{course_id}/let-in"
+    assert f"/app{path}" in registrar.get(f"/app/registrar/courses/{course_id}/waitlist").text
+
+    text = main_of(registrar.get(f"/app{path}")).text
+
+    assert (
+        "position 2. 1 student waits longer, and keeps the place. Rules stop the student: Permission required" in text
+    )
+    assert "The course has 1 seat, which is taken. It can get one more for the student." in text
+    assert post(registrar, path, adds_seat="true").status_code == 422  # without a reason
+    refused = post(registrar, path, adds_seat="true", reason="Last year")
+    assert (refused.status_code, "Permission required" in main_of(refused).text) == (409, True)
+    full = post(registrar, path, permit="true", reason="Last year")
+    assert (full.status_code, "Course full" in main_of(full).text) == (409, True)
+    assert (held(second), client.get(f"/courses/{course_id}").get_json()["capacity"]) == ({course_id: "waitlisted"}, 1)
+    assert client.get(f"/students/{second}/permissions").get_json()["items"] == []
+
+    page = post(registrar, path, adds_seat="true", permit="true", reason="Last year")
+
+    assert "Grace is enrolled in CS 1." in main_of(page).text
+    assert (held(first), held(second)) == ({course_id: "waitlisted"}, {course_id: "enrolled"})
+    assert client.get(f"/courses/{course_id}").get_json()["capacity"] == 2
+    last = client.get(f"/courses/{course_id}/history").get_json()["items"][0]
+    assert (last["student_id"], last["reason"], last["actor"][:10]) == (second, "Last year", "registrar:")
+    again = post(registrar, path, adds_seat="true", reason="Twice")
+    assert "was enrolled in CS 1 already" in main_of(again).text
+    assert client.get(f"/courses/{course_id}").get_json()["capacity"] == 2
 
 
 def test_the_effect_of_more_seats_is_said_before_they_are_saved(

@@ -7,7 +7,7 @@ HTTP nor Flask's request: `context` says which request and which caller a change
 
     enrollment/                              enroll, replace, unenroll, promote: its `__init__.py` has the map
     enrollment_actions                       enrollment/, logged and counted: what the API and pages call
-    permitting                               enroll and grant permissions, in one transaction
+    permitting                               enroll, let in, and grant permissions, in one transaction
     resources, owned_lists                   what all resources, and all lists replaced as a whole, have in common
     students, courses, terms, catalog,       the resources, with their lists
     people, timetables, student_groups

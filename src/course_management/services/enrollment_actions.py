@@ -15,7 +15,8 @@ from ..context import RequestContext
 from ..errors import Problem
 from . import enrollment
 from .enrollment import CourseOutcome, Decision, EnrollmentRequest, Replacement, ReplaceOptions
-from .permitting import enroll_with_permit
+from .enrollment.letting_in import let_in as let_in_without_permit
+from .permitting import enroll_with_permit, let_in_with_permit
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,17 @@ def enroll(request: EnrollmentRequest, *, permit: str | None = None) -> list[Cou
     """Enroll the student; with `permit`, a reason, grant the permissions that this needs (`permitting.py`)."""
     with _logged(request.student_id, [*request.course_ids, *request.instead_of]):
         outcomes = enrollment.enroll(request) if permit is None else enroll_with_permit(request, permit)
+        _log_outcomes(request.student_id, outcomes)
+    return outcomes
+
+
+def let_in(request: EnrollmentRequest, *, adds_seat: bool, permit: str | None = None) -> list[CourseOutcome]:
+    """Let the student in from the waitlist of the one course of the request; `permit` as in `enroll`."""
+    with _logged(request.student_id, request.course_ids):
+        if permit is None:
+            outcomes = let_in_without_permit(request, adds_seat=adds_seat)
+        else:
+            outcomes = let_in_with_permit(request, permit, adds_seat=adds_seat)
         _log_outcomes(request.student_id, outcomes)
     return outcomes
 

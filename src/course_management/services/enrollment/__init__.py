@@ -13,6 +13,7 @@ enrolling, replacing, unenrolling, promotion    what callers use; passing_over: 
 situation, questions, loading, situation_rows   what the rules look at, and how it is read
 rules, decisions                                the rules, and what they say about a request
 statements, decided_statements, exchanging      how it is applied: without rules, as decided, under locks
+letting_in                                      one student on a waitlist before the others, by a registrar
 bulk, taking_seats                              requests of several students in one transaction, for imports
 course_memory                                   which statement comes first
 explaining, forecasting, rechecking             for people: why; who more seats promote; what is no longer allowed

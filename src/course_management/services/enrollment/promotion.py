@@ -65,7 +65,10 @@ _HEAD = (
 )
 
 
-def _promote_those(condition: ColumnElement[bool], credits_counted: Any = None) -> Executable:
+def promoting(
+    condition: ColumnElement[bool], credits_counted: Any = None, by_actor: Any = ACTOR, by_reason: Any = None
+) -> Executable:
+    """Return the statement that enrolls waiting students of a course, which the transaction has locked."""
     return (
         update(enrollments)
         .where(enrollments.c.course_id == bindparam("course", type_=Id), condition)
@@ -75,9 +78,9 @@ def _promote_those(condition: ColumnElement[bool], credits_counted: Any = None) 
             status_since=bindparam("at", type_=UtcDateTime),
             queue_number=None,
             revision=enrollments.c.revision + 1,
-            actor=ACTOR,
+            actor=by_actor,
             request_id=bindparam("request", type_=String),
-            reason=null(),
+            reason=null() if by_reason is None else by_reason,
             credits=credits_counted,
             **CLEAR_PASSED_OVER,
         )
@@ -85,8 +88,8 @@ def _promote_those(condition: ColumnElement[bool], credits_counted: Any = None) 
     )
 
 
-_PROMOTE_HEAD = _promote_those(enrollments.c.student_id.in_(_HEAD))
-_PROMOTE_ONE = _promote_those(
+_PROMOTE_HEAD = promoting(enrollments.c.student_id.in_(_HEAD))
+_PROMOTE_ONE = promoting(
     enrollments.c.student_id == bindparam("student", type_=Id), bindparam("new_credits", type_=Integer)
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,23 +12,27 @@ from marshmallow.fields import Field, Integer, String
 from marshmallow.validate import OneOf, Range
 
 from ...access.visitors import Visitor
+from ...context import RequestContext
 from ...database.types import MAX_ID
 from ...http.responses import download
 from ...repositories import courses as repository
 from ...repositories import enrollments
 from ...repositories.past_rosters import past_roster, past_roster_by_name, whole_past_roster
 from ...repositories.student_names import names_of
-from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
+from ...services.enrollment.decisions import REFUSED
+from ...services.enrollment.explaining import against_promotion
 from ...services.enrollment.rules import waivable
 from ...transfer.rosters import roster_file
 from ..field_forms import as_text
 from ..forms import EntryForm
 from ..moments import zone
 from ..pages import AppPages
-from ..reasons import title_of
+from ..reasons import Explained, explain
 from ..texts import N_
-from .course import GRANT, ROSTER, find, show
+from .course import GRANT, READ_STUDENTS, ROSTER, find, show
+from .letting_in import LET_IN
+from .resolving import resolution
 
 pages = AppPages("registrar_rosters", area=N_("Registrar"))
 SHOWN = 50
@@ -113,13 +117,14 @@ def download_roster(query: Mapping[str, Any], course_id: int) -> Response:
 
 
 @pages.show("/registrar/courses/<id:course_id>/waitlist", ROSTER, query=WaitlistQuery)
-def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor) -> Response:
+def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, context: RequestContext) -> Response:
     """Show the students on the waitlist of a course by position, and why each of them still waits."""
     course, as_of, after = find(course_id), query["as_of"], query["after"]
-    shown = 0
+    shown, against = 0, {}
     if as_of is None:
         rows = repository.roster(course_id, "waitlisted", -1 if after is None else after, SHOWN + 1)
         following = rows[SHOWN - 1].key if len(rows) > SHOWN else None
+        against = _against(course_id, [row.student_id for row in rows[:SHOWN]], context)
     else:
         page = past_roster(course_id, "waitlisted", as_of, (after or 0, query["shown"]), SHOWN)
         rows, (following, shown) = page.rows, page.following or (None, 0)
@@ -127,10 +132,12 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor) ->
         "waitlist.html",
         course,
         rows=rows[:SHOWN],
-        marks={row.student_id: PassedOver.written(row) for row in rows if row.passed_over_at},
-        title_of=title_of,
+        against=against,
+        # An instructor sees which rules stop a student, and not the student's holds and other courses.
+        resolution=resolution if visitor.may(READ_STUDENTS) else None,
         waivable=waivable(),
         may_grant=visitor.may(GRANT, course_id=course_id),
+        may_let_in=visitor.may(LET_IN),
         has_seat=course.capacity is None or course.seats_taken < course.capacity,
         following=following,
         shown=shown,
@@ -138,6 +145,16 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor) ->
         as_of_text=as_text(as_of),
         is_first=after is None,
     )
+
+
+def _against(course_id: int, student_ids: Sequence[int], context: RequestContext) -> dict[int, Sequence[Explained]]:
+    """Return what would stop each student if a seat became free, in words."""
+    reasons = against_promotion(course_id, student_ids, context)
+    decisions = [
+        {"course_id": course_id, "outcome": REFUSED, "reasons": [reason.as_dict() for reason in of_student]}
+        for of_student in reasons.values()
+    ]
+    return {student_id: decision.reasons for student_id, decision in zip(reasons, explain(decisions), strict=True)}
 
 
 @pages.show("/registrar/courses/<id:course_id>/history", ROSTER, query=HistoryQuery)
