@@ -16,7 +16,6 @@ from ..models import (
     courses,
     groups,
     holds,
-    people,
     permissions,
     rule_events,
     student_terms,
@@ -85,7 +84,6 @@ _SUBJECTS = {
         ("limit", terms, terms.c.code),
     )
 }
-_NAMES = select(people.c.id, people.c.name).where(among(people.c.id, bindparam("ids", type_=IdList)))
 
 
 def holds_of(student_id: int, limit: int) -> Sequence[AnyRow]:
@@ -140,19 +138,6 @@ def names_of_subjects(lines: Iterable[AnyRow]) -> Mapping[tuple[str, int], str]:
         if subject in ids
         for row in autocommit(statement, {"ids": sorted(ids[subject])})
     }
-
-
-def names_of_actors(actors: Iterable[str]) -> Mapping[str, str]:
-    """Return the names of the actors of ledger lines that are people who still exist, such as `registrar:3`."""
-    id_by_actor = {
-        actor: int(number)
-        for actor in set(actors)
-        for role, _, number in [actor.partition(":")]
-        if role in {"registrar", "advisor", "instructor", "person"} and number.isascii() and number.isdigit()
-    }
-    rows = autocommit(_NAMES, {"ids": sorted(set(id_by_actor.values()))}) if id_by_actor else ()
-    names = {row.id: row.name for row in rows}
-    return {actor: names[person_id] for actor, person_id in id_by_actor.items() if person_id in names}
 
 
 def _rows(statement: Select[Any], student_id: int, before: int, limit: int) -> Sequence[AnyRow]:

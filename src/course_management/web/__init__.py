@@ -6,6 +6,7 @@ page: a view in the module of its topic, a template in `templates/`, see docs/ex
 pages          declare a page; render templates, redirect after a change, report what was done
 errors         errors as pages
 plain_errors   error pages of an overloaded server
+actors         who has changed something, in words
 reasons        reasons and their facts in words
 remedies       what a person can do about a refusal
 texts          gettext

@@ -18,6 +18,7 @@ from ...repositories import course_permissions
 from ...schemas.fields import Id
 from ...schemas.holds import PermissionBody
 from ...services import permissions as service
+from ..actors import actors_in_words
 from ..field_forms import FieldForm
 from ..forms import EntryForm
 from ..pages import AppPages, done
@@ -80,6 +81,7 @@ def show_permissions(query: Mapping[str, Any], course_id: int, visitor: Visitor)
         live={row.id for row in rows if row.revoked_at is None and (row.expires_at is None or row.expires_at > now)},
         following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         title_of=title_of,
+        actors=actors_in_words(actor for row in rows for actor in (row.granted_by, row.revoked_by)),
         form=FORM.shown(values={"student_id": query["student_id"], "rule": query["rule"]}),
         may_grant=visitor.may(GRANT, course_id=course_id),
     )

@@ -14,6 +14,7 @@ from ...errors import HoldNotFound
 from ...repositories import student_records
 from ...schemas.holds import HoldBody
 from ...services import holds as service
+from ..actors import actors_in_words
 from ..field_forms import FieldForm
 from ..moments import moment
 from ..pages import STUDENT, AppPages, done, render
@@ -59,7 +60,14 @@ def show_holds(student_id: int) -> Response:
     live = [row for row in rows if row.released_at is None and (row.until is None or row.until > now)]
     ended = [row for row in rows if row not in live]
     blocks = {key: _(text) for key, text in BLOCKS.items()}
-    return render("registrar/holds.html", live=live, ended=ended, blocks=blocks, form=FORM.shown())
+    return render(
+        "registrar/holds.html",
+        live=live,
+        ended=ended,
+        blocks=blocks,
+        actors=actors_in_words(actor for row in rows for actor in (row.placed_by, row.released_by)),
+        form=FORM.shown(),
+    )
 
 
 @pages.act(f"{STUDENT}/holds", WRITE, form=FORM, page=show_holds)
@@ -83,7 +91,7 @@ def confirm_release(student_id: int, hold_id: int) -> Response:
             (_("Whom to contact"), hold.contact),
             (_("Note"), hold.note),
             (_("Placed"), moment(hold.placed_at)),
-            (_("Placed by"), hold.placed_by),
+            (_("Placed by"), actors_in_words([hold.placed_by])[hold.placed_by]),
         ],
         button=_("Release the hold"),
         keep=path_about(student_id, "/holds"),

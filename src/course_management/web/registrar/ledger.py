@@ -13,6 +13,7 @@ from ...access.policy import PageAccess
 from ...database.types import MAX_ID
 from ...repositories import enrollments, student_records
 from ...repositories.course_lookup import codes_of
+from ..actors import actors_in_words
 from ..moments import in_words
 from ..pages import STUDENT, AppPages, Form, render
 from ..reasons import title_of
@@ -81,7 +82,7 @@ def show_ledger(query: Mapping[str, Any], student_id: int) -> Response:
         changes=[(row, _title(row), [*_facts(row, codes)]) for row in changes[:LINES]],
         codes=codes,
         subjects=student_records.names_of_subjects(changes[:LINES]),
-        names=student_records.names_of_actors(row.actor for row in shown),
+        actors=actors_in_words(row.actor for row in shown),
         following=lines[LINES - 1].id if len(lines) > LINES else None,
         changes_following=changes[LINES - 1].id if len(changes) > LINES else None,
     )

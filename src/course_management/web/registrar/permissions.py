@@ -19,6 +19,7 @@ from ...schemas.fields import Id, Text
 from ...schemas.holds import PermissionBody
 from ...services import permissions as service
 from ...services.enrollment.rules import waivable
+from ..actors import actors_in_words
 from ..field_forms import FieldForm, Options
 from ..moments import moment
 from ..pages import STUDENT, AppPages, done, render
@@ -83,6 +84,7 @@ def show_permissions(student_id: int) -> Response:
         live=live,
         ended=[row for row in rows if row not in live],
         titles={code: title_of(code) for code in {*waivable(), *(row.rule for row in rows)}},
+        actors=actors_in_words(actor for row in rows for actor in (row.granted_by, row.revoked_by)),
         form=FORM.shown(),
     )
 
@@ -119,7 +121,7 @@ def confirmation(permission: AnyRow, course: str, keep: str) -> Response:
             (_("What is waived"), title_of(permission.rule)),
             (_("Reason"), permission.reason),
             (_("Granted"), moment(permission.granted_at)),
-            (_("Granted by"), permission.granted_by),
+            (_("Granted by"), actors_in_words([permission.granted_by])[permission.granted_by]),
         ],
         fields={"student_id": permission.student_id},
         button=_("Revoke the permission"),

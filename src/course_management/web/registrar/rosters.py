@@ -24,6 +24,7 @@ from ...services.enrollment.decisions import REFUSED
 from ...services.enrollment.explaining import against_promotion
 from ...services.enrollment.rules import waivable
 from ...transfer.rosters import roster_file
+from ..actors import actors_in_words
 from ..field_forms import as_text
 from ..forms import EntryForm
 from ..moments import zone
@@ -167,6 +168,7 @@ def show_history(query: Mapping[str, Any], course_id: int) -> Response:
         course,
         lines=rows[:SHOWN],
         names=names_of(row.student_id for row in rows),
+        actors=actors_in_words(row.actor for row in rows),
         following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         is_first=query["before"] == MAX_ID,
     )

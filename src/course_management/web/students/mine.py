@@ -19,6 +19,7 @@ from ...repositories.timetables import meetings_of, meetings_of_student
 from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
 from ...transfer import calendars
+from ..actors import actors_in_words
 from ..moments import zone
 from ..pages import AppPages, Form, render
 from ..reasons import title_of
@@ -99,6 +100,7 @@ def show_history(query: Mapping[str, Any], student_id: int, context: RequestCont
         codes=codes_of(row.course_id for row in lines),
         following=lines[-1].id if len(rows) > LINES else None,
         own_actor=context.caller.actor,
+        actors=actors_in_words(row.actor for row in lines),
     )
 
 
