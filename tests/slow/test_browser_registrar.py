@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
 from ..web.school import School
-from .test_browser import CHROMIUM, chromium, client, school, server, visit
+from .test_browser import AXE, CHROMIUM, TAGS, chromium, client, school, server, visit
 
 __all__ = ["chromium", "client", "school", "server", "visit"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
@@ -115,3 +115,30 @@ def test_an_instructor_downloads_the_roster_of_the_own_course(
 
     assert "Ada Lovelace" in (tmp_path / "roster.csv").read_text()
     assert page.get_by_role("link", name="Details").count() == 0
+
+
+def test_a_refused_form_moves_the_focus_to_what_is_wrong_and_from_there_to_the_field(
+    school: School, visit: Visit
+) -> None:
+    page = visit("registrar", bypass_csp=True)
+    course, student = (f"/app/registrar/{kind}/{school.ids[f'{kind[:-1]}_id']}" for kind in ("courses", "students"))
+    for path, button, field in (
+        (f"{course}/meetings", "Save the meetings", "starts-1"),
+        (f"{course}/details", "Save", "code"),
+        (f"{student}/holds", "Place the hold", "kind"),
+        ("/app/registrar/keys", "Create the key", "name"),
+    ):
+        page.goto(path)
+        page.locator(f"#{field}").fill("")
+        page.evaluate("document.querySelectorAll('form').forEach(form => { form.noValidate = true })")
+        page.get_by_role("button", name=button, exact=True).click()
+        page.get_by_role("alert").first.wait_for()
+
+        assert page.title().startswith("Error: "), path
+        assert page.evaluate("document.activeElement.getAttribute('role')") == "alert", path
+        page.add_script_tag(path=AXE)
+        violations = page.evaluate("tags => axe.run({runOnly: tags})", TAGS)["violations"]
+        assert [violation["id"] for violation in violations] == [], path
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == field, path

@@ -67,7 +67,8 @@ SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             N_("%(label)s is there twice."),
         ),
         (r"Must be one of: .*|This id does not exist\.", N_("%(label)s: choose one that exists.")),
-        (r"Must be (?P<least>\d+) to (?P<most>\d+) \w+\.", N_("%(label)s: choose %(least)s to %(most)s.")),
+        (r"Must be 1 to \d+ \w+\.", N_("%(label)s: choose at least one.")),
+        (r"Must be 0 to (?P<most>\d+) \w+\.", N_("%(label)s: at most %(most)s are possible.")),
         (r"Not a valid \w+\.|Must be given once\.", N_("%(label)s is not valid.")),
     )
 )

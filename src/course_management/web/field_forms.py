@@ -169,7 +169,9 @@ class FieldForm:
             name = self.aliases.get(first, first)
             if name not in labels and len(labels) == 1:
                 (name,) = labels  # the items of a list are not fields
-            is_missing = name in labels and self._loader.fields[name].required and not entered.get(name, "").strip()
+            kind = self._loader.fields.get(name)
+            is_empty = not isinstance(kind, List) and not entered.get(name, "").strip()
+            is_missing = name in labels and kind is not None and kind.required and is_empty
             sentence = in_words(MISSING if is_missing else detail, labels.get(name, first), labels)
             sentences.setdefault(name if name in labels else "", sentence)
         return [FieldError(name and self.prefix + name, sentences[name]) for name in (*labels, "") if name in sentences]
@@ -199,12 +201,15 @@ class FieldForm:
         *,
         values: Mapping[str, Any] | None = None,
         version: str = "",
+        labels: Mapping[str, str] | None = None,
         options: Mapping[str, Options] | None = None,
+        without: Collection[str] = (),
     ) -> ShownForm:
         """Return the form with the values of a row or, if it was refused, with what was entered.
 
         `values` are what fields begin with, where that is not what the row or the schema has; `version` is that of a
-        row which is not one of a resource; `options` replace those of the form.
+        row which is not one of a resource; `labels` and `options` replace those of the form; fields `without` are left
+        out.
         """
         refusal = of(self)
         if row is not None and not version:
@@ -212,8 +217,14 @@ class FieldForm:
         errors = dict(refusal.errors) if refusal else {}
         version = refusal.entered.get("version", "") if refusal else version
         inputs = [
-            replace(each, options=(options or {}).get(each.name, each.options), error=errors.get(each.id, ""))
+            replace(
+                each,
+                label=(labels or {}).get(each.name, each.label),
+                options=(options or {}).get(each.name, each.options),
+                error=errors.get(each.id, ""),
+            )
             for each in self._inputs(row, values or {}, refusal.entered if refusal else None)
+            if each.name not in without
         ]
         return ShownForm(inputs, version)
 
@@ -228,7 +239,7 @@ class FieldForm:
                 type="textarea" if name in self.long else input_type(kind, options),
                 values=entered.getlist(name) if entered else self._texts(name, kind, row, values),
                 hint=_(self.hints[name]) if name in self.hints else "",
-                required=kind.required and not isinstance(kind, Boolean | List),
+                required=kind.required and not isinstance(kind, Boolean),
                 options=options,
             )
 

@@ -101,8 +101,11 @@ def finish_login(query: dict[str, Any], visitor: Visitor) -> Response:
     account = people.owner_of(sign_in.issuer.name, finished.subject)
     if account is None:
         raise Forbidden(
-            "You have signed in, but your account is not linked to a student or a member of the staff. "
-            "Ask the registrar."
+            _(
+                "You have signed in, but your account is not linked to a student or a member of the staff. An e-mail "
+                "address does not link it. Ask the registrar to link the account with the subject %(subject)s.",
+                subject=finished.subject,
+            )
         )
     owner = Owner(account.person_id, account.student_id, account.account_id)
     response = _begin("issuer", owner, visitor, local(finished.next_path))

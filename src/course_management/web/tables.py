@@ -96,7 +96,7 @@ class Table:
         return json_value(self.schema.fields[name], text)
 
     def _is_required(self, name: str) -> bool:
-        return name in self.needed and self.schema.fields[name].required
+        return name in self.schema.fields and self.schema.fields[name].required
 
     def errors(self, entered: Entered, problem: Problem) -> Sequence[FieldError]:
         """Return what is wrong about the fields, row by row."""
@@ -134,7 +134,7 @@ class Table:
         if refusal := of(self):
             errors = dict(refusal.errors)
             rows = [
-                ShownRow(number, self._cells(number, row.texts, errors), row.is_removed)
+                ShownRow(number, self._cells(number, row.texts, errors), row.is_removed, self._is_blank(row.texts))
                 for number, row in enumerate(self._rows(refusal.entered), 1)
             ]
             version = refusal.entered.get("version", "")
@@ -175,6 +175,7 @@ class Table:
                     values=[texts[name]],
                     hint=self.hints.get(name, ""),
                     error=errors.get(f"{name}-{number}", ""),
+                    required=self._is_required(name),
                     options=options,
                 )
             )
@@ -203,6 +204,8 @@ class Table:
         for index in range(max((len(texts) for texts in columns.values()), default=0)):
             row = {name: texts[index] if index < len(texts) else "" for name, texts in columns.items()}
             is_removed = str(index) in removed
-            is_kept = not is_removed and any(row[name].strip() for name in self.needed)
-            rows.append(_Row(row, is_kept, is_removed))
+            rows.append(_Row(row, not (is_removed or self._is_blank(row)), is_removed))
         return rows
+
+    def _is_blank(self, texts: Mapping[str, str]) -> bool:
+        return not any(texts[name].strip() for name in self.needed)

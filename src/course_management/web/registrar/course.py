@@ -145,7 +145,7 @@ def confirm_closing(course_id: int) -> Response:
     return render(
         "registrar/confirm.html",
         question=_("Close %(code)s?", code=course.code),
-        loss=_("A closed course takes no more students, neither from the waitlist. It can be opened again."),
+        loss=_("A closed course takes no more students, also not from its waitlist. It can be opened again."),
         facts=[(_("Enrolled"), enrolled), (_("Waitlist"), waiting)],
         button=_("Close the course"),
         keep=path_of(course_id),

@@ -53,13 +53,13 @@ def _scopes() -> Options:
 
 FORM = FieldForm(
     KeySchema,
-    {"name": N_("Name of the service"), "scopes": N_("What it may do"), "expires_at": N_("Expires")},
+    {"name": N_("Name of the service"), "scopes": N_("Scopes"), "expires_at": N_("Expires")},
     {
         "name": N_(
             "Letters, digits, dots, dashes and underscores; the ledger names it. At most two active keys have the same "
             "name, so that a key can be replaced without a pause."
         ),
-        "scopes": N_("Choose at least one, and only what the service needs."),
+        "scopes": N_("What the service may do. Choose only what it needs."),
         "expires_at": N_("By the clock of the school. Empty: never."),
     },
     {"scopes": _scopes},

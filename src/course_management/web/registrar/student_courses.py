@@ -10,12 +10,13 @@ from marshmallow import Schema, ValidationError, validates_schema
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
+from ...database import AnyRow
 from ...repositories import enrollments
 from ...schemas.fields import Credits, Id, StrictBoolean, Text
 from ...services import enrollment_actions as actions
 from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.rules import waivable
-from ..field_forms import FieldForm
+from ..field_forms import FieldForm, ShownForm
 from ..pages import STUDENT, AppPages, done
 from ..students import courses, enrolling, mine
 from ..subjects import path_about
@@ -57,7 +58,7 @@ ENROLL = FieldForm(
         "permit": N_("Grant permissions for rules that refuse it"),
         "reason": N_("Reason"),
     },
-    {"credits": N_("Only where students choose."), "reason": N_("For the ledger. Required with permissions.")},
+    {"credits": N_("Any number that the course offers."), "reason": N_("For the ledger. Required with permissions.")},
     {"instead_of": lambda: [("", _("No course"))]},
 )
 DROP = FieldForm(DropForm, {"reason": N_("Reason")}, {"reason": N_("For the ledger.")})
@@ -77,13 +78,19 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
     """Show one course as the student sees it, with the form to enroll."""
     held = [row for row in enrollments.of_student(student_id) if row.id != course_id]
     exchanges = [("", _("No course")), *((str(row.id), f"{row.code} {row.title}") for row in held)]
+
+    def form(course: AnyRow, mine: courses.Shown) -> ShownForm:
+        waived = ", ".join(reason.title for reason in mine.reasons if reason.code in waivable())
+        has_choice = course.credits_max is not None and course.credits_max != course.credits
+        return ENROLL.shown(
+            values={"credits": course.credits, "waitlist": mine.status == "waitlist"},
+            labels={"permit": _("Grant permissions for: %(rules)s", rules=waived)} if waived else {},
+            options={"instead_of": exchanges},
+            without=[*([] if has_choice else ["credits"]), *([] if held else ["instead_of"])],
+        )
+
     return enrolling.render_course(
-        "registrar/student_course.html",
-        course_id,
-        student_id,
-        context,
-        waivable=waivable(),
-        form=ENROLL.shown(options={"instead_of": exchanges}),
+        "registrar/student_course.html", course_id, student_id, context, waivable=waivable(), form=form
     )
 
 
