@@ -158,6 +158,65 @@ def test_seats_are_refreshed_without_moving_the_focus(
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Enroll in PH1"
 
 
+def test_what_a_student_can_do_is_refreshed_unless_the_focus_is_there(
+    school: School, visit: Callable[..., Page], client: FlaskClient
+) -> None:
+    page, clashing = visit("another student"), school.ids["clashing_id"]
+    page.clock.install()
+    page.goto("/app/courses?q=PH1")
+    untouched = page.locator(f"#seats-{clashing}").element_handle()
+    page.clock.run_for(16_000)
+    page.wait_for_load_state("networkidle")
+    assert untouched.evaluate("element => element.isConnected")  # nothing has changed, so nothing was replaced
+    button = page.get_by_role("button", name="Enroll in PH1")
+    button.focus()
+    client.patch(f"/courses/{clashing}", json={"closed": True})
+
+    page.clock.run_for(16_000)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Enroll in PH1"
+    page.get_by_label("Words or code").focus()
+    page.clock.run_for(16_000)
+
+    page.get_by_text("Not possible for you").wait_for()
+    assert page.evaluate("document.activeElement.id") == "q"
+
+
+def test_the_button_back_leads_to_the_students_that_were_found(visit: Callable[..., Page]) -> None:
+    page = visit("registrar")
+    page.goto("/app/registrar/students")
+    page.get_by_label("Name, e-mail address").fill("turing")
+    page.get_by_role("button", name="Search").click()
+    assert page.title().startswith("1 student was found.")
+    page.get_by_role("link", name="Alan Turing").click()
+    page.get_by_role("heading", name="Alan Turing").wait_for()
+
+    page.go_back()
+
+    page.get_by_role("link", name="Alan Turing").wait_for()
+    assert "turing" not in page.url
+
+
+def test_a_page_warns_before_the_session_ends_and_says_when_it_has(visit: Callable[..., Page]) -> None:
+    page = visit("another student")
+    page.clock.install()
+    page.goto("/app/courses")
+    page.clock.run_for(1_681_000)
+    page.get_by_role("button", name="Stay signed in").wait_for()
+    focused = "document.activeElement.innerText"
+    assert page.evaluate(focused) == "Stay signed in"
+    page.clock.run_for(121_000)  # the server's clock stands still: the session lasts, as if another tab had used it
+    page.get_by_role("button", name="Stay signed in").wait_for(state="hidden")
+    page.clock.run_for(1_681_000)
+    page.get_by_role("button", name="Stay signed in").wait_for()
+    page.context.clear_cookies()
+
+    page.clock.run_for(121_000)
+
+    page.get_by_text("You are signed out.").wait_for()
+    assert page.evaluate(focused) == "Sign in again"
+
+
 def test_the_button_back_shows_the_present_state(visit: Callable[..., Page]) -> None:
     page = visit("another student")
     page.goto("/app/courses?q=PH1")

@@ -109,6 +109,8 @@ def _structure(elements: list[Element]) -> Iterator[str]:
     for each in elements:
         if each.tag == "table" and not any(cell.attributes.get("scope") == "col" for cell in each.walk()):
             yield "a table has no column headings with a scope"
+        if each.tag == "table" and not any(cell.tag == "caption" and cell.text for cell in each.walk()):
+            yield "a table has no caption"
         if each.tag == "nav" and not each.attributes.get("aria-label"):
             yield "a <nav> has no name"
         for name in ("aria-labelledby", "aria-describedby"):

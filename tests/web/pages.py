@@ -26,11 +26,15 @@ class Page(NamedTuple):
 
 QUERIES = {
     "/app/seats": "?ids=1-2",
+    "/app/standing": "?ids=1-2",
+    "/app/registrar/students/<id:student_id>/standing": "?ids=1-2",
     "/app/registrar/students/<id:student_id>/completions/delete": "?catalog_id=1&term_code=2025",
 }
 """What a page needs to be shown."""
 FRAGMENTS = {
     "/app/seats",
+    "/app/standing",
+    "/app/registrar/students/<id:student_id>/standing",
     "/app/schedule.ics",
     "/app/registrar/students/<id:student_id>/schedule.ics",
     "/app/registrar/courses/<id:course_id>/roster.csv",
@@ -41,7 +45,7 @@ FRAGMENTS = {
     "/app/registrar/exports/oneroster.zip",
 }
 """What is no page: parts of pages, and downloads."""
-REDIRECTS = {"/app/", "/app/login", "/app/login/start", "/app/login/back"}
+REDIRECTS = {"/app/", "/app/session", "/app/login", "/app/login/start", "/app/login/back"}
 """Pages that may redirect, or depend on how people sign in."""
 UNKNOWN = "/app/<path:path>"
 

@@ -363,11 +363,15 @@ def test_the_past_roster_the_history_and_the_file_of_a_course(
 
     assert listed(registrar.get(f"{path}/roster")) == ["=Alan"]
     assert "Nobody was enrolled at that time." in main_of(registrar.get(f"{path}/roster?as_of=2000-01-01T00:00")).text
-    assert listed(registrar.get(f"{path}/roster?as_of=2999-01-01T00:00")) == ["=Alan"]
+    future = registrar.get(f"{path}/roster?as_of=2999-01-01T00:00")
+    assert (future.status_code, "This time has not come yet. Choose an earlier one" in future.text) == (422, True)
     assert listed(registrar.get(f"{path}/roster?as_of=")) == ["=Alan"]
     assert registrar.get(f"{path}/roster?as_of=yesterday").status_code == 422
     lines = [element.text for element in main_of(registrar.get(f"{path}/history")).walk() if element.tag == "tr"]
     assert f"Ada id {ada} not enrolled before: enrolled" in lines[1]
+    client.patch(f"/courses/{course_id}", json={"code": "CS 225/Ä"})
+    file = registrar.get(f"{path}/roster.csv?as_of=2020-02-01T00:00")
+    assert file.headers["Content-Disposition"] == "attachment; filename=enrolled-CS-225-2020-02-01.csv"
     file = registrar.get(f"{path}/roster.csv")
     assert (file.mimetype, "'=Alan" in file.text) == ("text/csv", True)
 

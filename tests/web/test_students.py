@@ -51,6 +51,12 @@ def found(response: Any) -> list[str]:
     return [each.children[0].text for each in root.walk() if each.tag == "th" and each.attributes.get("scope") == "row"]
 
 
+def hidden(response: Any, name: str) -> str:
+    """Return the value of a hidden field."""
+    root, _ = parse(response.text)
+    return next(each.attributes["value"] for each in root.walk() if each.attributes.get("name") == name)
+
+
 def post(browser: FlaskClient, path: str, **form: Any) -> Any:
     return browser.post(f"/app{path}", data=form, headers=ORIGIN)
 
@@ -176,10 +182,11 @@ def test_a_plan_is_checked_and_submitted_whole(
     checked = text_of(browser.get("/app/plan?check=true"))
     assert "ONE Programming" in checked
     assert "Course full" in checked
-    assert post(browser, "/plan").status_code == 409
+    shown = hidden(browser.get("/app/plan"), "shown")
+    assert post(browser, "/plan", shown=shown).status_code == 409
     assert held(ada) == {}
     assert "all of these courses are possible" in text_of(browser.get("/app/plan?check=true&waitlist=true"))
-    assert post(browser, "/plan", waitlist="true").status_code == 303
+    assert post(browser, "/plan", shown=shown, waitlist="true").status_code == 303
     assert held(ada) == {one: "enrolled", full: "waitlisted"}
     assert "Your plan is empty" in text_of(browser.get("/app/plan"))
 
@@ -241,6 +248,67 @@ def test_holds_windows_and_credits_are_shown_without_the_note_of_the_staff(
     assert "Desk" in text
     assert "rare book" not in text
     assert "You have 0 of at most 12 credits." in text
+
+
+def test_what_a_student_can_do_is_refreshed_with_the_seats(
+    browser: FlaskClient, student: Make, course: Make, enroll: Any
+) -> None:
+    course_id = course(code="CS1", capacity=1, waitlist_capacity=5)
+    page = browser.get("/app/courses?q=CS1").text
+    assert 'data-standing="/app/standing"' in page
+    assert 'data-state="free"' in page
+    enroll(student(), course_id)
+
+    seats, standing = (browser.get(f"/app/{part}?ids={course_id}").text for part in ("seats", "standing"))
+
+    assert 'data-state="waitlist"' in seats
+    assert f'<div id="standing-{course_id}" hx-swap-oob="true">' in standing
+    assert "Join the waitlist of CS1" in standing
+
+
+def test_a_plan_that_has_changed_in_another_tab_is_not_submitted(
+    browser: FlaskClient, ada: int, course: Make, held: Any
+) -> None:
+    first, second = course(code="CS1"), course(code="CS2")
+    post(browser, f"/courses/{first}/plan")
+    shown = hidden(browser.get("/app/plan"), "shown")
+    post(browser, f"/courses/{second}/plan")
+
+    post(browser, "/plan", shown=shown)
+
+    text = text_of(browser.get("/app/plan"))
+    assert "The plan has changed since the page was shown, so nothing was submitted." in text
+    assert held(ada) == {}
+    post(browser, "/plan", shown=hidden(browser.get("/app/plan"), "shown"))
+    assert held(ada) == {first: "enrolled", second: "enrolled"}
+    post(browser, "/plan", shown=shown)
+    assert "The plan is empty, so nothing was changed." in text_of(browser.get("/app/plan"))
+
+
+def test_a_course_is_swapped_from_the_list_of_courses(
+    browser: FlaskClient, ada: int, course: Make, enroll: Any
+) -> None:
+    mine, other = course(code="MINE"), course(code="OTHER")
+    enroll(ada, mine)
+    assert f'href="/app/courses?swap={mine}"' in browser.get("/app/my-courses").text
+
+    page = browser.get(f"/app/courses?swap={mine}")
+
+    assert "Choose the course that you want instead of MINE." in text_of(page)
+    assert f'href="/app/courses/{other}/swap#swap-{mine}"' in page.text
+    assert f'id="swap-{mine}"' in browser.get(f"/app/courses/{other}/swap").text
+
+
+def test_a_refused_plan_leads_back_to_the_plan(browser: FlaskClient, student: Make, course: Make, enroll: Any) -> None:
+    full = course(code="FULL", capacity=1, waitlist_capacity=0)
+    enroll(student(), full)
+    post(browser, f"/courses/{full}/plan")
+    shown = hidden(browser.get("/app/plan"), "shown")
+    headers = {**ORIGIN, "Referer": "http://localhost/app/plan?check=true"}
+
+    refused = browser.post("/app/plan", data={"shown": shown}, headers=headers)
+
+    assert (refused.status_code, 'href="/app/plan?check=true"' in refused.text) == (409, True)
 
 
 def test_seats_have_a_tag_and_are_sent_again_only_if_they_changed(

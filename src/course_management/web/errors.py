@@ -63,5 +63,7 @@ def _where_to_go_on() -> str:
 def _back() -> str | None:
     """Return the path of the page that the visitor comes from, if it is a page of this service."""
     parts = urlsplit(request.referrer or "")
-    is_ours = parts.netloc == request.host and parts.path.startswith(root()) and parts.path != request.path
+    present = f"{request.script_root}{request.path}", request.query_string.decode("ascii", "replace")
+    is_other = request.method == "POST" or (parts.path, parts.query) != present
+    is_ours = parts.netloc == request.host and parts.path.startswith(root()) and is_other
     return f"{parts.path}?{parts.query}" if is_ours and parts.query else parts.path if is_ours else None

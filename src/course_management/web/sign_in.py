@@ -17,6 +17,7 @@ from ..config import Settings
 from ..database.types import MAX_ID
 from ..errors import Forbidden, NotFound, SignInFailed, StudentNotFound
 from ..repositories.courses import student_name
+from .last_search import keep_search
 from .pages import AppPages, Form, delete_cookie, done, local, render, root, see, set_cookie
 from .texts import _
 
@@ -135,7 +136,17 @@ def sign_out(visitor: Visitor) -> Response:
         sessions.end(visitor.session.digest)
     response = done("/login?signed_out=1")
     delete_cookie(response)
+    keep_search(response, "")
     return response
+
+
+@pages.show("/session", EVERY_PERSON)
+def is_signed_in() -> Response:
+    """Say that the session lasts; otherwise the browser is sent to the page to sign in. Scripts ask with `HX-Request`.
+
+    So it does not count as use: two forgotten tabs must not keep each other signed in.
+    """
+    return Response(status=204)
 
 
 @pages.act("/session", EVERY_PERSON)

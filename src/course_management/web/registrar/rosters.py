@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from marshmallow.validate import OneOf, Range
 
 from ...access.visitors import Visitor
 from ...context import RequestContext
-from ...database.types import MAX_ID
+from ...database.types import MAX_ID, utcnow
 from ...http.responses import download
 from ...repositories import courses as repository
 from ...repositories import enrollments
@@ -40,6 +41,9 @@ SHOWN = 50
 """Students, or lines of the ledger, on one page."""
 
 
+FUTURE = N_("This time has not come yet. Choose an earlier one, or leave it out to see the course as it is now.")
+
+
 class LocalTime(Field[datetime]):
     """A time of the school's clock, as `<input type="datetime-local">` has it."""
 
@@ -48,9 +52,12 @@ class LocalTime(Field[datetime]):
             return None
         try:
             at = datetime.fromisoformat(value)
-            return (at if at.tzinfo else at.replace(tzinfo=zone())).astimezone(UTC)
+            moment = (at if at.tzinfo else at.replace(tzinfo=zone())).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValidationError("Must be a date and a time, as 2026-09-01T08:00.") from None
+        if moment > utcnow():
+            raise ValidationError(FUTURE)
+        return moment
 
 
 class RosterQuery(EntryForm):
@@ -105,7 +112,8 @@ def show_roster(query: Mapping[str, Any], course_id: int) -> Response:
 
 @pages.show("/registrar/courses/<id:course_id>/roster.csv", ROSTER, query=FileQuery)
 def download_roster(query: Mapping[str, Any], course_id: int) -> Response:
-    """Return the whole roster or waitlist as a file for spreadsheets, as the API does."""
+    """Return the whole roster or waitlist as a file for spreadsheets, as the API does, named by course and day."""
+    course = find(course_id)
     status, as_of = query["status"], query["as_of"]
     by_name = status == "enrolled"
     whole = (
@@ -114,7 +122,13 @@ def download_roster(query: Mapping[str, Any], course_id: int) -> Response:
         else whole_past_roster(course_id, status, as_of, by_name=by_name)
     )
     contacts = repository.contacts([row.student_id for row in whole])
-    return download(roster_file(whole, contacts), "text/csv", f"{status}-{course_id}.csv")
+    day = (as_of or utcnow()).astimezone(zone()).date()
+    return download(roster_file(whole, contacts), "text/csv", f"{status}-{_in_file_name(course.code)}-{day}.csv")
+
+
+def _in_file_name(code: str) -> str:
+    """Return a code of a course with the characters that file names have in every system."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", code).strip("-.") or "course"
 
 
 @pages.show("/registrar/courses/<id:course_id>/waitlist", ROSTER, query=WaitlistQuery)

@@ -66,6 +66,7 @@ DROP = FieldForm(DropForm, {"reason": N_("Reason")}, {"reason": N_("For the ledg
 
 pages.show(f"{STUDENT}/my-courses", READ, tab=N_("Courses"))(mine.show_mine)
 pages.show(f"{STUDENT}/courses", READ, query=courses.SearchQuery, tab=N_("Enroll"))(courses.find_courses)
+pages.show(f"{STUDENT}/standing", READ, query=courses.SeatsQuery)(courses.refresh_standing)
 pages.show(f"{STUDENT}/timetable", READ, query=mine.TermQuery, tab=N_("Timetable"))(mine.show_timetable)
 pages.show(f"{STUDENT}/schedule.ics", READ, query=mine.TermQuery)(mine.download_schedule)
 pages.show(f"{STUDENT}/registration", REGISTRATION, query=mine.TermQuery, tab=N_("Registration"))(

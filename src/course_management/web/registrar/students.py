@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, request
 from marshmallow import Schema
-from marshmallow.fields import Integer, String
+from marshmallow.fields import Boolean, Integer, String
 from marshmallow.validate import Length, Range
 
 from ...access.callers import PersonCaller
@@ -28,6 +28,7 @@ from ...services.student_groups import STUDENT_GROUPS
 from ...services.students import STUDENTS
 from ..field_forms import FieldForm, unchanged_list
 from ..forms import EntryForm
+from ..last_search import keep_search, last_search
 from ..lists import rows_of
 from ..pages import STUDENT, AppPages, done, render
 from ..subjects import READ, path_about
@@ -45,6 +46,12 @@ class SearchForm(EntryForm):
     """Words of the name or the e-mail address, or one of the ids. Not in the address: it is personal."""
 
     q = String(load_default="", validate=Length(max=100))
+
+
+class FoundQuery(EntryForm):
+    """Whether to show what was found, and the student after whom the page starts."""
+
+    found = Boolean(load_default=False)
     after = Integer(load_default=0, validate=Range(0, MAX_ID))
 
 
@@ -62,29 +69,28 @@ FORM = FieldForm(
 GROUPS = FieldForm(GroupsBody, {"group_ids": N_("Groups")}, options={"group_ids": groups_to_choose})
 
 
-@pages.show("/registrar/students", LIST, link=N_("Students"))
-def show_search(visitor: Visitor) -> Response:
-    """Show the form to find students."""
-    return _found(visitor)
-
-
-@pages.act("/registrar/students", LIST, form=SearchForm)
-def search(form: Mapping[str, Any], visitor: Visitor) -> Response:
-    """Show the students that were found: those with the id first, then those with the words."""
-    q, after = form["q"].strip(), form["after"]
-    rows = [] if after else list(_with_id(q))
-    following = None
+@pages.show("/registrar/students", LIST, query=FoundQuery, link=N_("Students"))
+def show_search(query: Mapping[str, Any], visitor: Visitor) -> Response:
+    """Show the form to find students and, after a search, those who were found."""
+    q, after, rows, following = last_search() if query["found"] else "", query["after"], None, None
     if q:
+        rows = [] if after else [*_with_id(q)]
         first = {row.id for row in rows}
         words = resources.page(STUDENTS.model, FIELDS, after, SHOWN + 1, {"q": q})
         following = words[SHOWN - 1].id if len(words) > SHOWN else None
         rows += [row for row in words[:SHOWN] if row.id not in first]
-    return _found(visitor, q, rows, following)
+    return render("registrar/students.html", q=q, rows=rows, following=following, may_write=visitor.may(WRITE))
 
 
-def _found(visitor: Visitor, q: str = "", rows: Sequence[Any] | None = None, following: int | None = None) -> Response:
-    may_write = visitor.may(WRITE)
-    return render("registrar/students.html", q=q, rows=rows, following=following, may_write=may_write)
+@pages.act("/registrar/students", LIST, form=SearchForm)
+def search(form: Mapping[str, Any]) -> Response:
+    """Keep what is looked for, and show who was found: those with the id first, then those with the words.
+
+    A page of its own, so that the button Back of the browser leads there again.
+    """
+    response = done("/registrar/students?found=true")
+    keep_search(response, form["q"].strip())
+    return response
 
 
 def _with_id(text: str) -> Sequence[Any]:

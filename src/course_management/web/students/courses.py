@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from ...database import AnyRow
 from ...database.types import MAX_ID, utcnow
 from ...errors import CourseNotFound
 from ...http.responses import digest, unless_known
-from ...repositories import course_search
+from ...repositories import course_search, enrollments
 from ...repositories.course_lookup import all_terms
 from ...repositories.course_search import CourseFilter
 from ...repositories.timetables import meetings_of
@@ -44,6 +43,8 @@ class SearchQuery(EntryForm):
     open = Boolean(load_default=False)
     fits = Boolean(load_default=False)
     possible = Boolean(load_default=False)
+    swap = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
+    """The course of the student to swap for one of those that are found."""
     after = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
 
 
@@ -104,7 +105,17 @@ def find_courses(query: Mapping[str, Any], context: RequestContext, student_id: 
         term_id = terms[0].id
     wanted = CourseFilter(query["q"], term_id=term_id, only_open=query["open"])
     found, following = _search(student_id, wanted, query, context)
-    return render("students/courses.html", found=found, query=query, term_id=term_id, terms=terms, following=following)
+    mine = enrollments.of_student(student_id) if query["swap"] else ()
+    swapped = next((row for row in mine if row.id == query["swap"]), None)
+    return render(
+        "students/courses.html",
+        found=found,
+        query=query,
+        term_id=term_id,
+        terms=terms,
+        following=following,
+        swapped=swapped,
+    )
 
 
 def _search(
@@ -140,12 +151,22 @@ def _is_wanted(each: Shown, query: Mapping[str, Any]) -> bool:
 @pages.show("/seats", EVERY_PERSON, query=SeatsQuery)
 def refresh_seats(query: Mapping[str, Any]) -> Response:
     """Return the seats of courses, to be put in the place of those on a page."""
-    ids = sorted({int(each) for each in re.split("-", query["ids"])})
-    response = render("students/seats.html", courses=course_search.seats_of(ids))
+    response = render("students/seats.html", courses=course_search.seats_of(_ids(query)))
     # Stored by the browser, and revalidated each time: an unchanged page costs no transfer.
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["ETag"] = f'"{digest(response.get_data())}"'
     return unless_known(response, request.headers.get("If-None-Match", ""))
+
+
+@pages.show("/standing", OWN, query=SeatsQuery)
+def refresh_standing(query: Mapping[str, Any], context: RequestContext, student_id: int) -> Response:
+    """Return what the student can do about courses now, to be put in the place of that on a page."""
+    found = shown(student_id, course_search.of_ids(_ids(query)), context)
+    return render("students/standing.html", found=found)
+
+
+def _ids(query: Mapping[str, Any]) -> list[int]:
+    return sorted({int(text) for text in query["ids"].split("-")})
 
 
 def find(course_id: int) -> AnyRow:

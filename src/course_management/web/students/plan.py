@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
-from marshmallow.fields import Boolean
+from marshmallow.fields import Boolean, String
+from marshmallow.validate import Length
 
 from ...context import RequestContext
 from ...repositories import course_search
@@ -31,6 +32,13 @@ class PlanQuery(Form):
     waitlist = Boolean(load_default=False)
 
 
+class SubmitForm(Form):
+    """The courses that the page showed, and whether the student joins waitlists."""
+
+    shown = String(load_default="", validate=Length(max=2000))
+    waitlist = Boolean(load_default=False)
+
+
 @pages.show("/plan", OWN, query=PlanQuery, link=N_("Plan"))
 def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Show the plan and, if asked, what stands against each course when all are taken together."""
@@ -49,12 +57,15 @@ def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext
     )
 
 
-@pages.act("/plan", WRITE, form=PlanQuery)
+@pages.act("/plan", WRITE, form=SubmitForm)
 def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Enroll in all courses of the plan or, if one of them is refused, in none."""
     ids = plans.planned(student_id)
     if not ids:
         return done("/plan", _("The plan is empty, so nothing was changed."))
+    if form["shown"] != "-".join(str(course.id) for course in course_search.of_ids(ids)):
+        sentence = _("The plan has changed since the page was shown, so nothing was submitted. It is now as below.")
+        return done("/plan", sentence)
     outcomes = actions.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
     plans.remove(student_id, ids)
     return done("/my-courses", report(outcomes))
