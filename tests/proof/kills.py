@@ -17,7 +17,7 @@ from .report import Check
 from .settled import settled
 from .stage import Stage
 
-CLIENTS = 6
+CLIENTS = 16
 PAUSE_S = (0.05, 0.4)
 """From and to: how long there is load between recovery and the next kill."""
 
@@ -53,9 +53,11 @@ def prove(stage: Stage, seed: int, kills: int) -> tuple[dict[str, Any], list[Che
             **{kind: f"{kills} ({repeated} requests repeated)" for kind, repeated in met.items()},
             "operations": load.operations,
             "changes": len(load.union("claims")),
+            "waves": stage.waves(),
         }
         checks = [
             Check("kinds of kill that met no request", [kind for kind, repeated in met.items() if not repeated], []),
+            Check("waves were sent", stage.waves() > 0, expected=True),
             Check("503 without Retry-After", load.count("503 without Retry-After")),
         ]
         return figures, [*checks, *settled(load), *stage.verified(promoting=True)]

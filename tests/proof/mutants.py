@@ -32,6 +32,7 @@ TIMEOUT_S = 600
 STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
 DECIDED, EXCHANGING = "services/enrollment/decided_statements.py", "services/enrollment/exchanging.py"
 RETRYING, FAILURES, SESSIONS = "database/execute.py", "database/failures.py", "database/session_settings.py"
+WAVES, GROUPS = "database/waves.py", "database/groups.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
     "sqlite": [
@@ -64,6 +65,9 @@ OVERSOLD = "verify: no course is oversold"
 MODEL = {"examples": 30, "steps": 30, "shrink": False}
 DISAGREE = "steps where the service and the model disagree"
 CONFLICTS = "deadlocks and stale snapshots"
+LOST = "acknowledged changes that are missing in the ledger"
+RAN = "the part ran to its end"
+"""Any response 500 ends a part."""
 RACE = {"seconds": 20}
 """Of the part "rules". Guards whose absence shows too seldom are removed in lock-step, by tests/races."""
 
@@ -224,7 +228,7 @@ MUTANTS = {
     "the commit that waits for the disk": Mutant(
         "kill",
         {"kills": 4},
-        "acknowledged changes that are missing in the ledger",
+        LOST,
         ((SESSIONS, '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
         databases=("postgresql",),
     ),
@@ -234,6 +238,68 @@ MUTANTS = {
         "students whose courses are not those of their last response",
         ((SQLITE, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
         databases=("sqlite",),
+    ),
+    "a wave's responses after its commit, on SQLite": Mutant(
+        "kill",
+        {"kills": 4},
+        LOST,
+        (
+            (
+                WAVES,
+                '                driver.execute("COMMIT")\n',
+                (
+                    "                for call, rows in results.items():\n"
+                    "                    call.rows = rows\n"
+                    "                    yield call\n"
+                    '                time.sleep(0.2); driver.execute("COMMIT"); return\n'
+                ),
+            ),
+        ),
+        databases=("sqlite",),
+    ),
+    "a wave's responses after its commit, on PostgreSQL": Mutant(
+        "kill",
+        {"kills": 4},
+        LOST,
+        (
+            (
+                WAVES,
+                "                    prepared[call].send(pgconn)\n                pgconn.pipeline_sync()\n",
+                (
+                    "                    prepared[call].send(pgconn)\n"
+                    "                pgconn.send_flush_request(); pgconn.flush()\n"
+                ),
+            ),
+            (WAVES, "        results.sync()\n", "        calls is self._reads and results.sync()\n"),
+            (
+                WAVES,
+                "                if guard := connection.info",
+                (
+                    "                time.sleep(0.2); pgconn.pipeline_sync(); results.sync()\n"
+                    "                if guard := connection.info"
+                ),
+            ),
+        ),
+        databases=("postgresql",),
+    ),
+    "the results of a wave in the order of its statements": Mutant(
+        "random operations",
+        {"operations": 500},
+        RAN,
+        (
+            (
+                WAVES,
+                "in successes.items():",
+                "in zip(successes, list(successes.values())[:: -1 if calls is self._writes else 1]):",
+            ),
+        ),
+        databases=("postgresql",),
+    ),
+    "a context for each request of a group": Mutant(
+        "random operations",
+        {"operations": 500},
+        RAN,
+        ((GROUPS, "= contextvars.Context()", "= globals().setdefault('_SHARED', contextvars.Context())"),),
     ),
     "a full disk is an outage": Mutant(
         "full disk",

@@ -10,7 +10,7 @@ from .report import Check
 from .settled import settled
 from .stage import IMPOSSIBLE, Stage
 
-CLIENTS = 8
+CLIENTS = 16
 STEPS_BEFORE = 20
 
 
@@ -24,6 +24,7 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
         alone = [
             Check("503 responses", unserved),
             Check("responses lost", load.count("responses lost")),
+            Check("waves were sent", stage.waves() > 0, expected=True),
             Check("deadlocks and stale snapshots", sum(conflicts[kind] for kind in IMPOSSIBLE)),
             Check(
                 "verify while clients use the service", sorted({each.name for each in verified if not each.holds}), []
@@ -36,6 +37,7 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
             "changes": len(load.union("claims")),
             "refused": len(load.union("refused")),
             "decided again": conflicts["Raced"],
+            "waves": stage.waves(),
             "changes by hand": load.hand.changes,
         }
         beside = [

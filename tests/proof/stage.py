@@ -136,9 +136,15 @@ class Stage:
             yield Check("PRAGMA integrity_check", found, "ok")
 
     def conflicts(self) -> Counter[str]:
-        """Return how many transactions the server ran again, by cause, from its log."""
-        found: Counter[str] = Counter()
+        """Return how many transactions and statements of waves the server ran again, by cause, from its log."""
+        repeated = Counter(line["kind"] for line in self._logged("database.retry"))
+        return repeated + Counter(kind for line in self._logged("database.wave") for kind in line["errors"])
+
+    def waves(self) -> int:
+        """Return how many waves with writes the server sent, from its log."""
+        return sum(line["writes"] > 0 for line in self._logged("database.wave"))
+
+    def _logged(self, event: str) -> Iterator[dict[str, Any]]:
         for line in self.log.read_text().splitlines():
-            if '"database.retry"' in line:
-                found[json.loads(line)["kind"]] += 1
-        return found
+            if f'"{event}"' in line:
+                yield json.loads(line)

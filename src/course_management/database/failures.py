@@ -88,11 +88,9 @@ class Raced(Exception):
 
 def kind_of(error: BaseException) -> str:
     """Return the SQLSTATE or SQLite's symbol of an error, else the name of its class; never its text."""
-    original = getattr(error, "orig", None)
+    original = getattr(error, "orig", None) or error
     return str(
-        getattr(original, "sqlstate", None)
-        or getattr(original, "sqlite_errorname", None)
-        or type(original or error).__name__
+        getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None) or type(original).__name__
     )
 
 

@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..context import RequestContext, use
 from .compile import AnyRow
 from .execute import execute_once, send, successful, translated
+from .failures import kind_of
 from .groups import Call
 from .pipeline import Prepared, Results
 from .write_breaker import Guard
@@ -76,7 +77,13 @@ def send_all(calls: list[Call], on_wave: OnWave) -> Iterator[Call]:
             wave = _Wave(together)
             yield from wave.send()
             on_wave(len(together), wave.seconds)
-            log.debug("database.wave", statements=len(together), writes=wave.writes, duration_ms=wave.seconds * 1000)
+            log.debug(
+                "database.wave",
+                statements=len(together),
+                writes=wave.writes,
+                errors=wave.errors,
+                duration_ms=round(wave.seconds * 1000, 2),
+            )
             for call in together:
                 if not call.is_done:
                     if call in wave.failed or call.waves >= MAX_WAVES:
@@ -104,6 +111,8 @@ class _Wave:
         self._writes = sorted((call for call in calls if call.compiled.writes), key=lambda call: call.course_id)
         self.failed: set[Call] = set()
         """The statements that are to blame if others were not executed."""
+        self.errors: list[str] = []
+        """The kinds of their errors (`kind_of`)."""
         self.writes = len(self._writes)
         self.seconds = 0.0
         """Until its last result, or its commit on SQLite."""
@@ -148,8 +157,8 @@ class _Wave:
             try:
                 with use(call.context()):
                     call.rows = list(send(connection, call.compiled, call.values))
-            except Exception:  # noqa: BLE001 - its request gets it when it is executed singly
-                self.failed.add(call)
+            except Exception as error:  # noqa: BLE001 - its request gets it when it is executed singly
+                self._blame(call, error)
             else:
                 self._note_time()
                 yield call
@@ -183,8 +192,8 @@ class _Wave:
                     results[call] = list(send(connection, call.compiled, call.values))
             except sqlite3.IntegrityError as error:  # it has undone this statement only
                 results[call] = error
-            except Exception:  # noqa: BLE001 - its request gets it when it is executed singly
-                self.failed.add(call)
+            except Exception as error:  # noqa: BLE001 - its request gets it when it is executed singly
+                self._blame(call, error)
                 break
         return results
 
@@ -199,9 +208,10 @@ class _Wave:
                 return
         pgconn.enter_pipeline_mode()
         try:
-            for call in self._reads:
-                prepared[call].send(pgconn)
-            pgconn.pipeline_sync()
+            if self._reads:
+                for call in self._reads:
+                    prepared[call].send(pgconn)
+                pgconn.pipeline_sync()
             if self._writes:
                 pgconn.send_query_params(LOCK_TIMEOUT, None)
                 for call in self._writes:
@@ -209,7 +219,8 @@ class _Wave:
                 pgconn.pipeline_sync()
             results = Results(pgconn)
             results.send_rest()
-            yield from self._take(results, self._reads, prepared)
+            if self._reads:
+                yield from self._take(results, self._reads, prepared)
             if self._writes:
                 results.of_statement()  # of LOCK_TIMEOUT
                 yield from self._take(results, self._writes, prepared)
@@ -249,6 +260,7 @@ class _Wave:
         if isinstance(error, psycopg.OperationalError) and not error.sqlstate:
             raise error
         self.failed.add(call)
+        self.errors.append(kind_of(error))
         if isinstance(error, LockNotAvailable):
             _busy_until[call.course_id] = time.monotonic() + BUSY_S
 
