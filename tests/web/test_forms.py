@@ -164,6 +164,42 @@ def test_a_required_field_is_marked_and_said_if_it_is_empty(app: Flask, browser:
     assert count > 15
 
 
+def test_no_error_of_a_page_has_a_name_of_the_api(app: Flask, browser: Browser, school: School) -> None:
+    names = (
+        "after",
+        "as_of",
+        "before",
+        "period",
+        "q",
+        "show",
+        "sort",
+        "student_id",
+        "term_id",
+        "ids",
+        "shown",
+        "status",
+    )
+    query = dict.fromkeys(names, TOO_LONG)
+    wrong: dict[tuple[str, ...], Any] = {}
+    refused = 0
+
+    for kind in ("registrar", "the student"):
+        visitor = browser(kind)
+        for page in pages(app, "GET"):
+            if verdict(page, kind) != "yes":
+                continue
+            response = visitor.get(page.path(school.ids).partition("?")[0], query_string=query)
+            if response.status_code != 422:
+                continue
+            refused += 1
+            root, _ = parse(response.text)
+            (content,) = [element for element in root.walk() if element.tag == "main"]
+            if re.search(r"\w_\w|Not a valid|Must be", content.text):
+                wrong[kind, page.rule] = content.text
+    assert wrong == {}
+    assert refused > 10
+
+
 # --- the fields of the API --------------------------------------------------------------------------------
 
 BUTTONS = "Enrolling has buttons on the page of each course, for the student and on behalf."

@@ -69,6 +69,18 @@ def test_no_rule_is_waived_by_default(
     assert client.get(f"/students/{ada}/permissions").get_json()["items"] == []
 
 
+def test_a_permission_for_a_student_who_does_not_exist_is_refused_beside_the_field(
+    registrar: FlaskClient, course: Make
+) -> None:
+    path = f"/registrar/courses/{course()}/permissions"
+    form = fields_of(registrar.get(f"/app{path}"), "/permissions")
+
+    page = post(registrar, path, **form | {"student_id": ["99"], "rule": ["course_closed"], "reason": ["Agreed"]})
+
+    assert (page.status_code, fields_of(page, "/permissions")["reason"]) == (404, ["Agreed"])
+    assert notes(page)["student_id"].startswith("There is no student with this id.")
+
+
 def test_what_follows_from_closing_and_opening_is_said_first(
     registrar: FlaskClient, client: FlaskClient, course: Make, student: Make, enroll: Any
 ) -> None:

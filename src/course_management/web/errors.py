@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, request
@@ -10,10 +11,11 @@ from ..context import current
 from ..errors import Unauthenticated
 from ..http import problems
 from ..http.problems import as_problem
+from .field_errors import in_words
 from .pages import done, is_page, render, root
 from .reasons import explain
 from .remedies import remedy_of
-from .texts import _
+from .texts import N_, _
 
 
 def init_app(app: Flask, unknown_page: str) -> None:
@@ -42,13 +44,31 @@ def respond(error: Exception) -> Response:
         detail=_(problem.detail),
         remedy=remedy_of(problem.code),
         decisions=explain(problem.members.get("decisions", ())),
-        errors=problem.members.get("errors", ()),
+        errors=[_in_words(error) for error in problem.members.get("errors", ())],
         request_id=context.request_id if context else None,
         back=_back(),
     )
     for name, value in problem.headers.items():
         response.headers[name] = value
     return response
+
+
+NAMES = {
+    "after": N_("The beginning of the page"),
+    "as_of": N_("The time"),
+    "before": N_("The beginning of the page"),
+    "course_ids": N_("The plan"),
+    "instead_of": N_("The course to leave"),
+    "q": N_("The words"),
+    "student_id": N_("The id of the student"),
+    "term_id": N_("The term"),
+}
+"""What people call the parameters of pages. Forms have labels, and say what is wrong beside their fields."""
+
+
+def _in_words(error: Mapping[str, str]) -> str:
+    name = error["pointer"].split("/")[1] if error["pointer"] else ""
+    return in_words(error["detail"], _(NAMES.get(name, N_("The address of the page"))), {})
 
 
 def _where_to_go_on() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..errors import Conflict, Problem
+from ..errors import Problem
 from .texts import N_, _
 
 MISSING = "Missing data for required field."
@@ -36,7 +36,10 @@ SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"Must be a time with its zone.*", N_("%(label)s must be a date and a time, such as 2026-09-01 08:00.")),
         (r"Must be in the future\..*", N_("%(label)s must be in the future.")),
-        (r"Must be at most (?P<most>\d+) characters long\.", N_("%(label)s must have at most %(most)s characters.")),
+        (
+            r"(Must be at most|Longer than maximum length) (?P<most>\d+)( characters long)?\.",
+            N_("%(label)s must have at most %(most)s characters."),
+        ),
         (
             r"Must not contain control char.*|A zero-width joiner .*|Must not begin with a combining mark\.",
             N_("%(label)s contains characters that are not displayed. Remove them."),
@@ -69,7 +72,12 @@ SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Must be one of: .*|This id does not exist\.", N_("%(label)s: choose one that exists.")),
         (r"Must be 1 to \d+ \w+\.", N_("%(label)s: choose at least one.")),
         (r"Must be 0 to (?P<most>\d+) \w+\.", N_("%(label)s: at most %(most)s are possible.")),
-        (r"Not a valid \w+\.|Must be given once\.", N_("%(label)s is not valid.")),
+        (r"Must be (greater|less) than .*|Shorter than minimum length .*", N_("%(label)s is out of range.")),
+        (r"Must be a date and a time.*", N_("%(label)s must be a date and a time, such as 2026-09-01 08:00.")),
+        (
+            r"Not a valid \w+\.|Must be given once\.|String does not match expected pattern\.",
+            N_("%(label)s is not valid."),
+        ),
     )
 )
 """Patterns of the API's errors, and the sentences of forms; `other` is another field."""
@@ -81,6 +89,7 @@ OF_CODES = {
     "email_taken": ("email", N_("Another student has this e-mail address. Enter another one, or leave it empty.")),
     "external_id_taken": ("external_id", N_("Another one has this id already. Enter another id.")),
     "permission_exists": ("rule", N_("The student already has this permission. To change it, revoke it first.")),
+    "student_not_found": ("student_id", N_("There is no student with this id.")),
     "student_id_taken": ("student_id", N_("Another person is this student already. Enter another id.")),
     "term_is_fixed": ("term_id", N_("The term of a course never changes. Create a course in the other term instead.")),
     "too_many_keys": ("name", N_("Two keys of this name are active. Revoke one of them first, or use another name.")),
@@ -89,12 +98,12 @@ OF_CODES = {
         N_("More students wait than this. Enter at least their number."),
     ),
 }
-"""Conflicts that are about one field: the field, and the sentence."""
+"""Refusals that are about one field: the field, and the sentence."""
 
 
 def of_problem(problem: Problem) -> list[tuple[str, str]]:
     """Return the fields that a refusal names and what is wrong: JSON pointers without the first slash, and details."""
-    if isinstance(problem, Conflict) and problem.code in OF_CODES:
+    if problem.code in OF_CODES:
         field, sentence = OF_CODES[problem.code]
         owner = _("person %(id)s", id=problem.members["person_id"]) if "person_id" in problem.members else ""
         owner = owner or _("student %(id)s", id=problem.members.get("student_id", "?"))

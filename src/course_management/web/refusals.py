@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, Protocol
 from flask import g
 from werkzeug.datastructures import MultiDict
 
-from ..errors import Conflict, PreconditionFailed, Problem, ValidationFailed
+from ..errors import Conflict, PreconditionFailed, Problem, StudentNotFound, ValidationFailed
 from .remedies import remedy_of
 from .texts import N_, _
 
 Entered = MultiDict[str, str]
 """What a form has sent."""
-REFUSED = (Conflict, ValidationFailed, PreconditionFailed)
+REFUSED = (Conflict, ValidationFailed, PreconditionFailed, StudentNotFound)
 """What a form is shown again for."""
 STALE = N_(
     "Somebody has changed this after you opened the form, so nothing was saved. Below is what you entered. Open the "

@@ -58,7 +58,7 @@ ENROLL = FieldForm(
         "permit": N_("Grant permissions for rules that refuse it"),
         "reason": N_("Reason"),
     },
-    {"credits": N_("Any number that the course offers."), "reason": N_("For the ledger. Required with permissions.")},
+    {"reason": N_("For the ledger. Required with permissions.")},
     {"instead_of": lambda: [("", _("No course"))]},
 )
 DROP = FieldForm(DropForm, {"reason": N_("Reason")}, {"reason": N_("For the ledger.")})
@@ -82,12 +82,12 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
 
     def form(course: AnyRow, mine: courses.Shown) -> ShownForm:
         waived = ", ".join(reason.title for reason in mine.reasons if reason.code in waivable())
-        has_choice = course.credits_max is not None and course.credits_max != course.credits
+        credits_label = enrolling.credits_label(course)
         return ENROLL.shown(
             values={"credits": course.credits, "waitlist": mine.status == "waitlist"},
-            labels={"permit": _("Grant permissions for: %(rules)s", rules=waived)} if waived else {},
+            labels=credits_label | ({"permit": _("Grant permissions for: %(rules)s", rules=waived)} if waived else {}),
             options={"instead_of": exchanges},
-            without=[*([] if has_choice else ["credits"]), *([] if held else ["instead_of"])],
+            without=[*([] if credits_label else ["credits"]), *([] if held else ["instead_of"])],
         )
 
     return enrolling.render_course(

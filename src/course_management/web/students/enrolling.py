@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
-from marshmallow.fields import Boolean, Decimal, Integer
+from marshmallow import Schema
+from marshmallow.fields import Integer
 from marshmallow.validate import Range
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
 from ...database import AnyRow
-from ...database.types import MAX_ID
+from ...database.types import MAX_ID, as_number
 from ...repositories import course_search, enrollments
+from ...schemas.fields import Credits, StrictBoolean
 from ...services import courses as course_service
 from ...services import enrollment_actions as actions
 from ...services import plans, timetables
 from ...services.enrollment import CourseOutcome, EnrollmentRequest
 from ...services.enrollment.explaining import decide_leaving
-from ..field_forms import ShownForm
+from ..field_forms import FieldForm, ShownForm
 from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
 from ..reasons import ExplainedDecision, explain
@@ -42,17 +44,20 @@ DONE = {
 """What the next page reports of each outcome."""
 
 
-class EnrollForm(Form):
+class EnrollForm(Schema):
     """How to enroll: from the waitlist where the course is full, and for how many credits."""
 
-    waitlist = Boolean(load_default=False)
-    credits = Decimal(places=2, load_default=None, allow_none=True, validate=Range(0, 1000))
+    credits = Credits(allow_none=True, load_default=None)
+    waitlist = StrictBoolean(load_default=False)
 
 
 class SwapForm(Form):
     """The course to leave for the one of the page."""
 
     instead_of = Integer(required=True, validate=Range(1, MAX_ID))
+
+
+ENROLL = FieldForm(EnrollForm, {"credits": N_("Credits"), "waitlist": N_("Join the waitlist if the course is full")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,14 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
     return render_course("students/course.html", course_id, student_id, context)
 
 
+def credits_label(course: AnyRow) -> dict[str, str]:
+    """Return the label of the field in which a number of credits is chosen; nothing if there is no choice."""
+    if course.credits_max in {None, course.credits}:
+        return {}
+    least, most = as_number(course.credits), as_number(course.credits_max)
+    return {"credits": _("Credits, from %(least)s to %(most)s", least=least, most=most)}
+
+
 def render_course(template: str, course_id: int, student_id: int, context: RequestContext, **values: Any) -> Response:
     """Return the page of a course for a student, or about a student; `values` are for the template."""
     course = find(course_id)
@@ -89,6 +102,7 @@ def render_course(template: str, course_id: int, student_id: int, context: Reque
         template,
         course=course,
         mine=mine,
+        credits_form=_credits_form(course) if mine.status == "enroll" else None,
         prerequisites=prerequisites_in_words(course.catalog_id) if course.catalog_id else None,
         links=[course_search.of_ids(group) for group in links],
         instructors=course_search.instructors_of(course_id),
@@ -99,7 +113,12 @@ def render_course(template: str, course_id: int, student_id: int, context: Reque
     )
 
 
-@pages.act("/courses/<id:course_id>/enroll", WRITE, form=EnrollForm)
+def _credits_form(course: AnyRow) -> ShownForm | None:
+    labels = credits_label(course)
+    return ENROLL.shown(values={"credits": course.credits}, labels=labels, without=["waitlist"]) if labels else None
+
+
+@pages.act("/courses/<id:course_id>/enroll", WRITE, form=ENROLL, page=show_course)
 def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll the student, or put the student on the waitlist."""
     chosen = {} if form["credits"] is None else {course_id: int(form["credits"] * 100)}
