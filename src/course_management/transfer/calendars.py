@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vRecur, vText
-
 from ..database import AnyRow
+
+if TYPE_CHECKING:
+    from icalendar import Event
 
 PRODUCT = "-//course-management//schedule//EN"
 MEDIA_TYPE = "text/calendar"
@@ -26,6 +28,8 @@ def calendar(name: str, meetings: Iterable[AnyRow], zone: ZoneInfo) -> bytes:
     `meetings` are rows of `repositories.timetables`, in any order. Times are those of `zone`, so that a meeting at
     09:00 stays at 09:00 when daylight saving time begins or ends.
     """
+    from icalendar import Calendar, vText  # noqa: PLC0415 - 3 MB of each worker, only where calendars are asked for
+
     result = Calendar()
     result.add("prodid", PRODUCT)
     result.add("version", "2.0")
@@ -49,6 +53,8 @@ def calendar(name: str, meetings: Iterable[AnyRow], zone: ZoneInfo) -> bytes:
 
 
 def _event(meeting: AnyRow, first: date, last: date, key: str, zone: ZoneInfo) -> Event:
+    from icalendar import Event, vRecur  # noqa: PLC0415 - as above
+
     event = Event()
     starts = time.fromisoformat(meeting.starts_minute)
     event.add("uid", str(uuid5(NAMESPACE_URL, key)))
