@@ -25,7 +25,7 @@ os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of 
 
 from course_management import create_app, logs
 from course_management.config import Settings, database_url
-from course_management.database import db
+from course_management.database import db, groups
 from course_management.services.enrollment import promotion
 
 from .support import grouping
@@ -224,7 +224,7 @@ def sql(engine: Engine) -> Sql:
     """Return a function that runs a statement as in a database shell and returns its rows."""
 
     def run(statement: str, **parameters: Any) -> list[Any]:
-        with engine.begin() as connection:
+        with groups.alone(), engine.begin() as connection:  # a test may do this in the middle of a request
             result = connection.execute(text(statement), parameters)
             return list(result.all()) if result.returns_rows else []
 

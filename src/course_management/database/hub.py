@@ -48,12 +48,7 @@ class Hub:
             self._resume(Member(work))
         while self._calls or self._lone or self._pauses:
             if self._calls:
-                calls, self._calls = self._calls, {}
-                for call in waves.send_all([*calls], self._on_wave):
-                    if call.is_done:
-                        self._resume(calls[call])
-                    else:
-                        self._lone.append((calls[call], call))
+                self._send()
             elif self._lone:
                 running, lone_call = self._lone.popleft()
                 if lone_call:
@@ -62,6 +57,21 @@ class Hub:
             else:
                 time.sleep(max(0.0, min(until for until, _ in self._pauses) - time.monotonic()))
             self._end_pauses()
+
+    def _send(self) -> None:
+        """Send the statements, and resume each member whose statement is done."""
+        calls, self._calls = self._calls, {}
+        try:
+            for call in waves.send_all([*calls], self._on_wave):
+                running = calls.pop(call)
+                if call.is_done:
+                    self._resume(running)
+                else:
+                    self._lone.append((running, call))
+        except BaseException as error:  # noqa: BLE001 - a fault in the code of waves; no request may be left waiting
+            for call, running in calls.items():
+                call.error = error
+                self._resume(running)
 
     def _end_pauses(self) -> None:
         if self._pauses:

@@ -11,7 +11,6 @@ connection is lost, each request gets that error, as it would without a group.
 
 from __future__ import annotations
 
-import copy
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -274,8 +273,16 @@ def _give_back(connection: PoolProxiedConnection) -> None:
 
 
 def _fail(calls: list[Call], error: BaseException) -> Iterator[Call]:
-    """Give an error to those that are not done; each request raises its own."""
+    """Give an error to those that are not done; each request raises one of its own."""
     for call in calls:
         if not call.is_done:
-            call.error = copy.copy(error)
+            call.error = _copy(error)
             yield call
+
+
+def _copy(error: BaseException) -> BaseException:
+    """Copy an error. Unlike `copy.copy`, this does not call its class, which may take other arguments."""
+    copy = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    return copy

@@ -170,7 +170,7 @@ def _triggers() -> Iterator[Finding]:
     try:
         if schema_state().revision != SCHEMA_REVISION:
             return
-        with db.engine.connect().execution_options(autocommit=True) as connection:
+        with snapshot() as connection:
             flaws = trigger_state.flaws(connection)
     except SQLAlchemyError:
         return  # reported by `_database`
