@@ -70,6 +70,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         only = "sqlite" if metafunc.config.getoption("--quick") else metafunc.config.getoption("--database")
+        if metafunc.definition.get_closest_marker("one_database"):
+            only = only or "sqlite"
         metafunc.parametrize("backend", [only] if only else DATABASES, scope="session")
 
 

@@ -63,6 +63,7 @@ def test_no_form_does_anything_for_those_whom_its_row_does_not_permit(
     assert different == {}
 
 
+@pytest.mark.one_database
 def test_every_page_is_sound_html_and_leads_only_to_pages_that_exist(
     app: Flask, browser: Browser, school: School
 ) -> None:

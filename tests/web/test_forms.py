@@ -102,6 +102,7 @@ def wrong_about(response: Any) -> list[str]:
     return found + [f"the sentence {sentence}" for sentence in links.values() if internal.search(sentence)]
 
 
+@pytest.mark.one_database
 def test_a_refused_form_says_beside_each_field_what_is_wrong_and_keeps_what_was_entered(
     app: Flask, browser: Browser, school: School
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_refused_form_says_beside_each_field_what_is_wrong_and_keeps_what_was_
     assert len(tried) >= 20
 
 
+@pytest.mark.one_database
 def test_a_required_field_is_marked_and_said_if_it_is_empty(app: Flask, browser: Browser, school: School) -> None:
     registrar = browser("registrar")
     wrong: dict[tuple[str, ...], Any] = {}
@@ -164,6 +166,7 @@ def test_a_required_field_is_marked_and_said_if_it_is_empty(app: Flask, browser:
     assert count > 15
 
 
+@pytest.mark.one_database
 def test_no_error_of_a_page_has_a_name_of_the_api(app: Flask, browser: Browser, school: School) -> None:
     names = (
         "after",

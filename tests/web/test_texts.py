@@ -67,6 +67,7 @@ def outside(text: str) -> str:
     return found.strip()
 
 
+@pytest.mark.one_database
 def test_no_text_of_a_page_is_left_untranslated(app: Flask, client: FlaskClient) -> None:
     school = build(client, lambda name: f"{DATA}{name}{DATA}")
     app.extensions["translations"] = pseudo = Pseudo()
@@ -95,6 +96,7 @@ def test_a_text_without_translation_would_be_found() -> None:
 CANARY = "<canary onmouseover=1>\"'&lt;%s{{7*7}}"
 
 
+@pytest.mark.one_database
 def test_stored_text_is_never_markup(app: Flask, client: FlaskClient) -> None:
     school = build(client, lambda name: f"{name}{CANARY}"[:200] if len(name) > 3 else f"{name}<i>\"'")
     shown = 0
