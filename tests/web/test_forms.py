@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from marshmallow import Schema
