@@ -77,6 +77,7 @@ def build(folder: str) -> School:
             "title": f"Course {number}",
             "term_id": term_id,
             "capacity": 30,
+            "waitlist_capacity": 0 if number else 50,  # the first course has a waitlist
             "credits": 3,
         }
         course_id = send("POST", "/courses", body)["id"]
@@ -176,7 +177,11 @@ def pages(school: School) -> dict[str, tuple[str, str, list[Call]]]:
         "registrar: waitlist": (
             "/app/registrar/courses/1/waitlist",
             school.registrar,
-            [("GET", "/courses/1", None), ("GET", "/courses/1/students?status=waitlisted", None)],
+            [
+                ("GET", "/courses/1", None),
+                ("GET", "/courses/1/students?status=waitlisted", None),
+                *(("POST", f"/students/{number}/enroll?dry_run=true", {"course_id": 2}) for number in range(31, 61)),
+            ],
         ),
     }
 

@@ -17,6 +17,7 @@ sign_in        sign in and out, view the pages as a student in protected mode
 home           the start page
 subjects       the student whom a page of the staff is about
 seats          the seats of a course
+last_search    what somebody has looked for among the students
 forms          what queries and searches take
 field_forms    forms that are loaded by the schemas of the API
 tables         forms that are tables

@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 from .texts import Reader, _, ngettext, reader
 
+Counts = tuple[int | None, int, int | None, int, int]
+
 
 def init_app(app: Flask) -> None:
     """Let templates show the seats of a course: `seats(course)`."""
@@ -21,24 +23,20 @@ def seats(course: Any, *, refreshed: bool = False) -> Markup:
 
     `refreshed`: it takes the place of the seats that the page shows.
     """
-    counts = course.capacity, course.seats_taken, course.waiting
-    return _seats(reader(), course.id, counts, _state(course), refreshed)
-
-
-def _state(course: Any) -> str:
-    """Return what decides about the student who comes next: then a page asks anew what the student can do."""
-    if course.closed_at is not None:
-        return "closed"
-    if course.waiting == course.passed_over_count and (course.capacity is None or course.seats_taken < course.capacity):
-        return "free"
-    has_place = course.waitlist_capacity is None or course.waiting < course.waitlist_capacity
-    return "waitlist" if has_place else "full"
+    counts = course.capacity, course.seats_taken, course.waitlist_capacity, course.waiting, course.passed_over_count
+    return _seats(reader(), course.id, counts, course.closed_at is not None, refreshed)
 
 
 # Not a macro: that takes 20 µs, two thirds of a row of a list, and most courses of a list are as they were before.
 @lru_cache(maxsize=4096)
-def _seats(_reader: Reader, course_id: int, counts: tuple[int | None, int, int], state: str, refreshed: bool) -> Markup:
-    capacity, taken, waiting = counts
+def _seats(_reader: Reader, course_id: int, counts: Counts, is_closed: bool, refreshed: bool) -> Markup:
+    capacity, taken, places, waiting, passed_over = counts
+    # What decides about the student who comes next: when it changes, a page asks anew what the student can do.
+    state = "full" if places is not None and waiting >= places else "waitlist"
+    if waiting == passed_over and (capacity is None or taken < capacity):
+        state = "free"
+    if is_closed:
+        state = "closed"
     bar = more = Markup()
     if capacity is None:
         text = _("No limit; %(taken)s enrolled", taken=taken)

@@ -54,15 +54,16 @@ def show_letting_in(course_id: int, student_id: int, context: RequestContext) ->
     course = find(course_id)
     decision = decide_letting_in(student_id, course_id, context, adds_seat=True)
     (explained,) = explain([decision.as_dict()])
+    has_seat = course.capacity is None or course.seats_taken < course.capacity
     return render(
         "registrar/let_in.html",
         course=course,
         decision=decision,
         reasons=explained.reasons,
         is_possible=all(reason.code in waivable() for reason in explained.reasons),
-        has_seat=course.capacity is None or course.seats_taken < course.capacity,
+        has_seat=has_seat,
         resolution=resolution,
-        form=FORM.shown(),
+        form=FORM.shown(values={"adds_seat": not has_seat}),
     )
 
 
