@@ -10,6 +10,7 @@ A view calls services and repositories, as the API does, and returns `render(tem
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,15 @@ class AppPages(Pages):
             self.links.append(Link(rule, link, access))
         if tab:
             self.tabs.append(Link(rule.removeprefix(STUDENT), tab, access))
-        return self._register("GET", rule, access, query)
+        loader = query() if query else None
+
+        def register(view: View) -> View:
+            handle = _handler(view, access, "query", lambda: load_query(request.args, loader) if loader else None)
+            self._shown[view] = Shown(access, handle)
+            self.page(rule, access)(handle)
+            return view
+
+        return register
 
     def act(
         self, rule: str, access: PageAccess, *, form: type[Schema] | PageForm | None = None, page: View | None = None
@@ -109,57 +118,58 @@ class AppPages(Pages):
         `page` is the view of the page that has the form. If the form is refused, this page is shown again, with what
         was entered and what is wrong about it.
         """
-        return self._register("POST", rule, access, form, page)
+        loader, fields = (form(), None) if isinstance(form, type) else (None, form)
 
-    def _register(
-        self,
-        method: str,
-        rule: str,
-        access: PageAccess,
-        form: type[Schema] | PageForm | None,
-        page: View | None = None,
-    ) -> Callable[[View], View]:
-        loader = form() if isinstance(form, type) else None
+        def read() -> Any:
+            return load_query(request.form, loader) if loader else fields and fields.read(request.form)
 
         def register(view: View) -> View:
-            takes = frozenset(inspect.signature(view).parameters)
-            name = "form" if method == "POST" else "query"
-
-            def act(values: dict[str, Any]) -> Any:
-                texts.speak_to(is_student=access.own)
-                if loader is not None:
-                    values[name] = load_query(request.form if method == "POST" else request.args, loader)
-                elif form is not None:
-                    values[name] = form.read(request.form)  # type: ignore[union-attr]
-                if "context" in takes:
-                    values["context"] = current.get()
-                if "visitor" in takes:
-                    values["visitor"] = visitor()
-                if access.own:
-                    values["student_id"] = visitor().student_id
-                return view(**values)
-
-            def handle(**values: Any) -> Any:
-                if page is None or form is None or isinstance(form, type):
-                    return act(values)
-                shown = self._shown[page]
-                try:
-                    return act({**values})
-                except refusals.REFUSED as problem:
-                    about = values.get("student_id"), values.get("course_id")
-                    if "decisions" in problem.members or not visitor().may(shown.access, *about):
-                        raise
-                    path = url_for(f".{shown.handle.__name__}", **values)
-                    refusals.note(Refusal(form, request.form, problem, path))
-                    return shown.handle(**values)
-
-            handle.__name__, handle.__doc__ = view.__name__, view.__doc__
-            if method == "GET":
-                self._shown[view] = Shown(access, handle)
-            self.page(rule, access, methods=[method])(handle)
+            handle = _handler(view, access, "form", read)
+            if fields and page:
+                handle = _shown_again(handle, fields, self._shown[page])
+            self.page(rule, access, methods=["POST"])(handle)
             return view
 
         return register
+
+
+def _handler(view: View, access: PageAccess, name: str, read: Callable[[], Any]) -> View:
+    """Return the function that Flask calls, which passes to a view what it has parameters for."""
+    takes = frozenset(inspect.signature(view).parameters)
+
+    def handle(**values: Any) -> Any:
+        texts.speak_to(is_student=access.own)
+        given = read()
+        if name in takes:
+            values[name] = given
+        if "context" in takes:
+            values["context"] = current.get()
+        if "visitor" in takes:
+            values["visitor"] = visitor()
+        if access.own:
+            values["student_id"] = visitor().student_id
+        return view(**values)
+
+    handle.__name__, handle.__doc__ = view.__name__, view.__doc__
+    return handle
+
+
+def _shown_again(handle: View, form: PageForm, page: Shown) -> View:
+    """Return the function that Flask calls, which shows the page of a form again if the form is refused."""
+
+    @functools.wraps(handle)
+    def handle_or_show(**values: Any) -> Any:
+        try:
+            return handle(**values)
+        except refusals.REFUSED as problem:
+            is_visible = visitor().may(page.access, values.get("student_id"), values.get("course_id"))
+            if "decisions" in problem.members or not is_visible:
+                raise
+            path = url_for(f".{page.handle.__name__}", **values)
+            refusals.note(Refusal(form, request.form, problem, path))
+            return page.handle(**values)
+
+    return handle_or_show
 
 
 def visitor() -> Visitor:
