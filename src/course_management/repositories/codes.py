@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, Table, bindparam, select
 
 from ..database import AnyRow, autocommit, reading
-from ..database.types import Id
-from ..models import CatalogEntry, Course
+from ..database.types import IdList, among
+from ..models import catalog_entries, courses
 from ..models.search import normalized
 
-_ENTRY = select(CatalogEntry.code).where(CatalogEntry.id == bindparam("id", type_=Id))
+_ENTRIES = select(catalog_entries.c.id, catalog_entries.c.code).where(
+    among(catalog_entries.c.id, bindparam("ids", type_=IdList))
+)
 
 
 def courses_named(code: str) -> Sequence[AnyRow]:
     """Return the courses of all terms that a code means: `id, code, term_id`."""
-    return _named(Course.__table__, code, "term_id")  # type: ignore[arg-type]
+    return _named(courses, code, "term_id")
 
 
 def entries_named(code: str) -> Sequence[AnyRow]:
     """Return the catalog entries that a code means: `id, code`."""
-    return _named(CatalogEntry.__table__, code)  # type: ignore[arg-type]
+    return _named(catalog_entries, code)
 
 
-def code_of_entry(catalog_id: int) -> str:
-    """Return the code of a catalog entry; empty if there is none."""
-    return next((str(row.code) for row in autocommit(_ENTRY, {"id": catalog_id})), "")
+def codes_of_entries(catalog_ids: Collection[int]) -> dict[int, str]:
+    """Return the codes of these catalog entries by their ids."""
+    return {row.id: row.code for row in autocommit(_ENTRIES, {"ids": sorted(catalog_ids)})} if catalog_ids else {}
 
 
 def _named(table: Table, code: str, *more: str) -> Sequence[AnyRow]:

@@ -247,7 +247,7 @@ class FieldForm:
         """Return what a field begins with."""
         default = values[name] if name in values else kind.load_default if row is None else getattr(row, name)
         if name in self.references and isinstance(default, int):
-            return [self.references[name].code_of(default)]
+            return [self.references[name].codes_of([default]).get(default, "")]
         if isinstance(kind, List):
             return [] if callable(default) else [as_text(item) for item in default or ()]
         return [as_text(default) if isinstance(default, str | int | Decimal | date) else ""]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from marshmallow import ValidationError
@@ -18,7 +18,8 @@ class Reference:
 
     id_of: Callable[[str], int]
     """Raises `ValidationError` for a code that nothing has."""
-    code_of: Callable[[int], str]
+    codes_of: Callable[[Collection[int]], Mapping[int, str]]
+    """Returns the codes of several ids by one query."""
 
 
 def entry_named(code: str) -> int:
@@ -43,4 +44,4 @@ def course_named(code: str, term_id: int | None) -> AnyRow:
     return rows[0]
 
 
-CATALOG_ENTRY = Reference(entry_named, codes.code_of_entry)
+CATALOG_ENTRY = Reference(entry_named, codes.codes_of_entries)

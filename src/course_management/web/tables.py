@@ -150,16 +150,13 @@ class Table:
     def _texts(self, content: Any) -> Iterator[Mapping[str, str]]:
         """Yield the texts of each row of what is stored."""
         groups = content["groups"] if self.group else [content]
-        for group_number, group in enumerate(groups, 1):
-            for item in group:
-                yield {
-                    name: str(group_number) if name == self.group else self._text(name, item[name])
-                    for name in self.labels
-                }
-
-    def _text(self, name: str, value: Any) -> str:
-        is_code = name in self.references and value is not None
-        return self.references[name].code_of(value) if is_code else as_text(value)
+        items = [{self.group: number, **item} for number, group in enumerate(groups, 1) for item in group]
+        codes = {
+            name: reference.codes_of({item[name] for item in items} - {None})
+            for name, reference in self.references.items()
+        }
+        for item in items:
+            yield {name: as_text(codes.get(name, {}).get(item[name], item[name])) for name in self.labels}
 
     def _cells(self, number: int, texts: Mapping[str, str], errors: Mapping[str, str]) -> list[Input]:
         cells = []

@@ -165,6 +165,6 @@ def change_prerequisites(form: Any, catalog_id: int) -> Response:
     replace_from_form(PREREQUISITES, catalog_id, form)
     sentences = [_("The prerequisites are saved.")]
     for code, entry_ids in warnings_about(graph_below(catalog_id), catalog_id):
-        codes = [CATALOG_ENTRY.code_of(entry_id) for entry_id in entry_ids]
+        codes = sorted(CATALOG_ENTRY.codes_of(entry_ids).values())
         sentences.append(_(WARNINGS[code], codes=", ".join(codes)))
     return done(f"/registrar/catalog/{catalog_id}", " ".join(sentences))

@@ -89,11 +89,8 @@ def record_completion(form: Mapping[str, Any], student_id: int, context: Request
     catalog_id = form["catalog_id"]
     values = {name: form[name] for name in ("grade", "points", "passed", "credits", "source")}
     service.put(student_id, catalog_id, form["term_code"], values, context)
-    sentence = _(
-        "The completion of %(code)s in %(term)s is recorded.",
-        code=CATALOG_ENTRY.code_of(catalog_id),
-        term=form["term_code"],
-    )
+    code = CATALOG_ENTRY.codes_of([catalog_id]).get(catalog_id, "")
+    sentence = _("The completion of %(code)s in %(term)s is recorded.", code=code, term=form["term_code"])
     return done(path_about(student_id, "/completions"), sentence)
 
 
