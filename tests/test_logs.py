@@ -26,7 +26,7 @@ def lines(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> tu
         found = [json.loads(line) for line in output.getvalue().splitlines()]
         output.seek(0)
         output.truncate()
-        return found
+        return [line for line in found if line["event"] != "database.wave"]
 
     read()
     return client, read

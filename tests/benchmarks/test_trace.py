@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 
 from ..support.databases import ROOT
+from ..support.grouping import MODE
 
 PAGE = ROOT / "docs" / "architecture.md"
 BY_SEATS, BY_RULES = "## One enroll, from the request to the row", "## One enroll by the rules of registration"
@@ -22,6 +23,8 @@ def trace(backend: str, make_app: Callable[..., Flask]) -> Callable[..., tuple[l
     """Trace an enrollment request: the lines to draw, and the totals."""
     if backend != "sqlite":
         pytest.skip("the trace is drawn on SQLite")
+    if MODE == "always":
+        pytest.skip("the trace is that of a request without a group")
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "trace.py"))
 
     def traced(**options: Any) -> tuple[list[str], str]:

@@ -43,8 +43,9 @@ class Cursor:
 
 def watched_statement(before: Note, after: Note) -> type[pipeline.Prepared]:
     """Return the class of statements in waves of PostgreSQL, which calls listeners with each of them."""
+    base: Any = vars(waves)["Prepared"]  # another spy may have replaced it
 
-    class Watched(pipeline.Prepared):
+    class Watched(base):  # type: ignore[misc]
         def __init__(self, connection: PoolProxiedConnection, call: Call) -> None:
             super().__init__(connection, call)
             self._sender = SimpleNamespace(connection=connection.driver_connection)
@@ -55,7 +56,7 @@ def watched_statement(before: Note, after: Note) -> type[pipeline.Prepared]:
             super().send(pgconn)
 
         def rows(self, result: PGresult) -> list[Any]:
-            rows = super().rows(result)
+            rows: list[Any] = super().rows(result)
             after(self._sender, self._call.compiled.text, self._call.values)
             return rows
 

@@ -260,7 +260,7 @@ class _Wave:
             raise error
         self.failed.add(call)
         self.errors.append(kind_of(error))
-        if isinstance(error, LockNotAvailable):
+        if isinstance(error, LockNotAvailable) and call.compiled.writes:
             _busy_until[call.course_id] = time.monotonic() + BUSY_S
 
 
