@@ -14,6 +14,7 @@ from marshmallow.validate import OneOf, Range
 
 from ...access.visitors import Visitor
 from ...context import RequestContext
+from ...database import AnyRow
 from ...database.types import MAX_ID, utcnow
 from ...http.responses import download
 from ...repositories import courses as repository
@@ -39,8 +40,6 @@ from .resolving import resolution
 pages = AppPages("registrar_rosters", area=N_("Registrar"))
 SHOWN = 50
 """Students, or lines of the ledger, on one page."""
-
-
 FUTURE = N_("This time has not come yet. Choose an earlier one, or leave it out to see the course as it is now.")
 
 
@@ -98,15 +97,21 @@ def show_roster(query: Mapping[str, Any], course_id: int) -> Response:
         if as_of is None
         else past_roster_by_name(course_id, "enrolled", as_of, after, SHOWN + 1)
     )
+    following = rows[SHOWN - 1].student_id if len(rows) > SHOWN else None
+    return _show(course, "enrolled", query, rows, following=following, credits_of=credits_of)
+
+
+def _show(course: AnyRow, status: str, query: Mapping[str, Any], rows: Sequence[AnyRow], **values: Any) -> Response:
+    """Return the page of the students of a course with a status."""
     return show(
-        "roster.html",
+        "roster.html" if status == "enrolled" else "waitlist.html",
         course,
+        enrollment_status=status,
         rows=rows[:SHOWN],
-        following=rows[SHOWN - 1].student_id if len(rows) > SHOWN else None,
-        as_of=as_of,
-        as_of_text=as_text(as_of),
-        credits_of=credits_of,
-        is_first=last is None,
+        as_of=query["as_of"],
+        as_of_text=as_text(query["as_of"]),
+        is_first=query["after"] is None,
+        **values,
     )
 
 
@@ -143,10 +148,11 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
     else:
         page = past_roster(course_id, "waitlisted", as_of, (after or 0, query["shown"]), SHOWN)
         rows, (following, shown) = page.rows, page.following or (None, 0)
-    return show(
-        "waitlist.html",
+    return _show(
         course,
-        rows=rows[:SHOWN],
+        "waitlisted",
+        query,
+        rows,
         against=against,
         # An instructor sees which rules stop a student, and not the student's holds and other courses.
         resolution=resolution if visitor.may(READ_STUDENTS) else None,
@@ -156,9 +162,6 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
         has_seat=course.capacity is None or course.seats_taken < course.capacity,
         following=following,
         shown=shown,
-        as_of=as_of,
-        as_of_text=as_text(as_of),
-        is_first=after is None,
     )
 
 
