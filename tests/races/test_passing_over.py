@@ -1,9 +1,10 @@
-"""A hold that is placed while a student is promoted. The control does not lock the student."""
+"""A hold that is placed while a student is promoted, or let in. The control does not lock the student."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from flask import Flask
@@ -11,9 +12,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, select, text
 
 from course_management.context import RequestContext
+from course_management.errors import EnrollmentRefused
 from course_management.models import students
 from course_management.services import enrollment
-from course_management.services.enrollment import passing_over
+from course_management.services.enrollment import EnrollmentRequest, exchanging, passing_over
+from course_management.services.enrollment.letting_in import let_in
 from course_management.services.enrollment.statements import student_id
 
 from ..conftest import PATIENT, wait_until_blocked
@@ -27,6 +30,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("is_promotion", [True, False])
 def test_a_hold_that_is_placed_during_the_promotion_stops_it(
     app: Flask,
     backend: str,
@@ -41,6 +45,7 @@ def test_a_hold_that_is_placed_during_the_promotion_stops_it(
     monkeypatch: pytest.MonkeyPatch,
     *,
     guarded: bool,
+    is_promotion: bool,
 ) -> None:
     """The control reads the student without the lock, so it misses the hold that is not committed yet."""
     if backend == "sqlite":
@@ -53,11 +58,14 @@ def test_a_hold_that_is_placed_during_the_promotion_stops_it(
     sql("UPDATE courses SET capacity = 2")
     if not guarded:
         unlocked = select(students.c.id).where(students.c.id == student_id)
-        monkeypatch.setattr(passing_over, "LOCK_STUDENT", unlocked)
+        monkeypatch.setattr(passing_over if is_promotion else exchanging, "LOCK_STUDENT", unlocked)
 
     def promote() -> None:
-        with app.app_context():
-            enrollment.promote_all(RequestContext())
+        with app.app_context(), suppress(EnrollmentRefused):
+            if is_promotion:
+                enrollment.promote_all(RequestContext())
+            else:
+                let_in(EnrollmentRequest(ada, [full], context=RequestContext()))
 
     with engine.connect() as connection, ThreadPoolExecutor(1) as pool:
         raised = "UPDATE students SET schedule_revision = schedule_revision + 1 WHERE id = :ada"

@@ -9,7 +9,9 @@ from urllib.parse import quote, unquote
 
 from flask import Response, current_app, request
 
-NAME = "__Secure-students-search"
+from .pages import visitor
+
+NAME = "students-search"
 LASTS_S = 1800
 
 
@@ -21,7 +23,7 @@ def keep_search(response: Response, words: str) -> None:
         quote(words, safe=""),
         max_age=LASTS_S if words else 0,
         path=path,
-        secure=True,
+        secure=not visitor().is_protected,  # over http on this machine, not every browser keeps a cookie that is secure
         httponly=True,
         samesite="Strict",
     )
