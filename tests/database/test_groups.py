@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import URL, Engine, Integer, String, bindparam, create_engine, func, select, text, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from course_management.context import current
-from course_management.database import autocommit, groups, hub, pipeline, transaction, travels, waves, writing
+from course_management.database import autocommit, groups, hub, kind_of, pipeline, transaction, travels, waves, writing
 from course_management.database.types import among
 from course_management.models import Course, courses
 from course_management.services.enrollment.statements import course_ids
@@ -387,6 +388,60 @@ def test_no_lock_is_held_where_a_member_waits(
 
     assert len(waits) >= len(requests)
     assert [threads for threads in waits if threads] == []
+
+
+# --- SQLite ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sqlite(backend: str) -> None:
+    if backend != "sqlite":
+        pytest.skip("PostgreSQL locks rows, not the file")
+
+
+@pytest.fixture
+def writer(database: URL) -> Iterator[sqlite3.Connection]:
+    """Open a transaction of another process that writes."""
+    with closing(sqlite3.connect(str(database.database), isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield writer
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_a_wave_begins_when_another_writer_has_ended(
+    group: Callable[..., list[Any]], course: Make, request: pytest.FixtureRequest, engine: Engine
+) -> None:
+    ids = [course(), course()]
+    with engine.connect() as connection:
+        before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    writer = request.getfixturevalue("writer")
+    timer = threading.Timer(0.2, writer.execute, ["ROLLBACK"])
+    timer.start()
+
+    results = group(*(seats(course_id, 1) for course_id in ids))
+
+    timer.join()
+    assert [[row.id for row in rows] for rows in results] == [[course_id] for course_id in ids]
+    with engine.connect() as connection:  # for single statements, SQLite waits again
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == before
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_each_request_of_a_wave_is_refused_when_another_writer_does_not_end(
+    make_app: Callable[..., Flask], course: Make, request: pytest.FixtureRequest
+) -> None:
+    ids, kinds = [course(), course()], list[str]()
+    app = make_app(database_lock_timeout_ms=10, database_deadline_ms=2000)
+    request.getfixturevalue("writer")
+
+    def write(course_id: int) -> None:
+        with app.app_context(), pytest.raises(OperationalError) as error:
+            seats(course_id, 1)()
+        kinds.append(kind_of(error.value))
+
+    hub.run([functools.partial(write, course_id) for course_id in ids])
+
+    assert kinds == ["SQLITE_BUSY", "SQLITE_BUSY"]
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------------------

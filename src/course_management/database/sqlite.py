@@ -14,10 +14,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..config import Settings
 from ..context import current
-from .failures import FileReplaced, UnusableDatabase
+from .failures import FileReplaced, UnusableDatabase, kind_of
 
 INSTRUCTIONS = 500_000
 """Instructions of SQLite's virtual machine between two time checks; most statements here need a hundredth of that."""
+POLL_S = 0.001
+"""Seconds between two attempts to begin a wave. SQLite itself waits longer after each attempt, up to 100 ms, and is
+asleep when the file is free."""
 CHECK_INTERVAL_S = 0.1
 """How often reads check the files, at most. A check is 3 stat calls: 4 % of an enrollment request."""
 SERVED_FILE = "COURSE_MANAGEMENT_SQLITE_FILE"
@@ -43,9 +46,12 @@ def install_listeners(engine: Engine, settings: Settings) -> None:
         file.check_before_open()
         how["factory"] = TimedConnection
 
+    one_waits = threading.Lock()
+
     @event.listens_for(engine, "connect")
     def opened(connection: TimedConnection, entry: ConnectionPoolEntry) -> None:
         connection.limit_statements(settings.database_statement_timeout_ms / 1000)
+        connection.lock_timeout_ms, connection.one_waits = settings.database_lock_timeout_ms, one_waits
         file.opened(connection)
         entry.info["guard"] = connection
 
@@ -105,6 +111,9 @@ class TimedConnection(sqlite3.Connection):
     has_written = is_cut_off = False
     """Of no effect: only on PostgreSQL are connections cut off, and writes paused afterwards."""
     file: DatabaseFile | None = None
+    one_waits: threading.Lock
+    """Held by the thread of this process that waits for the lock of the file; the others wait for that thread."""
+    lock_timeout_ms = 0
     statement_timeout_s = 0.0
     _started = 0.0
 
@@ -119,6 +128,27 @@ class TimedConnection(sqlite3.Connection):
         """Raise `FileReplaced` when the database file is another one now."""
         if self.file:
             self.file.check_for_write()
+
+    def begin_wave(self) -> None:
+        """Begin a transaction that writes, as soon as the file is free. Raises SQLITE_BUSY when that is too late."""
+        end = time.monotonic() + self.lock_timeout_ms / 1000
+        if not self.one_waits.acquire(timeout=self.lock_timeout_ms / 1000):
+            self.execute("BEGIN IMMEDIATE")  # after its own time; the error says what is wrong
+            return
+        try:
+            self.execute("PRAGMA busy_timeout=0")
+            while True:
+                try:
+                    self.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if kind_of(error) != "SQLITE_BUSY" or time.monotonic() >= end:
+                        raise
+                    time.sleep(POLL_S)
+                else:
+                    return
+        finally:
+            self.one_waits.release()
+            self.execute(f"PRAGMA busy_timeout={self.lock_timeout_ms}")
 
     def limit_statements(self, seconds: float) -> None:
         """End each statement after this time or at the deadline of the request; without a deadline, never."""

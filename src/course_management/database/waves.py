@@ -31,6 +31,7 @@ from .execute import execute_once, send, successful, translated
 from .failures import kind_of
 from .groups import Call
 from .pipeline import Prepared, Results
+from .sqlite import TimedConnection
 from .write_breaker import Guard
 
 SMALLEST = 2
@@ -163,8 +164,8 @@ class _Wave:
                 yield call
         if not self._writes:
             return
-        driver: sqlite3.Connection = connection.driver_connection  # type: ignore[assignment]
-        driver.execute("BEGIN IMMEDIATE")
+        driver: TimedConnection = connection.driver_connection  # type: ignore[assignment]
+        driver.begin_wave()
         try:
             results = self._write(connection)
             if not self.failed.intersection(self._writes):
