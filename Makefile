@@ -99,7 +99,7 @@ lock: ## Lock the dependencies again, at the locked versions (needs uv; ARGS=--u
 	    --no-annotate --no-header requirements.in -o requirements.txt
 	cd tests/clients && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
-	cd tests/failover && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
+	cd contrib/patroni && uv pip compile $(ARGS) --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header requirements.in -o requirements.txt
 
 clean: ## Remove the virtual environment and caches; the database stays
@@ -163,8 +163,8 @@ $(VENV)/clients.stamp: tests/clients/requirements.txt $(VENV)/test.stamp
 	@touch $@
 
 # Patroni is a package of its own; etcd, HAProxy and PostgreSQL 15 are Debian's.
-$(VENV)/failover.stamp: tests/failover/requirements.txt $(VENV)/test.stamp
+$(VENV)/failover.stamp: contrib/patroni/requirements.txt $(VENV)/test.stamp
 	@echo "Installing Patroni in $(VENV)/failover ..."
 	@$(SYSTEM_PYTHON) -m venv $(VENV)/failover
-	@$(VENV)/failover/bin/pip install --quiet --require-hashes -r tests/failover/requirements.txt
+	@$(VENV)/failover/bin/pip install --quiet --require-hashes -r contrib/patroni/requirements.txt
 	@touch $@

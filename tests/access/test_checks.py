@@ -118,6 +118,17 @@ def on_several_hosts(backend: str, url: str) -> str:
     return address.update_query_dict({"host": f"{host},{host}"}).render_as_string(hide_password=False)
 
 
+@pytest.fixture
+def server_says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replace what the server says about its replication: it belongs to the whole server of the tests."""
+
+    def say(**state: Any) -> None:
+        normal = {"commit": "on", "standbys": "", "has_manager": False, "is_standby": False, "has_standby": True}
+        monkeypatch.setattr(checks, "autocommit", lambda _: [SimpleNamespace(**normal | state)])
+
+    return say
+
+
 @pytest.mark.usefixtures("secured")
 @pytest.mark.parametrize(
     ("attributes", "is_found"), [("", True), ("any", True), ("read-write", False), ("primary", False)]
@@ -146,28 +157,50 @@ def test_changes_that_are_acknowledged_too_early(
 
 @pytest.mark.usefixtures("secured")
 @pytest.mark.parametrize(
-    ("standbys", "has_manager", "sentence"),
+    ("standbys", "has_manager", "has_standby", "sentence"),
     [
-        ("standby1", False, "synchronous_standby_names is set by hand"),
-        ("standby1", True, ""),
-        ("", False, "no standby confirms changes"),
-        ("", True, "no standby confirms changes"),
+        ("standby1", False, True, "synchronous_standby_names is set by hand"),
+        ("standby1", True, True, ""),
+        ("", False, True, "confirms no changes"),
+        ("", True, True, "confirms no changes"),
+        ("", False, False, "No standby is connected"),
+        ("", True, False, "No standby is connected"),
+        ("standby1", True, False, "No standby is connected"),
     ],
 )
-def test_standbys_that_nothing_manages(
+def test_standbys_that_are_lost_or_that_nothing_manages(
     find: Check,
     on_several_hosts: str,
-    monkeypatch: pytest.MonkeyPatch,
+    server_says: Callable[..., None],
     standbys: str,
     has_manager: bool,
+    has_standby: bool,
     sentence: str,
 ) -> None:
-    """The setting belongs to the whole server, so only what the query returns is replaced."""
-    found = [SimpleNamespace(commit="on", standbys=standbys, has_manager=has_manager)]
-    monkeypatch.setattr(checks, "autocommit", lambda _: found)
+    server_says(standbys=standbys, has_manager=has_manager, has_standby=has_standby)
     said = sentences(find(database_url=f"{on_several_hosts}&target_session_attrs=read-write"))
     assert sentence in said
     assert bool(said) is bool(sentence)
+
+
+@pytest.mark.usefixtures("secured")
+@pytest.mark.parametrize(("has_manager", "is_found"), [(True, True), (False, False)])
+def test_a_lost_standby_of_a_cluster_behind_a_proxy(
+    find: Check, backend: str, server_says: Callable[..., None], has_manager: bool, is_found: bool
+) -> None:
+    """The address names one host; that Patroni manages the server shows that there must be a standby."""
+    if backend == "sqlite":
+        pytest.skip("SQLite has no server")
+    server_says(standbys="", has_manager=has_manager, has_standby=False)
+    assert ("No standby is connected" in sentences(find())) is is_found
+
+
+@pytest.mark.usefixtures("secured")
+def test_an_address_that_leads_to_a_standby(find: Check, backend: str, server_says: Callable[..., None]) -> None:
+    if backend == "sqlite":
+        pytest.skip("SQLite has no server")
+    server_says(is_standby=True)
+    assert "DATABASE_URL leads to a standby" in sentences(find())
 
 
 def test_a_database_that_was_never_migrated(find: Check, sql: Sql) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import URL
 from sqlalchemy.exc import OperationalError
 
-from course_management import background
+from course_management import background, metrics
 from course_management.background import worker as module
 from course_management.background.jobs import Job
 from course_management.background.worker import Worker
@@ -82,6 +82,14 @@ def start(nowhere: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     for worker in started:
         worker.stop()
         assert worker.join(PATIENCE_S)
+
+
+@pytest.fixture
+def gauges(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], float]]:
+    """Return the gauges that a worker reports."""
+    watched: dict[str, Callable[[], float]] = {}
+    monkeypatch.setattr(metrics, "watch", watched.__setitem__)
+    return watched
 
 
 def named(events: Events) -> list[str]:
@@ -228,6 +236,36 @@ def test_a_lease_that_cannot_be_renewed_is_an_outage(start: Any, events: Events)
 
     until(lambda: done, "work")
     assert named(events) == ["background.unavailable", "background.leader", "background.recovered"]
+
+
+def test_a_leader_that_cannot_renew_its_lease_reports_no_leader_and_no_database(
+    start: Any, gauges: dict[str, Callable[[], float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.0)
+    lease, done = Told(), list[str]()
+    acquire = lease.acquire
+    start(Job("a", endless(done, "a"), 0.0), lease=lease)
+    until(lambda: done, "work")
+    assert (gauges["background_leader"](), gauges["database_unavailable"]()) == (True, False)
+
+    lease.acquire = lambda: (_ for _ in ()).throw(PermissionError())  # type: ignore[method-assign]
+    until(lambda: not gauges["background_leader"](), "a leader that is none")
+    assert gauges["database_unavailable"]()
+
+    lease.acquire = acquire  # type: ignore[method-assign]
+    until(gauges["background_leader"], "a leader again")
+    assert not gauges["database_unavailable"]()
+
+
+def test_a_process_that_waits_for_the_lease_reports_an_unavailable_database(
+    start: Any, gauges: dict[str, Callable[[], float]]
+) -> None:
+    lease = Told(held=False)
+    lease.acquire = lambda: (_ for _ in ()).throw(PermissionError())  # type: ignore[method-assign]
+    start(Job("a", endless([], "a"), 0.0), lease=lease)
+
+    until(gauges["database_unavailable"], "the outage")
+    assert not gauges["background_leader"]()
 
 
 def test_stopping_waits_for_the_current_step_only_and_releases_the_lease(start: Any, events: Events) -> None:

@@ -190,6 +190,8 @@ class Cluster:
             ["haproxy", "-db", "-f", FILES / "haproxy.cfg"],
             {
                 "PATH": "/usr/sbin:/usr/bin:/bin",
+                "HAPROXY_USER": processes.user(),
+                "HAPROXY_GROUP": processes.group(),
                 "HAPROXY_LISTEN": f"127.0.0.1:{self.proxy}",
                 "DB1": f"127.0.0.1:{one.postgresql}",
                 "DB1_PATRONI": str(one.patroni),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import grp
 import os
 import pwd
 import shutil
@@ -52,11 +53,21 @@ def give(folder: Path) -> Path:
     return folder
 
 
+def user() -> str:
+    """Return the name of the user that the programs run as."""
+    return USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+
+def group() -> str:
+    """Return the name of that user's group."""
+    return grp.getgrgid(pwd.getpwnam(user()).pw_gid).gr_name
+
+
 def start(command: Sequence[str | Path], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own; its output goes to `log`."""
     as_user: dict[str, Any] = {}
     if os.geteuid() == 0:
-        as_user = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+        as_user = {"user": user(), "group": group(), "extra_groups": []}
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - the programs of the cluster
             list(map(str, command)),

@@ -35,8 +35,8 @@ def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path,
     installation, backup = (ROOT / "docs" / f"{each}.md" for each in ("installation", "backup"))
     statements = next(block for block in blocks(installation) if block.language == "sql")
     back_up = next(block for block in blocks(backup) if "backup school.backup" in block.text)
-    restore = next(block for block in blocks(backup) if "createdb" in block.text)
-    host = str(postgresql_server.query.get("host", postgresql_server.host))
+    restore = next(block for block in blocks(backup) if "CREATE DATABASE restored" in block.text)
+    server = postgresql_server.set(drivername="postgresql").render_as_string(hide_password=False)
     with readers(tmp_path) as make, dropped(postgresql_server) as restored:
         operator = make()
         operator.follow(statements, postgresql_server)
@@ -47,9 +47,8 @@ def test_a_backup_of_postgresql_can_be_restored_as_the_page_says(tmp_path: Path,
         new = postgresql_server.set(database=restored).render_as_string(hide_password=False)
         for command in restore.commands():
             line = command.text.replace("restored", restored)
-            line = line.replace(f"postgresql://enrollment@db.example.edu/{restored}", new)
-            line = line.replace("db.example.edu", host)
-            line = line.replace("--username=enrollment", f"--username={postgresql_server.username}")
+            line = line.replace(f"postgresql://enrollment:secret@db.example.edu/{restored}", new)
+            line = line.replace("sudo -u postgres psql", f"psql '{server}'").replace(" OWNER enrollment", "")
             if line.startswith("sudo"):  # as the page says before: DATABASE_URL names the new database
                 operator.enter(f"export DATABASE_URL='{new}'")
             operator.run(Command(line, command.output))

@@ -49,7 +49,8 @@ class Worker:
     def start(self) -> None:
         """Start the thread. The end of the process stops it and returns the lease, if the step ends in time."""
         self._thread.start()
-        metrics.watch("background_leader", lambda: self._leads)
+        metrics.watch("background_leader", lambda: self._leads and not self._backoff.failures)
+        metrics.watch("database_unavailable", lambda: self._backoff.failures > 0)
         # Worker processes of `serve` do not run `atexit` functions. The last log lines are written after this.
         Finalize(None, self._finish, exitpriority=2)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, column, func, select, table
+from sqlalchemy import Select, column, exists, func, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import network_addresses
@@ -32,6 +32,9 @@ _REPLICATION: Select[Any] = select(
     .where(column("name") == "cluster_name")
     .scalar_subquery()
     .label("has_manager"),
+    func.pg_is_in_recovery().label("is_standby"),
+    # Every role sees that there are rows, if not what they say.
+    exists().select_from(table("pg_stat_replication")).label("has_standby"),
 )
 
 
@@ -144,6 +147,12 @@ def _replication(has_several_hosts: bool, settings: Settings) -> Iterator[Findin
         [replication] = autocommit(_REPLICATION)
     except SQLAlchemyError:
         return  # reported by `_database`
+    if replication.is_standby:
+        yield Finding(
+            "DATABASE_URL leads to a standby, where every change gets 503. Name the primary, or all hosts and "
+            "target_session_attrs=read-write."
+        )
+        return
     if replication.commit in {"off", "local"}:
         yield Finding(
             f"synchronous_commit is {replication.commit}, so acknowledged changes can be lost when the database server "
@@ -154,10 +163,17 @@ def _replication(has_several_hosts: bool, settings: Settings) -> Iterator[Findin
             "synchronous_standby_names is set by hand on the database server: while such a standby is lost, every "
             "change gets 503. Let Patroni manage it (synchronous_mode), see docs/availability.md."
         )
-    elif has_several_hosts and not replication.standbys:
+    elif not (has_several_hosts or replication.has_manager):
+        return  # a server alone
+    elif not replication.has_standby:
         yield Finding(
-            "DATABASE_URL names several hosts, but no standby confirms changes at present, so acknowledged changes can "
-            "be lost in a failover. Set synchronous_mode of Patroni, see docs/availability.md."
+            "No standby is connected to the database server, so its loss would lose acknowledged changes. Start or "
+            "replace the standby, see docs/cluster.md."
+        )
+    elif not replication.standbys:
+        yield Finding(
+            "The standby of the database server is connected but confirms no changes, so acknowledged changes can be "
+            "lost in a failover. Wait until it has caught up, or set synchronous_mode of Patroni, see docs/cluster.md."
         )
 
 

@@ -37,7 +37,8 @@ WATCHED = {
     "request_threads_busy": "Threads that are handling a request.",
     "database_connections": "Database connections that the pools of requests may have.",
     "database_connections_in_use": "Database connections that requests are using.",
-    "background_leader": "1 if one of the processes is the leader that does the background work, else 0.",
+    "database_unavailable": "Processes whose background work cannot use the database at present.",
+    "background_leader": "1 if one of the processes is the leader and can do the background work, else 0.",
 }
 """The values that processes sample every second, and their help texts."""
 
