@@ -168,6 +168,23 @@ def test_a_required_field_is_marked_and_said_if_it_is_empty(app: Flask, browser:
 
 
 @pytest.mark.one_database
+def test_a_student_who_chooses_credits_reads_beside_the_field_what_is_wrong(
+    browser: Browser, school: School, client: FlaskClient
+) -> None:
+    body = {"code": "MUS1", "title": "Choir", "term_id": school.ids["term_id"], "credits": 1, "credits_max": 4}
+    path = f"/app/courses/{client.post('/courses', json=body).get_json()['id']}"
+    student = browser("another student")
+
+    refused = student.post(f"{path}/enroll", data={"credits": "many"}, headers=ORIGIN)
+    enrolled = student.post(f"{path}/enroll", data={"credits": "2,5"}, headers=ORIGIN)
+
+    assert "Credits, from 1 to 4" in refused.text
+    assert (refused.status_code, wrong_about(refused)) == (422, [])
+    assert enrolled.status_code == 303
+    (course,) = client.get("/students/2/courses").get_json()["courses"]
+    assert course["credits"] == 2.5
+
+
 def test_no_error_of_a_page_has_a_name_of_the_api(app: Flask, browser: Browser, school: School) -> None:
     names = (
         "after",
