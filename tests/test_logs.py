@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -130,6 +131,29 @@ def test_what_failed_is_logged_as_failed_and_where(
     assert [line["event"] for line in found] == ["enrollment.failed", "internal_error", "request"]
     assert "_fail" in str(found[1]["frames"])
     assert "canary" not in text + response.text
+
+
+def test_an_outage_has_its_kind_in_each_line_and_its_reason_in_the_first(
+    school: Any, lines: tuple[Any, Lines], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, read = lines
+    monkeypatch.setattr("course_management.services.enrollment.enroll", _cannot_connect)
+    monkeypatch.setattr("course_management.http.problems._reason_due", 0.0)
+
+    for _ in range(2):
+        assert school.post("/students/1/enroll", json={"course_id": 1}).status_code == 503
+
+    found = read()
+    failed = [line["codes"] for line in found if line["event"] == "enrollment.failed"]
+    outages = [line for line in found if line["event"] == "database.unavailable"]
+    assert failed == [["ConnectionError"]] * 2
+    assert [line["kind"] for line in outages] == ["ConnectionError"] * 2
+    assert "The database cannot be reached (connection refused)" in outages[0]["reason"]
+    assert "reason" not in outages[1]
+
+
+def _cannot_connect(*_: Any, **__: Any) -> None:
+    raise OperationalError(None, None, ConnectionError("connection refused"))
 
 
 def _fail(*_: Any, **__: Any) -> None:

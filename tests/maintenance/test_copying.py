@@ -138,7 +138,7 @@ def test_a_target_with_a_row_in_any_table_is_refused_and_keeps_it(run: Run, data
 
     result = run("copy", "--to", address(target))
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "The target is not empty: groups. Nothing was copied." in result.output
     with opened(target) as connection:
         assert content(connection) == before

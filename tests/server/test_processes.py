@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -112,6 +113,22 @@ class SupervisedWorker:
 @pytest.fixture
 def supervised(monkeypatch: pytest.MonkeyPatch) -> SupervisedWorker:
     return SupervisedWorker(monkeypatch)
+
+
+def test_a_worker_whose_end_another_thread_has_noticed_is_not_reported_as_one_that_refuses_to_stop(
+    supervised: SupervisedWorker,
+) -> None:
+    """Two threads wait for the process, and the kernel tells one of them only."""
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    supervised.worker.inner = process  # type: ignore[assignment]
+    running: Any = supervised.worker
+    assert running.is_alive()
+
+    os.waitpid(process.pid or 0, 0)
+
+    assert process.is_alive(), "the control: multiprocessing does not know yet"
+    assert not running.is_alive()
 
 
 def test_a_worker_without_a_heartbeat_is_killed_after_the_timeout(supervised: SupervisedWorker) -> None:

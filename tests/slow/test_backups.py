@@ -133,7 +133,7 @@ def test_a_restore_into_a_database_with_tables_changes_nothing(
 
     result = run("restore", tmp_path / "school.backup")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "The target is not empty" in result.output
     assert client.get(f"/students/{student_id}").status_code == 200
 
@@ -149,7 +149,7 @@ def test_a_wal_of_another_database_is_not_taken_for_that_of_the_restored_one(
 
     result = run("restore", tmp_path / "school.backup", url=restored)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert f"{restored.database}-wal exists" in result.output
     assert not Path(str(restored.database)).exists()
 

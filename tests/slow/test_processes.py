@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from course_management import create_app
 from course_management.server import supervisor
 
+from ..support.keys import create_key
 from ..support.processes import is_alive, stops_gracefully, two_workers, wait_for_the_end
-from ..support.real_server import Server, serving, until
+from ..support.real_server import Server, serving, sqlite, until
 
 
 @pytest.fixture
@@ -72,3 +74,15 @@ def test_a_server_can_be_restarted_while_the_workers_of_the_last_one_end(server:
     server.start()
     server.wait()
     assert server.process.poll() is None
+
+
+def test_the_command_in_the_banner_has_a_key_once_there_are_keys(tmp_path: Path) -> None:
+    with serving(tmp_path, WORKERS="1") as server:
+        assert "Authorization" not in server.log.read_text()
+        server.end()
+        with create_app({"DATABASE_URL": sqlite(tmp_path).render_as_string()}).app_context():
+            create_key("portal", ["admin"])
+        server.start()
+        server.wait()
+
+        assert "-H 'Authorization: Bearer KEY'" in server.log.read_text()

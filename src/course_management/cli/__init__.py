@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import __version__, background, log_output, logs, network_addresses
 from ..__main__ import INTERRUPTED
+from ..access.keys import any_exist as any_key_exists
 from ..config import ConfigurationError, Settings
 from ..context import RequestContext
 from ..database import SCHEMA_REVISION, autocommit, is_unavailable, kind_of, schema_state
@@ -101,6 +102,7 @@ def serve() -> None:
             err(f"Warning: {finding.sentence}")
         try:
             pair = demo.example_call()
+            needs_key = bool(settings.oidc_issuer) or any_key_exists()
         except SQLAlchemyError as error:
             pair = None
             if is_unavailable(error):  # otherwise the schema is another one, which is a finding above
@@ -108,6 +110,8 @@ def serve() -> None:
     if pair:
         out("Enroll a student with")
         out(f"  curl -X POST {address}/students/{pair[0]}/enroll \\")
+        if needs_key:
+            out("    -H 'Authorization: Bearer KEY' \\")
         out(f"    -H 'Content-Type: application/json' -d '{{\"course_id\": {pair[1]}}}'")
     log_output.drain_all()  # before an error about the address
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # all workers get these settings, also after .env has changed

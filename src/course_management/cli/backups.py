@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from ..config import Settings
 from ..database import db, migrations, schema_state, snapshot
 from ..maintenance import archives
-from .service import service
+from .service import Refusal, service
 from .verify import show_findings
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -65,6 +65,8 @@ def restore(file: Path) -> None:
     url = Settings.load().database_url
     try:
         _restore(url, file)
+    except archives.TargetNotEmpty as refusal:
+        raise Refusal(str(refusal)) from None
     except archives.ArchiveError as error:
         raise click.ClickException(str(error)) from None
     try:
@@ -102,7 +104,7 @@ def _restore_postgresql(url: URL, file: Path) -> None:
         _, version = archives.place_of_tables(connection)
         is_empty = archives.is_without_tables(connection)
     if not is_empty:
-        raise archives.ArchiveError(
+        raise archives.TargetNotEmpty(
             "The target is not empty: the database has tables. Create a new database for the restored data, and set "
             "DATABASE_URL to it."
         )

@@ -22,7 +22,7 @@ from ..database import (
 )
 from ..maintenance import copying
 from ..urls import without_password
-from .service import service
+from .service import Refusal, service
 from .verify import show_findings
 
 BUSY_TIMEOUT_MS = 10_000
@@ -71,7 +71,8 @@ def copy_database(target: URL) -> None:
     if broken:
         click.echo("The source has the same findings: see `course-management verify` there.", err=True)
         raise SystemExit(1)
-    click.echo(f"The copy is complete. To use it, set DATABASE_URL to {without_password(target)} with its password.")
+    password = " with its password" if target.password else ""
+    click.echo(f"The copy is complete. To use it, set DATABASE_URL to {without_password(target)}{password}.")
 
 
 def _copy(source: Connection, target: URL) -> None:
@@ -79,6 +80,8 @@ def _copy(source: Connection, target: URL) -> None:
     try:
         _prepare(target)
         seal = copying.copy(source, engine, _show)
+    except copying.TargetNotEmpty as refusal:
+        raise Refusal(str(refusal)) from None
     except copying.CopyRefused as refusal:
         raise click.ClickException(str(refusal)) from None
     except Unavailable as error:

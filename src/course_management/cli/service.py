@@ -19,6 +19,12 @@ REFUSED = 3
 """The exit code of a command that works, and reports that a rule refuses something."""
 
 
+class Refusal(click.ClickException):
+    """Something that the command refuses to do; the message says why."""
+
+    exit_code = REFUSED
+
+
 @contextmanager
 def service(log_level: str = "error", *, ready: bool = True, database: URL | None = None) -> Iterator[None]:
     """Open an application context for a command; database errors become a sentence and exit code 1.

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, has_app_context, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ..context import current
-from ..database import SCHEMA_REVISION, Raced, Unavailable, is_missing, is_unavailable, kind_of, schema_state, sequences
+from ..database import (
+    SCHEMA_REVISION,
+    Raced,
+    Unavailable,
+    is_missing,
+    is_unavailable,
+    kind_of,
+    operator_advice,
+    schema_state,
+    sequences,
+)
 from ..errors import (
     BadRequest,
     DatabaseUnavailable,
@@ -36,7 +47,11 @@ FROM_FRAMEWORK: dict[int | None, type[Problem]] = {
     for problem in (BadRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
 }
 
+REASON_S = 10.0
+
 log = structlog.get_logger(__name__)
+_reason_due = 0.0
+"""When the next line gets a reason, on the clock of `time.monotonic`."""
 
 
 def init_app(app: Flask) -> None:
@@ -101,7 +116,7 @@ def as_problem(error: BaseException) -> Problem:
     # Raced with a cause: a constraint refuses, again and again, what the rules allow. Waiting does not help.
     raced = isinstance(error, Raced) and error.__cause__ is None
     if raced or (isinstance(error, SQLAlchemyError) and is_unavailable(error)):
-        log.warning("database.unavailable", kind=kind_of(error))
+        log.warning("database.unavailable", kind=kind_of(error), **_reason(error))
         return DatabaseUnavailable(str(error)) if isinstance(error, Unavailable) else DatabaseUnavailable()
     if isinstance(error, SQLAlchemyError) and is_missing(error) and _has_another_schema():
         log.error("database.schema", needed=SCHEMA_REVISION)
@@ -111,6 +126,17 @@ def as_problem(error: BaseException) -> Problem:
         return DatabaseUnavailable(sequences.sentence(table))
     log.error("internal_error", error=type(error).__name__, kind=kind_of(error), frames=frames_of(error))
     return InternalError()
+
+
+def _reason(error: BaseException) -> dict[str, str]:
+    """Return what an operator can do about the error, in one line per `REASON_S` seconds: the others would repeat it."""
+    global _reason_due  # noqa: PLW0603 - two threads may both write it, and no more
+    now = time.monotonic()
+    if now < _reason_due or not isinstance(error, SQLAlchemyError) or not has_app_context():
+        return {}
+    _reason_due = now + REASON_S
+    advice = operator_advice(error)
+    return {"reason": advice} if advice else {}
 
 
 def _has_another_schema() -> bool:

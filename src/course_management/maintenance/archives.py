@@ -33,6 +33,10 @@ class ArchiveError(Exception):
     """A backup could not be written or restored; what existed is unchanged. The text is a sentence."""
 
 
+class TargetNotEmpty(ArchiveError):
+    """Restoring is refused, because it would overwrite something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A program of PostgreSQL with its arguments, and the environment that has its password."""
@@ -153,10 +157,10 @@ def copy_sqlite(source: sqlite3.Connection, path: Path) -> None:
 
 
 def restore_sqlite(file: Path, target: Path) -> None:
-    """Copy a backup to the place of a database that does not exist yet."""
+    """Copy a backup to the place of a database that does not exist yet. Raises `TargetNotEmpty`."""
     left = [str(path) for path in (target, *(Path(f"{target}{end}") for end in ("-wal", "-shm"))) if path.exists()]
     if left:
-        raise ArchiveError(
+        raise TargetNotEmpty(
             f"The target is not empty: {', '.join(left)} exists. Stop the service, move the file away with its -wal "
             "and -shm, and restore again."
         )

@@ -41,6 +41,10 @@ class CopyRefused(Exception):
     """Nothing was copied. The text is a sentence."""
 
 
+class TargetNotEmpty(CopyRefused):
+    """Copying would mix rows of two databases."""
+
+
 def tables() -> list[Table]:
     """List the tables to copy, each after those that it refers to."""
     return [table for table in Base.metadata.sorted_tables if table.name not in NOT_COPIED]
@@ -82,7 +86,7 @@ def _lock(connection: Connection) -> None:
 def _require_empty(connection: Connection) -> None:
     filled = [table.name for table in tables() if connection.execute(select(table).limit(1)).first()]
     if filled:
-        raise CopyRefused(
+        raise TargetNotEmpty(
             f"The target is not empty: {', '.join(filled)}. Nothing was copied. Create a new database, and copy "
             "into that."
         )

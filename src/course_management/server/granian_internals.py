@@ -10,7 +10,7 @@ Replaced, in each worker process:
     `response_bytes` and `response_iter` (`application.Transport`), which any thread may call at any time, and a dict
     with the keys of WSGI, whose `wsgi.input` must be read before the function returns.
 Extended, in the parent process (`supervisor.Supervisor`):
-    `MPServer._spawn_worker` and `MPServer.shutdown`.
+    `MPServer._spawn_worker` and `MPServer.shutdown`; `WorkerProcess.is_alive`, which `MPServer` calls.
 Called or read there:
     `MPServer.signal_handler_interrupt`, `wrks`, `interrupt_children`, `interrupt_signal`, `main_loop_interrupt`;
     `WorkerProcess.inner`, which is a `multiprocessing.Process`, and `WorkerProcess.idx`.
@@ -35,7 +35,7 @@ PARAMETERS = {
     "signal_handler_interrupt": (mp.MPServer, ["self", "args", "kwargs"]),
 }
 ATTRIBUTES = {
-    mp.MPServer: {"wrks", "interrupt_children", "interrupt_signal", "main_loop_interrupt"},
+    mp.MPServer: {"wrks", "interrupt_children", "interrupt_signal", "main_loop_interrupt", "is_alive"},
     mp.WorkerProcess: {"inner", "idx"},
 }
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from multiprocessing import connection
 from multiprocessing.connection import Connection as PipeEnd
 from typing import Any
 
@@ -65,6 +66,7 @@ class Supervisor(mp.MPServer):
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:  # type: ignore[override]
         reading, writing = multiprocessing.Pipe(duplex=False)
         worker = super()._spawn_worker(idx, target, partial(callback_loader, writing, os.getpid()))
+        worker.is_alive = partial(is_running, worker)  # type: ignore[method-assign]
         self._watched[worker] = Watched(worker, reading, self._clock())
         return worker
 
@@ -102,6 +104,16 @@ class Supervisor(mp.MPServer):
         except SystemExit:
             if not self.interrupt_signal:
                 raise
+
+
+def is_running(worker: Any) -> bool:
+    """Return whether the process of a worker has not ended yet.
+
+    Only one thread of this process learns of the end of a child from the kernel. It may be the one in which granian
+    watches the worker, and for a moment `Process.is_alive` is still true in the others: granian would log that it kills
+    a worker that refused to stop.
+    """
+    return not connection.wait([worker.inner.sentinel], timeout=0)
 
 
 def _has_terminal() -> bool:

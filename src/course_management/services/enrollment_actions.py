@@ -12,6 +12,7 @@ import structlog
 
 from .. import metrics
 from ..context import RequestContext
+from ..database import kind_of
 from ..errors import Problem
 from . import enrollment
 from .enrollment import CourseOutcome, Decision, EnrollmentRequest, Replacement, ReplaceOptions
@@ -92,7 +93,7 @@ def _logged(student_id: int, course_ids: Sequence[int]) -> Iterator[None]:
         _record("refused", student_id, course_ids, [problem.code, *reasons])
         raise
     except Exception as error:
-        _record("failed", student_id, course_ids, [type(error).__name__])
+        _record("failed", student_id, course_ids, [kind_of(error)])
         raise
 
 
