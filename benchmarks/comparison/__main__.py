@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL, make_url
 from tests.proof.report import fill_in, markdown
 from tests.support.databases import ROOT, PostgreSQL, migrate
 
-from . import by_rules, growth
+from . import by_rules, growth, paired
 from .conformance import check
 from .data import LARGE, SMALL, engine, fill, fill_reference
 from .load import LOADS, run, run_floor, run_hello, run_hot, wrk_program
@@ -33,8 +33,8 @@ from .report import FLOOR, HELLO_FLASK, HELLO_WSGI, KEYED, POSTGRESQL, SQLITE, R
 from .systems import Enrollment, Express, FastApi, FlaskOrm, Hello, ThisService
 
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
-PARTS = ("rules", "comparison", "growth")
-"""What the rules of registration cost, other systems, and 100 times the data."""
+PARTS = ("rules", "earlier", "comparison", "growth")
+"""What the rules of registration cost, an earlier version, other systems, and 100 times the data."""
 WARM_UP_S = 1
 PAUSE_S = 0.2
 # All data fits into memory, and no checkpoint starts during the turn of one system.
@@ -49,7 +49,7 @@ SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": 
 @click.option(
     "--earlier",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A checkout of an earlier version; its enrollment requests are compared with those without a term.",
+    help="A checkout of an earlier version, which is measured beside this one.",
 )
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON too.")
 @click.option("--record", is_flag=True, help="Write what was measured into docs/performance.md and its picture.")
@@ -72,6 +72,8 @@ def main(
         results: Results = {"date": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
         if "rules" in parts:
             results |= bench.compare_rules(earlier)
+        if "earlier" in parts and earlier:
+            results |= bench.compare_earlier(earlier)
         if "comparison" in parts:
             results |= bench.compare()
         if "growth" in parts:
@@ -140,6 +142,22 @@ class Bench:
                 turns = by_rules.compare(systems, self.rounds, self.seconds, processes)
             found[backend] = {load: [asdict(turn) for turn in each] for load, each in turns.items()}
         return {"rules": found}
+
+    def compare_earlier(self, earlier: Path) -> Results:
+        """Measure this version beside an earlier one, on both databases."""
+        found: Results = {}
+        for backend in ("PostgreSQL", "SQLite"):
+            make = self._database if backend == "PostgreSQL" else self._file
+            with self._says(f"beside the earlier version on {backend}"), ExitStack() as stack:
+                systems = []
+                for name, source in ((paired.THIS, None), (paired.EARLIER, earlier / "src")):
+                    url = make(name.replace(" ", "_"))
+                    migrate(url)
+                    fill(url, SMALL)
+                    systems.append(stack.enter_context(closing(ThisService(name, self.folder, url, source=source))))
+                processes = self.postgresql.processes if backend == "PostgreSQL" else list
+                found[backend] = paired.compare(systems, self.rounds, self.seconds, processes)
+        return {"paired": found}
 
     def _loads(
         self, systems: Sequence[Enrollment], with_key: Enrollment, floor: URL, hellos: Sequence[Hello]

@@ -8,8 +8,7 @@ rate more than they change the work that a request is. Ratios are those of each 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,6 +18,7 @@ import psutil
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
+from . import cpu
 from .data import COUNT, SEATS, connected, counted_at_once, settle
 from .load import measure
 from .systems import ThisService
@@ -173,30 +173,16 @@ def compare(
 def run(system: ThisService, load: str, seconds: int, postgresql: Callable[[], Sequence[psutil.Process]]) -> Turn:
     """Run one load. Raises `RuntimeError` where another response came than it is about."""
     courses = REFUSING if load in (FULL, REFUSED) else COURSES
-    service, database = _spent(system.workers()), _spent(postgresql())
+    service, database = cpu.spent(system.workers()), cpu.spent(postgresql())
     done = measure(
         system, "enroll", STUDENTS, courses, FIRST[load], threads=1, seconds=seconds, connections=CONNECTIONS
     )
     time.sleep(0.2)  # wrk has ended, and its last requests are still being processed
-    service_s, database_s = _since(service), _since(database)
+    service_s, database_s = cpu.since(service), cpu.since(database)
     requests, refused = int(done["requests"]), int(done["refused"])
     if done["broken"] or refused != (requests if load in (FULL, REFUSED) else 0):
         raise RuntimeError(f"{load} on {system.name}: {refused} of {requests} refused, {done['broken']} broken")
     return Turn(requests / done["seconds"], service_s / requests * 1000, database_s / requests * 1000)
-
-
-def _since(before: Mapping[psutil.Process, float]) -> float:
-    """Return the seconds of CPU since then, of the processes that still run; a process of autovacuum may have ended."""
-    return sum(now - before[process] for process, now in _spent(before).items())
-
-
-def _spent(processes: Iterable[psutil.Process]) -> dict[psutil.Process, float]:
-    """Return the seconds of CPU that each process has used, in user mode and in the kernel."""
-    found = {}
-    for each in processes:
-        with suppress(psutil.NoSuchProcess):
-            found[each] = sum(each.cpu_times()[:2])
-    return found
 
 
 def systems(

@@ -81,7 +81,10 @@ def run(system: System, load: str, size: Size, seconds: int, connections: int = 
     A refusal may be faster than a success. One in a thousand is tolerated: on a slow disk, SQLite writers time out.
     """
     found = measure(
-        system, load, size.students, size.courses, threads=THREADS, seconds=seconds, connections=connections
+        *(system, load, size.students, size.courses),
+        threads=min(THREADS, connections),
+        seconds=seconds,
+        connections=connections,
     )
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
     if failed > requests * TOLERATED:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from . import by_rules
+from . import by_rules, paired
+from .goal import Goal
 
 POSTGRESQL, SQLITE = "this service, PostgreSQL", "this service, SQLite"
 KEYED = "this service, PostgreSQL, with a key"
@@ -18,25 +19,6 @@ GOAL_HEADINGS = ["what", "measured", "goal", ""]
 Results = dict[str, Any]
 
 
-class Goal(NamedTuple):
-    """A ratio that must be at least (or, with `at_most`, at most) a figure."""
-
-    name: str
-    ratio: float
-    figure: float
-    at_most: bool = False
-
-    @property
-    def reached(self) -> bool:
-        """Return whether the ratio reaches the goal."""
-        return self.ratio <= self.figure if self.at_most else self.ratio >= self.figure
-
-    def row(self) -> list[str]:
-        """Return the row of the table."""
-        sign = "at most" if self.at_most else "at least"
-        return [self.name, f"{self.ratio:.2f}", f"{sign} {self.figure:g}", "reached" if self.reached else "MISSED"]
-
-
 def spread(values: Sequence[float], form: str = ",.0f") -> str:
     """Return the median with the minimum and maximum."""
     return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
@@ -44,8 +26,12 @@ def spread(values: Sequence[float], form: str = ",.0f") -> str:
 
 def goals(results: Results) -> list[Goal]:
     """Return the goals for which the run has both measurements."""
+    return [*goals_of_rules(results), *paired.goals(results.get("paired", {})), *_other_goals(results)]
+
+
+def _other_goals(results: Results) -> list[Goal]:
     comparison = _goals_of_loads(results) if "loads" in results else ()
-    return [*goals_of_rules(results), *comparison, *_goals_of_growth(results)]
+    return [*comparison, *_goals_of_growth(results)]
 
 
 def goals_of_rules(results: Results) -> Iterator[Goal]:
@@ -132,7 +118,6 @@ def _by_rules(results: Results) -> list[list[str]]:
 
 def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Return the headings and rows of each table, by its name."""
-    by_rules_goals = list(goals_of_rules(results))
     loads = results.get("loads", {})
     systems = list(dict.fromkeys(name for load in loads.values() for name in load))
     speed = []
@@ -166,8 +151,10 @@ def tables(results: Results) -> dict[str, tuple[list[str], list[list[str]]]]:
             ],
             speed,
         ),
-        "goals by rules": (GOAL_HEADINGS, [each.row() for each in by_rules_goals]),
-        "goals": (GOAL_HEADINGS, [each.row() for each in goals(results)[len(by_rules_goals) :]]),
+        "earlier": (paired.HEADINGS, list(paired.rows(results.get("paired", {})))),
+        "goals by rules": (GOAL_HEADINGS, [each.row() for each in goals_of_rules(results)]),
+        "goals of speed": (GOAL_HEADINGS, [each.row() for each in paired.goals(results.get("paired", {}))]),
+        "goals": (GOAL_HEADINGS, [each.row() for each in _other_goals(results)]),
     }
     return {name: table for name, table in found.items() if table[1]}
 
