@@ -53,6 +53,8 @@ class Compiled(NamedTuple):
     travels: str | None
     """Whether it may be sent in a wave (`travels`): the name of its parameter with the courses, empty for a read; else
     None."""
+    at_once: bool
+    """Whether it waits for no wave: a read of SQLite has no round trip to share."""
 
 
 class _LiteralConstants(SQLCompiler):
@@ -95,4 +97,5 @@ def compile_statement(statement: Executable, backend: str, names: tuple[str, ...
 
     writes = any(isinstance(element, UpdateBase) for element in iterate(cast("ClauseElement", statement)))
     travels = statement.get_execution_options().get(_TRAVELS)
-    return Compiled(str(compiled), order, inward, converted if outward else plain, writes, travels)
+    at_once = backend == "sqlite" and not writes
+    return Compiled(str(compiled), order, inward, converted if outward else plain, writes, travels, at_once)

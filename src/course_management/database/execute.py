@@ -136,7 +136,7 @@ def autocommit(
     def work() -> Sequence[AnyRow]:
         refuse_late_work()
         running = getcurrent()
-        if not isinstance(running, Member) or running.is_alone:
+        if not isinstance(running, Member) or running.is_alone or compiled.at_once:
             return execute_once(engine, compiled, values)
         course_ids = (parameters or {}).get(compiled.travels or "", [0])
         if compiled.travels is not None and len(course_ids) == 1:

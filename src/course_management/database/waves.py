@@ -2,7 +2,7 @@
 
 Each statement is a transaction of its own for its request. In a wave, all writes are one transaction, and each of them
 is answered after its commit. On PostgreSQL, a wave is the reads, a Sync, the writes in ascending order of their
-courses, and a Sync. On SQLite, the reads come first, then one transaction of the writes.
+courses, and a Sync. On SQLite, it is one transaction of writes; reads wait for nothing there.
 
 A statement that fails does not fail the others: it is executed again singly, so that its request gets the error that
 it would get without a group. The others are sent as a wave again, `MAX_WAVES` times at most, then singly. When the
@@ -124,64 +124,58 @@ class _Wave:
         """Send the statements, and yield those that are done."""
         deadline = min((call.deadline for call in self._calls if call.deadline is not None), default=None)
         connection: PoolProxiedConnection | None = None
+        failure: BaseException | None = None
         try:
             with use(RequestContext(deadline=deadline)):  # the watchdog cuts off the wave at the earliest deadline
                 connection = self._engine.raw_connection()
-            yield from self._admit_writes(connection)
+            refusal = self._admit_writes(connection)
             if isinstance(connection.driver_connection, psycopg.Connection):
                 yield from self._send_pipeline(connection, connection.driver_connection.pgconn)
-            else:
+            elif self._writes:
                 yield from self._send_one_by_one(connection)
+            failure = refusal
         except self._engine.dialect.loaded_dbapi.Error as error:
-            text = self._calls[0].compiled.text
-            yield from _fail(self._calls, translated(error, self._engine, connection, text))
+            failure = translated(error, self._engine, connection, self._calls[0].compiled.text)
         except Exception as error:  # noqa: BLE001 - each request raises it; otherwise none would get a response
-            yield from _fail(self._calls, error)
+            failure = error
         finally:
             if connection is not None:
                 _give_back(connection)
+        if failure:
+            yield from _fail([call for call in self._calls if call not in self.failed], failure)
 
-    def _admit_writes(self, connection: PoolProxiedConnection) -> Iterator[Call]:
-        """Announce the writes; if they cannot be executed now, the reads still can."""
+    def _admit_writes(self, connection: PoolProxiedConnection) -> SQLAlchemyError | None:
+        """Announce the writes. If they cannot be executed now, return the error; the reads still can."""
         guard: Guard | None = connection.info.get("guard")
         if self._writes and guard:
             try:
                 guard.begin_to_write()
             except SQLAlchemyError as error:
-                yield from _fail(self._writes, error)
                 self._writes = []
+                return error
+        return None
 
     def _send_one_by_one(self, connection: PoolProxiedConnection) -> Iterator[Call]:
-        """Send the statements to SQLite."""
-        for call in self._reads:
-            try:
-                with use(call.context()):
-                    call.rows = list(send(connection, call.compiled, call.values))
-            except Exception as error:  # noqa: BLE001 - its request gets it when it is executed singly
-                self._blame(call, error)
-            else:
-                self._note_time()
-                yield call
-        if not self._writes:
-            return
+        """Send the writes to SQLite; reads wait for no wave there (`Compiled.at_once`)."""
         driver: TimedConnection = connection.driver_connection  # type: ignore[assignment]
         driver.begin_wave()
         try:
             results = self._write(connection)
-            if not self.failed.intersection(self._writes):
+            if not self.failed:
                 driver.execute("COMMIT")
         finally:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             self._note_time()
-        if self.failed.intersection(self._writes):
+        if self.failed:
             return
         for call, result in results.items():
             if isinstance(result, sqlite3.IntegrityError):
                 call.error = translated(result, self._engine, connection, call.compiled.text)
             else:
                 call.rows = result
-            yield call
+        _give_back(connection)  # the requests may read at once
+        yield from results
 
     def _write(self, connection: PoolProxiedConnection) -> dict[Call, list[AnyRow] | sqlite3.IntegrityError]:
         """Execute the writes in a transaction of SQLite, and return what each has resulted in."""
