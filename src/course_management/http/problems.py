@@ -129,7 +129,7 @@ def as_problem(error: BaseException) -> Problem:
 
 
 def _reason(error: BaseException) -> dict[str, str]:
-    """Return what an operator can do about the error, in one line per `REASON_S` seconds: the others would repeat it."""
+    """Return what an operator can do about the error, for one line per `REASON_S` seconds: others would repeat it."""
     global _reason_due  # noqa: PLW0603 - two threads may both write it, and no more
     now = time.monotonic()
     if now < _reason_due or not isinstance(error, SQLAlchemyError) or not has_app_context():
