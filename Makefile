@@ -28,7 +28,7 @@ quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and two cases of 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --quick --numprocesses=auto --maxprocesses=4 --dist=worksteal $(ARGS)
+	$(BIN)/pytest --quick -rfE --numprocesses=auto --maxprocesses=4 --dist=worksteal $(ARGS)
 
 test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and PostgreSQL
 	@echo "Running the checks: about five minutes on two idle cores, longer on a busy machine ..."

@@ -43,6 +43,8 @@ WARM_UP = 5
 
 WITHIN = "services/enrollment/enrolling.py"
 """The file of which the calls of its own functions are drawn too."""
+NOT_DRAWN = {"logs.py", "log_output.py", "metrics/__init__.py"}
+"""The log and the metrics, which every part calls. Their jumps are counted."""
 
 
 class Jump(NamedTuple):
@@ -86,11 +88,11 @@ def trace(app: Flask, environ: dict[str, Any]) -> list[Jump]:
 
 
 def drawn(jumps: Iterable[Jump]) -> Iterator[Jump]:
-    """Yield the jumps to draw: of repeated calls the first, with each call that any of them makes."""
+    """Yield the jumps to draw: of repeated calls the first, with each call that any of them makes; not `NOT_DRAWN`."""
     latest: dict[int, Jump] = {}
     """By depth, the jump that was drawn last below the same caller."""
     for jump in jumps:
-        if latest.get(jump.depth) != jump:
+        if jump.file not in NOT_DRAWN and latest.get(jump.depth) != jump:
             latest = {depth: above for depth, above in latest.items() if depth < jump.depth}
             latest[jump.depth] = jump
             yield jump

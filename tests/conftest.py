@@ -76,12 +76,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the first and the last case of each parametrized test if `--quick` was given: most others resemble them."""
+    """Keep the first and the last case of each parametrized test if `--quick` was given: most others resemble them.
+
+    Those of a test with the marker `every_case` are all kept: each names a place that a change forgot.
+    """
     if not config.getoption("--quick"):
         return
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        name = item.nodeid if item.get_closest_marker("every_case") else item.nodeid.partition("[")[0]
+        cases.setdefault(name, []).append(item)
     kept = {case for test in cases.values() for case in (test[0], test[-1])}
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]

@@ -5,6 +5,7 @@ These names stay as they are within a major version; those of the modules that t
 
 from __future__ import annotations
 
+from .services.enrollment.parameters import course_ids, student_id
 from .services.enrollment.questions import now
 from .services.enrollment.rules.base import Facts, Rule
 from .services.enrollment.situation import (
@@ -22,7 +23,6 @@ from .services.enrollment.situation import (
     Term,
     Window,
 )
-from .services.enrollment.statements import course_ids, student_id
 
 __all__ = [
     "Action",

@@ -98,6 +98,7 @@ def test_these_are_resources() -> None:
     assert {"students", "courses", "catalog", "terms", "groups", "people", "keys"} <= RESOURCES.keys()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_changing_a_field_changes_the_etag_and_a_stale_if_match_is_refused(
     client: FlaskClient, made: Callable[..., Row], name: str, field: str
@@ -114,6 +115,7 @@ def test_changing_a_field_changes_the_etag_and_a_stale_if_match_is_refused(
     assert client.get(row.path).get_json()[field] == value
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_a_change_is_dated_and_a_change_to_the_same_value_is_not(
     client: FlaskClient, made: Callable[..., Row], name: str, field: str

@@ -24,7 +24,7 @@ from course_management.database import db
 from course_management.database.types import among
 from course_management.models import courses
 from course_management.services.enrollment import promotion as service
-from course_management.services.enrollment.statements import course_ids
+from course_management.services.enrollment.parameters import course_ids
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..support.databases import PATIENCE_S

@@ -20,7 +20,7 @@ from course_management.context import current
 from course_management.database import autocommit, groups, hub, kind_of, pipeline, transaction, travels, waves, writing
 from course_management.database.types import among
 from course_management.models import Course, courses
-from course_management.services.enrollment.statements import course_ids
+from course_management.services.enrollment.parameters import course_ids
 
 from ..support.fixture_types import Make
 from ..support.grouping import MODE
@@ -573,14 +573,14 @@ def test_a_committed_write_is_not_executed_again_if_its_rows_cannot_be_read(
 def test_a_connection_with_results_of_a_failed_wave_is_not_used_again(
     group: Callable[..., list[Any]], course: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids, of_statement = [course(), course()], pipeline.Results.of_statement
+    ids, of_statement = [course(), course()], pipeline.PipelineResults.of_statement
 
     def fail(_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr(pipeline.Results, "of_statement", fail)
+    monkeypatch.setattr(pipeline.PipelineResults, "of_statement", fail)
     failed = group(*(seats(course_id, 1) for course_id in ids))
-    monkeypatch.setattr(pipeline.Results, "of_statement", of_statement)
+    monkeypatch.setattr(pipeline.PipelineResults, "of_statement", of_statement)
 
     assert [type(result) for result in failed] == [MemoryError, MemoryError]
     assert [len(result) for result in group(*(seats(course_id, 1) for course_id in ids))] == [1, 1]

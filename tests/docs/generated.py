@@ -13,7 +13,7 @@ from course_management.access import policy
 from course_management.config import Settings
 
 from ..support.databases import ROOT
-from ..test_imports import table as table_of_layers
+from ..test_layers import table as table_of_layers
 
 ACCESS, ARCHITECTURE = ROOT / "docs" / "access.md", ROOT / "docs" / "architecture.md"
 ENV_EXAMPLE = ROOT / ".env.example"

@@ -218,6 +218,7 @@ MAPS = (
 """Packages whose docstring says what each module is for."""
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("package", MAPS)
 def test_the_map_of_a_package_names_each_module(package: str) -> None:
     folder = ROOT / "src" / "course_management" / package

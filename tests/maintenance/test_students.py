@@ -30,7 +30,7 @@ from course_management.models.personal import (
     tables_about_students,
 )
 from course_management.services import erasure
-from course_management.services.enrollment import statements
+from course_management.services.enrollment import parameters
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..support.filled import fill
@@ -250,7 +250,7 @@ def test_an_erasure_and_an_enrollment_wait_for_each_other_without_a_deadlock(
     assert client.post(f"/students/{student_id}/enroll", json=body).status_code == 201
     assert client.delete(f"/students/{student_id}/unenroll", json=body).status_code == 200
     if not is_locked:
-        without_lock = select(courses.c.id).where(among(courses.c.id, statements.course_ids))
+        without_lock = select(courses.c.id).where(among(courses.c.id, parameters.course_ids))
         monkeypatch.setattr(erasure, "LOCK_COURSES", without_lock)
     deadlocks: list[str] = []
 

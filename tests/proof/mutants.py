@@ -183,13 +183,17 @@ MUTANTS = {
         RACE,
         OVER_LIMIT,
         (
-            (DECIDED, "(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
+            (DECIDED, "(is_seat, literal(ENROLLED, String)),", "(offers_seat, literal(ENROLLED, String)),"),
             (
                 DECIDED,
                 "(is_place, literal(WAITLISTED, String)),",
                 "(or_(is_seat, is_place), literal(WAITLISTED, String)),",
             ),
-            (DECIDED, "and_(is_seat, is_open),", "and_(or_(is_seat, is_place), or_(is_open, place_free(courses))),"),
+            (
+                DECIDED,
+                "and_(is_seat, offers_seat),",
+                "and_(or_(is_seat, is_place), or_(offers_seat, place_free(courses))),",
+            ),
         ),
     ),
     "the student locked after the courses": Mutant(

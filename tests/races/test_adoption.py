@@ -31,6 +31,7 @@ from course_management.services.enrollment import (
     enrolling,
     exchanging,
     loading,
+    parameters,
     replacing,
     statements,
 )
@@ -47,7 +48,7 @@ NO_COMPARISON = (
     "and_(courses.c.term_id.is_(None), among(courses.c.id, without_term)),",
     "among(courses.c.id, without_term),",
 )
-UNLOCKED = select(*statements.LOCK_COURSES.selected_columns).where(among(courses_table.c.id, statements.course_ids))
+UNLOCKED = select(*statements.LOCK_COURSES.selected_columns).where(among(courses_table.c.id, parameters.course_ids))
 
 
 @pytest.fixture

@@ -111,9 +111,9 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
         decided_statements,
         "ENROLL_AS_DECIDED",
         [
-            ("(is_seat, literal(ENROLLED, String)),", "(is_open, literal(ENROLLED, String)),"),
+            ("(is_seat, literal(ENROLLED, String)),", "(offers_seat, literal(ENROLLED, String)),"),
             ("(is_place, literal(WAITLISTED, String)),", "(or_(is_seat, is_place), literal(WAITLISTED, String)),"),
-            ("and_(is_seat, is_open),", "and_(or_(is_seat, is_place), or_(is_open, place_free(courses))),"),
+            ("and_(is_seat, offers_seat),", "and_(or_(is_seat, is_place), or_(offers_seat, place_free(courses))),"),
         ],
     ),
     "a course without a term still has none": (

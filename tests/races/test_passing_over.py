@@ -17,7 +17,7 @@ from course_management.models import students
 from course_management.services import enrollment
 from course_management.services.enrollment import EnrollmentRequest, exchanging, passing_over
 from course_management.services.enrollment.letting_in import let_in
-from course_management.services.enrollment.statements import student_id
+from course_management.services.enrollment.parameters import student_id
 
 from ..conftest import PATIENT, wait_until_blocked
 from ..support.fixture_types import Enroll, Held, Make, Sql

@@ -20,7 +20,7 @@ from sqlalchemy import Integer, bindparam, update
 from course_management.database import autocommit, failures, hub, pipeline, travels, waves
 from course_management.database.types import among
 from course_management.models import courses
-from course_management.services.enrollment.statements import course_ids
+from course_management.services.enrollment.parameters import course_ids
 
 from ..conftest import PATIENT
 from ..support.databases import PATIENCE_S

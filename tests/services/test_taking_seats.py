@@ -29,7 +29,7 @@ def request(student_id: int, *course_ids: int, **options: Any) -> EnrollmentRequ
     return EnrollmentRequest(student_id, course_ids, context=CONTEXT, **options)
 
 
-def outcomes(results: Sequence[enrollment.Result]) -> list[Mapping[int, str] | None]:
+def outcomes(results: Sequence[enrollment.BulkResult]) -> list[Mapping[int, str] | None]:
     return [(result.outcome_by_course or None) if result else None for result in results]
 
 

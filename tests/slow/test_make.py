@@ -130,7 +130,7 @@ def test_the_slow_tests_run_only_when_they_are_named() -> None:
 
     everything, slow = (run(*collect, folder, cwd=ROOT) for folder in ("tests", "tests/slow"))
 
-    assert "tests/test_locks.py::" in everything
+    assert "tests/test_lock_files.py::" in everything
     assert "tests/slow/" not in everything
     assert "tests/slow/test_make.py::" in slow
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 from sqlalchemy import select
 
 from course_management.models import ENROLLED, courses, enrollments
+from course_management.services.enrollment.parameters import student_id
 from course_management.services.enrollment.rules.base import Facts
 from course_management.services.enrollment.rules.courses import RestrictedRule
 from course_management.services.enrollment.situation import Action, Course, Situation
-from course_management.services.enrollment.statements import student_id
 
 LIMITED = "R"
 """The codes of the courses that count begin with it."""

@@ -114,7 +114,7 @@ def purge(codes: tuple[str, ...], ended_before: datetime | None, *, applies: boo
             codes = tuple(retention.ended_before(min(ended_before.date(), today)))
         for code, term_id in [(code, course_arguments.find_term(code)) for code in codes]:
             try:
-                counts = retention.purge(term_id, today, _show_courses) if applies else retention.plan(term_id)
+                counts = retention.purge(term_id, today, _show_courses) if applies else retention.count(term_id)
             except retention.NotEnded as refusal:
                 raise click.ClickException(f"{code}: {refusal}") from None
             click.echo(f"{code}")

@@ -35,7 +35,7 @@ class Prepared:
         return self._transformer.load_rows(0, result.ntuples, self._make_row)
 
 
-class Results:
+class PipelineResults:
     """The results of a pipeline, in their order. Raises an error of psycopg if the connection is lost."""
 
     def __init__(self, pgconn: PGconn) -> None:

@@ -30,7 +30,7 @@ from .compile import AnyRow
 from .execute import execute_once, send, successful, translated
 from .failures import kind_of
 from .groups import Call
-from .pipeline import Prepared, Results
+from .pipeline import PipelineResults, Prepared
 from .sqlite import TimedConnection
 from .write_breaker import Guard
 
@@ -211,7 +211,7 @@ class _Wave:
                 for call in self._writes:
                     prepared[call].send(pgconn)
                 pgconn.pipeline_sync()
-            results = Results(pgconn)
+            results = PipelineResults(pgconn)
             results.send_rest()
             if self._reads:
                 yield from self._take(results, self._reads, prepared)
@@ -224,7 +224,7 @@ class _Wave:
             with suppress(psycopg.Error):  # not all results have been taken, see `_give_back`
                 pgconn.exit_pipeline_mode()
 
-    def _take(self, results: Results, calls: list[Call], prepared: Mapping[Call, Prepared]) -> Iterator[Call]:
+    def _take(self, results: PipelineResults, calls: list[Call], prepared: Mapping[Call, Prepared]) -> Iterator[Call]:
         """Take the results up to the next Sync: either those of all of these statements, or none."""
         successes: dict[Call, PGresult] = {}
         for call in calls:

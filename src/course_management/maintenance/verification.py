@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StoredResult:
     """A verification that has ended. `error` is the kind of the error that ended it early."""
 
     ended_at: datetime
@@ -58,11 +58,11 @@ class Result:
         return [finding for finding in self.findings if finding.verdict == "BROKEN"]
 
 
-def last_result() -> Result | None:
+def last_result() -> StoredResult | None:
     """Return the result of the last verification that has ended; None if there is none."""
     for row in autocommit(_LAST_ENDED):
         findings = [Finding(**finding) for finding in row.findings or []]
-        return Result(row.ended_at, (row.ended_at - row.started_at).total_seconds(), findings, row.error)
+        return StoredResult(row.ended_at, (row.ended_at - row.started_at).total_seconds(), findings, row.error)
     return None
 
 

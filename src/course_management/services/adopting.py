@@ -21,7 +21,8 @@ from ..database import Raced, broken_constraint, retried, run, transaction
 from ..database.types import Id, UtcDateTime, among, utcnow
 from ..errors import CodeTaken, CourseNotFound, Problem, TermIsFixed, TermNotFound
 from ..models import courses, enrollments, is_held, students, terms
-from .enrollment.statements import LOCK_COURSES, course_ids
+from .enrollment import parameters
+from .enrollment.statements import LOCK_COURSES
 
 BATCH = 50
 """Courses per transaction. With 60 enrollments each, a batch takes 30 ms; 5,000 courses in one would take 4 s."""
@@ -36,12 +37,16 @@ _WITH_THE_CODE = (
     .scalar_subquery()
     .label("existing_id")
 )
-_WITHOUT_TERM = select(courses.c.id, _WITH_THE_CODE).where(among(courses.c.id, course_ids), courses.c.term_id.is_(None))
+_WITHOUT_TERM = select(courses.c.id, _WITH_THE_CODE).where(
+    among(courses.c.id, parameters.course_ids), courses.c.term_id.is_(None)
+)
 _LOCK_STUDENTS = (
     select(students.c.id)
     .where(
         students.c.id.in_(
-            select(enrollments.c.student_id).where(among(enrollments.c.course_id, course_ids), is_held(enrollments))
+            select(enrollments.c.student_id).where(
+                among(enrollments.c.course_id, parameters.course_ids), is_held(enrollments)
+            )
         )
     )
     .order_by(students.c.id)
@@ -49,7 +54,7 @@ _LOCK_STUDENTS = (
 )
 _ADOPT = (
     update(courses)
-    .where(among(courses.c.id, course_ids), courses.c.term_id.is_(None))
+    .where(among(courses.c.id, parameters.course_ids), courses.c.term_id.is_(None))
     .values(term_id=_term_id, updated_at=bindparam("at", type_=UtcDateTime))
     .returning(courses.c.id, courses.c.seats_taken, courses.c.waiting)
 )

@@ -83,7 +83,7 @@ RESTRICTIONS = OwnedList(
 INSTRUCTORS = OwnedList(owner=COURSES, table=course_instructors, column="course_id", names=("person_id",))
 
 
-class ChangedCourse(NamedTuple):
+class CourseChange(NamedTuple):
     """A course as it is after a change; `promotion` is None where no student was waiting."""
 
     course: Course
@@ -92,17 +92,17 @@ class ChangedCourse(NamedTuple):
 
 def change(
     course_id: int, values: Mapping[str, Any], precondition: Precondition | None, context: RequestContext
-) -> ChangedCourse:
+) -> CourseChange:
     """Set some values, then promote from the waitlist for a bounded time; background work promotes the rest.
 
     Raises `CourseNotFound`, the refusals of `COURSES`, and `ValidationFailed` for a term that does not exist.
     """
     course = resources.change(COURSES, course_id, values, precondition, context)
     if not course.waiting:
-        return ChangedCourse(course)
+        return CourseChange(course)
     promotion = promote([course_id], context)
     if promotion.promoted:
         # The change is committed. If reading fails, the counters are those of that moment.
         with suppress(SQLAlchemyError), reading() as session:
             course = session.get(Course, course_id) or course
-    return ChangedCourse(course, promotion)
+    return CourseChange(course, promotion)

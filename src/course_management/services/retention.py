@@ -48,7 +48,7 @@ def ended_before(day: date) -> list[str]:
         return list(connection.scalars(ended))
 
 
-def plan(term_id: int) -> Mapping[str, int]:
+def count(term_id: int) -> Mapping[str, int]:
     """Count what `purge` would delete and empty, without a change."""
     counts: Counter[str] = Counter()
     with snapshot() as connection:

@@ -143,7 +143,7 @@ class EnrollmentHandler(Handler):
         """
         requests = [(changes, request) for changes in batch for request in self._requests(changes)]
 
-        def note(execute: Any, results: Sequence[enrollment.Result]) -> None:
+        def note(execute: Any, results: Sequence[enrollment.BulkResult]) -> None:
             applied = [
                 verdict
                 for (changes, _), result in zip(requests, results, strict=True)

@@ -12,14 +12,15 @@ request, results                                what callers give and get
 enrolling, replacing, unenrolling, promotion    what callers use; passing_over: promotion by rules
 situation, questions, loading, situation_rows   what the rules look at, and how it is read
 rules, decisions                                the rules, and what they say about a request
-statements, decided_statements, exchanging      how it is applied: without rules, as decided, under locks
+statements, decided_statements, exchanging      how it is applied: by seats, as decided, under locks
+parameters                                      what these statements have in common
 letting_in                                      one student on a waitlist before the others, by a registrar
 bulk, taking_seats                              requests of several students in one transaction, for imports
 course_memory                                   which statement comes first
 explaining, forecasting, rechecking             for people: why; who more seats promote; what is no longer allowed
 """
 
-from .bulk import Result, enrollments_of, exchange_all
+from .bulk import BulkResult, enrollments_of, exchange_all
 from .decisions import Decision
 from .enrolling import enroll, explain
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
@@ -30,6 +31,7 @@ from .unenrolling import unenroll
 
 __all__ = [
     "Batch",
+    "BulkResult",
     "CourseOutcome",
     "Decision",
     "EnrollmentRequest",
@@ -37,7 +39,6 @@ __all__ = [
     "Promotion",
     "ReplaceOptions",
     "Replacement",
-    "Result",
     "due_courses",
     "enroll",
     "enrollments_of",

@@ -17,24 +17,25 @@ from sqlalchemy import String, literal, select
 from ...database import AnyRow, autocommit, retried, run, transaction
 from ...database.types import among
 from ...models import ENROLLED, HUNDREDTHS, WAITLISTED, courses, enrollments, students
+from . import parameters
 from .exchanging import exchange
 from .loading import Execute
 from .promotion import promote
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
-from .statements import LOCK_COURSES, course_ids, student_ids
+from .statements import LOCK_COURSES
 from .taking_seats import take_seats
 
 Pair: TypeAlias = tuple[int, int]
 """The ids of a student and a course."""
-Result: TypeAlias = EnrollmentResult | None
+BulkResult: TypeAlias = EnrollmentResult | None
 """None if the caller must look again: the student or an enrollment is not as it was seen."""
-Note: TypeAlias = Callable[[Execute, Sequence[Result]], object]
+Note: TypeAlias = Callable[[Execute, Sequence[BulkResult]], object]
 """Writes down the results in the transaction in which they were applied."""
 
 _LOCK_STUDENTS = (
     select(students.c.id)
-    .where(among(students.c.id, student_ids))
+    .where(among(students.c.id, parameters.student_ids))
     .order_by(students.c.id)
     .with_for_update(key_share=True)
 )
@@ -42,7 +43,7 @@ _WAITING = (
     select(enrollments.c.student_id, enrollments.c.course_id)
     .join(courses, courses.c.id == enrollments.c.course_id)
     .where(
-        among(enrollments.c.student_id, student_ids),
+        among(enrollments.c.student_id, parameters.student_ids),
         enrollments.c.status == literal(WAITLISTED, String),
         courses.c.term_id.is_not(None),
     )
@@ -54,7 +55,7 @@ _PRESENT = select(
     enrollments.c.actor,
     enrollments.c.revision,
     HUNDREDTHS.label("credits"),
-).where(among(enrollments.c.student_id, student_ids), among(enrollments.c.course_id, course_ids))
+).where(among(enrollments.c.student_id, parameters.student_ids), among(enrollments.c.course_id, parameters.course_ids))
 
 
 def enrollments_of(student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:
@@ -64,7 +65,7 @@ def enrollments_of(student_list: Collection[int], course_list: Collection[int]) 
 
 def exchange_all(
     requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, AnyRow], note: Note = lambda *_: None
-) -> list[Result]:
+) -> list[BulkResult]:
     """Apply each of the requests that nothing refuses, all in one transaction. Return a result for each.
 
     A request is applied only if the enrollments that it is about are still those of `seen`, which the caller has looked
@@ -88,7 +89,7 @@ def _reserved(result: EnrollmentResult) -> set[int]:
 
 
 @retried(repeatable=True)
-def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[Result]:
+def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[BulkResult]:
     student_list = sorted({request.student_id for request in requests})
     course_list = {course_id for request in requests for course_id in _courses_of(request)}
     with transaction() as connection:
@@ -117,7 +118,7 @@ def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, Any
                 and requests_by_student[request.student_id] == 1
             ],
         )
-        results: list[Result] = [
+        results: list[BulkResult] = [
             (seated.get(request.student_id) or exchange(execute, request, waitlisted_ids[request.student_id]))
             if unchanged
             else None

@@ -34,19 +34,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ...database.types import IdList, among
 from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
-from .statements import (
-    actor,
-    course_ids,
-    insert_or_update,
-    no_earlier_than_the_ledger,
-    place_free,
-    reason,
-    request_id,
-    requested,
-    seat_free,
-    student_id,
-    unenroll_statement,
-)
+from . import parameters
+from .statements import insert_or_update, no_earlier_than_the_ledger, place_free, seat_free, unenroll_statement
 
 seats = bindparam("seats", type_=IdList)
 places = bindparam("places", type_=IdList)
@@ -69,9 +58,9 @@ def _student(claims: FromClause) -> FromClause:
     return (
         select(students.c.id)
         .where(
-            students.c.id == student_id,
+            students.c.id == parameters.student_id,
             students.c.schedule_revision == judged_revision,
-            select(func.count()).select_from(claims).scalar_subquery() == requested,
+            select(func.count()).select_from(claims).scalar_subquery() == parameters.requested,
         )
         .with_for_update(key_share=True, of=students)
         .cte("student")
@@ -95,7 +84,7 @@ def _enroll_as_decided(backend: str, insert: Any) -> Executable:
     """
     held = enrollments.alias("held")
     is_seat, is_place = among(courses.c.id, seats), among(courses.c.id, places)
-    is_open = and_(courses.c.waiting == courses.c.passed_over_count, seat_free(courses))
+    offers_seat = and_(courses.c.waiting == courses.c.passed_over_count, seat_free(courses))
     claims = (
         select(
             courses.c.id,
@@ -107,13 +96,13 @@ def _enroll_as_decided(backend: str, insert: Any) -> Executable:
             (courses.c.last_queue_number + 1).label("queue_number"),
             no_earlier_than_the_ledger(courses).label("at"),
         )
-        .outerjoin(held, and_(held.c.student_id == student_id, held.c.course_id == courses.c.id))
+        .outerjoin(held, and_(held.c.student_id == parameters.student_id, held.c.course_id == courses.c.id))
         .where(
-            among(courses.c.id, course_ids),
+            among(courses.c.id, parameters.course_ids),
             or_(
                 is_held(held),
-                and_(is_seat, is_open),
-                and_(is_place, not_(is_open), place_free(courses)),
+                and_(is_seat, offers_seat),
+                and_(is_place, not_(offers_seat), place_free(courses)),
             ),
             _is_of_the_judged_kind(),
         )
@@ -131,9 +120,9 @@ def _enroll_as_decided(backend: str, insert: Any) -> Executable:
         "previous_status": null(),
         "queue_number": case((claims.c.status == literal(WAITLISTED, String), claims.c.queue_number)),
         "revision": literal(1, Integer),
-        "actor": actor,
-        "request_id": request_id,
-        "reason": reason,
+        "actor": parameters.actor,
+        "request_id": parameters.request_id,
+        "reason": parameters.reason,
         "credits": _credits(backend, claims.c.id),
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.
@@ -146,16 +135,16 @@ def _change_credits(backend: str) -> Executable:
     return (
         update(enrollments)
         .where(
-            enrollments.c.student_id == student_id,
-            among(enrollments.c.course_id, course_ids),
+            enrollments.c.student_id == parameters.student_id,
+            among(enrollments.c.course_id, parameters.course_ids),
             enrollments.c.status == literal(ENROLLED, String),
         )
         .values(
             credits=_credits(backend, enrollments.c.course_id),
             revision=enrollments.c.revision + 1,
-            actor=actor,
-            request_id=request_id,
-            reason=reason,
+            actor=parameters.actor,
+            request_id=parameters.request_id,
+            reason=parameters.reason,
         )
         .returning(enrollments.c.course_id)
     )

@@ -92,7 +92,7 @@ def decide(
         elif course_id not in enrolling:
             actions[course_id] = None
         elif course.student_status not in ALREADY:
-            actions[course_id] = "waitlist" if waitlist and not course.is_open else "enroll"
+            actions[course_id] = "waitlist" if waitlist and not course.offers_seat else "enroll"
         else:
             has_others = (
                 course.student_status == ENROLLED
@@ -141,7 +141,7 @@ def _new_status(course: Course, situation: Situation) -> str:
 
 def _reason_if_full(course: Course, situation: Situation) -> Reason | None:
     """Return the reason if the course has neither a seat nor, where one is wanted, a place on the waitlist."""
-    if course.is_open or (course.action == "waitlist" and course.waitlist_has_room):
+    if course.offers_seat or (course.action == "waitlist" and course.waitlist_has_room):
         return None
     if course.action == "waitlist" and course.waitlist_capacity:
         return WaitlistFull(capacity=course.capacity, waitlist_capacity=course.waitlist_capacity)

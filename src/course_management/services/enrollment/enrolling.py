@@ -62,23 +62,19 @@ def _enroll_once(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentR
     """Try once to enroll. Raises the refusals, and `Raced` to begin again."""
     if request.instead_of or grant:
         return _enroll_under_locks(request, grant)
-    conflict = None
     # The statement by seats has no credits, which only courses of terms have.
-    if request.chosen_credits or memory_of(db.engine).decides_first(request.course_ids, waitlist=request.waitlist):
-        result = _enroll_by_rules(request)
-        if not result:
-            result, conflict = _enroll_by_seats(request)
-    else:
-        result, conflict = _enroll_by_seats(request)
-        if not result:
-            result = _enroll_by_rules(request)
-    if not result:
-        raise Raced from conflict  # no course refused: the cause is gone, or the statement lost a race
-    return result
+    decides_first = request.chosen_credits or memory_of(db.engine).decides_first(
+        request.course_ids, waitlist=request.waitlist
+    )
+    ways = (_enroll_by_rules, _enroll_by_seats) if decides_first else (_enroll_by_seats, _enroll_by_rules)
+    for enroll_this_way in ways:  # each returns None if the other one must have its turn
+        if result := enroll_this_way(request):
+            return result
+    raise Raced  # no course refused: the cause is gone, or the statement lost a race
 
 
-def _enroll_by_seats(request: EnrollmentRequest) -> tuple[EnrollmentResult | None, IntegrityError | None]:
-    """Enroll by one statement that decides and applies. Return None, and perhaps the conflict, if it changed nothing.
+def _enroll_by_seats(request: EnrollmentRequest) -> EnrollmentResult | None:
+    """Enroll by one statement that decides and applies. Return None if it changed nothing: it gives no reasons.
 
     It takes students into courses without a term only.
     """
@@ -86,9 +82,9 @@ def _enroll_by_seats(request: EnrollmentRequest) -> tuple[EnrollmentResult | Non
 
 
 def _enroll_by_rules(request: EnrollmentRequest) -> EnrollmentResult | None:
-    """Load the situation, decide, and apply what was decided. Return None if only the seats decide about the courses.
+    """Load the situation, decide, and apply what was decided. Return None if nothing but the seats decides.
 
-    Raises the refusals, also of courses without rules: this is what explains why the statement by seats did nothing.
+    Raises the refusals, also those for want of a seat: so it says why the statement by seats changed nothing.
     """
     situation = situation_of(autocommit, request.student_id, request.course_ids, request.context)
     decisions = request.decide(situation)
@@ -108,22 +104,19 @@ def _enroll_as_decided(
     """Apply the decisions by one statement, which locks and compares. Return None if something has changed since."""
     if situation.waits_in_term:  # what is applied may end what stops a promotion elsewhere
         return None
-    result, _ = _run_alone(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
-    return result
+    return _run_alone(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
 
 
-def _run_alone(
-    statements: Mapping[str, Executable], parameters: Mapping[str, Any]
-) -> tuple[EnrollmentResult | None, IntegrityError | None]:
-    """Run a statement in a transaction of its own. Return what it changed, or the constraint that refused it."""
+def _run_alone(statements: Mapping[str, Executable], parameters: Mapping[str, Any]) -> EnrollmentResult | None:
+    """Run a statement in a transaction of its own. Return what it changed; None if that was nothing."""
     try:
         rows = autocommit(statements[db.engine.dialect.name], parameters)
     except IntegrityError as error:
         if sequences.without_ids(error):
             raise  # the ledger got no id for its line; trying again would not help
         # Something does not exist or was dropped meanwhile, or a constraint decided a race: read the present state.
-        return None, error
-    return EnrollmentResult(outcome_by_course={row.course_id: row.status for row in rows}) if rows else None, None
+        return None
+    return EnrollmentResult(outcome_by_course={row.course_id: row.status for row in rows}) if rows else None
 
 
 def _enroll_under_locks(request: EnrollmentRequest, grant: Grant | None = None) -> EnrollmentResult:

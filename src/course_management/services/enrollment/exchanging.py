@@ -15,13 +15,14 @@ from sqlalchemy import select
 from ...database import AnyRow, Raced, db
 from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED, WITHDRAWN, students
+from . import parameters
 from .decided_statements import CHANGE_CREDITS, ENROLL_AS_DECIDED, UNENROLL_AS_DECIDED
 from .decisions import REFUSED, Decision, with_rules_waived
 from .loading import Execute, load_by_rules
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
 from .situation import Situation
-from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING, student_id
+from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING
 
 Waive = Callable[[int, str], object]
 """Called for each rule that is waived, in the present transaction: with the id of the course, and the rule's code."""
@@ -30,7 +31,7 @@ UNENROLL_OUTCOMES = {ENROLLED: "unenrolled", WAITLISTED: "left_waitlist"}
 
 CREDITS_CHANGED = "credits_changed"
 
-_REVISION = select(students.c.schedule_revision).where(students.c.id == student_id)
+_REVISION = select(students.c.schedule_revision).where(students.c.id == parameters.student_id)
 
 
 def lock_and_exchange(execute: Execute, request: EnrollmentRequest, waive: Waive | None = None) -> EnrollmentResult:

@@ -15,6 +15,7 @@ from ...database import autocommit, retried, run, transaction
 from ...database.types import Id, UtcDateTime, utcnow
 from ...errors import CourseFull, UnknownCourse
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
+from . import parameters
 from .decisions import ALREADY, ELIGIBLE, NOT_ENROLLED, REFUSED, Decision, raise_if_refused, with_rules_waived
 from .enrolling import Grant
 from .exchanging import lock
@@ -24,7 +25,7 @@ from .promotion import promote, promoting
 from .request import EnrollmentRequest
 from .results import CourseOutcome, EnrollmentResult
 from .situation import Situation
-from .statements import CLEAR_MARKS, WAITING, actor, reason, student_id
+from .statements import CLEAR_MARKS, WAITING
 
 _COURSE = bindparam("course", type_=Id)
 _ADD_SEAT = (
@@ -34,7 +35,10 @@ _ADD_SEAT = (
 )
 _LAST_EVENT = select(courses.c.last_event_at).where(courses.c.id == _COURSE)
 _LET_IN = promoting(
-    enrollments.c.student_id == student_id, bindparam("new_credits", type_=Integer), by_actor=actor, by_reason=reason
+    enrollments.c.student_id == parameters.student_id,
+    bindparam("new_credits", type_=Integer),
+    by_actor=parameters.actor,
+    by_reason=parameters.reason,
 )
 
 

@@ -3,7 +3,7 @@
 The statement is made of the table of questions (`questions.py`). Their rows come as JSON, a column of the one row each.
 
 A rule that needs to know more brings its own questions, and nothing here changes: `Rule.questions` names them, each a
-`select` with the parameters `student`, `course_ids` and `at` (`statements.py` and `questions.py` have them by name).
+`select` with the parameters `student`, `course_ids` and `at` (by name in `parameters.py` and `questions.py`).
 The rule finds their rows in `situation.answers[name]`, values as JSON has them. The questions of all `RULES` are part
 of the one statement, and so of the one moment.
 """
@@ -43,13 +43,12 @@ from ...database import AnyRow, db, travels
 from ...database.types import among
 from ...errors import StudentNotFound
 from ...models import WAITLISTED, courses, enrollments, is_held, queue_position, students
-from . import rules
+from . import parameters, rules
 from .course_memory import memory_of
 from .questions import QUESTIONS
 from .rules import Rule
 from .situation import Course, Situation
 from .situation_rows import situation_from
-from .statements import course_ids, student_id
 
 requests = bindparam("requests", type_=String)
 Execute = Callable[[Executable, Mapping[str, Any]], Sequence[AnyRow]]
@@ -120,7 +119,7 @@ _STATES = travels(
         case((enrollments.c.status == literal(WAITLISTED), queue_position(enrollments, courses))).label("position"),
     )
     .select_from(
-        students.outerjoin(courses, and_(true(), among(courses.c.id, course_ids))).outerjoin(
+        students.outerjoin(courses, and_(true(), among(courses.c.id, parameters.course_ids))).outerjoin(
             enrollments,
             and_(
                 enrollments.c.student_id == students.c.id,
@@ -129,29 +128,29 @@ _STATES = travels(
             ),
         )
     )
-    .where(students.c.id == student_id)
+    .where(students.c.id == parameters.student_id)
 )
 
 
-def situation_of(execute: Execute, student: int, course_list: Sequence[int], context: RequestContext) -> Situation:
+def situation_of(execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext) -> Situation:
     """Return the situation of a student, by the cheapest query that has all that the rules of these courses need.
 
     Raises `StudentNotFound`.
     """
     memory = memory_of(db.engine)
-    situation = None if memory.has_term(course_list) else load_by_seats(execute, student, course_list)
+    situation = None if memory.has_term(course_ids) else load_by_seats(execute, student_id, course_ids)
     if situation is None:
-        situation = load_by_rules(execute, student, course_list, context)
+        situation = load_by_rules(execute, student_id, course_ids, context)
         memory.remember_terms(situation)
     return situation
 
 
-def load_by_seats(execute: Execute, student: int, course_list: Sequence[int]) -> Situation | None:
+def load_by_seats(execute: Execute, student_id: int, course_ids: Sequence[int]) -> Situation | None:
     """Return the situation of a student in courses of which only the seats decide: a cheaper query.
 
     Returns None if rules decide about one of the courses; then `load_by_rules`. Raises `StudentNotFound`.
     """
-    rows = execute(_STATES, {"student": student, "course_ids": course_list})
+    rows = execute(_STATES, {"student": student_id, "course_ids": course_ids})
     if not rows:
         raise StudentNotFound
     course_rows = [row for row in rows if row.id is not None]
@@ -159,7 +158,7 @@ def load_by_seats(execute: Execute, student: int, course_list: Sequence[int]) ->
         return None
     return Situation(
         now=datetime.now(UTC),
-        student_id=student,
+        student_id=student_id,
         courses={
             row.id: Course(
                 id=row.id,
@@ -176,12 +175,12 @@ def load_by_seats(execute: Execute, student: int, course_list: Sequence[int]) ->
     )
 
 
-def load_by_rules(execute: Execute, student: int, course_list: Sequence[int], context: RequestContext) -> Situation:
+def load_by_rules(execute: Execute, student_id: int, course_ids: Sequence[int], context: RequestContext) -> Situation:
     """Return the whole situation of a student who asks for these courses. Raises `StudentNotFound`."""
     at = datetime.now(UTC)
     question = statement_of_one(db.engine.dialect.name, rules.RULES)
-    (row,) = execute(question, {"student": student, "course_ids": course_list, "at": at})
-    return _situation(student, at, dict(zip(row._fields, row, strict=True)), context)
+    (row,) = execute(question, {"student": student_id, "course_ids": course_ids, "at": at})
+    return _situation(student_id, at, dict(zip(row._fields, row, strict=True)), context)
 
 
 def load_many_by_rules(
@@ -190,17 +189,19 @@ def load_many_by_rules(
     """Return the situations of those students who exist, given the courses for which each asks."""
     at = datetime.now(UTC)
     question = statement_of_many(db.engine.dialect.name, rules.RULES)
-    asked = [{"student": student, "course_ids": course_list} for student, course_list in course_lists.items()]
+    asked = [{"student": student_id, "course_ids": course_ids} for student_id, course_ids in course_lists.items()]
     situations = {}
     for row in execute(question, {"requests": orjson.dumps(asked).decode(), "at": at}):
-        student, *answers = row
+        student_id, *answers = row
         with suppress(StudentNotFound):
-            situations[student] = _situation(student, at, dict(zip(row._fields[1:], answers, strict=True)), context)
+            situations[student_id] = _situation(
+                student_id, at, dict(zip(row._fields[1:], answers, strict=True)), context
+            )
     return situations
 
 
-def _situation(student: int, at: datetime, texts: Mapping[str, str | None], context: RequestContext) -> Situation:
+def _situation(student_id: int, at: datetime, texts: Mapping[str, str | None], context: RequestContext) -> Situation:
     answers = {name: orjson.loads(text or b"[]") for name, text in texts.items()}
     if not answers["student"]:
         raise StudentNotFound
-    return situation_from(student, at, answers, context.time_zone)
+    return situation_from(student_id, at, answers, context.time_zone)

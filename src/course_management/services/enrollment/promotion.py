@@ -28,10 +28,11 @@ from ...database import Raced, autocommit, kind_of, retry, run, transaction, tra
 from ...database.types import Id, UtcDateTime, among, utcnow
 from ...log_output import milliseconds_since
 from ...models import ENROLLED, WAITLISTED, courses, enrollments
+from . import parameters
 from .decisions import Decision
 from .exchanging import lock
 from .passing_over import is_due_by_rules, next_student, pass_over, round_parameters
-from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, WAITING, course_ids, lock_courses, open_without_rules, seat_free
+from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, WAITING, decided_by_seats, lock_courses, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
@@ -45,10 +46,10 @@ log = structlog.get_logger(__name__)
 
 _ALL_DUE = (
     select(courses.c.id)
-    .where(courses.c.waiting > 0, seat_free(courses), or_(open_without_rules(courses), is_due_by_rules()))
+    .where(courses.c.waiting > 0, seat_free(courses), or_(decided_by_seats(courses), is_due_by_rules()))
     .order_by(courses.c.id)
 )
-_DUE_AMONG = travels(_ALL_DUE.where(among(courses.c.id, course_ids)))
+_DUE_AMONG = travels(_ALL_DUE.where(among(courses.c.id, parameters.course_ids)))
 _LOCK = lock_courses(
     courses.c.id,
     courses.c.capacity,
@@ -56,7 +57,7 @@ _LOCK = lock_courses(
     courses.c.last_event_at,
     courses.c.term_id,
     courses.c.promotion_round_at,
-).where(seat_free(courses), or_(open_without_rules(courses), courses.c.term_id.is_not(None)))
+).where(seat_free(courses), or_(decided_by_seats(courses), courses.c.term_id.is_not(None)))
 _HEAD = (
     select(enrollments.c.student_id)
     .where(enrollments.c.course_id == bindparam("course", type_=Id), enrollments.c.queue_number.is_not(None))

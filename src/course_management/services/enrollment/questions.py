@@ -21,7 +21,7 @@ from ...models.groups import course_restrictions, groups, student_groups
 from ...models.holds import holds, permissions
 from ...models.terms import registration_windows, student_terms, terms
 from ...models.timetable import course_links, course_meetings
-from .statements import course_ids, student_id
+from . import parameters
 
 now = bindparam("at", type_=UtcDateTime)
 
@@ -35,7 +35,7 @@ def _of_enrollments(*columns: ColumnElement[Any], course_id: ColumnElement[Any])
     return (
         select(*columns)
         .join(enrollments, enrollments.c.course_id == course_id)
-        .where(enrollments.c.student_id == student_id, is_held(enrollments))
+        .where(enrollments.c.student_id == parameters.student_id, is_held(enrollments))
     )
 
 
@@ -46,20 +46,20 @@ _LINK = [course_links.c[name] for name in ("course_id", "group_number", "linked_
 _required = catalog_entries.alias("required")
 
 QUESTIONS: Mapping[str, Select[Any]] = {
-    "student": select(students.c.schedule_revision).where(students.c.id == student_id),
-    "groups": select(student_groups.c.group_id).where(student_groups.c.student_id == student_id),
+    "student": select(students.c.schedule_revision).where(students.c.id == parameters.student_id),
+    "groups": select(student_groups.c.group_id).where(student_groups.c.student_id == parameters.student_id),
     "holds": select(holds.c.kind, holds.c.contact, holds.c.blocks).where(
-        holds.c.student_id == student_id, _is_live(holds.c.until, holds.c.released_at)
+        holds.c.student_id == parameters.student_id, _is_live(holds.c.until, holds.c.released_at)
     ),
     "permissions": select(permissions.c.course_id, permissions.c.rule).where(
-        permissions.c.student_id == student_id,
+        permissions.c.student_id == parameters.student_id,
         _is_live(permissions.c.expires_at, permissions.c.revoked_at),
     ),
     "limits": select(student_terms.c.term_id, student_terms.c.credit_limit).where(
-        student_terms.c.student_id == student_id
+        student_terms.c.student_id == parameters.student_id
     ),
     "completions": select(completions.c.catalog_id, completions.c.points).where(
-        completions.c.student_id == student_id, completions.c.passed
+        completions.c.student_id == parameters.student_id, completions.c.passed
     ),
     "enrollments": select(
         enrollments.c.course_id,
@@ -75,7 +75,7 @@ QUESTIONS: Mapping[str, Select[Any]] = {
     )
     .join(courses, courses.c.id == enrollments.c.course_id)
     .join(terms, terms.c.id == courses.c.term_id)
-    .where(enrollments.c.student_id == student_id, is_held(enrollments)),
+    .where(enrollments.c.student_id == parameters.student_id, is_held(enrollments)),
     "meetings_of_enrollments": _of_enrollments(*_MEETING, course_id=course_meetings.c.course_id),
     "links_of_enrollments": _of_enrollments(*_LINK, course_id=course_links.c.course_id),
     "courses": select(
@@ -113,19 +113,21 @@ QUESTIONS: Mapping[str, Select[Any]] = {
         .outerjoin(
             enrollments,
             and_(
-                enrollments.c.student_id == student_id,
+                enrollments.c.student_id == parameters.student_id,
                 enrollments.c.course_id == courses.c.id,
                 is_held(enrollments),
             ),
         )
     )
-    .where(among(courses.c.id, course_ids)),
+    .where(among(courses.c.id, parameters.course_ids)),
     "windows": select(
         registration_windows.c.term_id,
         registration_windows.c.group_id,
         registration_windows.c.opens_at,
         registration_windows.c.closes_at,
-    ).where(registration_windows.c.term_id.in_(select(courses.c.term_id).where(among(courses.c.id, course_ids)))),
+    ).where(
+        registration_windows.c.term_id.in_(select(courses.c.term_id).where(among(courses.c.id, parameters.course_ids)))
+    ),
     "restrictions": select(
         course_restrictions.c.course_id,
         course_restrictions.c.group_id,
@@ -134,9 +136,9 @@ QUESTIONS: Mapping[str, Select[Any]] = {
         course_restrictions.c.admits,
     )
     .join(groups, groups.c.id == course_restrictions.c.group_id)
-    .where(among(course_restrictions.c.course_id, course_ids)),
-    "meetings": select(*_MEETING).where(among(course_meetings.c.course_id, course_ids)),
-    "links": select(*_LINK).where(among(course_links.c.course_id, course_ids)),
+    .where(among(course_restrictions.c.course_id, parameters.course_ids)),
+    "meetings": select(*_MEETING).where(among(course_meetings.c.course_id, parameters.course_ids)),
+    "links": select(*_LINK).where(among(course_links.c.course_id, parameters.course_ids)),
     "prerequisites": select(
         courses.c.id,
         prerequisites.c.group_number,
@@ -153,6 +155,6 @@ QUESTIONS: Mapping[str, Select[Any]] = {
         .outerjoin(_required, _required.c.id == prerequisites.c.required_id)
         .outerjoin(groups, groups.c.id == prerequisites.c.required_group_id)
     )
-    .where(among(courses.c.id, course_ids)),
+    .where(among(courses.c.id, parameters.course_ids)),
 }
 """By name; `loading.py` makes a `Situation` of their rows."""

@@ -166,7 +166,7 @@ class Course(ScheduledCourse):
         return self.capacity is None or self.seats_taken < self.capacity
 
     @property
-    def is_open(self) -> bool:
+    def offers_seat(self) -> bool:
         """Whether a newcomer can take a seat: one is free, and every student on the waitlist was passed over."""
         return self.has_free_seat and self.waiting == self.passed_over
 

@@ -10,16 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
-    DateTime,
     Executable,
     FromClause,
     Integer,
     Select,
     String,
     and_,
-    bindparam,
     case,
     func,
     literal,
@@ -32,20 +29,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...database import travels
-from ...database.types import Id, IdList, among
+from ...database.types import among
 from ...models import ENROLLED, HUNDREDTHS, UNENROLLED, WAITLISTED, WITHDRAWN, courses, enrollments, is_held, students
-
-student_id = bindparam("student", type_=Id)
-student_ids = bindparam("students", type_=IdList)
-course_ids = bindparam("course_ids", type_=IdList)
-requested = bindparam("requested", type_=Integer)  # how many courses
-waitlist = bindparam("waitlist", type_=Boolean)
-withdrawn = bindparam("withdrawn", type_=IdList)
-now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
-actor = bindparam("by_actor", type_=String)
-request_id = bindparam("by_request", type_=String)
-reason = bindparam("by_reason", type_=String)
-
+from . import parameters
 
 CLEAR_PASSED_OVER = {"passed_over_at": null(), "passed_over_for": null()}
 """What every change of a status sets, since the mark belongs to a waiting student."""
@@ -57,10 +43,10 @@ def no_earlier_than_the_ledger(course: FromClause) -> ColumnElement[Any]:
     The statement must have locked the course. `now` was read before the statement waited for the lock, and servers'
     clocks differ; this expression puts the ledger lines of a course in the order of its changes.
     """
-    return case((course.c.last_event_at > now, course.c.last_event_at), else_=now)
+    return case((course.c.last_event_at > parameters.now, course.c.last_event_at), else_=parameters.now)
 
 
-def open_without_rules(course: FromClause) -> ColumnElement[bool]:
+def decided_by_seats(course: FromClause) -> ColumnElement[bool]:
     """Return the condition that a course is not closed and belongs to no term: only its seats and places decide."""
     return and_(course.c.term_id.is_(None), course.c.closed_at.is_(None))
 
@@ -90,12 +76,12 @@ def _enroll_by_seats(insert: Any) -> Executable:
     rolls the statement back, which is then tried again.
     """
     held = enrollments.alias("held")
-    is_open = open_without_rules(courses)
+    by_seats = decided_by_seats(courses)
     seat = and_(courses.c.waiting == 0, seat_free(courses))
-    place = and_(waitlist, place_free(courses))
+    place = and_(parameters.waitlist, place_free(courses))
     offer = case(
-        (and_(is_open, seat), literal(ENROLLED, String)),
-        (and_(is_open, place), literal(WAITLISTED, String)),
+        (and_(by_seats, seat), literal(ENROLLED, String)),
+        (and_(by_seats, place), literal(WAITLISTED, String)),
         else_=literal(UNENROLLED, String),
     )
     claims = (
@@ -105,12 +91,12 @@ def _enroll_by_seats(insert: Any) -> Executable:
             (courses.c.last_queue_number + 1).label("queue_number"),
             no_earlier_than_the_ledger(courses).label("at"),
         )
-        .outerjoin(held, and_(held.c.student_id == student_id, held.c.course_id == courses.c.id))
+        .outerjoin(held, and_(held.c.student_id == parameters.student_id, held.c.course_id == courses.c.id))
         .where(
-            among(courses.c.id, course_ids),
+            among(courses.c.id, parameters.course_ids),
             or_(
                 is_held(held),  # not a condition of the join: SQLite would no longer use the primary key
-                and_(is_open, or_(seat, place)),
+                and_(by_seats, or_(seat, place)),
             ),
         )
         .order_by(courses.c.id)
@@ -119,20 +105,22 @@ def _enroll_by_seats(insert: Any) -> Executable:
     )
     counted = select(claims, func.count().over().label("claimed")).subquery("counted")
     rows = {
-        "student_id": student_id,
+        "student_id": parameters.student_id,
         "course_id": counted.c.id,
         "status": counted.c.status,
         "status_since": counted.c.at,
         "previous_status": null(),
         "queue_number": case((counted.c.status == literal(WAITLISTED, String), counted.c.queue_number)),
         "revision": literal(1, Integer),
-        "actor": actor,
-        "request_id": request_id,
-        "reason": reason,
+        "actor": parameters.actor,
+        "request_id": parameters.request_id,
+        "reason": parameters.reason,
     }
     # A foreign key that refuses an unknown student would be an error, which undoes the whole wave of the statement.
-    known = select(students.c.id).where(students.c.id == student_id).exists()
-    return insert_or_update(insert, rows, select(*rows.values()).where(counted.c.claimed == requested, known))
+    known = select(students.c.id).where(students.c.id == parameters.student_id).exists()
+    return insert_or_update(
+        insert, rows, select(*rows.values()).where(counted.c.claimed == parameters.requested, known)
+    )
 
 
 def insert_or_update(insert: Any, rows: Mapping[str, Any], source: Select[Any]) -> Executable:
@@ -164,7 +152,7 @@ def lock_courses(*columns: ColumnElement[Any]) -> Select[Any]:
     """Lock the courses `course_ids`, ascending by id; on SQLite the transaction itself is the lock."""
     return (
         select(*columns)
-        .where(among(courses.c.id, course_ids))
+        .where(among(courses.c.id, parameters.course_ids))
         .order_by(courses.c.id)
         .with_for_update(key_share=True, of=courses)
     )
@@ -196,22 +184,23 @@ def unenroll_statement(
     return (
         update(enrollments)
         .where(
-            enrollments.c.student_id == (student_id if lock_student is None else lock_student(counted).c.id),
+            enrollments.c.student_id == (parameters.student_id if lock_student is None else lock_student(counted).c.id),
             enrollments.c.course_id == counted.c.id,
-            counted.c.known == requested,
+            counted.c.known == parameters.requested,
             is_held(enrollments),
         )
         .values(
             status=case(
-                (among(counted.c.id, withdrawn), literal(WITHDRAWN, String)), else_=literal(UNENROLLED, String)
+                (among(counted.c.id, parameters.withdrawn), literal(WITHDRAWN, String)),
+                else_=literal(UNENROLLED, String),
             ),
             status_since=counted.c.at,
             previous_status=enrollments.c.status,
             queue_number=null(),
             revision=enrollments.c.revision + 1,
-            actor=actor,
-            request_id=request_id,
-            reason=reason,
+            actor=parameters.actor,
+            request_id=parameters.request_id,
+            reason=parameters.reason,
             **CLEAR_PASSED_OVER,
         )
         .returning(enrollments.c.course_id, enrollments.c.previous_status, waiting.label("waiting"))
@@ -225,13 +214,13 @@ UNENROLL_BY_SEATS = {
 """Courses of a term count as courses that do not exist: their rules must be asked (`decided_statements.py`)."""
 
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)
-LOCK_STUDENT = select(students.c.id).where(students.c.id == student_id).with_for_update(key_share=True)
+LOCK_STUDENT = select(students.c.id).where(students.c.id == parameters.student_id).with_for_update(key_share=True)
 
 WAITING = (
     select(enrollments.c.course_id)
     .join(courses, courses.c.id == enrollments.c.course_id)
     .where(
-        enrollments.c.student_id == student_id,
+        enrollments.c.student_id == parameters.student_id,
         enrollments.c.status == literal(WAITLISTED, String),
         courses.c.term_id.is_not(None),
     )
@@ -240,8 +229,8 @@ WAITING = (
 CLEAR_MARKS = (
     update(enrollments)
     .where(
-        enrollments.c.student_id == student_id,
-        among(enrollments.c.course_id, course_ids),
+        enrollments.c.student_id == parameters.student_id,
+        among(enrollments.c.course_id, parameters.course_ids),
         enrollments.c.status == literal(WAITLISTED, String),
         enrollments.c.passed_over_at.is_not(None),
     )
@@ -252,6 +241,6 @@ CLEAR_MARKS = (
 
 HELD_ENROLLMENTS = (
     select(enrollments.c.course_id, enrollments.c.status, enrollments.c.revision, HUNDREDTHS.label("credits"))
-    .where(enrollments.c.student_id == student_id, is_held(enrollments))
+    .where(enrollments.c.student_id == parameters.student_id, is_held(enrollments))
     .order_by(enrollments.c.course_id)
 )

@@ -32,12 +32,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ...database import Raced, db
 from ...models import ENROLLED, courses
+from . import parameters
 from .decisions import Decision
 from .loading import Execute, load_many_by_rules
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
 from .situation import Situation
-from .statements import actor, insert_or_update, no_earlier_than_the_ledger, reason, request_id
+from .statements import insert_or_update, no_earlier_than_the_ledger
 
 seats = bindparam("seats", type_=String)
 """A JSON array of objects: `student`, `course`, `credits`."""
@@ -117,9 +118,9 @@ def _take_seats(backend: str, insert: Any) -> Executable:
         "previous_status": null(),
         "queue_number": null(),
         "revision": literal(1, Integer),
-        "actor": actor,
-        "request_id": request_id,
-        "reason": reason,
+        "actor": parameters.actor,
+        "request_id": parameters.request_id,
+        "reason": parameters.reason,
         "credits": chosen_credits,
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.

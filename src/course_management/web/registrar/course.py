@@ -20,7 +20,7 @@ from ...repositories.student_names import names_of
 from ...repositories.timetables import meetings_of
 from ...schemas.courses import CourseSchema
 from ...services import courses as service
-from ...services.courses import COURSES, ChangedCourse
+from ...services.courses import COURSES, CourseChange
 from ...services.enrollment.forecasting import forecast
 from ..field_forms import FieldForm
 from ..pages import AppPages, Form, Link, done, render, root, visitor
@@ -219,7 +219,7 @@ def change_limits(form: Mapping[str, Any], course_id: int, context: RequestConte
     return done(path_of(course_id), f"{_('The limits are saved.')} {_promoted(changed)}".strip())
 
 
-def _promoted(changed: ChangedCourse) -> str:
+def _promoted(changed: CourseChange) -> str:
     """Say how many students were promoted; nothing if nobody was waiting."""
     promotion = changed.promotion
     if promotion is None:

@@ -123,7 +123,7 @@ def _about_terms(terms: Sequence[PresentTerm]) -> Iterator[Attention]:
             yield Attention(sentence, f"/registrar/courses?term_id={term.row.id}&show=waiting&sort=waiting")
 
 
-def _about_verification(result: verification.Result | None) -> Iterator[Attention]:
+def _about_verification(result: verification.StoredResult | None) -> Iterator[Attention]:
     path = "/registrar/health"
     if result and result.broken:
         sentence = ngettext(

@@ -1,4 +1,4 @@
-"""The lock files: pip accepts every one of them in its hash mode. `tests/slow/test_locks.py` asks pip itself."""
+"""The lock files: pip accepts every one of them in its hash mode. `tests/slow/test_lock_files.py` asks pip itself."""
 
 from __future__ import annotations
 
