@@ -119,7 +119,13 @@ MUTANTS = {
         "model",
         MODEL,
         DISAGREE,
-        ((STATEMENTS, "counted.c.claimed == requested, known", "counted.c.claimed <= requested, known"),),
+        (
+            (
+                STATEMENTS,
+                "counted.c.claimed == parameters.requested, known",
+                "counted.c.claimed <= parameters.requested, known",
+            ),
+        ),
     ),
     "a held seat is left alone": Mutant(
         "model",

@@ -59,7 +59,7 @@ def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decisio
 
 @retried(repeatable=True)
 def _enroll_once(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentResult:
-    """Try once to enroll. Raises the refusals, and `Raced` to begin again."""
+    """Try once to enroll: one way, then the other if the first changed nothing. Raises the refusals, and `Raced`."""
     if request.instead_of or grant:
         return _enroll_under_locks(request, grant)
     # The statement by seats has no credits, which only courses of terms have.
@@ -67,10 +67,19 @@ def _enroll_once(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentR
         request.course_ids, waitlist=request.waitlist
     )
     ways = (_enroll_by_rules, _enroll_by_seats) if decides_first else (_enroll_by_seats, _enroll_by_rules)
-    for enroll_this_way in ways:  # each returns None if the other one must have its turn
-        if result := enroll_this_way(request):
-            return result
-    raise Raced  # no course refused: the cause is gone, or the statement lost a race
+    conflict = None
+    for enroll_this_way in ways:
+        try:
+            result = enroll_this_way(request)
+        except IntegrityError as error:
+            if sequences.without_ids(error):
+                raise  # the ledger got no id for its line; trying again would not help
+            # Something does not exist or was dropped meanwhile, or a constraint decided a race.
+            conflict = error
+        else:
+            if result:
+                return result
+    raise Raced from conflict  # no course refused: the cause is gone, or the statement lost a race
 
 
 def _enroll_by_seats(request: EnrollmentRequest) -> EnrollmentResult | None:
@@ -104,18 +113,14 @@ def _enroll_as_decided(
     """Apply the decisions by one statement, which locks and compares. Return None if something has changed since."""
     if situation.waits_in_term:  # what is applied may end what stops a promotion elsewhere
         return None
-    return _run_alone(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
+    with suppress(IntegrityError):  # under locks, it is decided again
+        return _run_alone(ENROLL_AS_DECIDED, request.decided_parameters(situation, decisions))
+    return None
 
 
 def _run_alone(statements: Mapping[str, Executable], parameters: Mapping[str, Any]) -> EnrollmentResult | None:
     """Run a statement in a transaction of its own. Return what it changed; None if that was nothing."""
-    try:
-        rows = autocommit(statements[db.engine.dialect.name], parameters)
-    except IntegrityError as error:
-        if sequences.without_ids(error):
-            raise  # the ledger got no id for its line; trying again would not help
-        # Something does not exist or was dropped meanwhile, or a constraint decided a race: read the present state.
-        return None
+    rows = autocommit(statements[db.engine.dialect.name], parameters)
     return EnrollmentResult(outcome_by_course={row.course_id: row.status for row in rows}) if rows else None
 
 
