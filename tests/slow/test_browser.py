@@ -26,7 +26,10 @@ __all__ = ["client", "school"]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 AXE = Path(__file__).parent.parent / "web" / "vendored" / "axe-4.14.1.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
+pytestmark = [
+    pytest.mark.one_database,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)"),
+]
 
 
 @pytest.fixture(scope="module")

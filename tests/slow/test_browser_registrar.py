@@ -13,7 +13,10 @@ from ..web.school import School
 from .test_browser import AXE, CHROMIUM, TAGS, chromium, client, school, server, visit
 
 __all__ = ["chromium", "client", "school", "server", "visit"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
+pytestmark = [
+    pytest.mark.one_database,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)"),
+]
 Visit = Callable[..., Page]
 
 
