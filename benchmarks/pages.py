@@ -167,7 +167,7 @@ def pages(school: School) -> dict[str, tuple[str, str, list[Call]]]:
         "registrar: list of courses": (
             "/app/registrar/courses",
             school.registrar,
-            [("GET", "/courses?limit=50", None)],
+            [("GET", "/courses?limit=50", None), ("GET", "/terms", None)],
         ),
         "registrar: roster": (
             "/app/registrar/courses/1/roster",
