@@ -6,7 +6,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -88,7 +88,15 @@ class Service:
     """A receiver with its queue in front of one application, and its clients."""
 
     def __init__(self, app: Any, clock: Callable[[], float] = time.monotonic, **settings: str) -> None:
-        application = Application(app, "/healthz", "/readyz", problems.problem_response, problems.as_problem)
+        self.groups: list[int] = []
+        """How many requests each group had."""
+
+        def run_group(works: Sequence[Callable[[], object]]) -> None:
+            self.groups.append(len(works))
+            for work in works:
+                work()
+
+        application = Application(app, "/healthz", "/readyz", problems.problem_response, problems.as_problem, run_group)
         self.receiver = Receiver(application, Settings.load(settings, environ={}), clock)
 
     def send(self, path: str = "/students", *, body: bytes | Stream | None = None, **more: str) -> Transport:
@@ -217,6 +225,26 @@ def test_one_slow_request_does_not_cause_refusals(app: App) -> None:
     service.receiver.queue._max_wait_s = 60.0  # noqa: SLF001 - they were accepted; the time they take now does not matter
     app.may_respond.set()
     assert {each.wait().status for each in many} == {201}
+
+
+@pytest.mark.parametrize(
+    ("methods", "groups"),
+    [
+        (["POST"] * 4, [3]),  # and one that is left over
+        (["POST", "GET", "DELETE"], [3]),
+        (["GET"] * 4, []),
+        (["GET", "PUT", "GET"], [2]),
+    ],
+)
+def test_waiting_requests_are_a_group_if_the_first_is_a_change(app: App, methods: list[str], groups: list[int]) -> None:
+    service = Service(app, THREADS="1", GROUP_SIZE="3", MAX_WAIT_MS=PATIENT_MS)
+    sent = [service.send()]
+    until(lambda: app.requests == 1, "a request in the only thread")
+    sent += [service.send(REQUEST_METHOD=method) for method in methods]
+    app.may_respond.set()
+
+    assert {transport.wait().status for transport in sent} == {201}
+    assert service.groups == groups
 
 
 def test_health_checks_bypass_the_queue(service: Service, app: App) -> None:

@@ -32,6 +32,8 @@ MAX_SMALL, MAX_LARGE = 448, 64
 MAX_RECEIVING = MAX_SMALL + MAX_LARGE
 MAX_LARGE_BYTES = 64 * MIB
 """Maximum bytes of large bodies in the memory of one process, received or queued; at least four of maximum size."""
+READS = frozenset({"GET", "HEAD"})
+"""Requests that begin no group on SQLite: they have neither a round trip nor a commit to share (decision 32)."""
 MAX_PROBES = 4
 """Maximum number of waiting readiness checks; each may take as long as the time limit of the database."""
 
@@ -58,8 +60,10 @@ class Receiver:
         self._small = BodyLimits(MAX_SMALL, MAX_SMALL * SMALL)
         self._large = BodyLimits(MAX_LARGE, max(MAX_LARGE_BYTES, 4 * (settings.max_body_bytes + 1)))
         self._load_shedder = LoadShedder(application)
+        single = READS if settings.database_url.get_backend_name() == "sqlite" else frozenset[str]()
         self.queue = RequestQueue(
-            application, settings.threads, self._max_wait_s, self._load_shedder, clock, settings.group_size
+            *(application, settings.threads, self._max_wait_s, self._load_shedder, clock),
+            group_size=lambda method: 1 if method in single else settings.group_size,
         )
         self._probes = RequestQueue(application, 1, self._max_wait_s, self._load_shedder, clock)
 

@@ -56,8 +56,9 @@ class RequestQueue:
         max_wait_s: float,
         load_shedder: LoadShedder,
         clock: Callable[[], float],
-        group_size: int = 1,
+        group_size: Callable[[str], int] = lambda _: 1,
     ) -> None:
+        """Start the threads. `group_size` returns the maximum size of a group that begins with a request method."""
         self._application, self._load_shedder = application, load_shedder
         self._group_size = group_size
         self._max_wait_s, self._clock = max_wait_s, clock
@@ -146,10 +147,12 @@ class RequestQueue:
     def _take(self) -> list[QueuedRequest]:
         """Wait for a request, and take more of those that wait with it: a group, and a fair share for free threads."""
         numbers = [self._numbers.get()]
-        share = math.ceil(len(self._waiting) / self._started.count(None))
-        with suppress(Empty):
-            while len(numbers) < min(self._group_size, share):
-                numbers.append(self._numbers.get_nowait())
+        if first := self._waiting.get(numbers[0]):
+            share = math.ceil(len(self._waiting) / self._started.count(None))
+            size = min(self._group_size(first.environ["REQUEST_METHOD"]), share)
+            with suppress(Empty):
+                while len(numbers) < size:
+                    numbers.append(self._numbers.get_nowait())
         # One that has waited too long was refused, and is no longer there.
         return [request for number in numbers if (request := self._waiting.pop(number, None))]
 
