@@ -17,7 +17,7 @@ from .report import Check
 from .settled import settled
 from .stage import Stage
 
-CLIENTS = 16
+CLIENTS = 10
 PAUSE_S = (0.05, 0.4)
 """From and to: how long there is load between recovery and the next kill."""
 
