@@ -29,10 +29,10 @@ from course_management.database import (
     SchemaState,
     Unavailable,
     citus,
+    failure_text,
     is_unavailable,
     kind_of,
     migration_engine,
-    reason,
 )
 from course_management.database.failures import remedy
 from course_management.database.migrations import ANNOUNCE, DATABASE, MigrationRefused
@@ -193,7 +193,7 @@ except DBAPIError as error:
         sys.stderr.write(f"{sentence}\n")
     elif is_unavailable(error):
         url = context.config.attributes.get(DATABASE) or Settings.load().database_url
-        sys.stderr.write(f"The database cannot be reached: {reason(error, url)}\n")
+        sys.stderr.write(f"The database cannot be reached: {failure_text(error, url)}\n")
     else:
         raise
     sys.exit(1)

@@ -38,6 +38,7 @@ NOT_OURS = {
     "SOURCE_DATE_EPOCH",
     "ENROLL_BY_SEATS",
     "ENROLL_AS_DECIDED",
+    "WITHOUT_FIELD",
 }
 
 

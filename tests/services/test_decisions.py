@@ -51,8 +51,8 @@ def codes(found: Any) -> list[str]:
         (replace(WITH_WAITLIST, waiting=3), True, ("refused", "waitlisted", ["waitlist_full"])),
         (RESERVED, False, ("refused", "enrolled", ["course_full"])),
         (RESERVED, True, ("eligible", "waitlisted", [])),
-        (replace(RESERVED, passed_over=1), False, ("eligible", "enrolled", [])),
-        (replace(RESERVED, passed_over=1), True, ("eligible", "enrolled", [])),
+        (replace(RESERVED, passed_over_count=1), False, ("eligible", "enrolled", [])),
+        (replace(RESERVED, passed_over_count=1), True, ("eligible", "enrolled", [])),
         (replace(FREE, capacity=None), False, ("eligible", "enrolled", [])),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_full_course_offers_no_waitlist_after_its_end() -> None:
 def test_a_free_seat_beside_waiting_students_is_reserved() -> None:
     assert decision(RESERVED).seat_reserved
     assert not decision(FULL).seat_reserved
-    assert not decision(replace(RESERVED, passed_over=1)).seat_reserved
+    assert not decision(replace(RESERVED, passed_over_count=1)).seat_reserved
 
 
 def test_a_student_who_is_in_the_course_is_asked_no_rule() -> None:

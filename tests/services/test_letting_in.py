@@ -23,7 +23,7 @@ def test_the_others_keep_their_order_and_a_seat_is_added_only_if_none_is_free(
     holder, first, second, third = (student() for _ in range(4))
     for student_id in (holder, first, second, third):
         enroll(student_id, course_id, waitlist=True)
-    request = EnrollmentRequest(third, [course_id], context=RequestContext(), reason="Last year")
+    request = EnrollmentRequest(third, [course_id], context=RequestContext(), ledger_reason="Last year")
 
     with app.app_context():
         with pytest.raises(EnrollmentRefused):

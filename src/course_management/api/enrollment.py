@@ -90,7 +90,7 @@ def _request(student_id: int, body: Mapping[str, Any], context: RequestContext, 
         body["course_ids"],
         context=context,
         waitlist=body["waitlist"],
-        reason=body.get("reason"),
+        ledger_reason=body.get("reason"),
         chosen_credits=body.get("credits", {}),
         **more,
     )

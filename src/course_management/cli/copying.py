@@ -13,10 +13,10 @@ from ..config import Settings, database_url
 from ..database import (
     SCHEMA_REVISION,
     Unavailable,
+    failure_text,
     is_missing,
     migration_engine,
     migrations,
-    reason,
     schema_state,
     snapshot,
 )
@@ -88,8 +88,8 @@ def _copy(source: Connection, target: URL) -> None:
         raise click.ClickException(f"{error} Nothing was copied.") from None
     except DBAPIError as error:
         raise click.ClickException(
-            f"The target cannot be used ({reason(error, target)}). Nothing was copied. Check its URL, its server, and "
-            "that its role owns the tables."
+            f"The target cannot be used ({failure_text(error, target)}). Nothing was copied. Check its URL, its "
+            "server, and that its role owns the tables."
         ) from None
     finally:
         engine.dispose()

@@ -40,11 +40,11 @@ from .failures import (
     Raced,
     Unavailable,
     broken_constraint,
+    failure_text,
     is_missing,
     is_unavailable,
     kind_of,
     operator_advice,
-    reason,
 )
 from .hub import run as run_group
 from .migrations import SchemaState, schema_state
@@ -82,6 +82,7 @@ __all__ = [
     "broken_constraint",
     "citus",
     "db",
+    "failure_text",
     "init_app",
     "is_missing",
     "is_unavailable",
@@ -91,7 +92,6 @@ __all__ = [
     "operator_advice",
     "own_connection",
     "reading",
-    "reason",
     "retried",
     "retry",
     "run",

@@ -126,7 +126,9 @@ def operator_advice(error: SQLAlchemyError) -> str | None:
     if sentence := remedy(kind_of(error)):
         return sentence
     if is_unavailable(error):
-        return f"The database cannot be reached ({reason(error, db.engine.url)}). Check DATABASE_URL and the server."
+        return (
+            f"The database cannot be reached ({failure_text(error, db.engine.url)}). Check DATABASE_URL and the server."
+        )
     return None
 
 
@@ -138,7 +140,7 @@ def remedy(kind: str) -> str | None:
     return None
 
 
-def reason(error: SQLAlchemyError, url: URL) -> str:
+def failure_text(error: SQLAlchemyError, url: URL) -> str:
     """Return the driver's message about a failed connection, in one line and without the secrets of the URL.
 
     It is for operators, since it may name hosts and users. For a failed statement, only the kind of error is returned:

@@ -22,7 +22,7 @@ from psycopg.rows import RowFactory, tuple_row
 INTERVAL_S = 0.1
 CANCEL_TIMEOUT_S = 2.0
 
-_calls: set[Call] = set()
+_calls: set[WatchedCall] = set()
 _cutting = threading.Lock()
 """Held while a socket is shut down or closed, so that no other connection is cut off instead."""
 _thread = threading.Thread()
@@ -55,7 +55,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Call:
+class WatchedCall:
     """One use of a connection, which must end at `ends` on the clock of `time.monotonic`."""
 
     connection: WatchedConnection
@@ -63,12 +63,12 @@ class Call:
     is_cut_off: bool = False
 
 
-def begin(call: Call) -> None:
+def begin(call: WatchedCall) -> None:
     """Watch a call until `end`."""
     _calls.add(call)
 
 
-def end(call: Call) -> None:
+def end(call: WatchedCall) -> None:
     """Stop watching a call. Afterwards it is cut off, or will not be."""
     try:
         _calls.remove(call)
@@ -95,7 +95,7 @@ def _watch() -> None:
                     _cut(call)
 
 
-def _cut(call: Call) -> None:
+def _cut(call: WatchedCall) -> None:
     with _cutting:
         try:
             _calls.remove(call)

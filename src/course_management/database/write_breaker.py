@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .failures import WritesStopped
-from .watchdog import Call
+from .watchdog import WatchedCall
 
 PAUSE_S = 1.0
 
@@ -68,7 +68,7 @@ class WriteBreaker:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class ConnectionUse(Call):
+class ConnectionUse(WatchedCall):
     """A request's use of a connection, with what the breaker needs to know."""
 
     breaker: WriteBreaker

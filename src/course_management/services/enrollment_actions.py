@@ -1,6 +1,6 @@
 """The enrollment actions of the API and of pages: done, logged and counted; a line for each kind of change.
 
-Each function calls the one of the same name in `enrollment/`, and returns and raises what that does.
+Each function returns and raises what its service does (`enrollment/`, or `permitting` with a permit).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .permitting import enroll_with_permit, let_in_with_permit
 
 log = structlog.get_logger(__name__)
 
-ACTIONS = {
+LOG_EVENTS = {
     "enrolled": "enrolled",
     "waitlisted": "waitlisted",
     "unenrolled": "unenrolled",
@@ -32,7 +32,7 @@ ACTIONS = {
     "not_enrolled": "unchanged",
 }
 """The events of the log, by the outcome for a course."""
-UNCHANGED = {outcome for outcome, action in ACTIONS.items() if action == "unchanged"}
+UNCHANGED = {outcome for outcome, action in LOG_EVENTS.items() if action == "unchanged"}
 
 
 def enroll(request: EnrollmentRequest, *, permit: str | None = None) -> list[CourseOutcome]:
@@ -101,7 +101,7 @@ def _log_outcomes(student_id: int, outcomes: Sequence[CourseOutcome]) -> None:
     """Log enrolling or unenrolling: a line for each kind of change."""
     by_action: dict[str, list[CourseOutcome]] = {}
     for outcome in outcomes:
-        by_action.setdefault(ACTIONS[outcome.outcome], []).append(outcome)
+        by_action.setdefault(LOG_EVENTS[outcome.outcome], []).append(outcome)
     for action, group in by_action.items():
         codes = [outcome.outcome for outcome in group]
         _record(action, student_id, [outcome.course_id for outcome in group], codes)

@@ -48,7 +48,7 @@ class Decision:
         return UnknownCourse in map(type, self.reasons)
 
     @property
-    def waivable(self) -> list[str]:
+    def waivable_codes(self) -> list[str]:
         """The codes of the rules that refuse the course and that a permission can waive, each once."""
         return list(dict.fromkeys(reason.code for reason in self.reasons if reason.code in waivable()))
 

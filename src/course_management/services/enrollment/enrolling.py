@@ -63,10 +63,10 @@ def _enroll_once(request: EnrollmentRequest, grant: Grant | None) -> EnrollmentR
     if request.instead_of or grant:
         return _enroll_under_locks(request, grant)
     # The statement by seats has no credits, which only courses of terms have.
-    decides_first = request.chosen_credits or memory_of(db.engine).decides_first(
+    decides_first = bool(request.chosen_credits) or memory_of(db.engine).decides_first(
         request.course_ids, waitlist=request.waitlist
     )
-    ways = (_enroll_by_rules, _enroll_by_seats) if decides_first else (_enroll_by_seats, _enroll_by_rules)
+    ways = (_decide_then_enroll, _enroll_by_seats) if decides_first else (_enroll_by_seats, _decide_then_enroll)
     conflict = None
     for enroll_this_way in ways:
         try:
@@ -90,7 +90,7 @@ def _enroll_by_seats(request: EnrollmentRequest) -> EnrollmentResult | None:
     return _run_alone(ENROLL_BY_SEATS, request.parameters(request.course_ids))
 
 
-def _enroll_by_rules(request: EnrollmentRequest) -> EnrollmentResult | None:
+def _decide_then_enroll(request: EnrollmentRequest) -> EnrollmentResult | None:
     """Load the situation, decide, and apply what was decided. Return None if nothing but the seats decides.
 
     Raises the refusals, also those for want of a seat: so it says why the statement by seats changed nothing.
@@ -148,21 +148,22 @@ def _promote_after(request: EnrollmentRequest, result: EnrollmentResult) -> None
 
 def _outcomes(request: EnrollmentRequest, result: EnrollmentResult) -> list[CourseOutcome]:
     """Return the outcome for each course."""
-    status_by_course = result.outcome_by_course
-    if not status_by_course:
+    outcome_by_course = result.outcome_by_course
+    if not outcome_by_course:
         return [CourseOutcome(decision.course_id, decision.outcome, decision.position) for decision in result.decisions]
     unenrolled = [
-        CourseOutcome(course_id, status_by_course.get(course_id, NOT_ENROLLED)) for course_id in request.instead_of
+        CourseOutcome(course_id, outcome_by_course.get(course_id, NOT_ENROLLED)) for course_id in request.instead_of
     ]
-    if all(status_by_course.get(course_id) == ENROLLED for course_id in request.course_ids):
+    if all(outcome_by_course.get(course_id) == ENROLLED for course_id in request.course_ids):
         return [*(CourseOutcome(course_id, ENROLLED) for course_id in request.course_ids), *unenrolled]
-    now: dict[int, Decision] = {}
+    decision_by_course: dict[int, Decision] = {}
     # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
     # missing.
     with suppress(SQLAlchemyError, StudentNotFound):
-        now = {decision.course_id: decision for decision in explain(replace(request, instead_of=()))}
+        decision_by_course = {decision.course_id: decision for decision in explain(replace(request, instead_of=()))}
     enrolled = [
-        _outcome(course_id, status_by_course.get(course_id), now.get(course_id)) for course_id in request.course_ids
+        _outcome(course_id, outcome_by_course.get(course_id), decision_by_course.get(course_id))
+        for course_id in request.course_ids
     ]
     return [*enrolled, *unenrolled]
 

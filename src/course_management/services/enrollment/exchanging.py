@@ -65,7 +65,7 @@ def exchange(
         return EnrollmentResult(decisions=decisions)
     if waive:
         for decision in request.decide(situation):
-            for code in decision.waivable:
+            for code in decision.waivable_codes:
                 waive(decision.course_id, code)
     outcomes = _apply_unenrolling(execute, request, situation, decisions)
     if outcomes:  # which has raised the revision

@@ -99,7 +99,7 @@ def _let_in(request: EnrollmentRequest, adds_seat: bool, grant: Grant | None) ->
         if decision.outcome != ELIGIBLE:
             return EnrollmentResult(decisions=[decision])
         if grant:
-            for code in _decide(situation, course_id, adds_seat=adds_seat).waivable:
+            for code in _decide(situation, course_id, adds_seat=adds_seat).waivable_codes:
                 grant(connection, course_id, code)
         now = utcnow()
         if not situation.courses[course_id].has_free_seat:

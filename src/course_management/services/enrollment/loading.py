@@ -166,7 +166,7 @@ def load_by_seats(execute: Execute, student_id: int, course_ids: Sequence[int]) 
                 waitlist_capacity=row.waitlist_capacity,
                 seats_taken=row.seats_taken,
                 waiting=row.waiting,
-                passed_over=row.passed_over_count,
+                passed_over_count=row.passed_over_count,
                 student_status=row.status,
                 student_position=row.position,
             )

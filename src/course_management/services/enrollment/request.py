@@ -20,8 +20,9 @@ class EnrollmentRequest:
     """A request to enroll one student in `course_ids` and unenroll from `instead_of`; the ids are distinct.
 
     `chosen_credits` are those that the student chooses, in hundredths, by course; `changes_credits` says that they are
-    also meant for courses in which the student is enrolled already. The ledger keeps `reason`. Unless `rules_bind`, the
-    rules of registration refuse nothing: what they would have said is in `Decision.notes`.
+    also meant for courses in which the student is enrolled already. `ledger_reason` is what the staff gives as the
+    reason, for the ledger. Unless `rules_bind`, the rules of registration refuse nothing: what they would have said is
+    in `Decision.notes`.
     """
 
     student_id: int
@@ -29,7 +30,7 @@ class EnrollmentRequest:
     _: KW_ONLY
     context: RequestContext
     waitlist: bool = False
-    reason: str | None = None
+    ledger_reason: str | None = None
     chosen_credits: Mapping[int, int] = field(default_factory=dict)
     changes_credits: bool = False
     instead_of: Sequence[int] = ()
@@ -57,7 +58,7 @@ class EnrollmentRequest:
             "now": datetime.now(UTC),
             "by_actor": self.context.caller.actor,
             "by_request": self.context.request_id,
-            "by_reason": self.reason,
+            "by_reason": self.ledger_reason,
         }
 
     def decided_parameters(self, situation: Situation, decisions: Sequence[Decision]) -> dict[str, Any]:

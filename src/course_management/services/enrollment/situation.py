@@ -140,7 +140,7 @@ class Course(ScheduledCourse):
     waitlist_capacity: int | None = 0
     seats_taken: int = 0
     waiting: int = 0
-    passed_over: int = 0
+    passed_over_count: int = 0
     closed_at: datetime | None = None
     permission_required: bool = False
     restrictions: Sequence[Restriction] = ()
@@ -168,7 +168,7 @@ class Course(ScheduledCourse):
     @property
     def offers_seat(self) -> bool:
         """Whether a newcomer can take a seat: one is free, and every student on the waitlist was passed over."""
-        return self.has_free_seat and self.waiting == self.passed_over
+        return self.has_free_seat and self.waiting == self.passed_over_count
 
     @property
     def waitlist_has_room(self) -> bool:

@@ -132,7 +132,7 @@ def _courses(answers: Mapping[str, Rows], time_zone: tzinfo) -> dict[int, Course
             waitlist_capacity=row.waitlist_capacity,
             seats_taken=row.seats_taken,
             waiting=row.waiting,
-            passed_over=row.passed_over_count,
+            passed_over_count=row.passed_over_count,
             closed_at=_optional_instant(row.closed_at),
             permission_required=bool(row.permission_required),  # SQLite has 0 and 1
             component=row.component,

@@ -77,7 +77,7 @@ def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mappi
                 "now": datetime.now(UTC),
                 "by_actor": context.caller.actor,
                 "by_request": context.request_id,
-                "by_reason": requests[0].reason,
+                "by_reason": requests[0].ledger_reason,
             },
         )
         if len(done) < len(rows):

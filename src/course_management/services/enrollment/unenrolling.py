@@ -32,7 +32,7 @@ def unenroll(
     The ledger keeps `reason`. Returns `unenrolled`, `withdrawn`, `left_waitlist` or `not_enrolled` for each course, in
     the order asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
     """
-    request = EnrollmentRequest(student_id, [], instead_of=course_ids, reason=reason, context=context)
+    request = EnrollmentRequest(student_id, [], instead_of=course_ids, ledger_reason=reason, context=context)
     result = _unenroll_once(request)
     promote(result.courses_to_promote, context)
     return [CourseOutcome(course_id, result.outcome_by_course.get(course_id, NOT_ENROLLED)) for course_id in course_ids]

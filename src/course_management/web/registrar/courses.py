@@ -17,7 +17,7 @@ from ...repositories import course_search
 from ...repositories.course_lookup import all_terms
 from ...repositories.course_search import CourseFilter
 from ...schemas.courses import CourseSchema
-from ...services import resources
+from ...services import resources as service
 from ...services.courses import COURSES
 from ..field_forms import FieldForm, Options
 from ..forms import EntryForm
@@ -128,5 +128,5 @@ def new_course() -> Response:
 @pages.act("/registrar/courses/new", WRITE, form=NEW_COURSE, page=new_course)
 def create_course(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a course."""
-    course = resources.create(COURSES, form, context)
+    course = service.create(COURSES, form, context)
     return done(f"/registrar/courses/{course.id}", _("%(code)s is created.", code=course.code))

@@ -70,7 +70,7 @@ def show_letting_in(course_id: int, student_id: int, context: RequestContext) ->
 @pages.act(f"{STUDENT}/courses/<id:course_id>/let-in", LET_IN, form=FORM, page=show_letting_in)
 def let_in(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Give the student a seat, with a permission for each rule that is in the way if that is asked for."""
-    request = EnrollmentRequest(student_id, [course_id], context=context, reason=form["reason"])
+    request = EnrollmentRequest(student_id, [course_id], context=context, ledger_reason=form["reason"])
     permit = form["reason"] if form["permit"] else None
     outcomes = actions.let_in(request, adds_seat=form["adds_seat"], permit=permit)
     sentence = report(outcomes)

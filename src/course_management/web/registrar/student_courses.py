@@ -104,7 +104,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
         [course_id],
         context=context,
         waitlist=form["waitlist"],
-        reason=form["reason"],
+        ledger_reason=form["reason"],
         chosen_credits={} if form["credits"] is None else {course_id: int(form["credits"] * 100)},
         instead_of=instead_of,
     )
