@@ -136,15 +136,22 @@ def autocommit(
     def work() -> Sequence[AnyRow]:
         refuse_late_work()
         running = getcurrent()
-        if not isinstance(running, Member) or running.is_alone or compiled.at_once:
-            return execute_once(engine, compiled, values)
-        course_ids = (parameters or {}).get(compiled.travels or "", [0])
-        if compiled.travels is not None and len(course_ids) == 1:
-            return groups.execute(running, Call(engine, compiled, values, course_ids[0]))
-        with groups.alone():
-            return execute_once(engine, compiled, values)
+        if isinstance(running, Member) and not running.is_alone and not compiled.at_once:
+            course_ids = (parameters or {}).get(compiled.travels or "", [0])
+            return _execute_in_group(running, engine, compiled, values, course_ids)
+        return execute_once(engine, compiled, values)
 
     return retry(work, repeatable=repeatable)
+
+
+def _execute_in_group(
+    running: Member, engine: Engine, compiled: Compiled, values: list[Any], course_ids: Sequence[int]
+) -> Sequence[AnyRow]:
+    """Execute a statement of a request that is a member of a group: in a wave if it may travel, else alone."""
+    if compiled.travels is not None and len(course_ids) == 1:
+        return groups.execute(running, Call(engine, compiled, values, course_ids[0]))
+    with groups.alone():
+        return execute_once(engine, compiled, values)
 
 
 def execute_once(engine: Engine, compiled: Compiled, values: Sequence[Any]) -> Sequence[AnyRow]:
