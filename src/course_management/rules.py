@@ -5,8 +5,8 @@ These names stay as they are within a major version; those of the modules that t
 
 from __future__ import annotations
 
+from .services.enrollment.parameters import at as now
 from .services.enrollment.parameters import course_ids, student_id
-from .services.enrollment.questions import now
 from .services.enrollment.rules.base import Facts, Rule
 from .services.enrollment.situation import (
     Action,

@@ -3,7 +3,7 @@
 The statement is made of the table of questions (`questions.py`). Their rows come as JSON, a column of the one row each.
 
 A rule that needs to know more brings its own questions, and nothing here changes: `Rule.questions` names them, each a
-`select` with the parameters `student`, `course_ids` and `at` (by name in `parameters.py` and `questions.py`).
+`select` with the parameters `student`, `course_ids` and `at` (by name in `parameters.py`).
 The rule finds their rows in `situation.answers[name]`, values as JSON has them. The questions of all `RULES` are part
 of the one statement, and so of the one moment.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, DateTime, Integer, String, bindparam
 
-from ...database.types import Id, IdList
+from ...database.types import Id, IdList, UtcDateTime
 
 student_id = bindparam("student", type_=Id)
 student_ids = bindparam("students", type_=IdList)
@@ -12,7 +12,8 @@ course_ids = bindparam("course_ids", type_=IdList)
 requested = bindparam("requested", type_=Integer)  # how many courses
 waitlist = bindparam("waitlist", type_=Boolean)
 withdrawn = bindparam("withdrawn", type_=IdList)
-now = bindparam("now", type_=DateTime(timezone=True))  # in UTC, so it needs no conversion by `UtcDateTime`
+at = bindparam("at", type_=UtcDateTime)  # the moment of a situation
+now = bindparam("now", type_=DateTime(timezone=True))  # of a change; in UTC, so it needs no conversion by `UtcDateTime`
 actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
 reason = bindparam("by_reason", type_=String)

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, or_, select
 
-from ...database.types import UtcDateTime, among
+from ...database.types import among
 from ...models import WAITLISTED, courses, enrollments, is_held, queue_position, students
 from ...models.catalog import catalog_entries, completions, prerequisites
 from ...models.groups import course_restrictions, groups, student_groups
@@ -23,11 +23,9 @@ from ...models.terms import registration_windows, student_terms, terms
 from ...models.timetable import course_links, course_meetings
 from . import parameters
 
-now = bindparam("at", type_=UtcDateTime)
-
 
 def _is_live(until: ColumnElement[Any], ended: ColumnElement[Any]) -> ColumnElement[bool]:
-    return and_(ended.is_(None), or_(until.is_(None), until > now))
+    return and_(ended.is_(None), or_(until.is_(None), until > parameters.at))
 
 
 def _of_enrollments(*columns: ColumnElement[Any], course_id: ColumnElement[Any]) -> Select[Any]:
