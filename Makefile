@@ -35,7 +35,9 @@ test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal -m "not greenlets" --cov --cov-report=
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 -m greenlets --cov --cov-append --cov-config=tests/greenlets.coveragerc --cov-report=
+	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='*/services/*,*/access/*,*/api/enrollment.py' --fail-under=100
 
 test-modes: $(VENV)/test.stamp ## Run the tests without groups of requests, with them, and with each request as a group (twenty minutes)

@@ -25,6 +25,8 @@ from course_management.services.enrollment.parameters import course_ids
 from ..support.fixture_types import Make
 from ..support.grouping import MODE
 
+pytestmark = pytest.mark.greenlets
+
 SET_CAPACITY = travels(
     update(courses)
     .where(among(courses.c.id, course_ids))

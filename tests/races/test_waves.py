@@ -26,6 +26,8 @@ from ..conftest import PATIENT
 from ..support.databases import PATIENCE_S
 from ..support.fixture_types import Make, Sql
 
+pytestmark = pytest.mark.greenlets
+
 SET_CAPACITY = travels(
     update(courses)
     .where(among(courses.c.id, course_ids))
