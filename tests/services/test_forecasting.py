@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from flask import Flask
 
 from course_management.context import RequestContext
 from course_management.errors import CourseNotFound
+from course_management.services.enrollment import forecasting
+from course_management.services.enrollment.explaining import against_promotion
 from course_management.services.enrollment.forecasting import forecast
 
 from ..support.fixture_types import Make
@@ -30,6 +33,28 @@ def test_in_a_course_without_a_term_every_free_seat_promotes_until_it_is_closed(
 
     assert open_now == [0, 2, 3, 3]
     assert (closed.promoted, closed.stopped) == (0, {student_id: ["course_closed"] for student_id in waiting})
+
+
+def test_no_more_students_are_asked_than_there_are_seats_for(
+    app: Flask, student: Make, course: Make, open_term: Make, enroll: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course_id = course(term_id=open_term(), capacity=1, waitlist_capacity=9)
+    for _ in range(5):
+        enroll(student(), course_id, waitlist=True)
+    asked: list[int] = []
+
+    def note(course_id: int, student_ids: Sequence[int], context: RequestContext) -> Any:
+        asked.extend(student_ids)
+        return against_promotion(course_id, student_ids, context)
+
+    monkeypatch.setattr(forecasting, "ASKED_TOGETHER", 1)
+    monkeypatch.setattr(forecasting, "against_promotion", note)
+
+    with app.app_context():
+        forecast_of_two = forecast(course_id, 3, RequestContext())
+
+    assert forecast_of_two.students == asked
+    assert (forecast_of_two.promoted, len(asked)) == (2, 2)
 
 
 def test_a_course_that_does_not_exist_has_no_forecast(app: Flask) -> None:
