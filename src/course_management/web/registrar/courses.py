@@ -23,6 +23,7 @@ from ..field_forms import FieldForm, Options
 from ..forms import EntryForm
 from ..pages import AppPages, done, render
 from ..references import CATALOG_ENTRY
+from ..seats import seats_of
 from ..texts import N_, _
 
 pages = AppPages("registrar_courses", area=N_("Registrar"))
@@ -102,7 +103,7 @@ def list_courses(query: Mapping[str, Any]) -> Response:
     rows = course_search.search(wanted, query["after"], SHOWN + 1, query["sort"])
     return render(
         "registrar/courses/list.html",
-        courses=rows[:SHOWN],
+        courses=list(zip(rows[:SHOWN], seats_of(rows[:SHOWN]), strict=True)),
         following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         query=query,
         is_filtered=bool(query["q"] or query["term_id"] or show or query["after"]),
