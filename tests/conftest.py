@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import prometheus_client  # noqa: F401 - before a test sets the variable by which it decides, once, where counters are kept
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
