@@ -31,7 +31,7 @@ quick: $(VENV)/test.stamp ## Check while you work: ruff, mypy, and two cases of 
 	$(BIN)/pytest --quick -rfE --numprocesses=auto --maxprocesses=4 --dist=worksteal $(ARGS)
 
 test: $(VENV)/test.stamp ## Set up and run ruff, mypy, and pytest on SQLite and PostgreSQL
-	@echo "Running the checks: about five minutes on two idle cores, longer on a busy machine ..."
+	@echo "Running the checks: about six minutes on two idle cores, longer on a busy machine ..."
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
