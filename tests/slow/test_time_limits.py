@@ -99,8 +99,9 @@ def server() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(scope="module")
-def on_it(server: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    return Databases("postgresql", tmp_path_factory.mktemp("time_limits"), server.url)
+def on_it(server: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    with contextlib.closing(Databases("postgresql", tmp_path_factory.mktemp("time_limits"), server.url)) as databases:
+        yield databases
 
 
 @pytest.fixture
@@ -196,8 +197,7 @@ def test_without_the_watchdog_a_request_would_wait_as_long_as_the_server_is_froz
     server: PostgreSQL, campus: Campus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: what the tests around this one see is the watchdog's doing."""
-    uncut: list[watchdog.WatchedCall] = []
-    monkeypatch.setattr(watchdog, "_cut", uncut.append)
+    monkeypatch.setattr(watchdog, "_cut", lambda _: None)
     campus.read(1)
     with ThreadPoolExecutor(1) as pool:
         with server.frozen():
@@ -205,8 +205,6 @@ def test_without_the_watchdog_a_request_would_wait_as_long_as_the_server_is_froz
             with pytest.raises(NotYet):
                 running.result(4 * DEADLINE_MS / 1000)
         assert running.result(PATIENCE_S).status_code == 200
-    for call in uncut:
-        call.connection.close()  # it has left the pool, which takes it for one that is lost
 
 
 # --- a standby that is lost -------------------------------------------------------------------------------
