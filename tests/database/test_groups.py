@@ -12,29 +12,19 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import URL, Engine, Integer, String, bindparam, create_engine, func, select, text, update
+from sqlalchemy import URL, Engine, String, bindparam, create_engine, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from course_management.context import current
 from course_management.database import autocommit, groups, hub, kind_of, pipeline, transaction, travels, waves, writing
-from course_management.database.types import among
-from course_management.models import Course, courses
-from course_management.services.enrollment.parameters import course_ids
+from course_management.models import Course
 
 from ..support.fixture_types import Make
 from ..support.grouping import MODE
+from ..support.traveling import SET_CAPACITY
 
 pytestmark = pytest.mark.greenlets
-
-SET_CAPACITY = travels(
-    update(courses)
-    .where(among(courses.c.id, course_ids))
-    .values(capacity=bindparam("seats", type_=Integer), updated_at=courses.c.updated_at)
-    .returning(courses.c.id),
-    "course_ids",
-)
-"""A write that travels, and that a constraint refuses for a number below zero."""
 
 
 @pytest.fixture(autouse=True)

@@ -15,26 +15,16 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Integer, bindparam, update
 
-from course_management.database import autocommit, failures, hub, pipeline, travels, waves
-from course_management.database.types import among
-from course_management.models import courses
-from course_management.services.enrollment.parameters import course_ids
+from course_management.database import autocommit, failures, hub, pipeline, waves
 
 from ..conftest import PATIENT
 from ..support.databases import PATIENCE_S
 from ..support.fixture_types import Make, Sql
+from ..support.traveling import SET_CAPACITY
 
 pytestmark = pytest.mark.greenlets
 
-SET_CAPACITY = travels(
-    update(courses)
-    .where(among(courses.c.id, course_ids))
-    .values(capacity=bindparam("seats", type_=Integer), updated_at=courses.c.updated_at)
-    .returning(courses.c.id),
-    "course_ids",
-)
 DEADLOCK = "40P01"
 WAIT_S = 2
 """How long one wave waits for the other before its second statement; in order, the other cannot have its first one."""

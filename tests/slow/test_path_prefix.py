@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy.engine import URL
 
 from course_management.access import sessions
 
-from ..support.keys import create_key
 from ..support.real_server import PATIENT, Server, end, free_port, until
 from ..web.checking import parse
-from ..web.school import School, build
+from ..web.conftest import client, school
+from ..web.school import School
 
+__all__ = ["client", "school"]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 PUBLIC = "https://school.example"
 CONFIGURATION = """
@@ -42,19 +42,6 @@ http {{
 }}
 """
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt install nginx)")
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    client = app.test_client()
-    with app.app_context():
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {create_key('test', ['admin'])}"
-    return client
-
-
-@pytest.fixture
-def school(client: FlaskClient) -> School:
-    return build(client)
 
 
 @pytest.fixture(params=["/", ""], ids=["cut", "passed"])
