@@ -79,7 +79,7 @@ def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int,
     if query["dry_run"]:
         decisions = actions.explain(request, permit=permit is not None)
         return reply({"student_id": student_id, "decisions": [decision.as_dict() for decision in decisions]})
-    outcomes = actions.enroll(request, permit=permit and permit["reason"])
+    outcomes = actions.enroll(request, permit_reason=permit and permit["reason"])
     changed = any(outcome.outcome not in UNCHANGED for outcome in outcomes)
     return _results(student_id, outcomes, 201 if changed else 200)
 

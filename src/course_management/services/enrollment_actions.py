@@ -35,21 +35,21 @@ LOG_EVENTS = {
 UNCHANGED = {outcome for outcome, action in LOG_EVENTS.items() if action == "unchanged"}
 
 
-def enroll(request: EnrollmentRequest, *, permit: str | None = None) -> list[CourseOutcome]:
-    """Enroll the student; with `permit`, a reason, grant the permissions that this needs (`permitting.py`)."""
+def enroll(request: EnrollmentRequest, *, permit_reason: str | None = None) -> list[CourseOutcome]:
+    """Enroll the student; with `permit_reason`, grant the permissions that this needs (`permitting.py`)."""
     with _logged(request.student_id, [*request.course_ids, *request.instead_of]):
-        outcomes = enrollment.enroll(request) if permit is None else enroll_with_permit(request, permit)
+        outcomes = enrollment.enroll(request) if permit_reason is None else enroll_with_permit(request, permit_reason)
         _log_outcomes(request.student_id, outcomes)
     return outcomes
 
 
-def let_in(request: EnrollmentRequest, *, adds_seat: bool, permit: str | None = None) -> list[CourseOutcome]:
-    """Let the student in from the waitlist of the one course of the request; `permit` as in `enroll`."""
+def let_in(request: EnrollmentRequest, *, adds_seat: bool, permit_reason: str | None = None) -> list[CourseOutcome]:
+    """Let the student in from the waitlist of the one course of the request; `permit_reason` as in `enroll`."""
     with _logged(request.student_id, request.course_ids):
-        if permit is None:
+        if permit_reason is None:
             outcomes = let_in_without_permit(request, adds_seat=adds_seat)
         else:
-            outcomes = let_in_with_permit(request, permit, adds_seat=adds_seat)
+            outcomes = let_in_with_permit(request, permit_reason, adds_seat=adds_seat)
         _log_outcomes(request.student_id, outcomes)
     return outcomes
 

@@ -34,7 +34,10 @@ SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"Must be a date, as 2026-09-01, from (?P<first>\S+) to (?P<last>\S+)\.",
             N_("%(label)s must be a date such as 2026-09-01, from %(first)s to %(last)s."),
         ),
-        (r"Must be a time with its zone.*", N_("%(label)s must be a date and a time, such as 2026-09-01 08:00.")),
+        (
+            r"Must be a (time with its zone|date and a time).*",
+            N_("%(label)s must be a date and a time, such as 2026-09-01 08:00."),
+        ),
         (r"Must be in the future\..*", N_("%(label)s must be in the future.")),
         (
             r"(Must be at most|Longer than maximum length) (?P<most>\d+)( characters long)?\.",
@@ -73,7 +76,6 @@ SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Must be 1 to \d+ \w+\.", N_("%(label)s: choose at least one.")),
         (r"Must be 0 to (?P<most>\d+) \w+\.", N_("%(label)s: at most %(most)s are possible.")),
         (r"Must be (greater|less) than .*|Shorter than minimum length .*", N_("%(label)s is out of range.")),
-        (r"Must be a date and a time.*", N_("%(label)s must be a date and a time, such as 2026-09-01 08:00.")),
         (
             r"Not a valid \w+\.|Must be given once\.|String does not match expected pattern\.",
             N_("%(label)s is not valid."),

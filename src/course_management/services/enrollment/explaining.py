@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from ...context import RequestContext
 from ...database import autocommit
-from ...errors import CourseFull, Reason
+from ...errors import CourseFull
 from .decisions import Decision, decide
 from .loading import load_by_rules, load_many_by_rules, situation_of
-from .passing_over import check_promotion
+from .passing_over import PromotionCheck, check_promotion
 from .situation import Situation
 
 
@@ -76,8 +76,8 @@ def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, c
 
 def against_promotion(
     course_id: int, student_ids: Sequence[int], context: RequestContext
-) -> Mapping[int, Sequence[Reason]]:
-    """Return what the rules would say against the promotion of each student on a waitlist, if a seat were free.
+) -> Mapping[int, PromotionCheck]:
+    """Return what stands against the promotion of each student on a waitlist, if a seat were free.
 
     One statement reads all of it. Changes nothing; leaves out students who do not exist.
     """
@@ -86,7 +86,7 @@ def against_promotion(
     course_lists = {student_id: [course_id] for student_id in student_ids}
     situations = load_many_by_rules(autocommit, course_lists, context)
     return {
-        student_id: check_promotion(situation, course_id).reasons
+        student_id: check_promotion(situation, course_id)
         for student_id, situation in situations.items()
         if course_id in situation.courses
     }

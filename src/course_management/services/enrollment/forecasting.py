@@ -37,7 +37,7 @@ class Forecast(NamedTuple):
     """Seats that would be free for students on the waitlist, at most as many as wait."""
     promoted: int
     students: Sequence[int]
-    """The ids of those who would be promoted, in the order of the waitlist; at most `MOST_ASKED`."""
+    """The ids of the students who would be promoted, in the order of the waitlist; at most `MOST_ASKED`."""
     stopped: Mapping[int, Sequence[str]]
     """The codes of the rules that would stop a student, by the student's id."""
     is_complete: bool
@@ -67,8 +67,8 @@ def forecast(course_id: int, capacity: int | None, context: RequestContext) -> F
         for student_id in together:
             if len(promoted) == free or student_id not in against:
                 continue
-            if reasons := against[student_id]:
-                stopped[student_id] = list(dict.fromkeys(reason.code for reason in reasons))
+            if codes := against[student_id].codes:
+                stopped[student_id] = codes
             else:
                 promoted.append(student_id)
     is_complete = len(promoted) == free or len(waiting) <= MOST_ASKED

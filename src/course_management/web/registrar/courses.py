@@ -101,9 +101,10 @@ def list_courses(query: Mapping[str, Any]) -> Response:
         only_waiting=show == "waiting",
     )
     rows = course_search.search(wanted, query["after"], SHOWN + 1, query["sort"])
+    shown = rows[:SHOWN]
     return render(
         "registrar/courses/list.html",
-        courses=list(zip(rows[:SHOWN], seats_of(rows[:SHOWN]), strict=True)),
+        courses=list(zip(shown, seats_of(shown), strict=True)),
         following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         query=query,
         is_filtered=bool(query["q"] or query["term_id"] or show or query["after"]),

@@ -72,7 +72,7 @@ def let_in(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
     """Give the student a seat, with a permission for each rule that is in the way if that is asked for."""
     request = EnrollmentRequest(student_id, [course_id], context=context, ledger_reason=form["reason"])
     permit = form["reason"] if form["permit"] else None
-    outcomes = actions.let_in(request, adds_seat=form["adds_seat"], permit=permit)
+    outcomes = actions.let_in(request, adds_seat=form["adds_seat"], permit_reason=permit)
     sentence = report(outcomes)
     if [outcome.outcome for outcome in outcomes] == ["enrolled"]:
         code = find(course_id).code

@@ -167,12 +167,12 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
 
 def _against(course_id: int, student_ids: Sequence[int], context: RequestContext) -> dict[int, Sequence[Explained]]:
     """Return what would stop each student if a seat became free, in words."""
-    reasons = against_promotion(course_id, student_ids, context)
+    checks = against_promotion(course_id, student_ids, context)
     decisions = [
-        {"course_id": course_id, "outcome": REFUSED, "reasons": [reason.as_dict() for reason in of_student]}
-        for of_student in reasons.values()
+        {"course_id": course_id, "outcome": REFUSED, "reasons": [reason.as_dict() for reason in check.reasons]}
+        for check in checks.values()
     ]
-    return {student_id: decision.reasons for student_id, decision in zip(reasons, explain(decisions), strict=True)}
+    return {student_id: decision.reasons for student_id, decision in zip(checks, explain(decisions), strict=True)}
 
 
 @pages.show("/registrar/courses/<id:course_id>/history", ROSTER, query=HistoryQuery)

@@ -108,7 +108,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
         chosen_credits={} if form["credits"] is None else {course_id: int(form["credits"] * 100)},
         instead_of=instead_of,
     )
-    outcomes = actions.enroll(request, permit=form["reason"] if form["permit"] else None)
+    outcomes = actions.enroll(request, permit_reason=form["reason"] if form["permit"] else None)
     return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))
 
 
