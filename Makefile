@@ -75,7 +75,7 @@ format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix
 screenshots: $(VENV)/test.stamp ## Take the screenshots of docs/pages (needs Chromium: apt install chromium)
 	$(BIN)/python -m tests.web.screenshots
 
-documents: $(VENV)/test.stamp ## Write what the documentation repeats from the code: docs/access.md, docs/architecture.md, .env.example
+documents: $(VENV)/test.stamp ## Write what the documentation repeats from the code: docs/access.md, docs/architecture.md, docs/rules.md, .env.example
 	$(BIN)/python -m tests.docs.generated
 
 audit: $(VENV)/release.stamp ## Look for known vulnerabilities of the locked packages (needs the advisory service of the package index)

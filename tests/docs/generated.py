@@ -14,19 +14,22 @@ from course_management.config import Settings
 
 from ..support.databases import ROOT
 from ..test_layers import table as table_of_layers
+from . import rules
 
-ACCESS, ARCHITECTURE = ROOT / "docs" / "access.md", ROOT / "docs" / "architecture.md"
+ACCESS, ARCHITECTURE, RULES = (ROOT / "docs" / name for name in ("access.md", "architecture.md", "rules.md"))
 ENV_EXAMPLE = ROOT / ".env.example"
-FILES = (ACCESS, ARCHITECTURE, ENV_EXAMPLE)
+FILES = (ACCESS, ARCHITECTURE, RULES, ENV_EXAMPLE)
 _SETTINGS = re.compile(r"(?<=\n\n)# (.|\n)*")
 
 
 def documents(app: Flask) -> dict[Path, str]:
     """Return the files with generated parts, and the whole text that each must have."""
     access = _with_table(ACCESS.read_text(), "access table", policy.markdown(app))
+    of_rules = _with_table(RULES.read_text(), "table of rules", rules.table())
     return {
         ACCESS: _with_table(access, "access table of pages", policy.markdown(app, pages=True)),
         ARCHITECTURE: _with_table(ARCHITECTURE.read_text(), "table of layers", table_of_layers()),
+        RULES: _with_table(of_rules, "table of reasons", rules.table_of_reasons()),
         ENV_EXAMPLE: _SETTINGS.sub(lambda _: Settings.example(), ENV_EXAMPLE.read_text(), count=1),
     }
 

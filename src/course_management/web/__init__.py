@@ -7,8 +7,9 @@ pages          declare a page; render templates, redirect after a change, report
 errors         errors as pages
 plain_errors   error pages of an overloaded server
 actors         who has changed something, in words
-reasons        reasons and their facts in words
-remedies       what a person can do about a refusal
+reasons        decisions and their reasons in words
+reason_texts   what the pages say about each reason: one entry per code
+remedies       what a person can do about a problem
 texts          gettext
 addressing     whom a text speaks to: the student, or the staff about the student
 moments        times in the school's time zone

@@ -1,7 +1,7 @@
 """Whom a text speaks to: the student ("you"), or the staff about the student ("the student").
 
-Students and the staff share pages and reasons. Each text is written once, where it is shown; this module has the other
-form of those that name the reader. `texts` looks it up before it translates.
+Students and the staff share pages. Each text is written once, where it is shown; this module has the other form of
+those that name the reader. `texts` looks it up before it translates. Reasons have both forms in `reason_texts`.
 """
 
 from __future__ import annotations
@@ -13,33 +13,8 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which gettext's tools find
 
 
 TO_STUDENT = {
-    "A hold blocks this for the student.": N_("A hold blocks this for you."),
-    "Another course of the student must be taken together with this one.": N_(
-        "You have another course that must be taken together with this one."
-    ),
-    "No registration window of the term is open for the student.": N_(
-        "No registration window of the term is open for you."
-    ),
-    "The course meets at the same time as another course of the student.": N_(
-        "The course meets at the same time as another course of yours."
-    ),
-    "The course requires a permission, and the student has none.": N_(
-        "The course requires a permission, and you have none."
-    ),
     "The student cannot be unenrolled from at least one of the requested courses, so nothing was changed.": N_(
         "You cannot drop at least one of the requested courses, so nothing was changed."
-    ),
-    "The student does not have the prerequisites of the course.": N_(
-        "You do not have the prerequisites of the course."
-    ),
-    "The student has completed the catalog entry as often as it can be completed.": N_(
-        "You have completed the catalog entry as often as it can be completed."
-    ),
-    "The student takes another course of the same catalog entry in the term.": N_(
-        "You take another course of the same catalog entry in the term."
-    ),
-    "The student would take more credits in the term than the limit allows.": N_(
-        "You would take more credits in the term than the limit allows."
     ),
 }
 """What the API says of a student, as it is said to the student."""
@@ -75,14 +50,10 @@ OF_STUDENT = {
     "You have left the waitlist of %(code)s.": N_("The student has left the waitlist of %(code)s."),
     "You have no courses yet.": N_("The student has no courses yet."),
     "You have no holds.": N_("The student has no holds."),
-    "You have no registration window for %(term)s. Ask the registrar.": N_(
-        "The student has no registration window for %(term)s."
-    ),
     "You have no registration window that is open or will open. Ask the registrar if you need one.": N_(
         "The student has no registration window that is open or will open."
     ),
     "You have withdrawn from %(code)s.": N_("The student has withdrawn from %(code)s."),
-    "You have: %(courses)s.": N_("The student has: %(courses)s."),
     "You keep your position, and are tried again.": N_("The student keeps the position, and is tried again."),
     "You lose your position %(position)s. If you join again, you are the last.": N_(
         "The student loses the position %(position)s, and would be the last after joining again."
@@ -94,14 +65,7 @@ OF_STUDENT = {
         "The student was on the waitlist of %(code)s already, position %(position)s."
     ),
     "Your groups": N_("The student's groups"),
-    "Your limit: %(limit)s credits. You have %(held)s, and this asks for %(asked)s.": N_(
-        "The limit: %(limit)s credits. The student has %(held)s, and this asks for %(asked)s."
-    ),
     "Your registration for %(term)s": N_("The student's registration for %(term)s"),
-    "Your registration for %(term)s closed: %(at)s.": N_(
-        "The registration of the student for %(term)s closed: %(at)s."
-    ),
-    "Your registration for %(term)s opens: %(at)s.": N_("The registration of the student for %(term)s opens: %(at)s."),
     "that I can take now": N_("that the student can take now"),
     "that fit my timetable": N_("that fit the timetable"),
 }

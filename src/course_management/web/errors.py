@@ -13,7 +13,7 @@ from ..http import problems
 from ..http.problems import as_problem
 from .field_errors import in_words
 from .pages import done, is_page, render, root
-from .reasons import explain
+from .reasons import decisions_in_words
 from .remedies import remedy_of
 from .texts import N_, _
 
@@ -43,7 +43,7 @@ def respond(error: Exception) -> Response:
         problem=problem,
         detail=_(problem.detail),
         remedy=remedy_of(problem.code),
-        decisions=explain(problem.members.get("decisions", ())),
+        decisions=decisions_in_words(problem.members.get("decisions", ())),
         errors=[_in_words(error) for error in problem.members.get("errors", ())],
         request_id=context.request_id if context else None,
         back=_back(),

@@ -1,4 +1,7 @@
-"""What a person can do about a refusal. The remedies in `errors` are for programs that use the API."""
+"""What a person can do about a problem. The remedies in `errors` are for programs that use the API.
+
+Those of the reasons against a course are in `reason_texts`.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,6 @@ from .texts import N_, _
 
 LATER = N_("Wait a few seconds, then try again.")
 REMEDIES = {
-    # reasons against a course
-    "already_completed": N_("Choose another course. The registrar or an advisor can permit a repetition."),
-    "course_closed": N_("Choose another course, or ask the registrar."),
-    "course_full": N_("Join the waitlist if there is one, or choose another course."),
-    "credit_limit_exceeded": N_("Choose fewer courses or credits, or ask the registrar for a higher limit."),
-    "credits_not_offered": N_("Choose a number of credits that the course offers."),
-    "drop_closed": N_("Ask the registrar."),
-    "hold": N_("Contact the office that is named: it can release the hold."),
-    "linked_course_missing": N_("Add both courses to the plan, and submit it."),
-    "needed_by_course": N_("Drop the other course first, or swap this one for another section."),
-    "other_course_of_entry_held": N_("Swap the courses: open this one, and choose Swap."),
-    "permission_required": N_("Ask the instructor, the advisor or the registrar for a permission."),
-    "prerequisite_missing": N_("Complete what is missing first, or ask the instructor for a permission."),
-    "registration_closed": N_("Come back while the registration window is open."),
-    "restricted": N_("Choose another course. If the groups are not up to date, ask the registrar."),
-    "time_conflict": N_("Choose another section or course, or swap."),
-    "waitlist_closed": N_("Choose a course with free seats, or ask the registrar."),
-    "waitlist_full": N_("Choose another course, or try again when somebody has left the waitlist."),
     # refusals of changes
     "account_taken": N_("Delete that account first, or use another subject."),
     "capacity_below_enrollment": N_("Enter at least as many seats as are taken, or drop students first."),
@@ -55,5 +40,5 @@ REMEDIES = {
 
 
 def remedy_of(code: str) -> str:
-    """Return what a person can do about a refusal with this code; empty if nothing general is known."""
+    """Return what a person can do about a problem with this code; empty if nothing general is known."""
     return _(REMEDIES[code]) if code in REMEDIES else ""

@@ -18,11 +18,11 @@ from ...services.enrollment.letting_in import decide_letting_in
 from ...services.enrollment.rules import waivable
 from ..field_forms import FieldForm
 from ..pages import STUDENT, AppPages, done, render
-from ..reasons import explain
+from ..reason_texts import staff_page
+from ..reasons import decisions_in_words
 from ..students.enrolling import report
 from ..texts import N_, _
 from .course import find, path_of
-from .resolving import resolution
 
 pages = AppPages("registrar_letting_in", area=N_("Registrar"))
 LET_IN = PageAccess(scope="courses:write")
@@ -53,7 +53,7 @@ def show_letting_in(course_id: int, student_id: int, context: RequestContext) ->
     """Say what letting the student in takes: a seat, permissions, and the places of others."""
     course = find(course_id)
     decision = decide_letting_in(student_id, course_id, context, adds_seat=True)
-    (explained,) = explain([decision.as_dict()])
+    (explained,) = decisions_in_words([decision.as_dict()])
     has_seat = course.capacity is None or course.seats_taken < course.capacity
     return render(
         "registrar/let_in.html",
@@ -62,7 +62,7 @@ def show_letting_in(course_id: int, student_id: int, context: RequestContext) ->
         reasons=explained.reasons,
         is_possible=all(reason.code in waivable() for reason in explained.reasons),
         has_seat=has_seat,
-        resolution=resolution,
+        staff_page=staff_page,
         form=FORM.shown(values={"adds_seat": not has_seat}),
     )
 

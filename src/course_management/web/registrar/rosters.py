@@ -31,11 +31,11 @@ from ..field_forms import as_text
 from ..forms import EntryForm
 from ..moments import zone
 from ..pages import AppPages
-from ..reasons import Explained, explain
+from ..reason_texts import staff_page
+from ..reasons import ReasonInWords, decisions_in_words
 from ..texts import N_
 from .course import GRANT, READ_STUDENTS, ROSTER, find, show
 from .letting_in import LET_IN
-from .resolving import resolution
 
 pages = AppPages("registrar_rosters", area=N_("Registrar"))
 SHOWN = 50
@@ -155,7 +155,7 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
         rows,
         against=against,
         # An instructor sees which rules stop a student, and not the student's holds and other courses.
-        resolution=resolution if visitor.may(READ_STUDENTS) else None,
+        staff_page=staff_page if visitor.may(READ_STUDENTS) else None,
         waivable=waivable(),
         may_grant=visitor.may(GRANT, course_id=course_id),
         may_let_in=visitor.may(LET_IN),
@@ -165,14 +165,16 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
     )
 
 
-def _against(course_id: int, student_ids: Sequence[int], context: RequestContext) -> dict[int, Sequence[Explained]]:
+def _against(course_id: int, student_ids: Sequence[int], context: RequestContext) -> dict[int, Sequence[ReasonInWords]]:
     """Return what would stop each student if a seat became free, in words."""
     checks = against_promotion(course_id, student_ids, context)
     decisions = [
         {"course_id": course_id, "outcome": REFUSED, "reasons": [reason.as_dict() for reason in check.reasons]}
         for check in checks.values()
     ]
-    return {student_id: decision.reasons for student_id, decision in zip(checks, explain(decisions), strict=True)}
+    return {
+        student_id: decision.reasons for student_id, decision in zip(checks, decisions_in_words(decisions), strict=True)
+    }
 
 
 @pages.show("/registrar/courses/<id:course_id>/history", ROSTER, query=HistoryQuery)

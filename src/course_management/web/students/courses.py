@@ -23,7 +23,7 @@ from ...repositories.timetables import meetings_of
 from ...services.enrollment.explaining import WaysToEnroll, decide_each
 from ..forms import EntryForm
 from ..pages import AppPages, Form, render
-from ..reasons import Explained, explain
+from ..reasons import ReasonInWords, decisions_in_words
 from ..texts import N_
 
 pages = AppPages("student_courses", area=N_("Student"))
@@ -61,7 +61,7 @@ class Shown:
     course: AnyRow
     meetings: Sequence[AnyRow]
     ways: WaysToEnroll
-    reasons: Sequence[Explained]
+    reasons: Sequence[ReasonInWords]
     """Why the student cannot enroll, or not join the waitlist where that would be possible."""
 
     @property
@@ -81,7 +81,7 @@ def shown(student_id: int, courses: Sequence[AnyRow], context: RequestContext) -
     found = decide_each(student_id, ids, context) if ids else {}
     meetings = meetings_of(ids)
     decisions = [_decisive(ways).as_dict() for ways in found.values()]
-    reasons = {each.course_id: each.reasons for each in explain(decisions)}
+    reasons = {each.course_id: each.reasons for each in decisions_in_words(decisions)}
     return [
         Shown(row, meetings.get(row.id, ()), found[row.id], reasons.get(row.id, ()))
         for row in courses

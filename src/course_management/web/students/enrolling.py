@@ -25,7 +25,7 @@ from ...services.enrollment.explaining import decide_leaving
 from ..field_forms import FieldForm, ShownForm
 from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
-from ..reasons import ExplainedDecision, explain
+from ..reasons import DecisionInWords, decisions_in_words
 from ..texts import N_, _
 from .courses import OWN, find, shown
 
@@ -67,7 +67,7 @@ class Exchange:
     course: AnyRow
     is_possible: bool
     is_withdrawal: bool
-    decisions: Sequence[ExplainedDecision]
+    decisions: Sequence[DecisionInWords]
 
 
 def report(outcomes: Sequence[CourseOutcome]) -> str:
@@ -140,7 +140,7 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext, form:
         held=held.get(course_id),
         decision=decision,
         is_withdrawal=decision.new_status == "withdrawn",
-        explained=explain([decision.as_dict()])[0],
+        explained=decisions_in_words([decision.as_dict()])[0],
         form=form,
     )
 
@@ -158,7 +158,7 @@ def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Res
     present = [row.id for row in enrollments.of_student(student_id)]
     held = [held_id for held_id in present if held_id != course_id]
     decided = decide_leaving(student_id, course_id, held, context)
-    explained = explain([each.as_dict() for pair in decided.values() for each in pair])
+    explained = decisions_in_words([each.as_dict() for pair in decided.values() for each in pair])
     rows = {row.id: row for row in course_search.of_ids(held)}
     options = [
         Exchange(

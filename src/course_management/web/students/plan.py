@@ -17,7 +17,7 @@ from ...services import plans
 from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.enrolling import explain as dry_run
 from ..pages import AppPages, Form, done, render
-from ..reasons import explain
+from ..reasons import decisions_in_words
 from ..texts import N_, _
 from .courses import OWN, find
 from .enrolling import WRITE, report
@@ -46,7 +46,7 @@ def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext
     decisions = {}
     if query["check"] and ids:
         checked = dry_run(EnrollmentRequest(student_id, ids, context=context, waitlist=query["waitlist"]))
-        decisions = {each.course_id: each for each in explain([decision.as_dict() for decision in checked])}
+        decisions = {each.course_id: each for each in decisions_in_words([decision.as_dict() for decision in checked])}
     return render(
         "students/plan.html",
         courses=course_search.of_ids(ids),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import Select
 
@@ -13,6 +13,19 @@ from ..situation import Action, Course, Situation
 Facts = Mapping[str, Any]
 JOINING = frozenset[Action]({"enroll", "waitlist", "promote"})
 """What a student does to get into a course."""
+
+
+class RuleGuide(NamedTuple):
+    """What the tables of `docs/rules.md` say about a rule beside its code, its meaning, and when it applies."""
+
+    section: str
+    """The heading of that page that explains the rule, as links write it."""
+    resolution: str
+    """What the staff can do, other than granting a permission."""
+    data: str
+    """The data that the rule needs."""
+    facts: Mapping[str, str] = {}
+    """What each fact of a reason means, by its name."""
 
 
 class Rule(ErrorCode):
@@ -33,6 +46,8 @@ class Rule(ErrorCode):
     """What else the rule needs to know: queries by name, whose rows are in `situation.answers`; see `loading.py`.
 
     A request that is only about open courses without a term does not ask them, unless it is decided under locks."""
+    guide: ClassVar[RuleGuide | None] = None
+    """Rules of this package have one; those of a school have no row in the tables."""
 
     def against(self, course: Course, situation: Situation) -> Iterable[Facts]:
         """Yield the facts of each reason against the course; nothing if the rule is satisfied."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ...prerequisite_sentence import sentence
 from ..situation import Course, Prerequisite, ScheduledCourse, Situation
-from .base import JOINING, Facts, Rule
+from .base import JOINING, Facts, Rule, RuleGuide
 from .credits import as_json_number
 
 
@@ -29,6 +29,12 @@ class PrerequisiteMissingRule(Rule):
         "groups": [[{"catalog_id": 3, "code": "CS173", "minimum_grade": "C", "concurrent_allowed": False}]],
         "sentence": "CS173 with C",
     }
+    guide = RuleGuide(
+        section="catalog-and-prerequisites",
+        resolution="record the completion, or the placement as a group",
+        data="catalog, prerequisites, completions, members",
+        facts={"groups": "the alternatives of each group that is missing", "sentence": "the same as text"},
+    )
     applies_to = JOINING | {"recheck"}
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -83,6 +89,12 @@ class AlreadyCompletedRule(Rule):
     meaning = "The student has completed the catalog entry as often as it can be completed."
     remedy = "Choose another course. Registrars and advisors can permit a repetition."
     example: ClassVar[Facts] = {"completions": 1, "allowed": 1}
+    guide = RuleGuide(
+        section="completions",
+        resolution="raise `completions_allowed` of the entry",
+        data="catalog, completions",
+        facts={"completions": "of this student", "allowed": "of the entry"},
+    )
     applies_to = JOINING
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -106,6 +118,12 @@ class OtherCourseOfEntryHeldRule(Rule):
     meaning = "The student takes another course of the same catalog entry in the term."
     remedy = "Swap the courses: give those in `course_ids` as `instead_of` in the same request."
     example: ClassVar[Facts] = {"course_ids": [7]}
+    guide = RuleGuide(
+        section="catalog-and-prerequisites",
+        resolution="swap the courses, or raise `courses_per_term` of the entry",
+        data="catalog, courses",
+        facts={"course_ids": "the other courses"},
+    )
     applies_to = JOINING
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:

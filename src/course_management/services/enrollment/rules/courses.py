@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ..situation import Course, Situation
-from .base import JOINING, Facts, Rule
+from .base import JOINING, Facts, Rule, RuleGuide
 
 
 class CourseClosedRule(Rule):
@@ -16,6 +16,12 @@ class CourseClosedRule(Rule):
     meaning = "The course was closed or canceled, and takes no students."
     remedy = "Choose another course, or ask the registrar."
     example: ClassVar[Facts] = {"closed_at": "2026-09-01T08:00:00Z"}
+    guide = RuleGuide(
+        section="courses-of-a-term",
+        resolution='open the course with `"closed": false`',
+        data="courses",
+        facts={"closed_at": "when"},
+    )
     applies_to = JOINING
     needs_term = False
 
@@ -35,6 +41,16 @@ class RestrictedRule(Rule):
     meaning = "The course is restricted to students of other groups."
     remedy = "`admits` and `excludes` list the groups. If they are not up to date for the student, ask the registrar."
     example: ClassVar[Facts] = {"kind": "program", "admits": ["CS", "MATH"], "excludes": ["EXCHANGE"]}
+    guide = RuleGuide(
+        section="groups-and-restrictions",
+        resolution="correct the student's groups or the restrictions",
+        data="groups, members, restrictions",
+        facts={
+            "kind": "of the groups",
+            "admits": "codes of the groups, one of which is needed",
+            "excludes": "codes of the groups that are not admitted",
+        },
+    )
     applies_to = JOINING
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -58,6 +74,11 @@ class PermissionRequiredRule(Rule):
     code, title = "permission_required", "Permission required"
     meaning = "The course requires a permission, and the student has none."
     remedy = "Ask the instructor of the course, the student's advisor or the registrar to grant it."
+    guide = RuleGuide(
+        section="permissions",
+        resolution="set `permission_required` to false",
+        data="courses, permissions",
+    )
     applies_to = JOINING
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:

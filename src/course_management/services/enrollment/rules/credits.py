@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ....models import ENROLLED
 from ..situation import Action, Course, Situation
-from .base import Facts, Rule
+from .base import Facts, Rule, RuleGuide
 
 COUNTED = frozenset[Action]({"enroll", "promote", "change_credits"})
 """What counts toward the limit: a student on a waitlist takes no credits yet."""
@@ -30,6 +30,16 @@ class CreditLimitRule(Rule):
     meaning = "The student would take more credits in the term than the limit allows."
     remedy = "Choose fewer courses or credits, or ask the registrar to raise the student's limit for the term."
     example: ClassVar[Facts] = {"limit": 17.5, "held": 15.5, "asked": 2.5}
+    guide = RuleGuide(
+        section="credits",
+        resolution="raise the student's limit of the term",
+        data="terms, courses, limits",
+        facts={
+            "limit": "of the student in the term",
+            "held": "credits of the courses that the student keeps",
+            "asked": "credits of all courses of the request",
+        },
+    )
     applies_to = COUNTED | {"recheck"}
     is_waivable = False
 
@@ -73,6 +83,12 @@ class CreditsNotOfferedRule(Rule):
     meaning = "The course is not offered for this number of credits."
     remedy = "Ask for a number of credits from `least` to `most`."
     example: ClassVar[Facts] = {"least": 1.5, "most": 4.5}
+    guide = RuleGuide(
+        section="credits",
+        resolution="request credits from `least` to `most`",
+        data="courses",
+        facts={"least": "the fewest credits that the student can choose", "most": "the most"},
+    )
     applies_to = frozenset[Action]({"enroll", "waitlist", "change_credits"})
     is_waivable = False
     needs_term = False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ..situation import Course, Situation
-from .base import JOINING, Facts, Rule
+from .base import JOINING, Facts, Rule, RuleGuide
 
 
 class HoldRule(Rule):
@@ -20,6 +20,12 @@ class HoldRule(Rule):
     meaning = "A hold blocks this for the student."
     remedy = "Contact the office that is named in `contact`; it can release the hold."
     example: ClassVar[Facts] = {"kinds": ["library"], "contact": "library@example.edu"}
+    guide = RuleGuide(
+        section="holds",
+        resolution="the office in `contact` releases it",
+        data="holds",
+        facts={"kinds": "of the holds in force", "contact": "where they are released"},
+    )
     applies_to = JOINING | {"unenroll"}
     is_waivable = False
 

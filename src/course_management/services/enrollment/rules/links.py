@@ -6,7 +6,7 @@ from collections.abc import Iterator, Set
 from typing import ClassVar
 
 from ..situation import Action, Course, ScheduledCourse, Situation
-from .base import JOINING, Facts, Rule
+from .base import JOINING, Facts, Rule, RuleGuide
 
 
 class LinkedCourseMissingRule(Rule):
@@ -19,6 +19,12 @@ class LinkedCourseMissingRule(Rule):
     meaning = "The course must be taken together with another one."
     remedy = "Enroll in one course of each group in `groups` in the same request."
     example: ClassVar[Facts] = {"groups": [[12, 13, 14]]}
+    guide = RuleGuide(
+        section="linked-courses",
+        resolution="request the linked course in the same call",
+        data="links",
+        facts={"groups": "ids of courses; the student needs one of each group"},
+    )
     applies_to = JOINING | {"recheck"}
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -41,6 +47,12 @@ class NeededByCourseRule(Rule):
         "permission of `linked_course_missing` for each of them lets the student take it alone."
     )
     example: ClassVar[Facts] = {"course_ids": [11]}
+    guide = RuleGuide(
+        section="linked-courses",
+        resolution="leave both in one request, swap, or permit `linked_course_missing` for the other course",
+        data="links",
+        facts={"course_ids": "the courses that need it"},
+    )
     applies_to = frozenset[Action]({"unenroll"})
     is_waivable = False
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ..situation import Action, Course, Meeting, Situation
-from .base import Facts, Rule
+from .base import Facts, Rule, RuleGuide
 
 
 class TimeConflictRule(Rule):
@@ -31,6 +31,12 @@ class TimeConflictRule(Rule):
             }
         ]
     }
+    guide = RuleGuide(
+        section="timetable",
+        resolution="choose another section",
+        data="meetings",
+        facts={"with": "`course_id` and meeting of each other course"},
+    )
     applies_to = frozenset[Action]({"enroll", "promote", "recheck"})
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:

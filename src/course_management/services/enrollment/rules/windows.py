@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ....models import ENROLLED
 from ..situation import Action, Course, Situation
-from .base import Facts, Rule
+from .base import Facts, Rule, RuleGuide
 
 
 class RegistrationClosedRule(Rule):
@@ -26,6 +26,16 @@ class RegistrationClosedRule(Rule):
         "opens_at": "2026-08-17T13:00:00Z",
         "closes_at": "2026-09-05T05:00:00Z",
     }
+    guide = RuleGuide(
+        section="terms-and-windows",
+        resolution="wait until `opens_at`, or open a window",
+        data="terms, windows, members",
+        facts={
+            "term": "its code",
+            "opens_at": "of the student's next window, or null",
+            "closes_at": "of the next window, else of the last one, else null",
+        },
+    )
     applies_to = frozenset[Action]({"enroll", "waitlist"})
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
@@ -57,6 +67,12 @@ class WaitlistClosedRule(Rule):
     meaning = "The waitlists of the term are closed."
     remedy = "Choose a course with free seats, or ask the registrar."
     example: ClassVar[Facts] = {"closed_at": "2026-09-12T05:00:00Z"}
+    guide = RuleGuide(
+        section="waitlists",
+        resolution="move `promote_until` of the term",
+        data="terms",
+        facts={"closed_at": "since when"},
+    )
     applies_to = frozenset[Action]({"waitlist", "promote"})
     is_waivable = False
 
@@ -77,6 +93,12 @@ class DropClosedRule(Rule):
     meaning = "The deadlines for dropping courses of the term and for withdrawing from them have passed."
     remedy = "Ask the registrar."
     example: ClassVar[Facts] = {"closed_at": "2026-09-15T22:00:00Z", "withdraw_until": "2026-11-15T23:00:00Z"}
+    guide = RuleGuide(
+        section="leaving-courses",
+        resolution="move `drop_until` or `withdraw_until` of the term",
+        data="terms",
+        facts={"closed_at": "the end of dropping", "withdraw_until": "the end of withdrawing, or null"},
+    )
     applies_to = frozenset[Action]({"unenroll"})
 
     def against(self, course: Course, situation: Situation) -> Iterator[Facts]:
