@@ -67,6 +67,23 @@ def test_every_table_the_sequences_and_the_ledger_are_in_the_copy(
     assert "The copy is complete" in result.output
 
 
+def test_a_seat_that_has_just_become_free_is_only_a_note_in_a_copy(
+    run: Run, database: URL, new_database: Make, student: Callable[..., int], course: Callable[..., int], enroll: Any
+) -> None:
+    """No service promotes in the copy while it is checked, so the check must not wait for that."""
+    course_id = course(capacity=1, waitlist_capacity=1)
+    enroll(student(), course_id)
+    assert enroll(student(), course_id, waitlist=True).status_code == 201
+    with opened(database) as connection, connection.begin():
+        connection.execute(text("UPDATE courses SET capacity = 2"))
+
+    result = run("copy", "--to", address(new_database("sqlite")))
+
+    assert result.exit_code == 0, result.output
+    assert "note    no seat is free while a student waits: 1 checked" in result.output
+    assert "course-management promote" in result.output
+
+
 def test_a_copy_serves_and_counts_on(
     run: Run, target: URL, student: Callable[..., int], course: Callable[..., int], enroll: Callable[..., Any],
     make_app: Callable[..., Any],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,8 +51,15 @@ class Run:
     def wait(self) -> str:
         """Wait until it serves; return what it has printed."""
         until(lambda: self.process.poll() is not None or "Enroll a student" in self.log.read_text(), "the banner")
+        until(lambda: self.process.poll() is not None or is_listening(self.port), "the server")
         assert self.process.poll() is None, self.log.read_text()
         return self.log.read_text()
+
+
+def is_listening(port: int) -> bool:
+    """Return whether a server accepts connections; `serve` prints its addresses before its workers have started."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def restore(file: Path) -> None:
     except migrations.MigrationRefused as error:
         raise click.ClickException(str(error)) from None
     with service():
-        broken = show_findings()
+        broken = show_findings(is_copy=True)
     click.echo(f"Restored {file}.")
     if broken:
         raise SystemExit(1)

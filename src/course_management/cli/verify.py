@@ -49,9 +49,9 @@ def verify(seal: Path | None, against: Path | None) -> None:
         raise SystemExit(1)
 
 
-def show_findings() -> int:
+def show_findings(*, is_copy: bool = False) -> int:
     """Check every invariant and print the findings. Returns how many are broken."""
-    return sum(_show(finding) for finding in verification.verify(_announce))
+    return sum(_show(finding) for finding in verification.verify(_announce, is_copy=is_copy))
 
 
 def _announce(name: str) -> None:
@@ -64,10 +64,9 @@ def _show(finding: verification.Finding) -> bool:
     click.echo(f"{finding.verdict:7} {finding.name}: {finding.checked:,} checked in {finding.seconds:.1f} s")
     for row in finding.evidence:
         click.echo("          " + ", ".join(f"{name} {value}" for name, value in row.items()))
-    is_broken = finding.verdict == "BROKEN"
-    if is_broken and finding.remedy:
+    if finding.evidence and finding.remedy:
         click.echo(f"        {finding.remedy}")
-    return is_broken
+    return finding.verdict == "BROKEN"
 
 
 def _read(file: Path) -> ledger_seal.Seal:
