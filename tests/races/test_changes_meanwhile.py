@@ -211,7 +211,7 @@ def test_a_committed_enrollment_gets_its_response_even_if_the_position_cannot_be
 ) -> None:
     ada, kept, full, free = student(), course(), course(capacity=0, waitlist_capacity=1), course()
     enroll(ada, kept)
-    monkeypatch.setattr(enrolling, "explain", _fail)
+    monkeypatch.setattr(enrolling, "dry_run", _fail)
 
     response = enroll(ada, free, kept, full, waitlist=True)
 

@@ -11,7 +11,7 @@ from flask import Flask
 from course_management.context import RequestContext
 from course_management.errors import CourseNotFound
 from course_management.services.enrollment import forecasting
-from course_management.services.enrollment.explaining import against_promotion
+from course_management.services.enrollment.explaining import check_promotions
 from course_management.services.enrollment.forecasting import forecast
 
 from ..support.fixture_types import Make
@@ -45,10 +45,10 @@ def test_no_more_students_are_asked_than_there_are_seats_for(
 
     def note(course_id: int, student_ids: Sequence[int], context: RequestContext) -> Any:
         asked.extend(student_ids)
-        return against_promotion(course_id, student_ids, context)
+        return check_promotions(course_id, student_ids, context)
 
     monkeypatch.setattr(forecasting, "ASKED_TOGETHER", 1)
-    monkeypatch.setattr(forecasting, "against_promotion", note)
+    monkeypatch.setattr(forecasting, "check_promotions", note)
 
     with app.app_context():
         forecast_of_two = forecast(course_id, 3, RequestContext())

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from course_management.context import RequestContext
 from course_management.database import autocommit, db
-from course_management.services.enrollment import explain
+from course_management.services.enrollment import dry_run
 from course_management.services.enrollment.request import EnrollmentRequest
 from course_management.services.enrollment.statements import ENROLL_BY_SEATS
 
@@ -74,7 +74,7 @@ def test_a_course_is_eligible_exactly_when_the_statement_enrolls(
     with app.app_context():
         for number, state in courses.items():
             request = EnrollmentRequest(ada, [number], waitlist=waitlist, context=RequestContext())
-            (decision,) = explain(request)
+            (decision,) = dry_run(request)
             changed = autocommit(ENROLL_BY_SEATS[db.engine.dialect.name], request.parameters([number]))
             rows = [row.status for row in changed]
             if (decision.outcome == "eligible") != bool(rows):

@@ -77,7 +77,7 @@ def enroll_student(query: dict[str, Any], body: dict[str, Any], student_id: int,
     request = _request(student_id, body, context, instead_of=body["instead_of"])
     _authorize(body, student_id, [*request.course_ids, *request.instead_of], context.caller)
     if query["dry_run"]:
-        decisions = actions.explain(request, permit=permit is not None)
+        decisions = actions.dry_run(request, permit=permit is not None)
         return reply({"student_id": student_id, "decisions": [decision.as_dict() for decision in decisions]})
     outcomes = actions.enroll(request, permit_reason=permit and permit["reason"])
     changed = any(outcome.outcome not in UNCHANGED for outcome in outcomes)

@@ -15,7 +15,7 @@ from ..database import AnyRow
 from ..errors import StudentNotFound
 from ..repositories.courses import student_name
 from ..services.enrollment.decisions import Decision
-from ..services.enrollment.explaining import explain_all
+from ..services.enrollment.explaining import explain
 from ..services.enrollment.rules import waivable
 from ..services.enrollment.situation import Course, Situation, Window
 from . import course_arguments
@@ -45,7 +45,7 @@ def explain_request(student: int, courses: tuple[str, ...], term: str | None, *,
         )
         ids = list(dict.fromkeys(row.id for row in course_rows))
         try:
-            decisions, situation = explain_all(student, ids, waitlist=waitlist, context=context)
+            decisions, situation = explain(student, ids, waitlist=waitlist, context=context)
         except StudentNotFound:
             raise click.BadParameter(f"there is no student with the id {student}", param_hint="STUDENT") from None
         name = student_name(student)

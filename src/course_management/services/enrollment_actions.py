@@ -54,10 +54,10 @@ def let_in(request: EnrollmentRequest, *, adds_seat: bool, permit_reason: str | 
     return outcomes
 
 
-def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decision]:
+def dry_run(request: EnrollmentRequest, *, permit: bool = False) -> list[Decision]:
     """Decide about each course, and change nothing."""
     with _logged(request.student_id, [*request.course_ids, *request.instead_of]):
-        decisions = enrollment.explain(request, permit=permit)
+        decisions = enrollment.dry_run(request, permit=permit)
         _log_decisions(request.student_id, decisions)
     return decisions
 

@@ -72,7 +72,7 @@ class EnrollmentHandler(Handler):
             row.number: of_decision(row, decision)
             for changes in all_changes
             if changes.enrolling
-            for decision in enrollment.explain(self._enroll_request(changes))
+            for decision in enrollment.dry_run(self._enroll_request(changes))
             if {reason.code for reason in decision.reasons} - {"course_full"}
             for row in [changes.enrolling[decision.course_id]]
         }

@@ -17,12 +17,14 @@ parameters                                      what these statements have in co
 letting_in                                      one student on a waitlist before the others, by a registrar
 bulk, taking_seats                              requests of several students in one transaction, for imports
 course_memory                                   which statement comes first
-explaining, forecasting, rechecking             for people: why; who more seats promote; what is no longer allowed
+explaining, forecasting, rechecking             without a change: dry runs and why; who more seats promote; what is no
+                                                longer allowed
 """
 
 from .bulk import BulkResult, enrollments_of, exchange_all
 from .decisions import Decision
-from .enrolling import enroll, explain
+from .enrolling import enroll
+from .explaining import dry_run
 from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
 from .request import EnrollmentRequest
@@ -39,11 +41,11 @@ __all__ = [
     "Promotion",
     "ReplaceOptions",
     "Replacement",
+    "dry_run",
     "due_courses",
     "enroll",
     "enrollments_of",
     "exchange_all",
-    "explain",
     "promote",
     "promote_all",
     "promote_batch",

@@ -21,8 +21,9 @@ from ...errors import StudentNotFound
 from ...models import ENROLLED, WAITLISTED
 from .course_memory import memory_of
 from .decided_statements import ENROLL_AS_DECIDED
-from .decisions import ALREADY, NOT_ENROLLED, Decision, raise_if_refused, with_rules_waived
+from .decisions import ALREADY, NOT_ENROLLED, Decision, raise_if_refused
 from .exchanging import lock_and_exchange
+from .explaining import dry_run
 from .loading import situation_of
 from .promotion import promote, promote_waiting_first
 from .request import EnrollmentRequest
@@ -45,16 +46,6 @@ def enroll(request: EnrollmentRequest, grant: Grant | None = None) -> list[Cours
     result = _enroll_once(request, grant)
     _promote_after(request, result)
     return _outcomes(request, result)
-
-
-def explain(request: EnrollmentRequest, *, permit: bool = False) -> list[Decision]:
-    """Decide about each course; lock and change nothing. Raises `StudentNotFound`.
-
-    With `permit`, decide as if a permission waived each rule that can be waived.
-    """
-    course_ids = [*request.course_ids, *request.instead_of]
-    situation = situation_of(autocommit, request.student_id, course_ids, request.context)
-    return request.decide(with_rules_waived(situation) if permit else situation)
 
 
 @retried(repeatable=True)
@@ -160,7 +151,7 @@ def _outcomes(request: EnrollmentRequest, result: EnrollmentResult) -> list[Cour
     # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
     # missing.
     with suppress(SQLAlchemyError, StudentNotFound):
-        decision_by_course = {decision.course_id: decision for decision in explain(replace(request, instead_of=()))}
+        decision_by_course = {decision.course_id: decision for decision in dry_run(replace(request, instead_of=()))}
     enrolled = [
         _outcome(course_id, outcome_by_course.get(course_id), decision_by_course.get(course_id))
         for course_id in request.course_ids

@@ -1,4 +1,7 @@
-"""Explain decisions: to the staff, with everything they were based on; and on pages, about many courses at once."""
+"""Decide without a change: dry runs, decisions about many courses at once, and explanations of decisions.
+
+Nothing is locked, so another request may change the situation before the student acts on it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from typing import NamedTuple
 from ...context import RequestContext
 from ...database import autocommit
 from ...errors import CourseFull
-from .decisions import Decision, decide
+from .decisions import Decision, decide, with_rules_waived
 from .loading import load_by_rules, load_many_by_rules, situation_of
 from .passing_over import PromotionCheck, check_promotion
+from .request import EnrollmentRequest
 from .situation import Situation
 
 
@@ -28,6 +32,16 @@ class WaysToEnroll(NamedTuple):
     enroll: Decision
     waitlist: Decision | None
     """None unless all seats are taken, and that is a reason against enrolling."""
+
+
+def dry_run(request: EnrollmentRequest, *, permit: bool = False) -> list[Decision]:
+    """Decide about each course of a request, and change nothing. Raises `StudentNotFound`.
+
+    With `permit`, decide as if a permission waived each rule that can be waived.
+    """
+    course_ids = [*request.course_ids, *request.instead_of]
+    situation = situation_of(autocommit, request.student_id, course_ids, request.context)
+    return request.decide(with_rules_waived(situation) if permit else situation)
 
 
 def decide_each(student_id: int, course_ids: Sequence[int], context: RequestContext) -> dict[int, WaysToEnroll]:
@@ -62,10 +76,10 @@ def decide_leaving(
     """
     wanted = [] if course_id is None else [course_id]
     situation = situation_of(autocommit, student_id, [*wanted, *leaving], context)
-    return {each: tuple(decide(situation, wanted, unenrolling=[each])) for each in leaving}
+    return {left_id: tuple(decide(situation, wanted, unenrolling=[left_id])) for left_id in leaving}
 
 
-def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> Explanation:
+def explain(student_id: int, course_ids: Sequence[int], *, waitlist: bool, context: RequestContext) -> Explanation:
     """Decide about enrolling in each course, and change nothing. Raises `StudentNotFound`.
 
     Unlike a request, it also reads the holds and groups of a student who asks only for courses without a term.
@@ -74,7 +88,7 @@ def explain_all(student_id: int, course_ids: Sequence[int], *, waitlist: bool, c
     return Explanation(decide(situation, course_ids, waitlist=waitlist), situation)
 
 
-def against_promotion(
+def check_promotions(
     course_id: int, student_ids: Sequence[int], context: RequestContext
 ) -> Mapping[int, PromotionCheck]:
     """Return what stands against the promotion of each student on a waitlist, if a seat were free.

@@ -12,7 +12,7 @@ from ...database import autocommit
 from ...database.types import Id
 from ...errors import CourseNotFound
 from ...models import courses, enrollments
-from .explaining import against_promotion
+from .explaining import check_promotions
 
 MOST_ASKED = 100
 """For how many waiting students the rules are asked."""
@@ -63,7 +63,7 @@ def forecast(course_id: int, capacity: int | None, context: RequestContext) -> F
         if len(promoted) == free:
             break
         together = asked[start : start + ASKED_TOGETHER]
-        against = against_promotion(course_id, together, context)
+        against = check_promotions(course_id, together, context)
         for student_id in together:
             if len(promoted) == free or student_id not in against:
                 continue

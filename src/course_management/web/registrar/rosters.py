@@ -23,7 +23,7 @@ from ...repositories.past_rosters import past_roster, past_roster_by_name, whole
 from ...repositories.student_names import names_of
 from ...schemas.fields import credits_of
 from ...services.enrollment.decisions import REFUSED
-from ...services.enrollment.explaining import against_promotion
+from ...services.enrollment.explaining import check_promotions
 from ...services.enrollment.rules import waivable
 from ...transfer.rosters import roster_file
 from ..actors import actors_in_words
@@ -167,7 +167,7 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
 
 def _against(course_id: int, student_ids: Sequence[int], context: RequestContext) -> dict[int, Sequence[ReasonInWords]]:
     """Return what would stop each student if a seat became free, in words."""
-    checks = against_promotion(course_id, student_ids, context)
+    checks = check_promotions(course_id, student_ids, context)
     decisions = [
         {"course_id": course_id, "outcome": REFUSED, "reasons": [reason.as_dict() for reason in check.reasons]}
         for check in checks.values()

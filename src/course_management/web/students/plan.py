@@ -14,8 +14,7 @@ from ...repositories import course_search
 from ...repositories.timetables import meetings_of
 from ...services import enrollment_actions as actions
 from ...services import plans
-from ...services.enrollment import EnrollmentRequest
-from ...services.enrollment.enrolling import explain as dry_run
+from ...services.enrollment import EnrollmentRequest, dry_run
 from ..pages import AppPages, Form, done, render
 from ..reasons import decisions_in_words
 from ..texts import N_, _
