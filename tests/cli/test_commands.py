@@ -23,7 +23,7 @@ from course_management import cli, create_app
 from course_management.__main__ import INTERRUPTED, main
 from course_management.cli.service import service
 from course_management.database import db
-from course_management.maintenance.demo import COURSES, PEOPLE
+from course_management.maintenance.demo import DEMO_COURSES, DEMO_NAMES
 
 from ..support.databases import ROOT, Databases, migrate
 
@@ -56,7 +56,7 @@ def test_statements_of_commands_may_take_longer_than_those_of_requests(backend: 
 def test_demo_data_is_made_once(run: Run) -> None:
     first, second = run("demo"), run("demo")
 
-    assert first.output == f"Demo data: {len(PEOPLE)} students, {len(COURSES)} courses, 10 enrollments.\n"
+    assert first.output == f"Demo data: {len(DEMO_NAMES)} students, {len(DEMO_COURSES)} courses, 10 enrollments.\n"
     assert second.output == "The database is not empty, so no demo data was made.\n"
 
 
@@ -66,8 +66,8 @@ def test_status_counts_rows(run: Run) -> None:
     result = run("status")
 
     assert result.exit_code == 0
-    assert f"Students     {len(PEOPLE)}\n" in result.output
-    assert f"Courses      {len(COURSES)}\n" in result.output
+    assert f"Students     {len(DEMO_NAMES)}\n" in result.output
+    assert f"Courses      {len(DEMO_COURSES)}\n" in result.output
 
 
 def test_status_counts_enrollments_only_while_they_last(run: Run, database: URL) -> None:

@@ -224,13 +224,13 @@ class Client:
         term, groups = self.school.terms[index], self.school.groups
         closed = self.chance.choice([groups, groups[:1], groups[1:]])
         whole = [{"opens_at": OPENS, "closes_at": CLOSES, "group_id": group} for group in groups]
-        owned_lists.replace(terms.WINDOWS, term, [each for each in whole if each["group_id"] not in closed], None)
+        owned_lists.replace(terms.WINDOW_LIST, term, [each for each in whole if each["group_id"] not in closed], None)
         since = time.time()
         time.sleep(REST_S)
         affected = [each for each in self.school.students if self.school.group_of(each) in closed]
         of_term = self.school.others if index else self.school.limited
         self._in_force("registration_closed", affected, of_term, since)
-        owned_lists.replace(terms.WINDOWS, term, whole, None)
+        owned_lists.replace(terms.WINDOW_LIST, term, whole, None)
         self.report.figures["windows"] += 1
 
     def adopt(self) -> None:
@@ -239,7 +239,7 @@ class Client:
             return
         course = self.to_adopt.pop()
         values = {"term_id": self.school.terms[0], "permission_required": True}
-        resources.change(courses.COURSES, course, values, None, self.context)
+        resources.change(courses.COURSE_RESOURCE, course, values, None, self.context)
         self._in_force("permission_required", self.school.students, [course], time.time(), until=float("inf"))
         self.report.figures["adopted"] += 1
 

@@ -13,16 +13,16 @@ from course_management.errors import EmailTaken, StudentNotFound
 from course_management.models import Student
 from course_management.services import resources
 from course_management.services.resources import Resource
-from course_management.services.students import STUDENTS
+from course_management.services.students import STUDENT_RESOURCE
 
 
 def test_each_change_of_a_resource_names_its_actor_in_the_log_and_no_value(make_app: Callable[..., Flask]) -> None:
     script = RequestContext(caller=NamedActor("script"))
 
     with make_app(log_level="info").app_context(), capture_logs() as lines:
-        ada = resources.create(STUDENTS, {"name": "Ada Lovelace", "email": "ada@example.edu"}, script)
-        resources.change(STUDENTS, ada.id, {"name": "Ada King", "email": None}, None, script)
-        resources.remove(STUDENTS, ada.id, None, script)
+        ada = resources.create(STUDENT_RESOURCE, {"name": "Ada Lovelace", "email": "ada@example.edu"}, script)
+        resources.change(STUDENT_RESOURCE, ada.id, {"name": "Ada King", "email": None}, None, script)
+        resources.remove(STUDENT_RESOURCE, ada.id, None, script)
 
     row = {"table": "students", "id": ada.id, "actor": "script", "log_level": "info"}
     assert lines == [

@@ -20,7 +20,7 @@ from . import keys, policy
 
 AT_ONCE = 2
 """At most two active keys per name, so that a key can be rotated without downtime."""
-KEYS = Resource(model=ApiKey, not_found=KeyNotFound, refusal_if_taken={})
+KEY_RESOURCE = Resource(model=ApiKey, not_found=KeyNotFound, refusal_if_taken={})
 
 
 class Created(NamedTuple):
@@ -102,7 +102,7 @@ def change(
         if _has_ended(key):
             raise KeyEnded
 
-    return resources.change(KEYS, key_id, values, check, context)
+    return resources.change(KEY_RESOURCE, key_id, values, check, context)
 
 
 @retried(repeatable=True)
@@ -112,7 +112,7 @@ def revoke(key_id: int, precondition: Precondition | None = None) -> bool:
     Raises `KeyNotFound`, and what `precondition` raises.
     """
     with writing() as session:
-        key = resources.locked(session, KEYS, key_id, precondition)
+        key = resources.locked(session, KEY_RESOURCE, key_id, precondition)
         if key.revoked_at:
             return False
         key.revoked_at = utcnow()

@@ -17,7 +17,7 @@ from ..schemas.catalog import (
     PrerequisitesBody,
 )
 from ..services import prerequisite_graph
-from ..services.catalog import CATALOG, PREREQUISITES
+from ..services.catalog import CATALOG_RESOURCE, PREREQUISITE_LIST
 from ..services.prerequisite_sentence import sentence
 from .owned_lists import Description, OwnedListRoutes, Report
 from .resources import ResourceAccess, ResourceRoutes
@@ -32,7 +32,7 @@ endpoints = Endpoints("catalog", __name__, description="The subjects that course
 routes = ResourceRoutes(
     endpoints,
     "catalog_entry",
-    CATALOG,
+    CATALOG_RESOURCE,
     CatalogEntrySchema,
     ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS),
 )
@@ -60,7 +60,7 @@ def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:
 
 
 OwnedListRoutes(
-    owned_list=PREREQUISITES,
+    owned_list=PREREQUISITE_LIST,
     name="prerequisites",
     title="prerequisites of a catalog entry",
     body=PrerequisitesBody(),

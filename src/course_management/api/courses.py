@@ -25,10 +25,10 @@ from ..schemas.fields import credits_of
 from ..schemas.ledger import EXAMPLE
 from ..schemas.pagination import PageQuery
 from ..schemas.response_fields import MOMENT, ResponseId
-from ..schemas.terms import PERSON_IDS, RESTRICTIONS, RESTRICTIONS_EXAMPLE, Restriction
+from ..schemas.terms import PERSON_IDS, RESTRICTIONS_BODY, RESTRICTIONS_EXAMPLE, Restriction
 from ..schemas.timetables import (
     LINKS_EXAMPLE,
-    MEETINGS,
+    MEETINGS_BODY,
     MEETINGS_EXAMPLE,
     ChangedMeetings,
     Links,
@@ -47,7 +47,7 @@ endpoints = Endpoints("courses", __name__, description="What students enroll in.
 routes = ResourceRoutes(
     endpoints,
     "course",
-    service.COURSES,
+    service.COURSE_RESOURCE,
     CourseSchema,
     ResourceAccess(
         list=Access(scope="courses:read", every_person=True),
@@ -88,10 +88,10 @@ routes.register(
     ),
 )
 OwnedListRoutes(
-    owned_list=service.RESTRICTIONS,
+    owned_list=service.RESTRICTION_LIST,
     name="restrictions",
     title="groups that a course admits or excludes",
-    body=RESTRICTIONS,
+    body=RESTRICTIONS_BODY,
     item=Restriction,
     example=RESTRICTIONS_EXAMPLE,
     read_access=Access(scope="courses:read"),
@@ -100,10 +100,10 @@ OwnedListRoutes(
     more="Students who are enrolled already stay. A course without a term can have no restrictions.",
 ).register(endpoints)
 OwnedListRoutes(
-    owned_list=timetables.MEETINGS,
+    owned_list=timetables.MEETING_LIST,
     name="meetings",
     title="weekly meetings of a course",
-    body=MEETINGS,
+    body=MEETINGS_BODY,
     item=Meeting,
     example=MEETINGS_EXAMPLE,
     read_access=Access(scope="courses:read", every_person=True),
@@ -118,7 +118,7 @@ OwnedListRoutes(
     ),
 ).register(endpoints)
 OwnedListRoutes(
-    owned_list=timetables.LINKS,
+    owned_list=timetables.LINK_LIST,
     name="links",
     title="courses that a student takes together with a course",
     body=LinksBody(),
@@ -133,7 +133,7 @@ OwnedListRoutes(
     ),
 ).register(endpoints)
 OwnedListRoutes(
-    owned_list=service.INSTRUCTORS,
+    owned_list=service.INSTRUCTOR_LIST,
     name="instructors",
     title="instructors of a course, by the ids of the people",
     body=PERSON_IDS,

@@ -14,9 +14,9 @@ from ..http.endpoints import Endpoints, if_none_match, query, responds
 from ..http.responses import download
 from ..repositories import resources, timetables
 from ..schemas.exports import ExportQuery, ScheduleQuery
-from ..services.courses import COURSES
-from ..services.students import STUDENTS
-from ..services.terms import TERMS
+from ..services.courses import COURSE_RESOURCE
+from ..services.students import STUDENT_RESOURCE
+from ..services.terms import TERM_RESOURCE
 from ..spooled_body import body_of_snapshot
 from ..transfer import calendars, kinds, oneroster
 from ..transfer.exporting import MEDIA_TYPE, write_csv
@@ -38,7 +38,7 @@ def export_students(query: dict[str, Any]) -> Response:
 
     The columns are those of imports. A cell that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    return _csv(kinds.STUDENTS, query)
+    return _csv(kinds.STUDENT_KIND, query)
 
 
 @endpoints.declare("GET", "/exports/courses.csv", READ_ACCESS, TermNotFound)
@@ -46,7 +46,7 @@ def export_students(query: dict[str, Any]) -> Response:
 @responds(200, files=(MEDIA_TYPE,))
 def export_courses(query: dict[str, Any]) -> Response:
     """Download all courses as CSV, or those of a term."""
-    return _csv(kinds.COURSES, query)
+    return _csv(kinds.COURSE_KIND, query)
 
 
 @endpoints.declare("GET", "/exports/enrollments.csv", READ_ACCESS, TermNotFound)
@@ -54,7 +54,7 @@ def export_courses(query: dict[str, Any]) -> Response:
 @responds(200, files=(MEDIA_TYPE,))
 def export_enrollments(query: dict[str, Any]) -> Response:
     """Download who is enrolled in what, as CSV: in all courses, or in those of a term."""
-    return _csv(kinds.ENROLLMENTS, query)
+    return _csv(kinds.ENROLLMENT_KIND, query)
 
 
 @endpoints.declare("GET", "/exports/oneroster.zip", READ_ACCESS)
@@ -72,7 +72,7 @@ def export_oneroster() -> Response:
 def get_student_schedule(query: dict[str, Any], student_id: int) -> Response:
     """Read the weekly meetings of a student's courses as iCalendar, without those for which the student waits."""
     meetings = timetables.meetings_of_student(student_id, query["term_id"])
-    student = resources.find(STUDENTS.model, ["name"], student_id)
+    student = resources.find(STUDENT_RESOURCE.model, ["name"], student_id)
     return _calendar(student.name if student else "", meetings)
 
 
@@ -83,7 +83,7 @@ def get_student_schedule(query: dict[str, Any], student_id: int) -> Response:
 def get_course_schedule(course_id: int) -> Response:
     """Read the weekly meetings of a course as iCalendar."""
     meetings = timetables.meetings_of_course(course_id)
-    course = resources.find(COURSES.model, ["code", "title"], course_id)
+    course = resources.find(COURSE_RESOURCE.model, ["code", "title"], course_id)
     return _calendar(f"{course.code} {course.title}" if course else "", meetings)
 
 
@@ -94,7 +94,7 @@ def _calendar(name: str, meetings: Any) -> Response:
 
 def _csv(kind: Kind, query: dict[str, Any]) -> Response:
     term_id = query["term_id"]
-    if term_id is not None and resources.find(TERMS.model, ["id"], term_id) is None:
+    if term_id is not None and resources.find(TERM_RESOURCE.model, ["id"], term_id) is None:
         raise TermNotFound
     return _spooled(partial(write_csv, kind), MEDIA_TYPE, f"{kind.name}.csv", term_id)
 

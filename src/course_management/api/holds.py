@@ -22,7 +22,7 @@ from ..schemas.pagination import PageQuery
 from ..services import holds as service
 
 endpoints = Endpoints("holds", __name__, description="Blocks that stop a student from registering or unenrolling.")
-HOLDS = OwnedRows(students, holds, "student_id")
+HOLD_ROWS = OwnedRows(students, holds, "student_id")
 READ_ALL_ACCESS, WRITE_ACCESS = Access(scope="holds:read"), Access(scope="holds:write")
 
 
@@ -34,7 +34,7 @@ def list_holds(page: Page, student_id: int, context: RequestContext) -> Response
 
     The student reads them without the note.
     """
-    rows = owned_rows.page(HOLDS, student_id, after=page.after(), limit=page.limit + 1)
+    rows = owned_rows.page(HOLD_ROWS, student_id, after=page.after(), limit=page.limit + 1)
     if rows is None:
         raise StudentNotFound
     left_out = left_out_for(context.caller)

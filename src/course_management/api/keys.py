@@ -20,7 +20,7 @@ endpoints = Endpoints("keys", __name__, description="The API keys of services.")
 routes = ResourceRoutes(
     endpoints,
     "key",
-    service.KEYS,
+    service.KEY_RESOURCE,
     KeySchema,
     ResourceAccess(list=MANAGE_ACCESS, read=MANAGE_ACCESS, write=MANAGE_ACCESS),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..http.endpoints import Endpoints
 from ..schemas.people import PersonSchema
 from ..services.accounts import PERSON
-from ..services.people import PEOPLE
+from ..services.people import PERSON_RESOURCE
 from .accounts import MANAGE_ACCESS, AccountRoutes
 from .resources import ResourceAccess, ResourceRoutes
 
@@ -13,7 +13,7 @@ endpoints = Endpoints("people", __name__, description="The staff: their roles, w
 routes = ResourceRoutes(
     endpoints,
     "person",
-    PEOPLE,
+    PERSON_RESOURCE,
     PersonSchema,
     ResourceAccess(list=MANAGE_ACCESS, read=MANAGE_ACCESS, write=MANAGE_ACCESS),
 )

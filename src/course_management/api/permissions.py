@@ -21,7 +21,7 @@ from ..schemas.pagination import PageQuery
 from ..services import permissions as service
 
 endpoints = Endpoints("permissions", __name__, description="Rules that are waived for a student in a course.")
-PERMISSIONS = OwnedRows(students, permissions, "student_id")
+PERMISSION_ROWS = OwnedRows(students, permissions, "student_id")
 READ_ACCESS = Access(scope="permissions:read", student=True, advisor=True, instructor=True)
 GRANT_ACCESS = Access(scope="permissions:write", advisor=True, instructor=True)
 
@@ -35,7 +35,7 @@ def list_permissions(page: Page, student_id: int, context: RequestContext) -> Re
     An instructor lists those of the courses that the instructor teaches.
     """
     courses = policy.limited_to(READ_ACCESS, context.caller, student_id)
-    rows = owned_rows.page(PERMISSIONS, student_id, after=page.after(), limit=page.limit + 1, course_ids=courses)
+    rows = owned_rows.page(PERMISSION_ROWS, student_id, after=page.after(), limit=page.limit + 1, course_ids=courses)
     if rows is None and courses is None:
         raise StudentNotFound  # an instructor gets the same for each student without a permission
     return page.reply(rows or [], lambda row: int(row.id), item)

@@ -20,8 +20,8 @@ from ..schemas.students import StudentHistory, StudentSchema
 from ..schemas.terms import GROUP_IDS
 from ..services import student_groups
 from ..services.accounts import STUDENT
-from ..services.student_groups import STUDENT_GROUPS
-from ..services.students import STUDENTS
+from ..services.student_groups import STUDENT_GROUP_LIST
+from ..services.students import STUDENT_RESOURCE
 from .accounts import AccountRoutes
 from .owned_lists import OwnedListRoutes
 from .resources import ResourceAccess, ResourceRoutes
@@ -30,7 +30,7 @@ endpoints = Endpoints("students", __name__, description="The people who take cou
 routes = ResourceRoutes(
     endpoints,
     "student",
-    STUDENTS,
+    STUDENT_RESOURCE,
     StudentSchema,
     ResourceAccess(
         list=Access(scope="students:read"),
@@ -41,7 +41,7 @@ routes = ResourceRoutes(
 routes.register()
 AccountRoutes(endpoints, "student", STUDENT)
 OwnedListRoutes(
-    owned_list=STUDENT_GROUPS,
+    owned_list=STUDENT_GROUP_LIST,
     name="groups",
     title="groups that a student is in, by their ids",
     body=GROUP_IDS,

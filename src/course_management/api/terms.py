@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from ..access.policy import Access
 from ..http.endpoints import Endpoints
-from ..schemas.terms import WINDOWS as WINDOWS_BODY
-from ..schemas.terms import WINDOWS_EXAMPLE, TermSchema, Window
-from ..services.terms import TERMS, WINDOWS
+from ..schemas.terms import WINDOWS_BODY, WINDOWS_EXAMPLE, TermSchema, Window
+from ..services.terms import TERM_RESOURCE, WINDOW_LIST
 from .owned_lists import OwnedListRoutes
 from .resources import ResourceAccess, ResourceRoutes
 
 READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
 endpoints = Endpoints("terms", __name__, description="Periods in which courses run, and their registration windows.")
 routes = ResourceRoutes(
-    endpoints, "term", TERMS, TermSchema, ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS)
+    endpoints, "term", TERM_RESOURCE, TermSchema, ResourceAccess(list=READ_ACCESS, read=READ_ACCESS, write=WRITE_ACCESS)
 )
 routes.register()
 OwnedListRoutes(
-    owned_list=WINDOWS,
+    owned_list=WINDOW_LIST,
     name="windows",
     title="registration windows of a term",
     body=WINDOWS_BODY,

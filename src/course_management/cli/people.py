@@ -54,7 +54,7 @@ def create(name: str, roles: tuple[str, ...]) -> None:
     except ValidationError as error:
         raise click.UsageError(f"--name: {' '.join(error.messages_dict['name'])}") from None
     with service("warning"):
-        person = resources.create(services.PEOPLE, values, RequestContext())
+        person = resources.create(services.PERSON_RESOURCE, values, RequestContext())
     click.echo(person.id)
 
 

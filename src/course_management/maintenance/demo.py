@@ -36,9 +36,9 @@ from ..services import students as student_service
 
 ACTOR = "demo"
 """The actor of the demo's enrollments in the ledger, by which they are recognized later."""
-PEOPLE = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth")
+DEMO_NAMES = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth")
 COLUMNS = ("code", "title", "capacity", "waitlist_capacity")
-COURSES = (
+DEMO_COURSES = (
     ("CS101", "Programming", 30, 0),
     ("CS201", "Algorithms", 3, 10),
     ("CS301", "Databases", None, 0),
@@ -65,15 +65,16 @@ def make() -> str:
     """Make the demo data and describe it. Raises the errors of the services, such as `EmailTaken`."""
     context = RequestContext(caller=NamedActor(ACTOR))
     people = [
-        resources.create(student_service.STUDENTS, {"name": name, "email": _email(name)}, context).id for name in PEOPLE
+        resources.create(student_service.STUDENT_RESOURCE, {"name": name, "email": _email(name)}, context).id
+        for name in DEMO_NAMES
     ]
     offered = [
         resources.create(
-            course_service.COURSES,
+            course_service.COURSE_RESOURCE,
             {"code": code, "title": title, "capacity": seats, "waitlist_capacity": places},
             context,
         ).id
-        for code, title, seats, places in COURSES
+        for code, title, seats, places in DEMO_COURSES
     ]
     for index, student_id in enumerate(people[1:]):
         chosen = [offered[(index + step) % len(offered)] for step in range(2)]
@@ -126,7 +127,7 @@ def remove() -> str | None:
 
 def _courses(connection: Connection) -> Sequence[AnyRow]:
     made_by_demo = exists().where(events.c.course_id == courses.c.id, events.c.actor == ACTOR)
-    named = tuple_(courses.c.code, courses.c.title).in_([(code, title) for code, title, *_ in COURSES])
+    named = tuple_(courses.c.code, courses.c.title).in_([(code, title) for code, title, *_ in DEMO_COURSES])
     return connection.execute(
         select(courses.c.id).where(named, made_by_demo).order_by(courses.c.id).with_for_update()
     ).all()
@@ -136,8 +137,8 @@ def _students(connection: Connection) -> Sequence[AnyRow]:
     enrolled = select(events.c.student_id).where(events.c.actor == ACTOR)
     # The first student is in no course, to be enrolled by the reader, and was created just before the others.
     first = select(func.min(events.c.student_id) - 1).where(events.c.actor == ACTOR).scalar_subquery()
-    made_by_demo = or_(students.c.id.in_(enrolled), and_(students.c.id == first, students.c.name == PEOPLE[0]))
-    named = tuple_(students.c.name, students.c.email).in_([(name, _email(name)) for name in PEOPLE])
+    made_by_demo = or_(students.c.id.in_(enrolled), and_(students.c.id == first, students.c.name == DEMO_NAMES[0]))
+    named = tuple_(students.c.name, students.c.email).in_([(name, _email(name)) for name in DEMO_NAMES])
     return connection.execute(
         select(students.c.id).where(named, made_by_demo).order_by(students.c.id).with_for_update()
     ).all()

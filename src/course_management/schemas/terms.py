@@ -93,7 +93,7 @@ class Restriction(Schema):
     admits = fields.Boolean(required=True)
 
 
-WINDOWS = Distinct(
+WINDOWS_BODY = Distinct(
     fields.Nested(WindowBody),
     0,
     MAX_WINDOWS,
@@ -101,7 +101,7 @@ WINDOWS = Distinct(
     many="windows",
     key=lambda window: tuple(sorted(window.items(), key=lambda pair: pair[0])),
 )
-RESTRICTIONS = Distinct(
+RESTRICTIONS_BODY = Distinct(
     fields.Nested(RestrictionBody),
     0,
     MAX_RESTRICTIONS,

@@ -70,7 +70,7 @@ class Links(Schema):
     groups = fields.List(fields.List(ResponseId()), required=True)
 
 
-MEETINGS = Distinct(
+MEETINGS_BODY = Distinct(
     fields.Nested(MeetingBody),
     0,
     MAX_MEETINGS,

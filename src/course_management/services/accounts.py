@@ -12,9 +12,9 @@ from ..errors import AccountNotFound, AccountTaken
 from ..models import Account
 from ..repositories import accounts as repository
 from . import refusing
-from .people import PEOPLE
+from .people import PERSON_RESOURCE
 from .resources import Resource
-from .students import STUDENTS
+from .students import STUDENT_RESOURCE
 
 REFUSALS = {"uq_accounts_issuer_subject": AccountTaken}
 
@@ -28,7 +28,7 @@ class Owner:
     """The column of the account with its id."""
 
 
-PERSON, STUDENT = Owner(PEOPLE, "person_id"), Owner(STUDENTS, "student_id")
+PERSON, STUDENT = Owner(PERSON_RESOURCE, "person_id"), Owner(STUDENT_RESOURCE, "student_id")
 
 
 def add(owner: Owner, owner_id: int, issuer: str, subject: str) -> Account:

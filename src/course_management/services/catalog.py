@@ -25,7 +25,7 @@ def _reconsider(session: Session, catalog_id: int) -> None:
     reconsider_courses(session, session.scalars(offering).all())
 
 
-CATALOG = Resource(
+CATALOG_RESOURCE = Resource(
     model=CatalogEntry,
     not_found=CatalogEntryNotFound,
     refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
@@ -43,8 +43,8 @@ def _not_itself(_: Session, entry: CatalogEntry, items: Sequence[tuple[str, Any]
             yield {"pointer": f"{pointer}/catalog_id", "detail": "An entry cannot require itself."}
 
 
-PREREQUISITES = OwnedList(
-    owner=CATALOG,
+PREREQUISITE_LIST = OwnedList(
+    owner=CATALOG_RESOURCE,
     table=prerequisites,
     column="catalog_id",
     alternatives_column="group_number",

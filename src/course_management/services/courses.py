@@ -45,7 +45,7 @@ def _reconsider_waiting(session: Session, course: Course) -> None:
         reconsider_courses(session, [course.id])
 
 
-COURSES = Resource(
+COURSE_RESOURCE = Resource(
     model=Course,
     not_found=CourseNotFound,
     refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
@@ -72,15 +72,15 @@ def _needs_term(_: Session, course: Course, items: Sequence[tuple[str, Any]]) ->
     return []
 
 
-RESTRICTIONS = OwnedList(
-    owner=COURSES,
+RESTRICTION_LIST = OwnedList(
+    owner=COURSE_RESOURCE,
     table=course_restrictions,
     column="course_id",
     names=("group_id", "admits"),
     find_errors=_needs_term,
     after_change=lambda session, course_id: reconsider_courses(session, [course_id]),
 )
-INSTRUCTORS = OwnedList(owner=COURSES, table=course_instructors, column="course_id", names=("person_id",))
+INSTRUCTOR_LIST = OwnedList(owner=COURSE_RESOURCE, table=course_instructors, column="course_id", names=("person_id",))
 
 
 class CourseChange(NamedTuple):
@@ -95,9 +95,9 @@ def change(
 ) -> CourseChange:
     """Set some values, then promote from the waitlist for a bounded time; background work promotes the rest.
 
-    Raises `CourseNotFound`, the refusals of `COURSES`, and `ValidationFailed` for a term that does not exist.
+    Raises `CourseNotFound`, the refusals of `COURSE_RESOURCE`, and `ValidationFailed` for a term that does not exist.
     """
-    course = resources.change(COURSES, course_id, values, precondition, context)
+    course = resources.change(COURSE_RESOURCE, course_id, values, precondition, context)
     if not course.waiting:
         return CourseChange(course)
     promotion = promote([course_id], context)

@@ -11,12 +11,12 @@ from ..models import ADVISOR, Account, Person, Student
 from . import refusing
 from .resources import Resource
 
-PEOPLE = Resource(
+PERSON_RESOURCE = Resource(
     model=Person,
     not_found=PersonNotFound,
     refusal_if_taken={"external_id": ExternalIdTaken, "student_id": StudentIdTaken},
 )
-_REFUSALS = {**PEOPLE.constraints, "uq_accounts_issuer_subject": AccountTaken}
+_REFUSALS = {**PERSON_RESOURCE.constraints, "uq_accounts_issuer_subject": AccountTaken}
 
 
 class NotPossible(Exception):

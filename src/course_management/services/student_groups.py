@@ -12,9 +12,9 @@ from .enrollment import promote
 from .owned_lists import OwnedList, Row, put
 from .passed_over_marks import reconsider_student
 from .rule_ledger import record
-from .students import STUDENTS
+from .students import STUDENT_RESOURCE
 
-STUDENT_GROUPS = OwnedList(owner=STUDENTS, table=student_groups, column="student_id", names=("group_id",))
+STUDENT_GROUP_LIST = OwnedList(owner=STUDENT_RESOURCE, table=student_groups, column="student_id", names=("group_id",))
 
 
 def replace(
@@ -35,7 +35,7 @@ def _replace(
 ) -> tuple[Sequence[Row], list[int]]:
     with writing() as session:
         course_ids = reconsider_student(session, student_id)
-        change = put(session, STUDENT_GROUPS, student_id, group_ids, precondition)
+        change = put(session, STUDENT_GROUP_LIST, student_id, group_ids, precondition)
         for what, rows in (("added", change.added), ("removed", change.removed)):
             for (group_id,) in rows:
                 record(session, context, student_id, ("group", group_id), what, {})

@@ -6,7 +6,7 @@ from ..errors import EmailTaken, ExternalIdTaken, StudentHasCompletions, Student
 from ..models import Student
 from .resources import Resource
 
-STUDENTS = Resource(
+STUDENT_RESOURCE = Resource(
     model=Student,
     not_found=StudentNotFound,
     refusal_if_taken={"email": EmailTaken, "external_id": ExternalIdTaken},

@@ -26,7 +26,7 @@ def _reconsider_waiting(session: Session, term: Term) -> None:
     reconsider_courses(session, session.scalars(of_term).all())
 
 
-TERMS = Resource(
+TERM_RESOURCE = Resource(
     model=Term,
     not_found=TermNotFound,
     refusal_if_taken={"code": CodeTaken, "external_id": ExternalIdTaken},
@@ -34,13 +34,13 @@ TERMS = Resource(
     find_errors=_check,
     after_change=_reconsider_waiting,
 )
-WINDOWS = OwnedList(
-    owner=TERMS,
+WINDOW_LIST = OwnedList(
+    owner=TERM_RESOURCE,
     table=registration_windows,
     column="term_id",
     names=("opens_at", "closes_at", "group_id"),
 )
-GROUPS = Resource(
+GROUP_RESOURCE = Resource(
     model=Group,
     not_found=GroupNotFound,
     refusal_if_taken={"code": CodeTaken},

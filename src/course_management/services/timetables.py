@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import CourseHasNoTerm
 from ..models import Course, Term, course_links, course_meetings, courses
-from .courses import COURSES
+from .courses import COURSE_RESOURCE
 from .owned_lists import OwnedList
 from .passed_over_marks import reconsider_courses
 
@@ -26,8 +26,8 @@ def _within_the_term(session: Session, course: Course, items: Sequence[tuple[str
                 yield {"pointer": f"{pointer}/{name}", "detail": detail}
 
 
-MEETINGS = OwnedList(
-    owner=COURSES,
+MEETING_LIST = OwnedList(
+    owner=COURSE_RESOURCE,
     table=course_meetings,
     column="course_id",
     names=("weekday", "starts_minute", "ends_minute", "starts_on", "ends_on", "place"),
@@ -53,8 +53,8 @@ def _same_term(session: Session, course: Course, items: Sequence[tuple[str, Any]
             yield {"pointer": pointer, "detail": "Must be a course of the same term."}
 
 
-LINKS = OwnedList(
-    owner=COURSES,
+LINK_LIST = OwnedList(
+    owner=COURSE_RESOURCE,
     table=course_links,
     column="course_id",
     alternatives_column="group_number",

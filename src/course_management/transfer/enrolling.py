@@ -34,7 +34,7 @@ class EnrollmentHandler(Handler):
     on_full: str = "refuse"
     rules_bind: bool = False
     is_planning: bool = True
-    kind: kinds.Kind = kinds.ENROLLMENTS
+    kind: kinds.Kind = kinds.ENROLLMENT_KIND
     unchecked: int = 0
     """Enrollments of the plan about which the rules were not asked."""
     _plan: EnrollmentPlan = field(init=False)

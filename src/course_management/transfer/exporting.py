@@ -23,7 +23,7 @@ AT_ONCE = 100
 """Rows that are written without a pause."""
 Progress = Callable[[int], object]
 """Called with the number of rows that were just written."""
-OF_TERM = (kinds.COURSES, kinds.STUDENTS, kinds.ENROLLMENTS)
+OF_TERM = (kinds.COURSE_KIND, kinds.STUDENT_KIND, kinds.ENROLLMENT_KIND)
 """The kinds of which the rows of one term can be exported."""
 
 
@@ -39,7 +39,7 @@ def write_csv(
     With `term_id`, only courses, enrollments or students of the term (`OF_TERM`).
     """
     rows = repository.rows(connection, kind.name, list(kind.fields), term_id)
-    if kind in (kinds.PREREQUISITES, kinds.LINKS):
+    if kind in (kinds.PREREQUISITE_KIND, kinds.LINK_KIND):
         rows = _renumbered(rows)
     with as_text(file) as text:
         return write_rows(text, kind.fields, map(cells, rows), progress)

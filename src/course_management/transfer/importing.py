@@ -157,7 +157,7 @@ def _stage_drops(import_id: int, rows: Stage, choices: Choices) -> tuple[int, bo
     total = repository.imported_total(import_id, only_described=is_part)
     for enrollment in missing:
         values = {"student": enrollment.student, "course": enrollment.course, "status": "unenrolled"}
-        rows.add(Record(kinds.ENROLLMENTS, "not in the files", 0, values))
+        rows.add(Record(kinds.ENROLLMENT_KIND, "not in the files", 0, values))
     rows.flush()
     by_course = Counter(enrollment.course for enrollment in missing)
     sizes = {enrollment.course: enrollment.of_course for enrollment in missing}

@@ -15,9 +15,12 @@ from .references import RESOURCES, WITH_CODE
 
 AT_ONCE = 1_000
 CREATED: Mapping[str, tuple[Kind, Callable[[str], dict[str, Any]]]] = {
-    "catalog": (kinds.CATALOG, lambda key: {"external_id": key, "code": short_code(key), "title": key, "credits": 0}),
-    "student": (kinds.STUDENTS, lambda key: {"external_id": key, "name": key}),
-    "person": (kinds.PEOPLE, lambda key: {"external_id": key, "name": key}),
+    "catalog": (
+        kinds.CATALOG_KIND,
+        lambda key: {"external_id": key, "code": short_code(key), "title": key, "credits": 0},
+    ),
+    "student": (kinds.STUDENT_KIND, lambda key: {"external_id": key, "name": key}),
+    "person": (kinds.PERSON_KIND, lambda key: {"external_id": key, "name": key}),
 }
 """What is created, with the values of a row of which only the external id is known."""
 NAMED_BY: Mapping[str, Mapping[str, str]] = {

@@ -7,19 +7,19 @@ from typing import Any
 
 from ..repositories import import_targets as targets
 from ..repositories import imports as repository
-from ..services.catalog import CATALOG
-from ..services.courses import COURSES
-from ..services.people import PEOPLE
+from ..services.catalog import CATALOG_RESOURCE
+from ..services.courses import COURSE_RESOURCE
+from ..services.people import PERSON_RESOURCE
 from ..services.resources import Resource
-from ..services.students import STUDENTS
-from ..services.terms import TERMS
+from ..services.students import STUDENT_RESOURCE
+from ..services.terms import TERM_RESOURCE
 
 RESOURCES: Mapping[str, tuple[str, Resource[Any]]] = {
-    "term": ("terms", TERMS),
-    "catalog": ("catalog", CATALOG),
-    "course": ("courses", COURSES),
-    "student": ("students", STUDENTS),
-    "person": ("people", PEOPLE),
+    "term": ("terms", TERM_RESOURCE),
+    "catalog": ("catalog", CATALOG_RESOURCE),
+    "course": ("courses", COURSE_RESOURCE),
+    "student": ("students", STUDENT_RESOURCE),
+    "person": ("people", PERSON_RESOURCE),
 }
 """The kind of each such row, and its resource."""
 WITH_CODE = {"term", "catalog", "course"}

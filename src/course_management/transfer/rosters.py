@@ -10,7 +10,7 @@ from ..schemas.fields import credits_of
 from . import kinds
 from .exporting import cells, write_rows
 
-COLUMNS = (*kinds.STUDENTS.fields, "student_id", "status", "status_since", "position", "credits", "passed_over")
+COLUMNS = (*kinds.STUDENT_KIND.fields, "student_id", "status", "status_since", "position", "credits", "passed_over")
 """Those of a file of students, then what the roster says of the student."""
 
 
@@ -29,4 +29,4 @@ def _cells(row: AnyRow, contact: AnyRow | None) -> list[str]:
     }
     passed_over = row.passed_over_for if row.passed_over_at else None
     place = (row.student_id, row.status, row.status_since, row.position, credits_of(row.credits), passed_over)
-    return cells([*(student[name] for name in kinds.STUDENTS.fields), *place])
+    return cells([*(student[name] for name in kinds.STUDENT_KIND.fields), *place])

@@ -10,7 +10,7 @@ from ..repositories import owned_rows
 from ..repositories.owned_rows import OwnedRows
 from ..repositories.prerequisites import codes_of
 from ..services import owned_lists
-from ..services.catalog import PREREQUISITES
+from ..services.catalog import PREREQUISITE_LIST
 from ..services.owned_lists import OwnedList
 from ..services.prerequisite_sentence import sentence
 from .field_forms import unchanged_list
@@ -42,7 +42,7 @@ def replace_from_form(owned: OwnedList, owner_id: int, body: Any) -> None:
 
 def prerequisites_in_words(catalog_id: int) -> str | None:
     """Return the prerequisites of a catalog entry as one sentence; None without any."""
-    groups = content_of(PREREQUISITES, catalog_id)["groups"]
+    groups = content_of(PREREQUISITE_LIST, catalog_id)["groups"]
     codes = codes_of(catalog_id) if groups else {}
     in_words = [
         [each | {"code": codes.get((each["catalog_id"], each["group_id"]), "?")} for each in group] for group in groups

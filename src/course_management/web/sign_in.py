@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ..access.sign_in import SignIn
 
 pages = AppPages("sign_in")
-EVERYBODY = PageAccess(scope=None)
-EVERY_PERSON = PageAccess(scope="courses:read", every_person=True)
+PUBLIC_ACCESS = PageAccess(scope=None)
+EVERY_PERSON_ACCESS = PageAccess(scope="courses:read", every_person=True)
 LASTS_S = 600
 
 
@@ -67,7 +67,7 @@ class ViewAs(Form):
     student_id = Integer(load_default=None, allow_none=True, validate=Range(1, MAX_ID))
 
 
-@pages.show("/login", EVERYBODY, query=LoginQuery)
+@pages.show("/login", PUBLIC_ACCESS, query=LoginQuery)
 def show_login(query: dict[str, Any], visitor: Visitor) -> Response:
     """Offer the ways to sign in."""
     if visitor.is_signed_in:
@@ -83,7 +83,7 @@ def show_login(query: dict[str, Any], visitor: Visitor) -> Response:
     )
 
 
-@pages.show("/login/start", EVERYBODY, query=LoginQuery)
+@pages.show("/login/start", PUBLIC_ACCESS, query=LoginQuery)
 def start_login(query: dict[str, Any]) -> Response:
     """Send the browser to the issuer. A link and not a form: the Content-Security-Policy keeps forms here."""
     begun = _sign_in().begin(local(query["next"]))
@@ -94,7 +94,7 @@ def start_login(query: dict[str, Any]) -> Response:
     return response
 
 
-@pages.show("/login/back", EVERYBODY, query=Issued)
+@pages.show("/login/back", PUBLIC_ACCESS, query=Issued)
 def finish_login(query: dict[str, Any], visitor: Visitor) -> Response:
     """Start the session of a person whom the issuer sends back."""
     sign_in = _sign_in()
@@ -114,13 +114,13 @@ def finish_login(query: dict[str, Any], visitor: Visitor) -> Response:
     return response
 
 
-@pages.show("/sign-in/<code>", EVERYBODY)
+@pages.show("/sign-in/<code>", PUBLIC_ACCESS)
 def show_link(code: str) -> Response:
     """Ask to sign in with a link. Programs that look at links in mail must not use it up, so that needs a form."""
     return render("sign_in/link.html", code=code)
 
 
-@pages.act("/sign-in/<code>", EVERYBODY)
+@pages.act("/sign-in/<code>", PUBLIC_ACCESS)
 def use_link(code: str, visitor: Visitor) -> Response:
     """Start the session of the person or student for whom the link was made; it works once."""
     owner = sessions.use_link(code)
@@ -129,7 +129,7 @@ def use_link(code: str, visitor: Visitor) -> Response:
     return _begin("link", owner, visitor, "/")
 
 
-@pages.act("/logout", EVERYBODY)
+@pages.act("/logout", PUBLIC_ACCESS)
 def sign_out(visitor: Visitor) -> Response:
     """End the session."""
     if visitor.session and not visitor.is_protected:
@@ -140,7 +140,7 @@ def sign_out(visitor: Visitor) -> Response:
     return response
 
 
-@pages.show("/session", EVERY_PERSON)
+@pages.show("/session", EVERY_PERSON_ACCESS)
 def is_signed_in() -> Response:
     """Say that the session lasts; otherwise the browser is sent to the page to sign in. Scripts ask with `HX-Request`.
 
@@ -149,7 +149,7 @@ def is_signed_in() -> Response:
     return Response(status=204)
 
 
-@pages.act("/session", EVERY_PERSON)
+@pages.act("/session", EVERY_PERSON_ACCESS)
 def stay_signed_in() -> Response:
     """Keep the session, which every request does: for the button of the warning before it ends."""
     return Response(status=204)

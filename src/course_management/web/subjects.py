@@ -17,7 +17,7 @@ from ..access.policy import PageAccess
 from ..repositories.courses import student_name
 from .pages import STUDENT, AppPages, Link, root, visitor
 
-READ = PageAccess(scope="students:read", advisor=True)
+READ_ACCESS = PageAccess(scope="students:read", advisor=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def _values() -> dict[str, Any]:
 def _subject(student_id: int) -> Subject | None:
     """Return the student, unless the visitor may not know that there is one: error pages have this heading, too."""
     seen = visitor()
-    if not seen.may(READ, student_id):
+    if not seen.may(READ_ACCESS, student_id):
         return None
     try:
         name = student_name(student_id)

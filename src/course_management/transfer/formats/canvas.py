@@ -79,7 +79,7 @@ def _terms(files: Files) -> Iterator[Record]:
             days = dates.setdefault(term, ["", ""])
             columns = {"starts_on": "startdate", "ends_on": "enddate"}
             texts = {"external_id": term, "code": term, "title": term}
-            if dated := reader.record(kinds.TERMS, row, columns, texts):
+            if dated := reader.record(kinds.TERM_KIND, row, columns, texts):
                 starts, ends = str(dated.values["starts_on"]), str(dated.values["ends_on"])
                 days[:] = min(days[0] or starts, starts), max(days[1], ends)
     seen = set()
@@ -111,7 +111,7 @@ def _term(reader: Reader, row: Row, columns: Mapping[str, str], texts: Mapping[s
         )
         reader.refuse(row, "term_id", "term_has_no_dates", detail)
         return None
-    return reader.record(kinds.TERMS, row, columns, texts)
+    return reader.record(kinds.TERM_KIND, row, columns, texts)
 
 
 def _sections(files: Files) -> Iterator[Record]:
@@ -122,11 +122,11 @@ def _sections(files: Files) -> Iterator[Record]:
         courses[row.get("courseid")] = _Course(title, row.get("termid"), removed)
         for name in ("startdate", "enddate"):  # warnings about their form
             if row.get(name):
-                reader.check(kinds.TERMS, row, {"starts_on": name})
+                reader.check(kinds.TERM_KIND, row, {"starts_on": name})
     if "courses" not in files:
         for row, reader in files.rows("sections"):
             columns = {"external_id": "sectionid", "title": "name", "code": "sectionid"}
-            if record := reader.record(kinds.COURSES, row, columns, is_removed=_is_deleted(row)):
+            if record := reader.record(kinds.COURSE_KIND, row, columns, is_removed=_is_deleted(row)):
                 yield record
         return
     codes = Codes(
@@ -147,7 +147,7 @@ def _sections(files: Files) -> Iterator[Record]:
             "term": course.term,
         }
         is_removed = course.is_removed or _is_deleted(row)
-        if record := reader.record(kinds.COURSES, row, {"external_id": "sectionid"}, texts, is_removed=is_removed):
+        if record := reader.record(kinds.COURSE_KIND, row, {"external_id": "sectionid"}, texts, is_removed=is_removed):
             yield record
 
 
@@ -168,12 +168,14 @@ def _users(files: Files) -> Iterator[Record]:
         columns = {"external_id": "userid", "email": "email"}
         declared = row.get("declaredusertype").casefold()
         is_student = user in students or declared == "student"
-        if is_student and (record := reader.record(kinds.STUDENTS, row, columns, texts, is_removed=_is_deleted(row))):
+        if is_student and (
+            record := reader.record(kinds.STUDENT_KIND, row, columns, texts, is_removed=_is_deleted(row))
+        ):
             yield record
         if user in staff or (declared in STAFF and not is_student):
             columns |= {"given_name": "firstname", "family_name": "lastname"}
             own = {"student": user} if is_student else {}
-            if record := reader.record(kinds.PEOPLE, row, columns, texts | own, is_removed=_is_deleted(row)):
+            if record := reader.record(kinds.PERSON_KIND, row, columns, texts | own, is_removed=_is_deleted(row)):
                 yield record
         elif not is_student:
             reader.warn(row, None, "no_role", "The user has no enrollment and no role, and is left out.")
@@ -198,12 +200,12 @@ def _enrollments(files: Files) -> Iterator[Record]:
             reader.refuse(row, "status", "validation_failed", detail)
         elif role in STUDENT:
             texts = {"course": section, "status": status}
-            if record := reader.record(kinds.ENROLLMENTS, row, {"student": "userid"}, texts):
+            if record := reader.record(kinds.ENROLLMENT_KIND, row, {"student": "userid"}, texts):
                 yield record
         elif role in STAFF:
             removed = status == "unenrolled"
             columns = {"person": "userid"}
-            if record := reader.record(kinds.INSTRUCTORS, row, columns, {"course": section}, is_removed=removed):
+            if record := reader.record(kinds.INSTRUCTOR_KIND, row, columns, {"course": section}, is_removed=removed):
                 yield record
         else:
             reader.warn(row, "role", "role_ignored", f"Rows of the role {row.get('role')!r} are left out.")

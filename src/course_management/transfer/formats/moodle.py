@@ -24,11 +24,11 @@ def _records(files: Files) -> Iterator[Record]:
             reader.refuse(row, "operation", "validation_failed", f"{operation!r} must be add or del.")
         elif role == "student":
             texts = {"status": "unenrolled" if OPERATIONS[operation] else "enrolled"}
-            if record := reader.record(kinds.ENROLLMENTS, row, {"student": "user", "course": "course"}, texts):
+            if record := reader.record(kinds.ENROLLMENT_KIND, row, {"student": "user", "course": "course"}, texts):
                 yield record
         elif role in STAFF:
             columns = {"person": "user", "course": "course"}
-            if record := reader.record(kinds.INSTRUCTORS, row, columns, is_removed=OPERATIONS[operation]):
+            if record := reader.record(kinds.INSTRUCTOR_KIND, row, columns, is_removed=OPERATIONS[operation]):
                 yield record
         else:
             reader.warn(row, "role", "role_ignored", f"Rows of the role {role!r} are left out.")

@@ -62,7 +62,7 @@ SHAPES = (
     shape(OTHERS, "sourcedId dateLastModified"),
 )
 USED = ("academicSessions", "courses", "classes", "users", "roles", "enrollments")
-TERMS = {"term", "semester", "trimester", "quarter"}
+TERM_TYPES = {"term", "semester", "trimester", "quarter"}
 
 
 @dataclass(slots=True)
@@ -121,10 +121,10 @@ def _terms(files: Files, known: Classes) -> Iterator[Record]:
     codes = Codes((title(row), row.get("sourcedid")) for row, _ in files.rows("academicSessions", quiet=True))
     columns = {"external_id": "sourcedid", "title": "title", "starts_on": "startdate", "ends_on": "enddate"}
     for row, reader in files.rows("academicSessions"):
-        if row.get("type").casefold() in TERMS or row.get("sourcedid") in known.sessions:
+        if row.get("type").casefold() in TERM_TYPES or row.get("sourcedid") in known.sessions:
             texts = {"code": row.get("metadata.code") or codes.of(title(row), row_id=row.get("sourcedid"))}
             is_removed = _is_gone(row) and row.get("sourcedid") not in known.sessions
-            if record := reader.record(kinds.TERMS, row, columns, texts, is_removed=is_removed):
+            if record := reader.record(kinds.TERM_KIND, row, columns, texts, is_removed=is_removed):
                 yield record
 
 
@@ -149,7 +149,7 @@ def _catalog(files: Files, known: Classes) -> Iterator[Record]:
         code = codes.of(_code(row), row_id=own)
         texts = {"code": code, "title": row.get("title") or code}
         columns, is_removed, new = {"external_id": "sourcedid"}, _is_gone(row), {"credits": 0}
-        if record := reader.record(kinds.CATALOG, row, columns, texts, is_removed=is_removed, when_new=new):
+        if record := reader.record(kinds.CATALOG_KIND, row, columns, texts, is_removed=is_removed, when_new=new):
             yield record
 
 
@@ -183,7 +183,9 @@ def _courses(files: Files, known: Classes) -> Iterator[Record]:
         elif subject:
             detail = f"The course {subject!r} is not in the files, so the class gets no catalog entry."
             reader.warn(row, None, "catalog_entry_not_found", detail)
-        if record := reader.record(kinds.COURSES, row, {"external_id": "sourcedid"}, texts, is_removed=_is_gone(row)):
+        if record := reader.record(
+            kinds.COURSE_KIND, row, {"external_id": "sourcedid"}, texts, is_removed=_is_gone(row)
+        ):
             yield record
 
 

@@ -28,7 +28,7 @@ STAFF = {
     "counselor",
     "adjunct",
 }
-INSTRUCTORS = {"teacher", "professor", "faculty", "lecturer", "adjunct", "ta", "teacherassistant", "aide"}
+INSTRUCTOR_ROLES = {"teacher", "professor", "faculty", "lecturer", "adjunct", "ta", "teacherassistant", "aide"}
 """Roles of an enrollment that make a person an instructor of the course."""
 GONE = {"tobedeleted", "inactive"}
 
@@ -58,13 +58,15 @@ def users(files: Files, elsewhere: set[str]) -> Iterator[Record]:
             continue
         name = " ".join(filter(None, [row.get("givenname"), row.get("familyname")]))
         texts = {"name": row.get("metadata.name") or name or row.get("username")}
-        if user in students and (record := reader.record(kinds.STUDENTS, row, columns, texts, is_removed=is_removed)):
+        if user in students and (
+            record := reader.record(kinds.STUDENT_KIND, row, columns, texts, is_removed=is_removed)
+        ):
             yield record
         if user in staff:
             is_split = row.get("metadata.nameissplit") == "true"  # by our own export, which had only the whole name
             more = {} if is_split else {"given_name": "givenname", "family_name": "familyname"}
             own = {"student": user} if user in students else {}
-            if record := reader.record(kinds.PEOPLE, row, columns | more, texts | own, is_removed=is_removed):
+            if record := reader.record(kinds.PERSON_KIND, row, columns | more, texts | own, is_removed=is_removed):
                 yield record
         elif user not in students:
             detail = f"The role {row.get('role')!r} is neither of a student nor of staff, so the user is left out."
@@ -80,11 +82,11 @@ def enrollments(files: Files, elsewhere: set[str]) -> Iterator[Record]:
         elif role == STUDENT:
             columns = {"student": "usersourcedid", "course": "classsourcedid"}
             texts = {"status": "unenrolled" if is_removed else "enrolled"}
-            if record := reader.record(kinds.ENROLLMENTS, row, columns, texts):
+            if record := reader.record(kinds.ENROLLMENT_KIND, row, columns, texts):
                 yield record
-        elif role in INSTRUCTORS:
+        elif role in INSTRUCTOR_ROLES:
             columns = {"person": "usersourcedid", "course": "classsourcedid"}
-            if record := reader.record(kinds.INSTRUCTORS, row, columns, is_removed=is_removed):
+            if record := reader.record(kinds.INSTRUCTOR_KIND, row, columns, is_removed=is_removed):
                 yield record
         else:
             reader.warn(row, "role", "role_ignored", f"Rows of the role {row.get('role')!r} are left out.")

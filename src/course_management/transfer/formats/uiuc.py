@@ -40,7 +40,7 @@ _HOURS = re.compile(r"(\d+(?:\.\d+)?)(?: (TO|OR) (\d+(?:\.\d+)?))? hours?\.?", r
 
 def _records(files: Files) -> Iterator[Record]:
     for row, reader in files.rows("prerequisites"):
-        if record := reader.record(kinds.PREREQUISITES, row, PREREQUISITE_COLUMNS):
+        if record := reader.record(kinds.PREREQUISITE_KIND, row, PREREQUISITE_COLUMNS):
             yield record
     if "sections" in files:
         yield from _sections(files)
@@ -84,7 +84,7 @@ def _catalog_entry(reader: Reader, row: Row) -> Record | None:
     if hours is None:
         return None
     texts = {"external_id": _entry(row), "code": _entry(row), "title": _title(row)}
-    return reader.record(kinds.CATALOG, row, {}, texts | hours)
+    return reader.record(kinds.CATALOG_KIND, row, {}, texts | hours)
 
 
 def _course(reader: Reader, row: Row, code: str, term: str) -> Record | None:
@@ -99,7 +99,7 @@ def _course(reader: Reader, row: Row, code: str, term: str) -> Record | None:
         "catalog": _entry(row),
         "closed": "true" if is_closed else "false",
     }
-    return reader.record(kinds.COURSES, row, {"external_id": "crn", "component": "typecode"}, texts | hours)
+    return reader.record(kinds.COURSE_KIND, row, {"external_id": "crn", "component": "typecode"}, texts | hours)
 
 
 def _hours(reader: Reader, row: Row, key: str, *, quiet: bool = False) -> dict[str, str] | None:
@@ -132,7 +132,7 @@ def _meetings(reader: Reader, row: Row) -> Iterator[Record]:
         if day not in WEEKDAYS:
             detail = f"{day!r} in {days!r} is no day. Days are {', '.join(WEEKDAYS)} from Monday to Sunday."
             reader.refuse(row, "Days of Week", "validation_failed", detail)
-        elif record := reader.record(kinds.MEETINGS, row, columns, {"weekday": WEEKDAYS[day], "place": place}):
+        elif record := reader.record(kinds.MEETING_KIND, row, columns, {"weekday": WEEKDAYS[day], "place": place}):
             yield record
 
 

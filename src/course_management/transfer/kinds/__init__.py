@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from ..handlers import KindHandler
 from ..kind import Kind
-from .accounts import ACCOUNTS, AccountHandler
-from .catalog import CATALOG, CatalogHandler
-from .completions import COMPLETIONS, CompletionHandler
-from .courses import COURSES, CourseHandler
-from .enrollments import ENROLLMENTS
-from .groups import GROUPS, GroupHandler
-from .holds import HOLDS, HoldHandler
-from .instructors import INSTRUCTORS, InstructorHandler
-from .limits import LIMITS, LimitHandler
-from .links import LINKS, LinkHandler
-from .meetings import MEETINGS, MeetingHandler
-from .members import MEMBERS, MemberHandler
-from .people import PEOPLE, PersonHandler
-from .permissions import PERMISSIONS, PermissionHandler
-from .prerequisites import PREREQUISITES, PrerequisiteHandler
-from .restrictions import RESTRICTIONS, RestrictionHandler
-from .students import STUDENTS, StudentHandler
-from .terms import TERMS, TermHandler
+from .accounts import ACCOUNT_KIND, AccountHandler
+from .catalog import CATALOG_KIND, CatalogHandler
+from .completions import COMPLETION_KIND, CompletionHandler
+from .courses import COURSE_KIND, CourseHandler
+from .enrollments import ENROLLMENT_KIND
+from .groups import GROUP_KIND, GroupHandler
+from .holds import HOLD_KIND, HoldHandler
+from .instructors import INSTRUCTOR_KIND, InstructorHandler
+from .limits import LIMIT_KIND, LimitHandler
+from .links import LINK_KIND, LinkHandler
+from .meetings import MEETING_KIND, MeetingHandler
+from .members import MEMBER_KIND, MemberHandler
+from .people import PERSON_KIND, PersonHandler
+from .permissions import PERMISSION_KIND, PermissionHandler
+from .prerequisites import PREREQUISITE_KIND, PrerequisiteHandler
+from .restrictions import RESTRICTION_KIND, RestrictionHandler
+from .students import STUDENT_KIND, StudentHandler
+from .terms import TERM_KIND, TermHandler
 
 HANDLERS: tuple[type[KindHandler], ...] = (
     TermHandler,
@@ -48,28 +48,28 @@ HANDLERS: tuple[type[KindHandler], ...] = (
     LimitHandler,
 )
 """In the order in which they are written: a record names only records of kinds before it. Enrollments come last."""
-KINDS: tuple[Kind, ...] = (*(handler.kind for handler in HANDLERS), ENROLLMENTS)
+KINDS: tuple[Kind, ...] = (*(handler.kind for handler in HANDLERS), ENROLLMENT_KIND)
 
 __all__ = [
-    "ACCOUNTS",
-    "CATALOG",
-    "COMPLETIONS",
-    "COURSES",
-    "ENROLLMENTS",
-    "GROUPS",
+    "ACCOUNT_KIND",
+    "CATALOG_KIND",
+    "COMPLETION_KIND",
+    "COURSE_KIND",
+    "ENROLLMENT_KIND",
+    "GROUP_KIND",
     "HANDLERS",
-    "HOLDS",
-    "INSTRUCTORS",
+    "HOLD_KIND",
+    "INSTRUCTOR_KIND",
     "KINDS",
-    "LIMITS",
-    "LINKS",
-    "MEETINGS",
-    "MEMBERS",
-    "PEOPLE",
-    "PERMISSIONS",
-    "PREREQUISITES",
-    "RESTRICTIONS",
-    "STUDENTS",
-    "TERMS",
+    "LIMIT_KIND",
+    "LINK_KIND",
+    "MEETING_KIND",
+    "MEMBER_KIND",
+    "PERMISSION_KIND",
+    "PERSON_KIND",
+    "PREREQUISITE_KIND",
+    "RESTRICTION_KIND",
+    "STUDENT_KIND",
+    "TERM_KIND",
     "Kind",
 ]

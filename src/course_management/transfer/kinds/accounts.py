@@ -14,7 +14,7 @@ from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict
 
-ACCOUNTS = Kind(
+ACCOUNT_KIND = Kind(
     "accounts",
     {"student": Reference(), "person": Reference(), **of_body(AccountBody)},
     ("subject", "issuer"),
@@ -27,7 +27,7 @@ ACCOUNTS = Kind(
 class AccountHandler(StudentRecordHandler):
     """Adds accounts. One that belongs to somebody else is refused: an import gives no access away."""
 
-    kind = ACCOUNTS
+    kind = ACCOUNT_KIND
     references: ClassVar = {"student": "student", "person": "person"}
 
     def read_present(self, rows: Sequence[Staged]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ...schemas.catalog import CatalogEntrySchema
-from ...services.catalog import CATALOG as RESOURCE
+from ...services.catalog import CATALOG_RESOURCE as RESOURCE
 from ..handlers import ResourceHandler
 from ..kind import Kind, of_resource
 
-CATALOG = Kind(
+CATALOG_KIND = Kind(
     "catalog",
     of_resource(CatalogEntrySchema),
     ("external_id",),
@@ -19,4 +19,4 @@ CATALOG = Kind(
 class CatalogHandler(ResourceHandler):
     """Creates and changes catalog entries."""
 
-    kind, resource, schema = CATALOG, RESOURCE, CatalogEntrySchema
+    kind, resource, schema = CATALOG_KIND, RESOURCE, CatalogEntrySchema

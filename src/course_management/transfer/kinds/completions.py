@@ -15,7 +15,7 @@ from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import CREATE, UPDATE, Verdict
 
-COMPLETIONS = Kind(
+COMPLETION_KIND = Kind(
     "completions",
     {
         "student": Reference(),
@@ -35,7 +35,7 @@ STUDENTS_AT_ONCE = 50
 class CompletionHandler(StudentRecordHandler):
     """Adds completions, and changes their grades, points and credits."""
 
-    kind = COMPLETIONS
+    kind = COMPLETION_KIND
     references: ClassVar = {"student": "student", "catalog": "catalog"}
 
     def read_present(self, rows: Sequence[Staged]) -> None:

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from ...errors import CapacityBelowEnrollment, CourseHasNoTerm, TermIsFixed, WaitlistCapacityBelowWaiting
 from ...schemas.courses import CourseSchema
 from ...services import courses
-from ...services.courses import COURSES as RESOURCE
+from ...services.courses import COURSE_RESOURCE as RESOURCE
 from ..handlers import ResourceHandler
 from ..kind import Kind, Reference, of_resource
 
-COURSES = Kind(
+COURSE_KIND = Kind(
     "courses",
     of_resource(CourseSchema, "term_id", "catalog_id", term=Reference(), catalog=Reference()),
     ("external_id",),
@@ -23,7 +23,7 @@ COURSES = Kind(
 class CourseHandler(ResourceHandler):
     """Creates and changes courses."""
 
-    kind, resource, schema = COURSES, RESOURCE, CourseSchema
+    kind, resource, schema = COURSE_KIND, RESOURCE, CourseSchema
     references: ClassVar = {"term": "term", "catalog": "catalog"}
 
     def refuse_together(self, present: Any, values: Mapping[str, Any], body: Mapping[str, Any]) -> None:

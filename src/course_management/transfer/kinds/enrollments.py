@@ -9,7 +9,7 @@ from ..kind import Kind, Reference
 STATUSES = ("enrolled", "waitlisted", "unenrolled", "completed")
 """Of an enrollment in a file. `completed` changes nothing: the term is over. Nor does `waitlisted`, which exports have:
 places on waitlists depend on their order, which no file has."""
-ENROLLMENTS = Kind(
+ENROLLMENT_KIND = Kind(
     "enrollments",
     {
         "student": Reference(),

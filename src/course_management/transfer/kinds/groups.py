@@ -7,19 +7,19 @@ from typing import Any
 
 from ...repositories import import_targets as targets
 from ...schemas.terms import GroupSchema
-from ...services.terms import GROUPS as RESOURCE
+from ...services.terms import GROUP_RESOURCE as RESOURCE
 from ..handlers import ResourceHandler
 from ..handlers.resources import Key
 from ..kind import Kind, of_resource
 from ..staging import Staged
 
-GROUPS = Kind("groups", of_resource(GroupSchema), ("kind", "code"), ("kind code title",))
+GROUP_KIND = Kind("groups", of_resource(GroupSchema), ("kind", "code"), ("kind code title",))
 
 
 class GroupHandler(ResourceHandler):
     """Creates and changes groups, which have no external id: kind and code identify them."""
 
-    kind, resource, schema = GROUPS, RESOURCE, GroupSchema
+    kind, resource, schema = GROUP_KIND, RESOURCE, GroupSchema
 
     def find(self, rows: Sequence[Staged]) -> Mapping[Key, Any]:
         """Return the present groups by the keys of rows."""

@@ -15,7 +15,7 @@ from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import UNCHANGED, Verdict
 
-HOLDS = Kind(
+HOLD_KIND = Kind(
     "holds",
     {"student": Reference(), **of_body(HoldBody, "until"), "until": Instant(allow_none=True)},
     ("student", "kind", "contact", "blocks", "note", "until"),
@@ -33,7 +33,7 @@ class HoldHandler(StudentRecordHandler):
     people placed stay.
     """
 
-    kind = HOLDS
+    kind = HOLD_KIND
     references: ClassVar = {"student": "student"}
 
     def read_present(self, rows: Sequence[Staged]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ...schemas.terms import MAX_INSTRUCTORS
-from ...services.courses import INSTRUCTORS as INSTRUCTORS_OF_A_COURSE
+from ...services.courses import INSTRUCTOR_LIST as INSTRUCTORS_OF_A_COURSE
 from ..handlers import ListHandler
 from ..handlers.merging import Item
 from ..kind import Kind, Reference
 
-INSTRUCTORS = Kind(
+INSTRUCTOR_KIND = Kind(
     "instructors", {"course": Reference(), "person": Reference()}, ("course", "person"), ("course person",)
 )
 
@@ -19,7 +19,7 @@ INSTRUCTORS = Kind(
 class InstructorHandler(ListHandler):
     """Adds instructors to courses, and removes those that the file says are gone: files may have only changes."""
 
-    kind = INSTRUCTORS
+    kind = INSTRUCTOR_KIND
     references: ClassVar = {"course": "course", "person": "person"}
     owned_list = INSTRUCTORS_OF_A_COURSE
     owner = "course"

@@ -13,7 +13,7 @@ from ..handlers import StudentRecordHandler
 from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 
-LIMITS = Kind(
+LIMIT_KIND = Kind(
     "limits",
     {"student": Reference(), "term": Reference(), **of_body(LimitBody)},
     ("student", "term"),
@@ -24,7 +24,7 @@ LIMITS = Kind(
 class LimitHandler(StudentRecordHandler):
     """Adds and changes limits."""
 
-    kind = LIMITS
+    kind = LIMIT_KIND
     references: ClassVar = {"student": "student", "term": "term"}
 
     def read_present(self, rows: Sequence[Staged]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ...errors import CourseHasNoTerm
 from ...schemas.fields import Text
 from ...schemas.timetables import MAX_LINK_GROUPS, MAX_LINKS
-from ...services.timetables import LINKS as LINKS_OF_A_COURSE
+from ...services.timetables import LINK_LIST as LINKS_OF_A_COURSE
 from ..courses_in_terms import terms_of
 from ..handlers import ListHandler
 from ..handlers.merging import Item
@@ -16,7 +16,7 @@ from ..kind import Kind, Reference
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict, refused
 
-LINKS = Kind(
+LINK_KIND = Kind(
     "links",
     {"course": Reference(), "group_number": Text(20, required=True), "linked": Reference()},
     ("course", "group_number", "linked"),
@@ -27,7 +27,7 @@ LINKS = Kind(
 class LinkHandler(ListHandler):
     """Merges links into those of the course."""
 
-    kind = LINKS
+    kind = LINK_KIND
     references: ClassVar = {"course": "course", "linked": "course"}
     owned_list = LINKS_OF_A_COURSE
     owner, group_column = "course", "group_number"

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, ClassVar
 
 from ...schemas.timetables import MAX_MEETINGS, MeetingBody
-from ...services.timetables import MEETINGS as MEETINGS_OF_A_COURSE
+from ...services.timetables import MEETING_LIST as MEETINGS_OF_A_COURSE
 from ..courses_in_terms import terms_of
 from ..handlers import ListHandler
 from ..handlers.merging import Item
@@ -15,7 +15,7 @@ from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import REFUSE, Verdict
 
-MEETINGS = Kind(
+MEETING_KIND = Kind(
     "meetings",
     {"course": Reference(), **of_body(MeetingBody)},
     ("course", "weekday", "starts", "ends", "starts_on", "ends_on", "place"),
@@ -28,7 +28,7 @@ DAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 class MeetingHandler(ListHandler):
     """Merges meetings into those of the course. A date that the file does not have is that of the term."""
 
-    kind = MEETINGS
+    kind = MEETING_KIND
     references: ClassVar = {"course": "course"}
     owned_list = MEETINGS_OF_A_COURSE
     owner = "course"

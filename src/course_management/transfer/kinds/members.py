@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ...repositories import import_targets as targets
 from ...schemas.terms import MAX_GROUPS, GroupSchema
 from ...services import Precondition, student_groups
-from ...services.student_groups import STUDENT_GROUPS
+from ...services.student_groups import STUDENT_GROUP_LIST
 from ..handlers import ListHandler
 from ..handlers.grouped import GroupNames
 from ..handlers.merging import Group, Item
@@ -16,7 +16,7 @@ from ..kind import Kind, Reference
 from ..staging import Staged
 from ..verdicts import Verdict
 
-MEMBERS = Kind(
+MEMBER_KIND = Kind(
     "members",
     {"student": Reference(), **{name: GroupSchema.fields_of()[name] for name in ("kind", "code")}},
     ("student", "kind", "code"),
@@ -28,9 +28,9 @@ MEMBERS = Kind(
 class MemberHandler(ListHandler):
     """Merges the groups of a student, those of each kind alone: a file of programs says nothing about levels."""
 
-    kind = MEMBERS
+    kind = MEMBER_KIND
     references: ClassVar = {"student": "student"}
-    owned_list = STUDENT_GROUPS
+    owned_list = STUDENT_GROUP_LIST
     owner = "student"
     most = MAX_GROUPS
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...schemas.people import PersonSchema
-from ...services.people import PEOPLE as RESOURCE
+from ...services.people import PERSON_RESOURCE as RESOURCE
 from ..handlers import ResourceHandler
 from ..kind import Kind, Reference, of_resource
 
-PEOPLE = Kind(
+PERSON_KIND = Kind(
     "people",
     of_resource(PersonSchema, "student_id", "advises", student=Reference()),
     ("external_id",),
@@ -20,5 +20,5 @@ PEOPLE = Kind(
 class PersonHandler(ResourceHandler):
     """Creates and changes people of the staff."""
 
-    kind, resource, schema = PEOPLE, RESOURCE, PersonSchema
+    kind, resource, schema = PERSON_KIND, RESOURCE, PersonSchema
     references: ClassVar = {"student": "student"}

@@ -16,7 +16,7 @@ from ..staging import Staged
 from ..verdicts import REFUSE, Verdict
 from .holds import instant, over
 
-PERMISSIONS = Kind(
+PERMISSION_KIND = Kind(
     "permissions",
     {
         "student": Reference(),
@@ -32,7 +32,7 @@ PERMISSIONS = Kind(
 class PermissionHandler(StudentRecordHandler):
     """Grants permissions. One with another reason or another end is revoked, and granted again."""
 
-    kind = PERMISSIONS
+    kind = PERMISSION_KIND
     references: ClassVar = {"student": "student", "course": "course"}
 
     def read_present(self, rows: Sequence[Staged]) -> None:

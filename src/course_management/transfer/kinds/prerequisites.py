@@ -11,7 +11,7 @@ from ...repositories import imports as repository
 from ...schemas.catalog import MAX_ALTERNATIVES, MAX_GROUPS, AlternativeBody
 from ...schemas.fields import Text
 from ...schemas.terms import GroupSchema
-from ...services.catalog import PREREQUISITES as PREREQUISITES_OF_AN_ENTRY
+from ...services.catalog import PREREQUISITE_LIST as PREREQUISITES_OF_AN_ENTRY
 from ...services.prerequisite_graph import cycles
 from ..handlers import ListHandler
 from ..handlers.grouped import GroupNames
@@ -20,7 +20,7 @@ from ..kind import Kind, Reference, of_body
 from ..staging import Staged, Unit
 from ..verdicts import CREATE, REFUSE, Verdict
 
-PREREQUISITES = Kind(
+PREREQUISITE_KIND = Kind(
     "prerequisites",
     {
         "catalog": Reference(),
@@ -40,7 +40,7 @@ PREREQUISITES = Kind(
 class PrerequisiteHandler(ListHandler):
     """Merges prerequisites into those of the entry, and warns of cycles, which are usually a mistake."""
 
-    kind = PREREQUISITES
+    kind = PREREQUISITE_KIND
     references: ClassVar = {"catalog": "catalog", "requires": "catalog"}
     owned_list = PREREQUISITES_OF_AN_ENTRY
     owner, group_column = "catalog", "group_number"
@@ -105,7 +105,7 @@ def _in_cycles(import_id: int) -> set[tuple[str, str]]:
     """Return which prerequisites of an import, by the names in the files, are in a cycle."""
     named = {
         (row.unit, required)
-        for row in repository.rows_by_unit(import_id, PREREQUISITES.name)
+        for row in repository.rows_by_unit(import_id, PREREQUISITE_KIND.name)
         if (required := row.content["values"].get("requires")) is not None
     }
     names = sorted({name for pair in named for name in pair})

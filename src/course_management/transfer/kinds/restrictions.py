@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ...errors import CourseHasNoTerm
 from ...schemas.terms import MAX_RESTRICTIONS, GroupSchema, RestrictionBody
-from ...services.courses import RESTRICTIONS as RESTRICTIONS_OF_A_COURSE
+from ...services.courses import RESTRICTION_LIST as RESTRICTIONS_OF_A_COURSE
 from ..courses_in_terms import terms_of
 from ..handlers import ListHandler
 from ..handlers.grouped import GroupNames
@@ -16,7 +16,7 @@ from ..kind import Kind, Reference, of_body
 from ..staging import Staged
 from ..verdicts import Verdict, refused
 
-RESTRICTIONS = Kind(
+RESTRICTION_KIND = Kind(
     "restrictions",
     {
         "course": Reference(),
@@ -31,7 +31,7 @@ RESTRICTIONS = Kind(
 class RestrictionHandler(ListHandler):
     """Merges restrictions into those of the course. An empty cell of `admits` is true."""
 
-    kind = RESTRICTIONS
+    kind = RESTRICTION_KIND
     references: ClassVar = {"course": "course"}
     owned_list = RESTRICTIONS_OF_A_COURSE
     owner = "course"

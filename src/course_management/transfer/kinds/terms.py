@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ...schemas.terms import TermSchema
-from ...services.terms import TERMS as RESOURCE
+from ...services.terms import TERM_RESOURCE as RESOURCE
 from ..handlers import ResourceHandler
 from ..kind import Kind, of_resource
 
-TERMS = Kind("terms", of_resource(TermSchema), ("external_id",), ("code starts_on ends_on",))
+TERM_KIND = Kind("terms", of_resource(TermSchema), ("external_id",), ("code starts_on ends_on",))
 
 
 class TermHandler(ResourceHandler):
     """Creates and changes terms."""
 
-    kind, resource, schema = TERMS, RESOURCE, TermSchema
+    kind, resource, schema = TERM_KIND, RESOURCE, TermSchema

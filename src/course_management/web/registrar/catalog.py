@@ -19,7 +19,7 @@ from ...repositories.course_search import CourseFilter
 from ...repositories.prerequisites import graph_below, of_entries
 from ...schemas.catalog import AlternativeBody, CatalogEntrySchema, PrerequisitesBody
 from ...services import resources as service
-from ...services.catalog import CATALOG, PREREQUISITES
+from ...services.catalog import CATALOG_RESOURCE, PREREQUISITE_LIST
 from ...services.prerequisite_graph import warnings_about
 from ...services.prerequisite_sentence import sentence
 from ..field_forms import FieldForm
@@ -29,7 +29,7 @@ from ..pages import AppPages, done, render
 from ..references import CATALOG_ENTRY
 from ..tables import Table
 from ..texts import N_, _
-from .courses import LIST, WRITE
+from .courses import LIST_ACCESS, WRITE_ACCESS
 from .groups import groups_to_choose
 
 pages = AppPages("registrar_catalog", area=N_("Registrar"))
@@ -77,7 +77,7 @@ WARNINGS = {
     "prerequisite_cycle": N_("Warning: these entries require each other: %(codes)s."),
     "entry_unreachable": N_("Warning: no student can satisfy the prerequisites of: %(codes)s."),
 }
-_STORED = [name for name in CatalogEntrySchema.stored() if hasattr(CATALOG.model, name)]
+_STORED = [name for name in CatalogEntrySchema.stored() if hasattr(CATALOG_RESOURCE.model, name)]
 
 
 class CatalogQuery(EntryForm):
@@ -89,17 +89,17 @@ class CatalogQuery(EntryForm):
 
 def find(catalog_id: int) -> AnyRow:
     """Return an entry of the catalog. Raises `CatalogEntryNotFound`."""
-    row = resources.find(CATALOG.model, _STORED, catalog_id)
+    row = resources.find(CATALOG_RESOURCE.model, _STORED, catalog_id)
     if row is None:
         raise CatalogEntryNotFound
     return row
 
 
-@pages.show("/registrar/catalog", LIST, query=CatalogQuery, link=N_("Catalog"))
+@pages.show("/registrar/catalog", LIST_ACCESS, query=CatalogQuery, link=N_("Catalog"))
 def list_catalog(query: Mapping[str, Any]) -> Response:
     """List the catalog with its prerequisites as sentences."""
     words = query["q"].strip()
-    rows = resources.page(CATALOG.model, _STORED, query["after"], SHOWN + 1, {"q": words} if words else {})
+    rows = resources.page(CATALOG_RESOURCE.model, _STORED, query["after"], SHOWN + 1, {"q": words} if words else {})
     required = of_entries([row.id for row in rows])
     return render(
         "registrar/catalog/list.html",
@@ -110,20 +110,20 @@ def list_catalog(query: Mapping[str, Any]) -> Response:
     )
 
 
-@pages.show("/registrar/catalog/new", WRITE)
+@pages.show("/registrar/catalog/new", WRITE_ACCESS)
 def new_entry() -> Response:
     """Show the form of a new entry."""
     return render("registrar/catalog/form.html", form=FORM.shown(), entry=None)
 
 
-@pages.act("/registrar/catalog/new", WRITE, form=FORM, page=new_entry)
+@pages.act("/registrar/catalog/new", WRITE_ACCESS, form=FORM, page=new_entry)
 def create_entry(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create an entry."""
-    entry = service.create(CATALOG, form, context)
+    entry = service.create(CATALOG_RESOURCE, form, context)
     return done(f"/registrar/catalog/{entry.id}", _("%(code)s is created.", code=entry.code))
 
 
-@pages.show("/registrar/catalog/<id:catalog_id>", LIST)
+@pages.show("/registrar/catalog/<id:catalog_id>", LIST_ACCESS)
 def show_entry(catalog_id: int) -> Response:
     """Show an entry: what it requires, and the courses that offer it."""
     groups = of_entries([catalog_id]).get(catalog_id, [])
@@ -137,32 +137,34 @@ def show_entry(catalog_id: int) -> Response:
     )
 
 
-@pages.show("/registrar/catalog/<id:catalog_id>/edit", WRITE)
+@pages.show("/registrar/catalog/<id:catalog_id>/edit", WRITE_ACCESS)
 def edit_entry(catalog_id: int) -> Response:
     """Show the form of an entry."""
     entry = find(catalog_id)
     return render("registrar/catalog/form.html", form=FORM.shown(entry), entry=entry)
 
 
-@pages.act("/registrar/catalog/<id:catalog_id>/edit", WRITE, form=FORM.of_changes, page=edit_entry)
+@pages.act("/registrar/catalog/<id:catalog_id>/edit", WRITE_ACCESS, form=FORM.of_changes, page=edit_entry)
 def change_entry(form: Mapping[str, Any], catalog_id: int, context: RequestContext) -> Response:
     """Change an entry."""
-    entry = service.change(CATALOG, catalog_id, form, FORM.unchanged(request.form, form), context)
+    entry = service.change(CATALOG_RESOURCE, catalog_id, form, FORM.unchanged(request.form, form), context)
     return done(f"/registrar/catalog/{catalog_id}", _("%(code)s is changed.", code=entry.code))
 
 
-@pages.show("/registrar/catalog/<id:catalog_id>/prerequisites", WRITE)
+@pages.show("/registrar/catalog/<id:catalog_id>/prerequisites", WRITE_ACCESS)
 def edit_prerequisites(catalog_id: int) -> Response:
     """Show the prerequisites of an entry as a table to edit."""
-    rows = rows_of(PREREQUISITES, catalog_id)
-    form = PREREQUISITE_ROWS.shown(PREREQUISITES.content(rows), fingerprint(rows))
+    rows = rows_of(PREREQUISITE_LIST, catalog_id)
+    form = PREREQUISITE_ROWS.shown(PREREQUISITE_LIST.content(rows), fingerprint(rows))
     return render("registrar/catalog/prerequisites.html", form=form, entry=find(catalog_id))
 
 
-@pages.act("/registrar/catalog/<id:catalog_id>/prerequisites", WRITE, form=PREREQUISITE_ROWS, page=edit_prerequisites)
+@pages.act(
+    "/registrar/catalog/<id:catalog_id>/prerequisites", WRITE_ACCESS, form=PREREQUISITE_ROWS, page=edit_prerequisites
+)
 def change_prerequisites(form: Any, catalog_id: int) -> Response:
     """Replace the prerequisites of an entry, and say what is probably wrong about them."""
-    replace_from_form(PREREQUISITES, catalog_id, form)
+    replace_from_form(PREREQUISITE_LIST, catalog_id, form)
     sentences = [_("The prerequisites are saved.")]
     for code, entry_ids in warnings_about(graph_below(catalog_id), catalog_id):
         codes = sorted(CATALOG_ENTRY.codes_of(entry_ids).values())

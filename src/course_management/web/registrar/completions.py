@@ -25,8 +25,8 @@ from ..texts import N_, _
 from .courses import terms_to_choose
 
 pages = AppPages("registrar_completions", area=N_("Registrar"))
-READ, WRITE = PageAccess(scope="completions:read"), PageAccess(scope="completions:write")
-READ_LIMITS, WRITE_LIMITS = PageAccess(scope="students:read"), PageAccess(scope="students:write")
+READ_ACCESS, WRITE_ACCESS = PageAccess(scope="completions:read"), PageAccess(scope="completions:write")
+READ_LIMITS_ACCESS, WRITE_LIMITS_ACCESS = PageAccess(scope="students:read"), PageAccess(scope="students:write")
 
 
 class CompletionForm(CompletionBody):
@@ -76,14 +76,14 @@ LIMIT = FieldForm(
 )
 
 
-@pages.show(f"{STUDENT}/completions", READ, tab=N_("Completions"))
+@pages.show(f"{STUDENT}/completions", READ_ACCESS, tab=N_("Completions"))
 def show_completions(student_id: int) -> Response:
     """Show what the student has completed, and the form to record a completion."""
     form = COMPLETION.shown(values={"passed": True})
     return render("registrar/completions.html", rows=student_records.completions_of(student_id), form=form)
 
 
-@pages.act(f"{STUDENT}/completions", WRITE, form=COMPLETION, page=show_completions)
+@pages.act(f"{STUDENT}/completions", WRITE_ACCESS, form=COMPLETION, page=show_completions)
 def record_completion(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Record a completion, or change the one of the same entry and term."""
     catalog_id = form["catalog_id"]
@@ -94,7 +94,7 @@ def record_completion(form: Mapping[str, Any], student_id: int, context: Request
     return done(path_about(student_id, "/completions"), sentence)
 
 
-@pages.show(f"{STUDENT}/completions/delete", WRITE, query=DeletionForm)
+@pages.show(f"{STUDENT}/completions/delete", WRITE_ACCESS, query=DeletionForm)
 def confirm_deletion(query: Mapping[str, Any], student_id: int) -> Response:
     """Say what is lost with a completion, before it is deleted."""
     wanted = (query["catalog_id"], query["term_code"])
@@ -113,20 +113,20 @@ def confirm_deletion(query: Mapping[str, Any], student_id: int) -> Response:
     )
 
 
-@pages.act(f"{STUDENT}/completions/delete", WRITE, form=DeletionForm)
+@pages.act(f"{STUDENT}/completions/delete", WRITE_ACCESS, form=DeletionForm)
 def delete_completion(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Delete a completion; doing so again changes nothing."""
     service.remove(student_id, form["catalog_id"], form["term_code"], context)
     return done(path_about(student_id, "/completions"), _("The completion is deleted. The ledger keeps its line."))
 
 
-@pages.show(f"{STUDENT}/limits", READ_LIMITS, tab=N_("Credit limits"))
+@pages.show(f"{STUDENT}/limits", READ_LIMITS_ACCESS, tab=N_("Credit limits"))
 def show_limits(student_id: int) -> Response:
     """Show the credit limits of a student in each term."""
     return render("registrar/limits.html", terms=student_records.limits_of(student_id), form=LIMIT.shown())
 
 
-@pages.act(f"{STUDENT}/limits", WRITE_LIMITS, form=LIMIT, page=show_limits)
+@pages.act(f"{STUDENT}/limits", WRITE_LIMITS_ACCESS, form=LIMIT, page=show_limits)
 def set_limit(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Give the student a credit limit of its own in a term, or that of the term again."""
     path = path_about(student_id, "/limits")

@@ -20,7 +20,7 @@ from ...repositories.student_names import names_of
 from ...repositories.timetables import meetings_of
 from ...schemas.courses import CourseSchema
 from ...services import courses as service
-from ...services.courses import COURSES, CourseChange
+from ...services.courses import COURSE_RESOURCE, CourseChange
 from ...services.enrollment.forecasting import forecast
 from ..field_forms import FieldForm
 from ..pages import AppPages, Form, Link, done, render, root, visitor
@@ -28,24 +28,24 @@ from ..plots import PERIODS, plotted, since
 from ..reasons import title_of
 from ..refusals import REFUSED, Refusal, note
 from ..texts import N_, _, ngettext
-from .courses import NEW_COURSE, WRITE, terms_to_choose
+from .courses import NEW_COURSE, WRITE_ACCESS, terms_to_choose
 
 pages = AppPages("registrar_course", area=N_("Registrar"))
-READ = PageAccess(scope="courses:read", instructor=True)
-ROSTER = PageAccess(scope="enrollments:read", instructor=True)
-PERMISSIONS = PageAccess(scope="permissions:read", instructor=True)
-READ_STUDENTS = PageAccess(scope="students:read")
-GRANT = PageAccess(scope="permissions:write", instructor=True)
+READ_ACCESS = PageAccess(scope="courses:read", instructor=True)
+READ_ROSTER_ACCESS = PageAccess(scope="enrollments:read", instructor=True)
+READ_PERMISSIONS_ACCESS = PageAccess(scope="permissions:read", instructor=True)
+READ_STUDENTS_ACCESS = PageAccess(scope="students:read")
+GRANT_ACCESS = PageAccess(scope="permissions:write", instructor=True)
 TABS = (
-    Link("", N_("Seats"), READ),
-    Link("/roster", N_("Roster"), ROSTER),
-    Link("/waitlist", N_("Waitlist"), ROSTER),
-    Link("/history", N_("History"), ROSTER),
-    Link("/permissions", N_("Permissions"), PERMISSIONS),
-    Link("/meetings", N_("Meetings"), READ),
-    Link("/rules", N_("Rules"), READ),
-    Link("/details", N_("Details"), WRITE),
-    Link("/instructors", N_("Instructors"), WRITE),
+    Link("", N_("Seats"), READ_ACCESS),
+    Link("/roster", N_("Roster"), READ_ROSTER_ACCESS),
+    Link("/waitlist", N_("Waitlist"), READ_ROSTER_ACCESS),
+    Link("/history", N_("History"), READ_ROSTER_ACCESS),
+    Link("/permissions", N_("Permissions"), READ_PERMISSIONS_ACCESS),
+    Link("/meetings", N_("Meetings"), READ_ACCESS),
+    Link("/rules", N_("Rules"), READ_ACCESS),
+    Link("/details", N_("Details"), WRITE_ACCESS),
+    Link("/instructors", N_("Instructors"), WRITE_ACCESS),
 )
 """The pages about a course, with their paths below that of the course."""
 LIMITS = FieldForm(
@@ -56,7 +56,7 @@ LIMITS = FieldForm(
 DETAILS = replace(
     NEW_COURSE, labels={name: label for name, label in NEW_COURSE.labels.items() if name not in LIMITS.labels}
 ).of_changes
-_STORED = [name for name in CourseSchema.stored() if hasattr(COURSES.model, name)]
+_STORED = [name for name in CourseSchema.stored() if hasattr(COURSE_RESOURCE.model, name)]
 
 
 class PlotQuery(Form):
@@ -90,7 +90,7 @@ def find(course_id: int) -> AnyRow:
 
 def stored(course_id: int) -> AnyRow:
     """Return everything that clients set of a course. Raises `CourseNotFound`."""
-    row = resources.find(COURSES.model, _STORED, course_id)
+    row = resources.find(COURSE_RESOURCE.model, _STORED, course_id)
     if row is None:
         raise CourseNotFound
     return row
@@ -110,11 +110,11 @@ def show(template: str, course: AnyRow, status: int = 200, **values: Any) -> Res
         for tab in TABS
         if seen.may(tab.access, course_id=course.id)
     ]
-    values |= {"may_write": seen.may(WRITE), "student_pages": seen.may(READ_STUDENTS)}
+    values |= {"may_write": seen.may(WRITE_ACCESS), "student_pages": seen.may(READ_STUDENTS_ACCESS)}
     return render(f"registrar/courses/{template}", status, course=course, tabs=tabs, **values)
 
 
-@pages.show("/registrar/courses/<id:course_id>", READ, query=PlotQuery)
+@pages.show("/registrar/courses/<id:course_id>", READ_ACCESS, query=PlotQuery)
 def show_course(query: Mapping[str, Any], course_id: int) -> Response:
     """Show the seats of a course, now and over time."""
     course, now = find(course_id), utcnow()
@@ -130,7 +130,7 @@ def show_course(query: Mapping[str, Any], course_id: int) -> Response:
     )
 
 
-@pages.show("/registrar/courses/<id:course_id>/close", WRITE)
+@pages.show("/registrar/courses/<id:course_id>/close", WRITE_ACCESS)
 def confirm_closing(course_id: int) -> Response:
     """Say what follows for students, before a course is closed."""
     course = find(course_id)
@@ -153,14 +153,14 @@ def confirm_closing(course_id: int) -> Response:
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/close", WRITE)
+@pages.act("/registrar/courses/<id:course_id>/close", WRITE_ACCESS)
 def close(course_id: int, context: RequestContext) -> Response:
     """Close a course. Closing it again changes nothing."""
     course = service.change(course_id, {"closed": True}, None, context).course
     return done(path_of(course_id), _("%(code)s is closed. Students who are enrolled stay.", code=course.code))
 
 
-@pages.show("/registrar/courses/<id:course_id>/open", WRITE)
+@pages.show("/registrar/courses/<id:course_id>/open", WRITE_ACCESS)
 def confirm_opening(course_id: int) -> Response:
     """Say what follows for students, before a closed course is opened."""
     course = find(course_id)
@@ -178,7 +178,7 @@ def confirm_opening(course_id: int) -> Response:
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/open", WRITE)
+@pages.act("/registrar/courses/<id:course_id>/open", WRITE_ACCESS)
 def reopen(course_id: int, context: RequestContext) -> Response:
     """Open a closed course, and promote students on its waitlist."""
     changed = service.change(course_id, {"closed": False}, None, context)
@@ -186,7 +186,7 @@ def reopen(course_id: int, context: RequestContext) -> Response:
     return done(path_of(course_id), f"{sentence} {_promoted(changed)}".strip())
 
 
-@pages.show("/registrar/courses/<id:course_id>/limits", WRITE, query=LimitsQuery)
+@pages.show("/registrar/courses/<id:course_id>/limits", WRITE_ACCESS, query=LimitsQuery)
 def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Show the limits of a course and, before they are saved, what others would do."""
     course, row = find(course_id), stored(course_id)
@@ -212,7 +212,7 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/limits", WRITE, form=LIMITS, page=show_limits)
+@pages.act("/registrar/courses/<id:course_id>/limits", WRITE_ACCESS, form=LIMITS, page=show_limits)
 def change_limits(form: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Change the limits of a course, and promote students on its waitlist."""
     changed = service.change(course_id, form, LIMITS.unchanged(request.form, form), context)
@@ -232,7 +232,7 @@ def _promoted(changed: CourseChange) -> str:
     return f"{sentence} {_('More are promoted in the background.')}" if promotion.pending else sentence
 
 
-@pages.show("/registrar/courses/<id:course_id>/details", WRITE)
+@pages.show("/registrar/courses/<id:course_id>/details", WRITE_ACCESS)
 def show_details(course_id: int) -> Response:
     """Show what is stored about a course, to be changed."""
     row = stored(course_id)
@@ -241,7 +241,7 @@ def show_details(course_id: int) -> Response:
     return show("details.html", find(course_id), form=form)
 
 
-@pages.act("/registrar/courses/<id:course_id>/details", WRITE, form=DETAILS, page=show_details)
+@pages.act("/registrar/courses/<id:course_id>/details", WRITE_ACCESS, form=DETAILS, page=show_details)
 def change_details(form: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Change what is stored about a course."""
     changed = service.change(course_id, form, DETAILS.unchanged(request.form, form), context)

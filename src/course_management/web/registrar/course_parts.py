@@ -16,8 +16,8 @@ from ...repositories import course_search
 from ...repositories.course_lookup import all_terms, codes_of
 from ...repositories.student_names import names_of
 from ...repositories.timetables import clashing_students, meetings_of
-from ...schemas.terms import PERSON_IDS, RESTRICTIONS, RestrictionBody
-from ...schemas.timetables import MEETINGS, LinksBody, MeetingBody
+from ...schemas.terms import PERSON_IDS, RESTRICTIONS_BODY, RestrictionBody
+from ...schemas.timetables import MEETINGS_BODY, LinksBody, MeetingBody
 from ...services import courses as course_service
 from ...services import timetables
 from ..field_forms import FieldForm, json_value, load
@@ -27,8 +27,8 @@ from ..pages import AppPages, done
 from ..references import course_named
 from ..tables import Table
 from ..texts import N_, _, ngettext
-from .course import READ, find, path_of, show
-from .courses import WRITE
+from .course import READ_ACCESS, find, path_of, show
+from .courses import WRITE_ACCESS
 from .groups import all_groups, groups_to_choose
 
 pages = AppPages("registrar_course_parts", area=N_("Registrar"))
@@ -58,7 +58,7 @@ class InstructorsForm(Schema):
 
 MEETING_ROWS = Table(
     MeetingBody(),
-    MEETINGS,
+    MEETINGS_BODY,
     {
         "weekday": N_("Day"),
         "starts": N_("From"),
@@ -73,7 +73,7 @@ MEETING_ROWS = Table(
 )
 RESTRICTION_ROWS = Table(
     RestrictionBody(),
-    RESTRICTIONS,
+    RESTRICTIONS_BODY,
     {"group_id": N_("Group"), "admits": N_("The course is")},
     ("group_id",),
     options={
@@ -82,27 +82,27 @@ RESTRICTION_ROWS = Table(
     },
     defaults={"admits": "true"},
 )
-LINKS = FieldForm(
+LINKS_FORM = FieldForm(
     LinksForm,
     {"groups": N_("Courses that are taken together with it")},
     {"groups": N_("Codes of courses of the same term, separated by commas. A student takes one of each line.")},
     long=["groups"],
 )
-INSTRUCTORS = FieldForm(
+INSTRUCTORS_FORM = FieldForm(
     InstructorsForm,
     {"instructors": N_("Instructors, by id")},
     {"instructors": N_("The ids of people from the page People, separated by commas.")},
 )
 
 
-@pages.show("/registrar/courses/<id:course_id>/meetings", READ)
+@pages.show("/registrar/courses/<id:course_id>/meetings", READ_ACCESS)
 def show_meetings(course_id: int) -> Response:
     """Show the meetings of a course, to be edited, and the students for whom they clash with others."""
-    course, rows, clashing = find(course_id), rows_of(timetables.MEETINGS, course_id), clashing_students(course_id)
+    course, rows, clashing = find(course_id), rows_of(timetables.MEETING_LIST, course_id), clashing_students(course_id)
     return show(
         "meetings.html",
         course,
-        form=MEETING_ROWS.shown(timetables.MEETINGS.content(rows), fingerprint(rows), _days_of(course)),
+        form=MEETING_ROWS.shown(timetables.MEETING_LIST.content(rows), fingerprint(rows), _days_of(course)),
         meetings=meetings_of([course_id]).get(course_id, ()),
         clashing=clashing[:CLASHING_SHOWN],
         more_clashing=max(len(clashing) - CLASHING_SHOWN, 0),
@@ -110,10 +110,10 @@ def show_meetings(course_id: int) -> Response:
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/meetings", WRITE, form=MEETING_ROWS, page=show_meetings)
+@pages.act("/registrar/courses/<id:course_id>/meetings", WRITE_ACCESS, form=MEETING_ROWS, page=show_meetings)
 def change_meetings(form: Any, course_id: int) -> Response:
     """Replace the meetings of a course."""
-    replace_from_form(timetables.MEETINGS, course_id, form)
+    replace_from_form(timetables.MEETING_LIST, course_id, form)
     clashing = len(clashing_students(course_id))
     sentence = ngettext(
         "%(num)s student of the course now has another course at the same time; see below.",
@@ -133,14 +133,14 @@ def _days_of(course: AnyRow) -> dict[str, str]:
     return {}
 
 
-@pages.show("/registrar/courses/<id:course_id>/rules", READ)
+@pages.show("/registrar/courses/<id:course_id>/rules", READ_ACCESS)
 def show_rules(course_id: int) -> Response:
     """Show whom a course takes: prerequisites, restrictions, links and permission, and forms to change them."""
     course = find(course_id)
-    restriction_rows = rows_of(course_service.RESTRICTIONS, course_id)
-    present = course_service.RESTRICTIONS.content(restriction_rows)
-    link_rows = rows_of(timetables.LINKS, course_id)
-    linked = timetables.LINKS.content(link_rows)["groups"]
+    restriction_rows = rows_of(course_service.RESTRICTION_LIST, course_id)
+    present = course_service.RESTRICTION_LIST.content(restriction_rows)
+    link_rows = rows_of(timetables.LINK_LIST, course_id)
+    linked = timetables.LINK_LIST.content(link_rows)["groups"]
     codes = codes_of(linked_id for group in linked for linked_id in group)
     lines = [", ".join(sorted(codes.get(linked_id, "?") for linked_id in group)) for group in linked]
     groups = {row.id: row for row in all_groups()}
@@ -153,18 +153,18 @@ def show_rules(course_id: int) -> Response:
         links=[course_search.of_ids(group) for group in linked],
         has_groups=bool(groups),
         form=RESTRICTION_ROWS.shown(present, fingerprint(restriction_rows)),
-        links_form=LINKS.shown(values={"groups": "\n".join(lines)}, version=fingerprint(link_rows)),
+        links_form=LINKS_FORM.shown(values={"groups": "\n".join(lines)}, version=fingerprint(link_rows)),
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/restrictions", WRITE, form=RESTRICTION_ROWS, page=show_rules)
+@pages.act("/registrar/courses/<id:course_id>/restrictions", WRITE_ACCESS, form=RESTRICTION_ROWS, page=show_rules)
 def change_restrictions(form: Any, course_id: int) -> Response:
     """Replace the groups that a course admits and excludes."""
-    replace_from_form(course_service.RESTRICTIONS, course_id, form)
+    replace_from_form(course_service.RESTRICTION_LIST, course_id, form)
     return done(path_of(course_id, "/rules"), _("The restrictions are saved."))
 
 
-@pages.act("/registrar/courses/<id:course_id>/links", WRITE, form=LINKS, page=show_rules)
+@pages.act("/registrar/courses/<id:course_id>/links", WRITE_ACCESS, form=LINKS_FORM, page=show_rules)
 def change_links(form: Mapping[str, Any], course_id: int) -> Response:
     """Replace the courses that a student takes together with a course. They are named by their codes."""
     course = find(course_id)
@@ -172,29 +172,29 @@ def change_links(form: Mapping[str, Any], course_id: int) -> Response:
         groups = [[course_named(code, course.term_id).id for code in group] for group in form["groups"]]
     except ValidationError as error:
         raise ValidationFailed(errors=[{"pointer": "/groups", "detail": str(error.messages[0])}]) from None
-    replace_from_form(timetables.LINKS, course_id, load(LinksBody(), {"groups": groups}))
+    replace_from_form(timetables.LINK_LIST, course_id, load(LinksBody(), {"groups": groups}))
     return done(path_of(course_id, "/rules"), _("The linked courses are saved."))
 
 
-@pages.show("/registrar/courses/<id:course_id>/instructors", WRITE)
+@pages.show("/registrar/courses/<id:course_id>/instructors", WRITE_ACCESS)
 def show_instructors(course_id: int) -> Response:
     """Show the instructors of a course, to be changed."""
-    rows = rows_of(course_service.INSTRUCTORS, course_id)
+    rows = rows_of(course_service.INSTRUCTOR_LIST, course_id)
     ids = ", ".join(str(person_id) for (person_id,) in rows)
     return show(
         "instructors.html",
         find(course_id),
-        form=INSTRUCTORS.shown(values={"instructors": ids}, version=fingerprint(rows)),
+        form=INSTRUCTORS_FORM.shown(values={"instructors": ids}, version=fingerprint(rows)),
         instructors=course_search.instructors_of(course_id),
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/instructors", WRITE, form=INSTRUCTORS, page=show_instructors)
+@pages.act("/registrar/courses/<id:course_id>/instructors", WRITE_ACCESS, form=INSTRUCTORS_FORM, page=show_instructors)
 def change_instructors(form: Mapping[str, Any], course_id: int) -> Response:
     """Replace the instructors of a course. They are named by the ids of people."""
     texts = [text for line in form["instructors"] for text in line]
     body = load(PERSON_IDS, [json_value(PERSON_IDS.inner, text) for text in texts])
-    replace_from_form(course_service.INSTRUCTORS, course_id, body)
+    replace_from_form(course_service.INSTRUCTOR_LIST, course_id, body)
     return done(path_of(course_id), _("The instructors are saved."))
 
 

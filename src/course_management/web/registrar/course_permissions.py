@@ -24,11 +24,11 @@ from ..forms import EntryForm
 from ..pages import AppPages, done
 from ..reasons import title_of
 from ..texts import N_, _
-from .course import GRANT, PERMISSIONS, find, path_of, show
+from .course import GRANT_ACCESS, READ_PERMISSIONS_ACCESS, find, path_of, show
 from .permissions import confirmation, rules_to_waive
 
 pages = AppPages("registrar_course_permissions", area=N_("Registrar"))
-GRANT_TO = Access(scope="permissions:write", advisor=True, instructor=True)
+GRANT_TO_STUDENT_ACCESS = Access(scope="permissions:write", advisor=True, instructor=True)
 """The row of the API's route, by which nobody grants a permission to themselves."""
 SHOWN = 50
 
@@ -69,7 +69,7 @@ FORM = FieldForm(
 )
 
 
-@pages.show("/registrar/courses/<id:course_id>/permissions", PERMISSIONS, query=PermissionsQuery)
+@pages.show("/registrar/courses/<id:course_id>/permissions", READ_PERMISSIONS_ACCESS, query=PermissionsQuery)
 def show_permissions(query: Mapping[str, Any], course_id: int, visitor: Visitor) -> Response:
     """Show the permissions for a course, newest first, and a form to grant one."""
     course, now = find(course_id), utcnow()
@@ -83,15 +83,15 @@ def show_permissions(query: Mapping[str, Any], course_id: int, visitor: Visitor)
         title_of=title_of,
         actors=actors_in_words(actor for row in rows for actor in (row.granted_by, row.revoked_by)),
         form=FORM.shown(values={"student_id": query["student_id"], "rule": query["rule"]}),
-        may_grant=visitor.may(GRANT, course_id=course_id),
+        may_grant=visitor.may(GRANT_ACCESS, course_id=course_id),
     )
 
 
-@pages.act("/registrar/courses/<id:course_id>/permissions", GRANT, form=FORM, page=show_permissions)
+@pages.act("/registrar/courses/<id:course_id>/permissions", GRANT_ACCESS, form=FORM, page=show_permissions)
 def grant(form: Mapping[str, Any], course_id: int, visitor: Visitor, context: RequestContext) -> Response:
     """Waive a rule for a student in the course."""
     student_id = form["student_id"]
-    visitor.check(GRANT_TO, student_id)
+    visitor.check(GRANT_TO_STUDENT_ACCESS, student_id)
     values = {name: form[name] for name in ("rule", "reason", "expires_at")}
     service.grant(student_id, {"course_id": course_id, **values}, context)
     rule = title_of(form["rule"])
@@ -101,7 +101,7 @@ def grant(form: Mapping[str, Any], course_id: int, visitor: Visitor, context: Re
     )
 
 
-@pages.show("/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT)
+@pages.show("/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT_ACCESS)
 def confirm_revocation(course_id: int, permission_id: int) -> Response:
     """Say what a permission is for, before it is revoked."""
     course = find(course_id)
@@ -111,12 +111,14 @@ def confirm_revocation(course_id: int, permission_id: int) -> Response:
     return confirmation(rows[0], course.code, path_of(course_id, "/permissions"))
 
 
-@pages.act("/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT, form=PermissionsQuery)
+@pages.act(
+    "/registrar/courses/<id:course_id>/permissions/<id:permission_id>/revoke", GRANT_ACCESS, form=PermissionsQuery
+)
 def revoke(
     form: Mapping[str, Any], course_id: int, permission_id: int, visitor: Visitor, context: RequestContext
 ) -> Response:
     """Revoke a permission for the course. Doing so again changes nothing."""
     student_id = form["student_id"] or 0
-    visitor.check(GRANT_TO, student_id)
+    visitor.check(GRANT_TO_STUDENT_ACCESS, student_id)
     service.revoke(student_id, permission_id, context, course_ids=[course_id])
     return done(path_of(course_id, "/permissions"), _("The permission is revoked."))

@@ -18,7 +18,7 @@ from ...repositories.course_lookup import all_terms
 from ...repositories.course_search import CourseFilter
 from ...schemas.courses import CourseSchema
 from ...services import resources as service
-from ...services.courses import COURSES
+from ...services.courses import COURSE_RESOURCE
 from ..field_forms import FieldForm, Options
 from ..forms import EntryForm
 from ..pages import AppPages, done, render
@@ -28,9 +28,9 @@ from ..texts import N_, _
 
 pages = AppPages("registrar_courses", area=N_("Registrar"))
 teaching = AppPages("teaching", area=N_("Teaching"))
-LIST = PageAccess(scope="courses:read")
-WRITE = PageAccess(scope="courses:write")
-TEACHING = PageAccess(scope="courses:read", teaching=True)
+LIST_ACCESS = PageAccess(scope="courses:read")
+WRITE_ACCESS = PageAccess(scope="courses:write")
+TEACHING_ACCESS = PageAccess(scope="courses:read", teaching=True)
 SHOWN = 50
 """Courses on one page."""
 SHOW = {
@@ -88,7 +88,7 @@ NEW_COURSE = FieldForm(
 )
 
 
-@pages.show("/registrar/courses", LIST, query=CoursesQuery, link=N_("Courses"))
+@pages.show("/registrar/courses", LIST_ACCESS, query=CoursesQuery, link=N_("Courses"))
 def list_courses(query: Mapping[str, Any]) -> Response:
     """List courses with their seats and waitlists."""
     show = query["show"]
@@ -114,21 +114,21 @@ def list_courses(query: Mapping[str, Any]) -> Response:
     )
 
 
-@teaching.show("/teaching", TEACHING, link=N_("My courses"))
+@teaching.show("/teaching", TEACHING_ACCESS, link=N_("My courses"))
 def list_taught(visitor: Visitor) -> Response:
     """List the courses that the person teaches."""
     taught = visitor.caller.teaches if visitor.caller else ()
     return render("registrar/courses/taught.html", courses=course_search.of_ids(sorted(taught)))
 
 
-@pages.show("/registrar/courses/new", WRITE)
+@pages.show("/registrar/courses/new", WRITE_ACCESS)
 def new_course() -> Response:
     """Show the form of a new course."""
     return render("registrar/courses/new.html", form=NEW_COURSE.shown())
 
 
-@pages.act("/registrar/courses/new", WRITE, form=NEW_COURSE, page=new_course)
+@pages.act("/registrar/courses/new", WRITE_ACCESS, form=NEW_COURSE, page=new_course)
 def create_course(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a course."""
-    course = service.create(COURSES, form, context)
+    course = service.create(COURSE_RESOURCE, form, context)
     return done(f"/registrar/courses/{course.id}", _("%(code)s is created.", code=course.code))

@@ -21,7 +21,7 @@ from ..pages import AppPages, render
 from ..texts import N_
 
 pages = AppPages("registrar_exports", area=N_("Registrar"))
-READ = PageAccess(scope="exports:read")
+READ_ACCESS = PageAccess(scope="exports:read")
 
 
 class TermQuery(EntryForm):
@@ -30,31 +30,31 @@ class TermQuery(EntryForm):
     term_id = FormId()
 
 
-@pages.show("/registrar/exports", READ, link=N_("Exports"))
+@pages.show("/registrar/exports", READ_ACCESS, link=N_("Exports"))
 def show_exports() -> Response:
     """Show the files that there are."""
     return render("registrar/exports.html", terms=sorted(all_terms(), key=lambda term: term.starts_on, reverse=True))
 
 
-@pages.show("/registrar/exports/students.csv", READ, query=TermQuery)
+@pages.show("/registrar/exports/students.csv", READ_ACCESS, query=TermQuery)
 def download_students(query: Mapping[str, Any]) -> Response:
     """Download all students, or those who are enrolled in a term."""
-    return _file(partial(write_csv, kinds.STUDENTS), MEDIA_TYPE, "students.csv", query["term_id"])
+    return _file(partial(write_csv, kinds.STUDENT_KIND), MEDIA_TYPE, "students.csv", query["term_id"])
 
 
-@pages.show("/registrar/exports/courses.csv", READ, query=TermQuery)
+@pages.show("/registrar/exports/courses.csv", READ_ACCESS, query=TermQuery)
 def download_courses(query: Mapping[str, Any]) -> Response:
     """Download all courses, or those of a term."""
-    return _file(partial(write_csv, kinds.COURSES), MEDIA_TYPE, "courses.csv", query["term_id"])
+    return _file(partial(write_csv, kinds.COURSE_KIND), MEDIA_TYPE, "courses.csv", query["term_id"])
 
 
-@pages.show("/registrar/exports/enrollments.csv", READ, query=TermQuery)
+@pages.show("/registrar/exports/enrollments.csv", READ_ACCESS, query=TermQuery)
 def download_enrollments(query: Mapping[str, Any]) -> Response:
     """Download who is enrolled in what."""
-    return _file(partial(write_csv, kinds.ENROLLMENTS), MEDIA_TYPE, "enrollments.csv", query["term_id"])
+    return _file(partial(write_csv, kinds.ENROLLMENT_KIND), MEDIA_TYPE, "enrollments.csv", query["term_id"])
 
 
-@pages.show("/registrar/exports/oneroster.zip", READ)
+@pages.show("/registrar/exports/oneroster.zip", READ_ACCESS)
 def download_oneroster() -> Response:
     """Download the school as OneRoster 1.2."""
     return _file(write_oneroster, oneroster.MEDIA_TYPE, "oneroster.zip", None)

@@ -19,14 +19,14 @@ from ..texts import N_, _
 from .imports import states
 
 pages = AppPages("registrar_health", area=N_("Registrar"))
-READ = PageAccess(scope="admin")
+READ_ACCESS = PageAccess(scope="admin")
 SHOWN = 5
 DUE_SHOWN = 20
 PATIENCE_S = 5.0
 """How long a request waits for the result of a verification: that of a small school takes a second."""
 
 
-@pages.show("/registrar/health", READ, link=N_("Health"))
+@pages.show("/registrar/health", READ_ACCESS, link=N_("Health"))
 def show_health() -> Response:
     """Show whether the data is consistent, what waits to be done, and the state of this process."""
     settings = current_app.extensions["settings"]
@@ -53,7 +53,7 @@ def show_health() -> Response:
     )
 
 
-@pages.act("/registrar/health/verify", READ)
+@pages.act("/registrar/health/verify", READ_ACCESS)
 def verify() -> Response:
     """Verify the database in the background, and show the result if it is there soon."""
     thread = verification.begin(current_app.extensions["settings"])

@@ -22,7 +22,7 @@ from ..subjects import path_about
 from ..texts import N_, _
 
 pages = AppPages("registrar_holds", area=N_("Registrar"))
-READ, WRITE = PageAccess(scope="holds:read"), PageAccess(scope="holds:write")
+READ_ACCESS, WRITE_ACCESS = PageAccess(scope="holds:read"), PageAccess(scope="holds:write")
 BLOCKS = {
     "enroll": N_("enrolling"),
     "unenroll": N_("dropping"),
@@ -52,7 +52,7 @@ FORM = FieldForm(
 )
 
 
-@pages.show(f"{STUDENT}/holds", READ, tab=N_("Holds"))
+@pages.show(f"{STUDENT}/holds", READ_ACCESS, tab=N_("Holds"))
 def show_holds(student_id: int) -> Response:
     """Show the holds of a student, with those that have ended, and the form to place one."""
     rows = student_records.holds_of(student_id, SHOWN)
@@ -70,14 +70,14 @@ def show_holds(student_id: int) -> Response:
     )
 
 
-@pages.act(f"{STUDENT}/holds", WRITE, form=FORM, page=show_holds)
+@pages.act(f"{STUDENT}/holds", WRITE_ACCESS, form=FORM, page=show_holds)
 def place_hold(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Place a hold."""
     hold = service.place(student_id, form, context)
     return done(path_about(student_id, "/holds"), _("The hold “%(kind)s” is placed.", kind=hold.kind))
 
 
-@pages.show(f"{STUDENT}/holds/<id:hold_id>/release", WRITE)
+@pages.show(f"{STUDENT}/holds/<id:hold_id>/release", WRITE_ACCESS)
 def confirm_release(student_id: int, hold_id: int) -> Response:
     """Say what the end of a hold allows, before it is released."""
     hold = next((row for row in student_records.holds_of(student_id, SEARCHED) if row.id == hold_id), None)
@@ -98,7 +98,7 @@ def confirm_release(student_id: int, hold_id: int) -> Response:
     )
 
 
-@pages.act(f"{STUDENT}/holds/<id:hold_id>/release", WRITE)
+@pages.act(f"{STUDENT}/holds/<id:hold_id>/release", WRITE_ACCESS)
 def release_hold(student_id: int, hold_id: int, context: RequestContext) -> Response:
     """Release a hold; doing so again changes nothing."""
     service.release(student_id, hold_id, context)

@@ -25,7 +25,7 @@ from ..reasons import title_of
 from ..texts import N_, _
 
 pages = AppPages("registrar_imports", area=N_("Registrar"))
-READ = PageAccess(scope="admin")
+READ_ACCESS = PageAccess(scope="admin")
 SHOWN = 25
 EXAMPLES = 3
 STATES = {
@@ -54,7 +54,7 @@ class ListQuery(Form):
     before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
 
 
-@pages.show("/registrar/imports", READ, query=ListQuery, link=N_("Imports"))
+@pages.show("/registrar/imports", READ_ACCESS, query=ListQuery, link=N_("Imports"))
 def show_imports(query: Mapping[str, Any]) -> Response:
     """Show the imports, newest first."""
     rows = repository.newest(query["before"], SHOWN + 1)
@@ -66,7 +66,7 @@ def show_imports(query: Mapping[str, Any]) -> Response:
     )
 
 
-@pages.show("/registrar/imports/<id:import_id>", READ)
+@pages.show("/registrar/imports/<id:import_id>", READ_ACCESS)
 def show_import(import_id: int) -> Response:
     """Show an import: how many rows of each kind have which outcome, and the first rows of each reason."""
     found = _find(import_id)
@@ -101,7 +101,7 @@ def show_import(import_id: int) -> Response:
     )
 
 
-@pages.show("/registrar/imports/<id:import_id>/report.csv", READ)
+@pages.show("/registrar/imports/<id:import_id>/report.csv", READ_ACCESS)
 def download_report(import_id: int) -> Response:
     """Download a line for each row of an import."""
     _find(import_id)

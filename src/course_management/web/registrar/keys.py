@@ -21,7 +21,7 @@ from ..pages import visitor as present_visitor
 from ..texts import N_, _
 
 pages = AppPages("registrar_keys", area=N_("Registrar"))
-MANAGE = PageAccess(scope="admin")
+MANAGE_ACCESS = PageAccess(scope="admin")
 PATH = "/registrar/keys"
 ONE = f"{PATH}/<id:key_id>/revoke"
 
@@ -66,7 +66,7 @@ FORM = FieldForm(
 )
 
 
-@pages.show(PATH, MANAGE, link=N_("Keys"))
+@pages.show(PATH, MANAGE_ACCESS, link=N_("Keys"))
 def show_keys(visitor: Visitor) -> Response:
     """Show the keys, and the form to create one."""
     rows, now = keys.list_all(), utcnow()
@@ -80,20 +80,20 @@ def show_keys(visitor: Visitor) -> Response:
     )
 
 
-@pages.act(PATH, MANAGE, form=FORM, page=show_keys)
+@pages.act(PATH, MANAGE_ACCESS, form=FORM, page=show_keys)
 def create_key(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a key, and show it. No redirect: the key is stored nowhere, so no other page could show it."""
     created = service.create(**form, context=context)
     return render("registrar/key_created.html", 201, key=created.key, secret=created.secret)
 
 
-@pages.show(ONE, MANAGE)
+@pages.show(ONE, MANAGE_ACCESS)
 def confirm_revocation(key_id: int) -> Response:
     """Say what is lost with a key, before it is revoked."""
     return render("registrar/key_revoke.html", key=_find(key_id))
 
 
-@pages.act(ONE, MANAGE)
+@pages.act(ONE, MANAGE_ACCESS)
 def revoke_key(key_id: int) -> Response:
     """Revoke a key; doing so again changes nothing."""
     key = _find(key_id)

@@ -21,7 +21,7 @@ from ..texts import N_, _
 from .holds import BLOCKS
 
 pages = AppPages("registrar_ledger", area=N_("Registrar"))
-READ = PageAccess(scope="enrollments:read")
+READ_ACCESS = PageAccess(scope="enrollments:read")
 LINES = 50
 CHANGES = {
     ("hold", "placed"): N_("Hold placed"),
@@ -64,7 +64,7 @@ class LedgerQuery(Form):
     changes_before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
 
 
-@pages.show(f"{STUDENT}/ledger", READ, query=LedgerQuery, tab=N_("Ledger"))
+@pages.show(f"{STUDENT}/ledger", READ_ACCESS, query=LedgerQuery, tab=N_("Ledger"))
 def show_ledger(query: Mapping[str, Any], student_id: int) -> Response:
     """Show the ledger of a student, newest first."""
     lines = enrollments.history_of_student(student_id, query["before"], LINES + 1)

@@ -25,7 +25,7 @@ from ..texts import N_, _
 from .course import find, path_of
 
 pages = AppPages("registrar_letting_in", area=N_("Registrar"))
-LET_IN = PageAccess(scope="courses:write")
+LET_IN_ACCESS = PageAccess(scope="courses:write")
 """It changes the order of the waitlist and may add a seat, so that advisors and instructors may not."""
 
 
@@ -48,7 +48,7 @@ FORM = FieldForm(
 )
 
 
-@pages.show(f"{STUDENT}/courses/<id:course_id>/let-in", LET_IN)
+@pages.show(f"{STUDENT}/courses/<id:course_id>/let-in", LET_IN_ACCESS)
 def show_letting_in(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Say what letting the student in takes: a seat, permissions, and the places of others."""
     course = find(course_id)
@@ -67,7 +67,7 @@ def show_letting_in(course_id: int, student_id: int, context: RequestContext) ->
     )
 
 
-@pages.act(f"{STUDENT}/courses/<id:course_id>/let-in", LET_IN, form=FORM, page=show_letting_in)
+@pages.act(f"{STUDENT}/courses/<id:course_id>/let-in", LET_IN_ACCESS, form=FORM, page=show_letting_in)
 def let_in(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Give the student a seat, with a permission for each rule that is in the way if that is asked for."""
     request = EnrollmentRequest(student_id, [course_id], context=context, ledger_reason=form["reason"])

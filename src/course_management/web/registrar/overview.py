@@ -64,7 +64,7 @@ class Attention:
 def show_overview(visitor: Visitor) -> Response:
     """Show the present terms, and what needs attention."""
     terms, counts = _present_terms()
-    may_see_health = visitor.may(health.READ)
+    may_see_health = visitor.may(health.READ_ACCESS)
     due = due_courses()
     imports = import_repository.newest(MAX_ID, IMPORTS_SHOWN) if may_see_health else []
     result = verification.last_result() if may_see_health else None

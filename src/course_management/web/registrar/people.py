@@ -21,14 +21,14 @@ from ...schemas.people import AccountBody, PersonSchema
 from ...services import accounts
 from ...services import resources as service
 from ...services.accounts import PERSON
-from ...services.people import PEOPLE
+from ...services.people import PERSON_RESOURCE
 from ..field_forms import FieldForm
 from ..forms import EntryForm
 from ..pages import AppPages, Form, done, render
 from ..texts import N_, _
 
 pages = AppPages("registrar_people", area=N_("Registrar"))
-MANAGE = PageAccess(scope="admin")
+MANAGE_ACCESS = PageAccess(scope="admin")
 ROLES = {"registrar": N_("Registrar"), "advisor": N_("Advisor")}
 SHOWN = 50
 PATH = "/registrar/people"
@@ -83,30 +83,30 @@ ACCOUNT = FieldForm(
 )
 
 
-@pages.show(PATH, MANAGE, query=ListQuery, link=N_("People"))
+@pages.show(PATH, MANAGE_ACCESS, query=ListQuery, link=N_("People"))
 def show_people(query: Mapping[str, Any]) -> Response:
     """Show the staff, by id."""
-    rows = resources.page(PEOPLE.model, PersonSchema.stored(), query["after"], SHOWN + 1, {})
+    rows = resources.page(PERSON_RESOURCE.model, PersonSchema.stored(), query["after"], SHOWN + 1, {})
     following = rows[SHOWN - 1].id if len(rows) > SHOWN else None
     return _people(rows[:SHOWN], "", following)
 
 
-@pages.act(f"{PATH}/search", MANAGE, form=SearchForm)
+@pages.act(f"{PATH}/search", MANAGE_ACCESS, form=SearchForm)
 def search_people(form: Mapping[str, Any]) -> Response:
     """Show the people who were found."""
     filters = {"q": form["q"].strip()} if form["q"].strip() else {}
-    return _people(resources.page(PEOPLE.model, PersonSchema.stored(), 0, SHOWN, filters), form["q"], None)
+    return _people(resources.page(PERSON_RESOURCE.model, PersonSchema.stored(), 0, SHOWN, filters), form["q"], None)
 
 
-@pages.act(PATH, MANAGE, form=FORM, page=show_people)
+@pages.act(PATH, MANAGE_ACCESS, form=FORM, page=show_people)
 def create_person(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a person."""
-    person = service.create(PEOPLE, {**form, "advises": []}, context)
+    person = service.create(PERSON_RESOURCE, {**form, "advises": []}, context)
     sentence = _("%(name)s is one of the staff now. Add an account to sign in with.", name=person.name)
     return done(f"{PATH}/{person.id}", f"{sentence} {_others(person)}".strip())
 
 
-@pages.show(ONE, MANAGE)
+@pages.show(ONE, MANAGE_ACCESS)
 def show_person(person_id: int) -> Response:
     """Show a person, with roles, students and accounts."""
     person = _find(person_id)
@@ -122,10 +122,10 @@ def show_person(person_id: int) -> Response:
     )
 
 
-@pages.act(ONE, MANAGE, form=FORM.of_changes, page=show_person)
+@pages.act(ONE, MANAGE_ACCESS, form=FORM.of_changes, page=show_person)
 def change_person(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Change what is stored about a person, unless somebody else has changed it since the page was shown."""
-    person = service.change(PEOPLE, person_id, form, FORM.unchanged(request.form, form), context)
+    person = service.change(PERSON_RESOURCE, person_id, form, FORM.unchanged(request.form, form), context)
     sentence = _("The person is changed. It has effect within 5 seconds.")
     return done(f"{PATH}/{person_id}", f"{sentence} {_others(person)}".strip())
 
@@ -133,7 +133,7 @@ def change_person(form: Mapping[str, Any], person_id: int, context: RequestConte
 def _others(person: Any) -> str:
     """Say who else has the e-mail address of a person: it may be a mistake, and nobody signs in with it."""
     filters = {"email": person.email}
-    rows = resources.page(PEOPLE.model, ["id", "name"], 0, SHOWN, filters) if person.email else []
+    rows = resources.page(PERSON_RESOURCE.model, ["id", "name"], 0, SHOWN, filters) if person.email else []
     names = [_("%(name)s (id %(id)s)", name=row.name, id=row.id) for row in rows if row.id != person.id]
     if not names:
         return ""
@@ -142,28 +142,28 @@ def _others(person: Any) -> str:
     )
 
 
-@pages.act(f"{ONE}/advise", MANAGE, form=ADVISEE, page=show_person)
+@pages.act(f"{ONE}/advise", MANAGE_ACCESS, form=ADVISEE, page=show_person)
 def advise(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Let the person advise a student."""
     _change_advised(person_id, lambda ids: ids | {form["student_id"]}, context)
     return done(f"{PATH}/{person_id}", _("The person advises the student now."))
 
 
-@pages.act(f"{ONE}/stop-advising", MANAGE, form=ADVISEE, page=show_person)
+@pages.act(f"{ONE}/stop-advising", MANAGE_ACCESS, form=ADVISEE, page=show_person)
 def stop_advising(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Undo that; doing so again changes nothing."""
     _change_advised(person_id, lambda ids: ids - {form["student_id"]}, context)
     return done(f"{PATH}/{person_id}", _("The person no longer advises the student."))
 
 
-@pages.act(f"{ONE}/accounts", MANAGE, form=ACCOUNT, page=show_person)
+@pages.act(f"{ONE}/accounts", MANAGE_ACCESS, form=ACCOUNT, page=show_person)
 def add_account(form: Mapping[str, Any], person_id: int) -> Response:
     """Let a subject of an issuer sign in as the person."""
     accounts.add(PERSON, person_id, form["issuer"], form["subject"])
     return done(f"{PATH}/{person_id}", _("The account is linked. The person can sign in with it."))
 
 
-@pages.show(f"{ONE}/accounts/<id:account_id>/delete", MANAGE)
+@pages.show(f"{ONE}/accounts/<id:account_id>/delete", MANAGE_ACCESS)
 def confirm_account_deletion(person_id: int, account_id: int) -> Response:
     """Say what is lost with an account, before it is deleted."""
     person = _find(person_id)
@@ -175,7 +175,7 @@ def confirm_account_deletion(person_id: int, account_id: int) -> Response:
     )
 
 
-@pages.act(f"{ONE}/accounts/<id:account_id>/delete", MANAGE)
+@pages.act(f"{ONE}/accounts/<id:account_id>/delete", MANAGE_ACCESS)
 def delete_account(person_id: int, account_id: int) -> Response:
     """Delete an account, and end the sessions that began with it."""
     accounts.remove(PERSON, person_id, account_id)
@@ -204,7 +204,7 @@ def _change_advised(person_id: int, change: Callable[[set[int]], set[int]], cont
         if _advised(row) != before:
             raise PreconditionFailed
 
-    service.change(PEOPLE, person_id, {"advises": sorted(change(before))}, is_as_read, context)
+    service.change(PERSON_RESOURCE, person_id, {"advises": sorted(change(before))}, is_as_read, context)
 
 
 def _advised(person: Any) -> set[int]:
@@ -212,7 +212,7 @@ def _advised(person: Any) -> set[int]:
 
 
 def _find(person_id: int) -> Any:
-    found = resources.find(PEOPLE.model, PersonSchema.stored(), person_id)
+    found = resources.find(PERSON_RESOURCE.model, PersonSchema.stored(), person_id)
     if found is None:
         raise PersonNotFound
     return found

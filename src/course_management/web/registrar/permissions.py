@@ -30,8 +30,8 @@ from ..texts import N_, _
 from .courses import terms_to_choose
 
 pages = AppPages("registrar_permissions", area=N_("Registrar"))
-READ = PageAccess(scope="permissions:read", advisor=True)
-WRITE = PageAccess(scope="permissions:write", advisor=True)
+READ_ACCESS = PageAccess(scope="permissions:read", advisor=True)
+WRITE_ACCESS = PageAccess(scope="permissions:write", advisor=True)
 SHOWN = 200
 SEARCHED = 10_000
 """The newest permissions among which one is found."""
@@ -74,7 +74,7 @@ FORM = FieldForm(
 )
 
 
-@pages.show(f"{STUDENT}/permissions", READ, tab=N_("Permissions"))
+@pages.show(f"{STUDENT}/permissions", READ_ACCESS, tab=N_("Permissions"))
 def show_permissions(student_id: int) -> Response:
     """Show the permissions of a student, with those that have ended, and the form to grant one."""
     rows, now = student_records.permissions_of(student_id, SHOWN), utcnow()
@@ -89,7 +89,7 @@ def show_permissions(student_id: int) -> Response:
     )
 
 
-@pages.act(f"{STUDENT}/permissions", WRITE, form=FORM, page=show_permissions)
+@pages.act(f"{STUDENT}/permissions", WRITE_ACCESS, form=FORM, page=show_permissions)
 def grant_permission(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Grant a permission."""
     try:
@@ -102,7 +102,7 @@ def grant_permission(form: Mapping[str, Any], student_id: int, context: RequestC
     return done(path_about(student_id, "/permissions"), sentence)
 
 
-@pages.show(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE)
+@pages.show(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE_ACCESS)
 def confirm_revocation(student_id: int, permission_id: int) -> Response:
     """Say what a permission is for, before it is revoked."""
     row = next((row for row in student_records.permissions_of(student_id, SEARCHED) if row.id == permission_id), None)
@@ -129,7 +129,7 @@ def confirmation(permission: AnyRow, course: str, keep: str) -> Response:
     )
 
 
-@pages.act(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE)
+@pages.act(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE_ACCESS)
 def revoke_permission(student_id: int, permission_id: int, context: RequestContext) -> Response:
     """Revoke a permission; doing so again changes nothing."""
     service.revoke(student_id, permission_id, context)

@@ -34,8 +34,8 @@ from ..pages import AppPages
 from ..reason_texts import staff_page
 from ..reasons import ReasonInWords, decisions_in_words
 from ..texts import N_
-from .course import GRANT, READ_STUDENTS, ROSTER, find, show
-from .letting_in import LET_IN
+from .course import GRANT_ACCESS, READ_ROSTER_ACCESS, READ_STUDENTS_ACCESS, find, show
+from .letting_in import LET_IN_ACCESS
 
 pages = AppPages("registrar_rosters", area=N_("Registrar"))
 SHOWN = 50
@@ -87,7 +87,7 @@ class HistoryQuery(EntryForm):
     before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
 
 
-@pages.show("/registrar/courses/<id:course_id>/roster", ROSTER, query=RosterQuery)
+@pages.show("/registrar/courses/<id:course_id>/roster", READ_ROSTER_ACCESS, query=RosterQuery)
 def show_roster(query: Mapping[str, Any], course_id: int) -> Response:
     """Show the students who are enrolled in a course, or were at some time, by name."""
     course, as_of, last = find(course_id), query["as_of"], query["after"]
@@ -115,7 +115,7 @@ def _show(course: AnyRow, status: str, query: Mapping[str, Any], rows: Sequence[
     )
 
 
-@pages.show("/registrar/courses/<id:course_id>/roster.csv", ROSTER, query=FileQuery)
+@pages.show("/registrar/courses/<id:course_id>/roster.csv", READ_ROSTER_ACCESS, query=FileQuery)
 def download_roster(query: Mapping[str, Any], course_id: int) -> Response:
     """Return the whole roster or waitlist as a file for spreadsheets, as the API does, named by course and day."""
     course = find(course_id)
@@ -136,7 +136,7 @@ def _in_file_name(code: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", code).strip("-.") or "course"
 
 
-@pages.show("/registrar/courses/<id:course_id>/waitlist", ROSTER, query=WaitlistQuery)
+@pages.show("/registrar/courses/<id:course_id>/waitlist", READ_ROSTER_ACCESS, query=WaitlistQuery)
 def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, context: RequestContext) -> Response:
     """Show the students on the waitlist of a course by position, and why each of them still waits."""
     course, as_of, after = find(course_id), query["as_of"], query["after"]
@@ -155,10 +155,10 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
         rows,
         against=against,
         # An instructor sees which rules stop a student, and not the student's holds and other courses.
-        staff_page=staff_page if visitor.may(READ_STUDENTS) else None,
+        staff_page=staff_page if visitor.may(READ_STUDENTS_ACCESS) else None,
         waivable=waivable(),
-        may_grant=visitor.may(GRANT, course_id=course_id),
-        may_let_in=visitor.may(LET_IN),
+        may_grant=visitor.may(GRANT_ACCESS, course_id=course_id),
+        may_let_in=visitor.may(LET_IN_ACCESS),
         has_seat=course.capacity is None or course.seats_taken < course.capacity,
         following=following,
         shown=shown,
@@ -177,7 +177,7 @@ def _against(course_id: int, student_ids: Sequence[int], context: RequestContext
     }
 
 
-@pages.show("/registrar/courses/<id:course_id>/history", ROSTER, query=HistoryQuery)
+@pages.show("/registrar/courses/<id:course_id>/history", READ_ROSTER_ACCESS, query=HistoryQuery)
 def show_history(query: Mapping[str, Any], course_id: int) -> Response:
     """Show what happened to the enrollments of a course, newest first."""
     course = find(course_id)

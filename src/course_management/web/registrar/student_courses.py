@@ -23,9 +23,9 @@ from ..subjects import path_about
 from ..texts import N_, _
 
 pages = AppPages("registrar_student_courses", area=N_("Registrar"))
-READ = PageAccess(scope="enrollments:read", advisor=True)
-WRITE = PageAccess(scope="enrollments:write", advisor=True)
-REGISTRATION = PageAccess(scope="students:read", advisor=True)
+READ_ACCESS = PageAccess(scope="enrollments:read", advisor=True)
+WRITE_ACCESS = PageAccess(scope="enrollments:write", advisor=True)
+REGISTRATION_ACCESS = PageAccess(scope="students:read", advisor=True)
 
 
 class EnrollForm(Schema):
@@ -64,17 +64,17 @@ ENROLL = FieldForm(
 DROP = FieldForm(DropForm, {"reason": N_("Reason")}, {"reason": N_("For the ledger.")})
 
 
-pages.show(f"{STUDENT}/my-courses", READ, tab=N_("Courses"))(mine.show_mine)
-pages.show(f"{STUDENT}/courses", READ, query=courses.SearchQuery, tab=N_("Enroll"))(courses.find_courses)
-pages.show(f"{STUDENT}/standing", READ, query=courses.SeatsQuery)(courses.refresh_standing)
-pages.show(f"{STUDENT}/timetable", READ, query=mine.TermQuery, tab=N_("Timetable"))(mine.show_timetable)
-pages.show(f"{STUDENT}/schedule.ics", READ, query=mine.TermQuery)(mine.download_schedule)
-pages.show(f"{STUDENT}/registration", REGISTRATION, query=mine.TermQuery, tab=N_("Registration"))(
+pages.show(f"{STUDENT}/my-courses", READ_ACCESS, tab=N_("Courses"))(mine.show_mine)
+pages.show(f"{STUDENT}/courses", READ_ACCESS, query=courses.SearchQuery, tab=N_("Enroll"))(courses.find_courses)
+pages.show(f"{STUDENT}/standing", READ_ACCESS, query=courses.SeatsQuery)(courses.refresh_standing)
+pages.show(f"{STUDENT}/timetable", READ_ACCESS, query=mine.TermQuery, tab=N_("Timetable"))(mine.show_timetable)
+pages.show(f"{STUDENT}/schedule.ics", READ_ACCESS, query=mine.TermQuery)(mine.download_schedule)
+pages.show(f"{STUDENT}/registration", REGISTRATION_ACCESS, query=mine.TermQuery, tab=N_("Registration"))(
     mine.show_registration
 )
 
 
-@pages.show(f"{STUDENT}/courses/<id:course_id>", READ)
+@pages.show(f"{STUDENT}/courses/<id:course_id>", READ_ACCESS)
 def show_course(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Show one course as the student sees it, with the form to enroll."""
     held = [row for row in enrollments.of_student(student_id) if row.id != course_id]
@@ -95,7 +95,7 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
     )
 
 
-@pages.act(f"{STUDENT}/courses/<id:course_id>/enroll", WRITE, form=ENROLL, page=show_course)
+@pages.act(f"{STUDENT}/courses/<id:course_id>/enroll", WRITE_ACCESS, form=ENROLL, page=show_course)
 def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll the student on behalf, with a permission for each rule that is in the way if that is asked for."""
     instead_of = [form["instead_of"]] if form["instead_of"] else []
@@ -112,14 +112,14 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
     return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))
 
 
-@pages.show(f"{STUDENT}/courses/<id:course_id>/drop", WRITE)
+@pages.show(f"{STUDENT}/courses/<id:course_id>/drop", WRITE_ACCESS)
 def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Say what the student loses with the course, before it is dropped."""
     page: Response = enrolling.confirm_drop(course_id, student_id, context, DROP.shown())
     return page
 
 
-@pages.act(f"{STUDENT}/courses/<id:course_id>/drop", WRITE, form=DROP, page=confirm_drop)
+@pages.act(f"{STUDENT}/courses/<id:course_id>/drop", WRITE_ACCESS, form=DROP, page=confirm_drop)
 def drop(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist, on behalf of the student."""
     outcomes = actions.unenroll(student_id, [course_id], context=context, reason=form["reason"])

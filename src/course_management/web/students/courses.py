@@ -27,8 +27,8 @@ from ..reasons import ReasonInWords, decisions_in_words
 from ..texts import N_
 
 pages = AppPages("student_courses", area=N_("Student"))
-OWN = PageAccess(scope="enrollments:read", own=True)
-EVERY_PERSON = PageAccess(scope="courses:read", every_person=True)
+OWN_ACCESS = PageAccess(scope="enrollments:read", own=True)
+EVERY_PERSON_ACCESS = PageAccess(scope="courses:read", every_person=True)
 SHOWN = 25
 """Courses on one page."""
 MAX_READ = 400
@@ -96,7 +96,7 @@ def _decisive(ways: WaysToEnroll) -> Any:
     return ways.enroll
 
 
-@pages.show("/courses", OWN, query=SearchQuery, link=N_("Find courses"))
+@pages.show("/courses", OWN_ACCESS, query=SearchQuery, link=N_("Find courses"))
 def find_courses(query: Mapping[str, Any], context: RequestContext, student_id: int) -> Response:
     """Show the courses that a student looks for."""
     terms = sorted(all_terms(), key=lambda term: (term.ends_on < utcnow().date(), term.starts_on))
@@ -148,7 +148,7 @@ def _is_wanted(each: Shown, query: Mapping[str, Any]) -> bool:
     return not (query["fits"] and clashes)
 
 
-@pages.show("/seats", EVERY_PERSON, query=SeatsQuery)
+@pages.show("/seats", EVERY_PERSON_ACCESS, query=SeatsQuery)
 def refresh_seats(query: Mapping[str, Any]) -> Response:
     """Return the seats of courses, to be put in the place of those on a page."""
     response = render("students/seats.html", courses=course_search.seats_of(_ids(query)))
@@ -158,7 +158,7 @@ def refresh_seats(query: Mapping[str, Any]) -> Response:
     return unless_known(response, request.headers.get("If-None-Match", ""))
 
 
-@pages.show("/standing", OWN, query=SeatsQuery)
+@pages.show("/standing", OWN_ACCESS, query=SeatsQuery)
 def refresh_standing(query: Mapping[str, Any], context: RequestContext, student_id: int) -> Response:
     """Return what the student can do about courses now, to be put in the place of that on a page."""
     found = shown(student_id, course_search.of_ids(_ids(query)), context)

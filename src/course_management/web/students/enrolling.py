@@ -27,10 +27,10 @@ from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
 from ..reasons import DecisionInWords, decisions_in_words
 from ..texts import N_, _
-from .courses import OWN, find, shown
+from .courses import OWN_ACCESS, find, shown
 
 pages = AppPages("student_enrolling", area=N_("Student"))
-WRITE = PageAccess(scope="enrollments:write", own=True)
+WRITE_ACCESS = PageAccess(scope="enrollments:write", own=True)
 DONE = {
     "enrolled": N_("You are enrolled in %(code)s."),
     "waitlisted": N_("You are on the waitlist of %(code)s, position %(position)s."),
@@ -79,7 +79,7 @@ def report(outcomes: Sequence[CourseOutcome]) -> str:
     )
 
 
-@pages.show("/courses/<id:course_id>", OWN)
+@pages.show("/courses/<id:course_id>", OWN_ACCESS)
 def show_course(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Show one course: when it meets, what it requires, and what the student can do about it."""
     return render_course("students/course.html", course_id, student_id, context)
@@ -97,7 +97,7 @@ def render_course(template: str, course_id: int, student_id: int, context: Reque
     """Return the page of a course for a student, or about a student; `values` are for the template."""
     course = find(course_id)
     (mine,) = shown(student_id, [course], context)
-    links = content_of(timetables.LINKS, course_id)["groups"]
+    links = content_of(timetables.LINK_LIST, course_id)["groups"]
     return render(
         template,
         course=course,
@@ -106,7 +106,7 @@ def render_course(template: str, course_id: int, student_id: int, context: Reque
         prerequisites=prerequisites_in_words(course.catalog_id) if course.catalog_id else None,
         links=[course_search.of_ids(group) for group in links],
         instructors=course_search.instructors_of(course_id),
-        has_restrictions=bool(content_of(course_service.RESTRICTIONS, course_id)),
+        has_restrictions=bool(content_of(course_service.RESTRICTION_LIST, course_id)),
         is_planned=course_id in plans.planned(student_id),
         has_courses=mine.status not in {"enrolled", "waitlisted"} and bool(enrollments.of_student(student_id)),
         **values,
@@ -118,7 +118,7 @@ def _credits_form(course: AnyRow) -> ShownForm | None:
     return ENROLL.shown(values={"credits": course.credits}, labels=labels, without=["waitlist"]) if labels else None
 
 
-@pages.act("/courses/<id:course_id>/enroll", WRITE, form=ENROLL, page=show_course)
+@pages.act("/courses/<id:course_id>/enroll", WRITE_ACCESS, form=ENROLL, page=show_course)
 def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll the student, or put the student on the waitlist."""
     chosen = {} if form["credits"] is None else {course_id: int(form["credits"] * 100)}
@@ -128,7 +128,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
     return done("/my-courses", report(actions.enroll(request)))
 
 
-@pages.show("/courses/<id:course_id>/drop", WRITE)
+@pages.show("/courses/<id:course_id>/drop", WRITE_ACCESS)
 def confirm_drop(course_id: int, student_id: int, context: RequestContext, form: ShownForm | None = None) -> Response:
     """Say what the student loses with the course, before it is dropped. `form` has what the staff enters."""
     course = find(course_id)
@@ -145,13 +145,13 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext, form:
     )
 
 
-@pages.act("/courses/<id:course_id>/drop", WRITE)
+@pages.act("/courses/<id:course_id>/drop", WRITE_ACCESS)
 def drop(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist."""
     return done("/my-courses", report(actions.unenroll(student_id, [course_id], context=context)))
 
 
-@pages.show("/courses/<id:course_id>/swap", WRITE)
+@pages.show("/courses/<id:course_id>/swap", WRITE_ACCESS)
 def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Show which of the student's courses could be swapped for this one."""
     course = find(course_id)
@@ -173,7 +173,7 @@ def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Res
     return render("students/swap.html", course=course, options=options, is_held=course_id in present)
 
 
-@pages.act("/courses/<id:course_id>/swap", WRITE, form=SwapForm)
+@pages.act("/courses/<id:course_id>/swap", WRITE_ACCESS, form=SwapForm)
 def swap(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Enroll in the course and leave the other one; if one of them is refused, nothing changes."""
     other = form["instead_of"]

@@ -25,11 +25,11 @@ from ..pages import AppPages, Form, render
 from ..reasons import title_of
 from ..texts import N_, _
 from ..week import drawn
-from .courses import OWN
+from .courses import OWN_ACCESS
 
 pages = AppPages("student_mine", area=N_("Student"))
 LINES = 50
-REGISTRATION = PageAccess(scope="students:read", own=True)
+REGISTRATION_ACCESS = PageAccess(scope="students:read", own=True)
 
 
 class TermQuery(Form):
@@ -44,7 +44,7 @@ class HistoryQuery(Form):
     before = Integer(load_default=MAX_ID, validate=Range(1, MAX_ID))
 
 
-@pages.show("/my-courses", OWN, link=N_("My courses"))
+@pages.show("/my-courses", OWN_ACCESS, link=N_("My courses"))
 def show_mine(student_id: int) -> Response:
     """Show the courses in which the student is enrolled or waitlisted."""
     rows = enrollments.of_student(student_id)
@@ -62,7 +62,7 @@ def show_mine(student_id: int) -> Response:
     return render("students/mine.html", courses=courses, meetings=meetings_of([row.id for row in rows]))
 
 
-@pages.show("/timetable", OWN, query=TermQuery, link=N_("Timetable"))
+@pages.show("/timetable", OWN_ACCESS, query=TermQuery, link=N_("Timetable"))
 def show_timetable(query: Mapping[str, Any], student_id: int) -> Response:
     """Show the week of the student as a picture and as a list."""
     terms = {term.id: term for term in all_terms()}
@@ -81,7 +81,7 @@ def show_timetable(query: Mapping[str, Any], student_id: int) -> Response:
     )
 
 
-@pages.show("/schedule.ics", OWN, query=TermQuery)
+@pages.show("/schedule.ics", OWN_ACCESS, query=TermQuery)
 def download_schedule(query: Mapping[str, Any], student_id: int) -> Response:
     """Return the weekly meetings of the student as iCalendar, without those of courses for which the student waits."""
     meetings = meetings_of_student(student_id, query["term_id"])
@@ -89,7 +89,7 @@ def download_schedule(query: Mapping[str, Any], student_id: int) -> Response:
     return download(text, calendars.MEDIA_TYPE, "schedule.ics")
 
 
-@pages.show("/history", OWN, query=HistoryQuery, link=N_("History"))
+@pages.show("/history", OWN_ACCESS, query=HistoryQuery, link=N_("History"))
 def show_history(query: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Show what happened to the student's enrollments, newest first."""
     rows = enrollments.history_of_student(student_id, query["before"], LINES + 1)
@@ -104,7 +104,7 @@ def show_history(query: Mapping[str, Any], student_id: int, context: RequestCont
     )
 
 
-@pages.show("/registration", REGISTRATION, query=TermQuery, link=N_("Registration"))
+@pages.show("/registration", REGISTRATION_ACCESS, query=TermQuery, link=N_("Registration"))
 def show_registration(query: Mapping[str, Any], student_id: int) -> Response:
     """Show when the student can register, holds with whom to contact, and credits."""
     now = utcnow()

@@ -18,8 +18,8 @@ from ...services.enrollment import EnrollmentRequest, dry_run
 from ..pages import AppPages, Form, done, render
 from ..reasons import decisions_in_words
 from ..texts import N_, _
-from .courses import OWN, find
-from .enrolling import WRITE, report
+from .courses import OWN_ACCESS, find
+from .enrolling import WRITE_ACCESS, report
 
 pages = AppPages("student_plan", area=N_("Student"))
 
@@ -38,7 +38,7 @@ class SubmitForm(Form):
     waitlist = Boolean(load_default=False)
 
 
-@pages.show("/plan", OWN, query=PlanQuery, link=N_("Plan"))
+@pages.show("/plan", OWN_ACCESS, query=PlanQuery, link=N_("Plan"))
 def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Show the plan and, if asked, what stands against each course when all are taken together."""
     ids = plans.planned(student_id)
@@ -56,7 +56,7 @@ def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext
     )
 
 
-@pages.act("/plan", WRITE, form=SubmitForm)
+@pages.act("/plan", WRITE_ACCESS, form=SubmitForm)
 def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Enroll in all courses of the plan or, if one of them is refused, in none."""
     ids = plans.planned(student_id)
@@ -70,7 +70,7 @@ def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContex
     return done("/my-courses", report(outcomes))
 
 
-@pages.act("/courses/<id:course_id>/plan", WRITE)
+@pages.act("/courses/<id:course_id>/plan", WRITE_ACCESS)
 def add_to_plan(course_id: int, student_id: int) -> Response:
     """Add a course to the plan."""
     course = find(course_id)
@@ -78,7 +78,7 @@ def add_to_plan(course_id: int, student_id: int) -> Response:
     return done("/plan", _("%(code)s is in your plan. A plan reserves no seat.", code=course.code))
 
 
-@pages.act("/courses/<id:course_id>/unplan", WRITE)
+@pages.act("/courses/<id:course_id>/unplan", WRITE_ACCESS)
 def remove_from_plan(course_id: int, student_id: int) -> Response:
     """Remove a course from the plan."""
     course = find(course_id)
