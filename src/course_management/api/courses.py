@@ -15,9 +15,9 @@ from ..http.declarations import JSON, Success
 from ..http.endpoints import Endpoints, query, responds
 from ..http.pagination import Page
 from ..http.responses import IfMatch, download, reply
-from ..repositories import courses as repository
-from ..repositories import enrollments
+from ..repositories import enrollments, rosters
 from ..repositories.past_rosters import past_roster, past_roster_by_name, whole_past_roster
+from ..repositories.student_names import contacts_of, student_name
 from ..repositories.timetables import clashing_students
 from ..schemas.courses import ChangedCourse, CourseHistory, CourseSchema, Roster, RosterQuery
 from ..schemas.enrollment import PassedOver
@@ -158,17 +158,17 @@ def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
     status, as_of, by_name = query["status"], query.get("as_of"), query["sort"] == "name"
     if request.accept_mimetypes.best_match([JSON, CSV]) == CSV:
         whole = (
-            repository.whole_roster(course_id, status, by_name=by_name)
+            rosters.whole_roster(course_id, status, by_name=by_name)
             if as_of is None
             else whole_past_roster(course_id, status, as_of, by_name=by_name)
         )
-        contacts = repository.contacts([row.student_id for row in whole])
+        contacts = contacts_of([row.student_id for row in whole])
         return download(roster_file(whole, contacts), CSV, f"{status}-{course_id}.csv")
     if by_name:
-        name = "" if page.key is None else repository.student_name(page.key) or ""
+        name = "" if page.key is None else student_name(page.key) or ""
         after = name, page.after(text=name)
         rows = (
-            repository.roster_by_name(course_id, status, after, page.limit + 1)
+            rosters.roster_by_name(course_id, status, after, page.limit + 1)
             if as_of is None
             else past_roster_by_name(course_id, status, as_of, after, page.limit + 1)
         )
@@ -176,7 +176,7 @@ def get_roster(query: dict[str, Any], page: Page, course_id: int) -> Response:
     if as_of:
         past = past_roster(course_id, status, as_of, (page.after(), page.shown), page.limit)
         return page.reply_ending(past.rows, past.following, roster_item)
-    rows = repository.roster(course_id, status, page.after(-1), page.limit + 1)  # queue numbers begin at 0
+    rows = rosters.roster(course_id, status, page.after(-1), page.limit + 1)  # queue numbers begin at 0
     return page.reply(rows, lambda row: int(row.key), roster_item)
 
 

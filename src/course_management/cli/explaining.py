@@ -13,7 +13,7 @@ from ..config import Settings
 from ..context import RequestContext
 from ..database import AnyRow
 from ..errors import StudentNotFound
-from ..repositories.courses import student_name
+from ..repositories.student_names import student_name
 from ..services.enrollment.decisions import Decision
 from ..services.enrollment.explaining import explain
 from ..services.enrollment.rules import waivable

@@ -75,7 +75,6 @@ _LIMITS = (
     )
     .order_by(terms.c.starts_on.desc(), terms.c.code)
 )
-_STUDENTS = select(students.c.id, students.c.name).where(among(students.c.id, bindparam("ids", type_=IdList)))
 _SUBJECTS = {
     subject: select(table.c.id, column.label("name")).where(among(table.c.id, bindparam("ids", type_=IdList)))
     for subject, table, column in (
@@ -119,12 +118,6 @@ def completions_of(student_id: int) -> Sequence[AnyRow]:
 def limits_of(student_id: int) -> Sequence[AnyRow]:
     """Return the terms, newest first, with the credit limit of the term and that of the student, where it has one."""
     return autocommit(_LIMITS, {"student": student_id})
-
-
-def names_of_students(student_ids: Sequence[int]) -> Sequence[AnyRow]:
-    """Return the `id` and `name` of these students, by name."""
-    rows = autocommit(_STUDENTS, {"ids": list(student_ids)}) if student_ids else []
-    return sorted(rows, key=lambda row: (row.name, row.id))
 
 
 def names_of_subjects(lines: Iterable[AnyRow]) -> Mapping[tuple[str, int], str]:

@@ -16,7 +16,7 @@ from ..access.visitors import Visitor
 from ..config import Settings
 from ..database.types import MAX_ID
 from ..errors import Forbidden, NotFound, SignInFailed, StudentNotFound
-from ..repositories.courses import student_name
+from ..repositories.student_names import student_name
 from .last_search import keep_search
 from .pages import AppPages, Form, delete_cookie, done, local, render, root, see, set_cookie
 from .texts import _

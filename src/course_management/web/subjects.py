@@ -14,7 +14,7 @@ from flask import Flask, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..access.policy import PageAccess
-from ..repositories.courses import student_name
+from ..repositories.student_names import student_name
 from .pages import STUDENT, AppPages, Link, root, visitor
 
 READ_ACCESS = PageAccess(scope="students:read", advisor=True)

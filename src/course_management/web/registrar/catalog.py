@@ -29,7 +29,7 @@ from ..pages import AppPages, done, render
 from ..references import CATALOG_ENTRY
 from ..tables import Table
 from ..texts import N_, _
-from .courses import LIST_ACCESS, WRITE_ACCESS
+from .course_list import LIST_ACCESS, WRITE_ACCESS
 from .groups import groups_to_choose
 
 pages = AppPages("registrar_catalog", area=N_("Registrar"))

@@ -22,7 +22,7 @@ from ..pages import STUDENT, AppPages, done, render
 from ..references import CATALOG_ENTRY
 from ..subjects import path_about
 from ..texts import N_, _
-from .courses import terms_to_choose
+from .course_list import terms_to_choose
 
 pages = AppPages("registrar_completions", area=N_("Registrar"))
 READ_ACCESS, WRITE_ACCESS = PageAccess(scope="completions:read"), PageAccess(scope="completions:write")

@@ -27,8 +27,8 @@ from ..pages import AppPages, done
 from ..references import course_named
 from ..tables import Table
 from ..texts import N_, _, ngettext
-from .course import READ_ACCESS, find, path_of, show
-from .courses import WRITE_ACCESS
+from .course_list import WRITE_ACCESS
+from .course_pages import READ_ACCESS, find, path_of, show
 from .groups import all_groups, groups_to_choose
 
 pages = AppPages("registrar_course_parts", area=N_("Registrar"))

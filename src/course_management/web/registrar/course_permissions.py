@@ -24,7 +24,7 @@ from ..forms import EntryForm
 from ..pages import AppPages, done
 from ..reasons import title_of
 from ..texts import N_, _
-from .course import GRANT_ACCESS, READ_PERMISSIONS_ACCESS, find, path_of, show
+from .course_pages import GRANT_ACCESS, READ_PERMISSIONS_ACCESS, find, path_of, show
 from .permissions import confirmation, rules_to_waive
 
 pages = AppPages("registrar_course_permissions", area=N_("Registrar"))

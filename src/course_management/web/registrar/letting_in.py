@@ -10,7 +10,7 @@ from marshmallow import Schema
 
 from ...access.policy import PageAccess
 from ...context import RequestContext
-from ...repositories.courses import student_name
+from ...repositories.student_names import student_name
 from ...schemas.fields import StrictBoolean, Text
 from ...services import enrollment_actions as actions
 from ...services.enrollment import EnrollmentRequest
@@ -22,7 +22,7 @@ from ..reason_texts import staff_page
 from ..reasons import decisions_in_words
 from ..students.enrolling import report
 from ..texts import N_, _
-from .course import find, path_of
+from .course_pages import find, path_of
 
 pages = AppPages("registrar_letting_in", area=N_("Registrar"))
 LET_IN_ACCESS = PageAccess(scope="courses:write")

@@ -20,7 +20,7 @@ from ..moments import zone
 from ..pages import AppPages, render
 from ..texts import N_, _, ngettext
 from . import health
-from .courses import SHOW
+from .course_list import SHOW
 from .imports import states
 
 pages = AppPages("registrar", area=N_("Registrar"))

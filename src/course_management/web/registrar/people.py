@@ -15,7 +15,8 @@ from ...context import RequestContext
 from ...database.types import MAX_ID
 from ...errors import AccountNotFound, PersonNotFound, PreconditionFailed
 from ...repositories import accounts as account_repository
-from ...repositories import resources, student_records
+from ...repositories import resources
+from ...repositories.student_names import students_by_name
 from ...schemas.fields import Id
 from ...schemas.people import AccountBody, PersonSchema
 from ...services import accounts
@@ -117,7 +118,7 @@ def show_person(person_id: int) -> Response:
         form=FORM.shown(person),
         account_form=ACCOUNT.shown(values={"issuer": issuer or ""}),
         advisee_form=ADVISEE.shown(),
-        advised=student_records.names_of_students(sorted(person.advises)),
+        advised=students_by_name(sorted(person.advises)),
         accounts=_accounts(person_id),
     )
 

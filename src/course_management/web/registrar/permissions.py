@@ -27,7 +27,7 @@ from ..reasons import title_of
 from ..references import course_named
 from ..subjects import path_about
 from ..texts import N_, _
-from .courses import terms_to_choose
+from .course_list import terms_to_choose
 
 pages = AppPages("registrar_permissions", area=N_("Registrar"))
 READ_ACCESS = PageAccess(scope="permissions:read", advisor=True)

@@ -17,10 +17,9 @@ from ...context import RequestContext
 from ...database import AnyRow
 from ...database.types import MAX_ID, utcnow
 from ...http.responses import download
-from ...repositories import courses as repository
-from ...repositories import enrollments
+from ...repositories import enrollments, rosters
 from ...repositories.past_rosters import past_roster, past_roster_by_name, whole_past_roster
-from ...repositories.student_names import names_of
+from ...repositories.student_names import contacts_of, names_of, student_name
 from ...schemas.fields import credits_of
 from ...services.enrollment.decisions import REFUSED
 from ...services.enrollment.explaining import check_promotions
@@ -34,7 +33,7 @@ from ..pages import AppPages
 from ..reason_texts import staff_page
 from ..reasons import ReasonInWords, decisions_in_words
 from ..texts import N_
-from .course import GRANT_ACCESS, READ_ROSTER_ACCESS, READ_STUDENTS_ACCESS, find, show
+from .course_pages import GRANT_ACCESS, READ_ROSTER_ACCESS, READ_STUDENTS_ACCESS, find, show
 from .letting_in import LET_IN_ACCESS
 
 pages = AppPages("registrar_rosters", area=N_("Registrar"))
@@ -91,9 +90,9 @@ class HistoryQuery(EntryForm):
 def show_roster(query: Mapping[str, Any], course_id: int) -> Response:
     """Show the students who are enrolled in a course, or were at some time, by name."""
     course, as_of, last = find(course_id), query["as_of"], query["after"]
-    after = ("", 0) if last is None else (repository.student_name(last) or "", last)
+    after = ("", 0) if last is None else (student_name(last) or "", last)
     rows = (
-        repository.roster_by_name(course_id, "enrolled", after, SHOWN + 1)
+        rosters.roster_by_name(course_id, "enrolled", after, SHOWN + 1)
         if as_of is None
         else past_roster_by_name(course_id, "enrolled", as_of, after, SHOWN + 1)
     )
@@ -122,11 +121,11 @@ def download_roster(query: Mapping[str, Any], course_id: int) -> Response:
     status, as_of = query["status"], query["as_of"]
     by_name = status == "enrolled"
     whole = (
-        repository.whole_roster(course_id, status, by_name=by_name)
+        rosters.whole_roster(course_id, status, by_name=by_name)
         if as_of is None
         else whole_past_roster(course_id, status, as_of, by_name=by_name)
     )
-    contacts = repository.contacts([row.student_id for row in whole])
+    contacts = contacts_of([row.student_id for row in whole])
     day = (as_of or utcnow()).astimezone(zone()).date()
     return download(roster_file(whole, contacts), "text/csv", f"{status}-{_in_file_name(course.code)}-{day}.csv")
 
@@ -142,7 +141,7 @@ def show_waitlist(query: Mapping[str, Any], course_id: int, visitor: Visitor, co
     course, as_of, after = find(course_id), query["as_of"], query["after"]
     shown, against = 0, {}
     if as_of is None:
-        rows = repository.roster(course_id, "waitlisted", -1 if after is None else after, SHOWN + 1)
+        rows = rosters.roster(course_id, "waitlisted", -1 if after is None else after, SHOWN + 1)
         following = rows[SHOWN - 1].key if len(rows) > SHOWN else None
         against = _against(course_id, [row.student_id for row in rows[:SHOWN]], context)
     else:

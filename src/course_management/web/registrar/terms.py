@@ -24,8 +24,8 @@ from ..pages import AppPages, done, render
 from ..plots import PERIODS, plotted, since
 from ..tables import Table
 from ..texts import N_, _
-from .course import PlotQuery
-from .courses import LIST_ACCESS, WRITE_ACCESS
+from .course_list import LIST_ACCESS, WRITE_ACCESS
+from .course_pages import PlotQuery
 from .groups import all_groups, groups_to_choose
 
 pages = AppPages("registrar_terms", area=N_("Registrar"))

@@ -26,7 +26,7 @@ from ..references import CATALOG_ENTRY
 from ..seats import seats_of
 from ..texts import N_, _
 
-pages = AppPages("registrar_courses", area=N_("Registrar"))
+pages = AppPages("registrar_course_list", area=N_("Registrar"))
 teaching = AppPages("teaching", area=N_("Teaching"))
 LIST_ACCESS = PageAccess(scope="courses:read")
 WRITE_ACCESS = PageAccess(scope="courses:write")

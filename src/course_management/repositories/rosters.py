@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from ..database import AnyRow, autocommit
-from ..database.types import Id, IdList, among, by_code_point
+from ..database.types import Id, by_code_point
 from ..errors import CourseNotFound
 from ..models import ENROLLED, WAITLISTED, courses, enrollments, students
 
@@ -70,12 +70,8 @@ _BY_NAME = {
     ENROLLED: _page(_ENROLLED, _ENROLLED.c.student_id, by_name=True),
     WAITLISTED: _page(_WAITLIST, _WAITLIST.c.student_id, by_name=True),
 }
-_CONTACTS = select(students.c.id, students.c.email, students.c.external_id).where(
-    among(students.c.id, bindparam("ids", type_=IdList))
-)
 MAX_ROWS = 2**31 - 1
 """More than any roster has."""
-_STUDENT_NAME = select(students.c.name).where(students.c.id == _ID)
 
 
 def roster(course_id: int, status: str, after: int, limit: int) -> Sequence[AnyRow]:
@@ -94,21 +90,11 @@ def roster_by_name(course_id: int, status: str, after: tuple[str, int], limit: i
     return _of_course(autocommit(_BY_NAME[status], values))
 
 
-def student_name(student_id: int) -> str | None:
-    """Return the name of a student, or None."""
-    return next((row.name for row in autocommit(_STUDENT_NAME, {"id": student_id})), None)
-
-
 def whole_roster(course_id: int, status: str, *, by_name: bool) -> Sequence[AnyRow]:
     """Return all rows of a roster or waitlist, as of one moment. Raises `CourseNotFound`."""
     if by_name:
         return roster_by_name(course_id, status, ("", 0), MAX_ROWS)
     return roster(course_id, status, -1, MAX_ROWS)
-
-
-def contacts(student_ids: Sequence[int]) -> Mapping[int, AnyRow]:
-    """Return `email` and `external_id` of students, by id."""
-    return {row.id: row for row in autocommit(_CONTACTS, {"ids": student_ids})}
 
 
 def _of_course(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:

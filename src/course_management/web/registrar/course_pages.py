@@ -28,9 +28,9 @@ from ..plots import PERIODS, plotted, since
 from ..reasons import title_of
 from ..refusals import REFUSED, Refusal, note
 from ..texts import N_, _, ngettext
-from .courses import NEW_COURSE, WRITE_ACCESS, terms_to_choose
+from .course_list import NEW_COURSE, WRITE_ACCESS, terms_to_choose
 
-pages = AppPages("registrar_course", area=N_("Registrar"))
+pages = AppPages("registrar_course_pages", area=N_("Registrar"))
 READ_ACCESS = PageAccess(scope="courses:read", instructor=True)
 READ_ROSTER_ACCESS = PageAccess(scope="enrollments:read", instructor=True)
 READ_PERMISSIONS_ACCESS = PageAccess(scope="permissions:read", instructor=True)

@@ -22,7 +22,7 @@ from ..students import courses, enrolling, mine
 from ..subjects import path_about
 from ..texts import N_, _
 
-pages = AppPages("registrar_student_courses", area=N_("Registrar"))
+pages = AppPages("registrar_enrolling", area=N_("Registrar"))
 READ_ACCESS = PageAccess(scope="enrollments:read", advisor=True)
 WRITE_ACCESS = PageAccess(scope="enrollments:write", advisor=True)
 REGISTRATION_ACCESS = PageAccess(scope="students:read", advisor=True)
