@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ import course_management
 from ..support.databases import ROOT
 from .mutants import MUTANTS, run_without
 from .parts import BACKENDS, PARTS, run
-from .report import HEADINGS, Check, Outcome, fill_in, markdown
+from .report import HEADINGS, Check, Outcome, fill_in, markdown, table_rows
 from .stage import Ground
 
 MUTANT_HEADINGS = ["without", "database", "part", "verdict", "noticed by"]
@@ -36,6 +36,7 @@ RESULTS = ROOT / "docs" / "proof.md"
 @click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="Only this part; repeatable.")
 @click.option("--database", "backends", type=click.Choice(BACKENDS), multiple=True, help="Only this kind; repeatable.")
 @click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
+@click.option("--seconds", type=int, help="Duration of each part that has one, instead of its own.")
 @click.option("--seed", type=int, default=lambda: secrets.randbelow(10**6), help="The chance of a run, to repeat it.")
 @click.option("--mutations", "which", flag_value="mutations", help="Only the table of mutations.")
 @click.option("--no-mutations", "which", flag_value="parts", help="Only the parts.")
@@ -46,6 +47,7 @@ def main(
     parts: Sequence[str],
     backends: Sequence[str],
     size: str,
+    seconds: int | None,
     seed: int,
     which: str | None,
     out: Path | None,
@@ -53,15 +55,16 @@ def main(
     mutant: str | None,
 ) -> None:
     """Prove the promises under load and faults, and that each proof can fail. Exit 1 when one does not hold."""
-    if record and (parts or backends or size == "small"):
-        raise click.UsageError("Only all parts or all mutations, at full size, are recorded.")
+    if record and size == "small":
+        raise click.UsageError("Only the full size is recorded.")
     backends = backends or BACKENDS
     if mutant and out:
         out.write_text(json.dumps(_on_mutant(mutant, backends[0], seed)))
         return
     console = Console()
     console.print(f"seed {seed}")
-    outcomes = list(_prove(console, parts or list(PARTS), backends, size, seed)) if which != "mutations" else []
+    sizes = {name: _sizes(name, size, seconds) for name in parts or PARTS}
+    outcomes = list(_prove(console, sizes, backends, seed)) if which != "mutations" else []
     mutations = list(_mutate(console, parts, backends, seed)) if which != "parts" else []
     tables = {
         "parts": (HEADINGS, [each.row() for each in outcomes]),
@@ -73,8 +76,8 @@ def main(
             for row in rows:
                 table.add_row(*row)
             console.print(table)
-        if rows and record:
-            _record(section, seed, markdown(headings, rows))
+        if record:
+            _record(section, seed, headings, rows)
     results = {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": _machine(),
@@ -88,13 +91,21 @@ def main(
     sys.exit(1 if failed else 0)
 
 
-def _prove(console: Console, parts: Sequence[str], backends: Sequence[str], size: str, seed: int) -> Iterator[Outcome]:
+def _sizes(name: str, size: str, seconds: int | None) -> Mapping[str, int]:
+    """Return how large a part is."""
+    sizes: Mapping[str, int] = getattr(PARTS[name], size)
+    return {**sizes, "seconds": seconds} if seconds and "seconds" in sizes else sizes
+
+
+def _prove(
+    console: Console, sizes: Mapping[str, Mapping[str, int]], backends: Sequence[str], seed: int
+) -> Iterator[Outcome]:
     """Run every part on its databases, and yield the outcomes."""
     for backend in backends:
         with tempfile.TemporaryDirectory() as folder, closing(Ground(Path(folder), backend)) as ground:
-            for name in parts:
+            for name, sizes_of_part in sizes.items():
                 if backend in PARTS[name].databases:
-                    outcome = run(name, ground, seed, getattr(PARTS[name], size))
+                    outcome = run(name, ground, seed, sizes_of_part)
                     console.print(f"{name} on {backend}: {outcome.verdict} ({outcome.seconds:.0f} s)")
                     for check in outcome.broken:
                         console.print(f"  {check.name}: {check.found}, not {check.expected}", markup=False)
@@ -138,11 +149,15 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, {versions}, PostgreSQL of the wheel"
 
 
-def _record(section: str, seed: int, table: str) -> None:
-    """Replace one table of docs/proof.md and the line above it; all else there stays."""
-    heading = f"{datetime.now(UTC).date()}, seed {seed}, {_machine()}"
+def _record(section: str, seed: int, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write rows into a table of docs/proof.md, in place of the earlier ones of the same parts and databases."""
     begin, end = f"<!-- {section}, as `make proof` writes it -->", f"<!-- end of {section} -->"
-    fill_in(RESULTS, begin, end, f"\n{heading}\n\n{table}\n")
+    order = [(name, backend) for backend in BACKENDS for name in PARTS]
+    order += [(name, backend) for name in MUTANTS for backend in BACKENDS]
+    ran = f"{datetime.now(UTC).date()}, seed {seed}"
+    by_key = {(row[0], row[1]): row for row in [*table_rows(RESULTS, begin, end), *([*row, ran] for row in rows)]}
+    kept = [by_key[key] for key in order if key in by_key]
+    fill_in(RESULTS, begin, end, f"\n{_machine()}\n\n{markdown([*headings, 'run'], kept)}\n")
 
 
 if __name__ == "__main__":

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from ..support.grouping import MODE
+from ..support.real_server import until
 from .load import Load
-from .proxy import MOMENTS, Proxy
+from .proxy import MOMENTS, Moment, Proxy
 from .report import Check
 from .settled import settled
-from .stage import Stage
+from .stage import Skipped, Stage
 
 MANY = 500
 """Operations of which at least one must change something."""
+CLIENTS = 12
+SEVERAL = 2
 
 
 def prove(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], list[Check]]:
-    """Run a server behind a proxy. Half of the cuts are single; the others cut the service's repetition, too."""
-    assert stage.postgresql
+    """Cut the commits of one client. Half of the cuts are single; the others cut the service's repetition, too."""
     chance = random.Random(seed)  # noqa: S311 - where to cut
+    with _proxied(stage) as proxy, closing(Load(stage, seed, clients=1, faults=True)) as load:
+        return _cut(load, proxy, chance, cuts)
+
+
+def prove_of_waves(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], list[Check]]:
+    """Cut commits of several changes under the load of several clients: half of the cuts as `prove`, then in pairs."""
+    if MODE == "off":
+        raise Skipped("groups are off")
+    chance = random.Random(seed)  # noqa: S311
+    with _proxied(stage) as proxy, closing(Load(stage, seed, CLIENTS, faults=True)) as load:
+        return _cut_waves(load, proxy, chance, cuts)
+
+
+@contextmanager
+def _proxied(stage: Stage) -> Iterator[Proxy]:
+    """Run the server of a stage behind a proxy."""
     with closing(Proxy(str(Path(str(stage.url.query["host"])) / ".s.PGSQL.5432"))) as proxy:
         through = stage.url.set(
             host="127.0.0.1", port=proxy.port, query={"sslmode": "disable", "gssencmode": "disable"}
         )
         stage.serve(through)
-        with closing(Load(stage, seed, clients=1, faults=True)) as load:
-            return _cut(load, proxy, chance, cuts)
+        yield proxy
 
 
 def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[dict[str, int], list[Check]]:
@@ -51,6 +70,49 @@ def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[di
         client.read(chance.choice(client.students))
     figures = {
         **{f"cut {moment} it": made[moment] for moment in MOMENTS},
+        "operations": load.operations,
+        "503": load.count("503"),
+    }
+    checks = [
+        Check("single cuts that a client saw", seen_once),
+        Check("responses lost", load.count("responses lost")),
+        Check("503 without Retry-After", load.count("503 without Retry-After")),
+        *settled(load),
+        *load.stage.verified(promoting=True),
+    ]
+    return figures, checks
+
+
+def _cut_waves(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[dict[str, int], list[Check]]:
+    for client in load.clients:
+        client.owned = []  # as in `_cut`
+    made: Counter[str] = Counter()
+    seen_once = 0
+
+    def cut(*moments: Moment) -> None:
+        proxy.arm(*moments, of_changes=SEVERAL)
+        until(lambda: not proxy.armed, "a wave of several changes")
+        made.update(moments)
+        # Each client may be one whose request was in it, and whose next one must not be a second cut for the service.
+        before = [client.done for client in load.clients]
+        until(
+            lambda: all(client.done > done + 1 for client, done in zip(load.clients, before, strict=True)), "responses"
+        )
+
+    def disturb() -> None:
+        nonlocal seen_once
+        while proxy.cuts < cuts // 2:
+            cut(chance.choice(MOMENTS))
+        seen_once = load.count("503")
+        while proxy.cuts < cuts:
+            cut(chance.choice(MOMENTS), chance.choice(MOMENTS))
+
+    load.run_during(disturb)
+    waves = [changes for changes in proxy.cut_changes if changes >= SEVERAL]
+    figures = {
+        **{f"cut {moment} it": made[moment] for moment in MOMENTS},
+        "cuts of waves": len(waves),
+        "changes in these": sum(waves),
         "operations": load.operations,
         "503": load.count("503"),
     }

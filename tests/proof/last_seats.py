@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 from collections import Counter
+from typing import Any
 
 from ..support.databases import PATIENCE_S
 from .report import Check
@@ -14,7 +15,7 @@ from .stage import Stage
 SEATS = 100
 
 
-def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[str, int], list[Check]]:
+def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[str, Any], list[Check]]:
     """Let all clients request one of 100 seats of a new course, in rounds: 100 get one, the others get the reason."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -33,9 +34,11 @@ def prove(stage: Stage, seed: int, connections: int, rounds: int) -> tuple[dict[
     checks = [
         Check(f"rounds without {SEATS} times 201 and {connections - SEATS} times 409", wrong, []),
         Check("rounds with other than 100 seats sold", sum(tuple(each) != (SEATS, SEATS) for each in sold)),
+        stage.waves().check(),
         *stage.verified(),
     ]
-    return {"rounds": rounds, "connections": connections, "seats sold": sum(each[0] for each in sold)}, checks
+    figures = {"rounds": rounds, "connections": connections, "seats sold": sum(each[0] for each in sold)}
+    return {**figures, **stage.waves().figures()}, checks
 
 
 async def _rush(port: int, people: list[int], course: int) -> Counter[int]:

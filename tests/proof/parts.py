@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations, rules, schedules
+from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations, rules, schedules, soak
 from .report import Check, Outcome
 from .stage import Ground, Skipped
 
@@ -42,10 +42,14 @@ PARTS = {
     "rules": Part(_staged(rules.prove, serving=False), {"seconds": 60}, {"seconds": 10}),
     "schedules": Part(_staged(schedules.prove, serving=False), {"seconds": 60}, {"seconds": 10}),
     "schedule of one student": Part(_staged(schedules.one_student, serving=False), {"seconds": 20}, {"seconds": 5}),
-    "kill": Part(_staged(kills.prove), {"kills": 50}, {"kills": 2}),
+    "kill": Part(_staged(kills.prove, serving=False), {"kills": 50}, {"kills": 2}),
     "cut": Part(_staged(cuts.prove, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)),
+    "cut of a wave": Part(
+        _staged(cuts.prove_of_waves, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)
+    ),
     "full disk": Part(full_disk.prove, {}, {}),
     "random faults": Part(_staged(random_faults.prove, serving=False), {"seconds": 600}, {"seconds": 8}),
+    "soak": Part(_staged(soak.prove, serving=False), {"seconds": 120}, {"seconds": 10}),
 }
 
 

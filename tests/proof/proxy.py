@@ -1,7 +1,8 @@
 """A TCP proxy in front of PostgreSQL that can cut a connection at the very moment of a commit.
 
 It reads the frontend's messages as the protocol frames them (a type, a length, a payload), so it knows which of them
-commits: a COMMIT, or the Sync behind a statement that changes something outside of a transaction.
+commits, and how many statements: a COMMIT, or the Sync behind statements that change something outside of a
+transaction. Several of them are a wave.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Literal
 Moment = Literal["before", "during", "after"]
 """The commit never reaches the database; is sent, and its result is not awaited; is done, and its response is lost."""
 MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
-CHANGE = re.compile(rb"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+CHANGE = re.compile(rb"\b(INSERT INTO|UPDATE \S+ SET|DELETE FROM)\b", re.IGNORECASE)
 
 
 class Proxy:
@@ -27,26 +28,34 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._armed: list[Moment] = []
+        self._of_changes = 1
         self._lock = threading.Lock()
-        self.cuts = 0
+        self.cut_changes: list[int] = []
+        """How many statements that change something each commit had that was cut; 1 for a COMMIT."""
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self, *moments: Moment) -> None:
-        """Cut the next commits, one at each of these moments."""
+    def arm(self, *moments: Moment, of_changes: int = 1) -> None:
+        """Cut the next commits, one at each of these moments; the first is one of so many changes at least."""
         with self._lock:
-            self._armed[:] = moments
+            self._armed[:], self._of_changes = moments, of_changes
 
     @property
     def armed(self) -> int:
         """Return the number of cuts that are still to come."""
         return len(self._armed)
 
-    def take(self) -> Moment | None:
-        """Return what happens to the next commit."""
+    @property
+    def cuts(self) -> int:
+        """Return the number of cuts so far."""
+        return len(self.cut_changes)
+
+    def take(self, changes: int) -> Moment | None:
+        """Return what happens to the next commit, which is one of so many changes."""
         with self._lock:
-            if not self._armed:
+            if not self._armed or changes < self._of_changes:
                 return None
-            self.cuts += 1
+            self._of_changes = 1
+            self.cut_changes.append(changes)
             return self._armed.pop(0)
 
     def close(self) -> None:
@@ -72,6 +81,9 @@ class Passage:
         self._proxy, self._client, self._server = proxy, client, server
         self._in_transaction = False
         self._holding_back = False
+        self._unanswered = 1
+        """Batches whose end the server has not confirmed; the first is the start of the session."""
+        self._counting = threading.Lock()
         self._responded = threading.Event()
         for direction in (self._forth, self._back):
             threading.Thread(target=self._pass, args=(direction,), daemon=True).start()
@@ -94,7 +106,7 @@ class Passage:
         stream = self._client.makefile("rb")
         self._server.sendall(_untyped(stream))
         statements: dict[bytes, bytes] = {}
-        changes = False
+        changes = 0
         batch = b""
         while True:
             kind, payload, raw = _message(stream)
@@ -103,17 +115,19 @@ class Passage:
                 name, query, _ = payload.split(b"\0", 2)
                 statements[name] = query
             elif kind == b"B":  # Bind: portal, name of the statement
-                changes = changes or bool(CHANGE.match(statements.get(payload.split(b"\0", 2)[1], b"")))
+                changes += bool(CHANGE.search(statements.get(payload.split(b"\0", 2)[1], b"")))
             elif kind in {b"S", b"Q", b"X"}:  # Sync and Query end a batch
                 commits = payload.startswith(b"COMMIT") if kind == b"Q" else changes and not self._in_transaction
-                self._send(batch, self._proxy.take() if commits else None)
-                changes, batch = False, b""
+                self._send(batch, self._proxy.take(max(changes, 1)) if commits else None)
+                changes, batch = 0, b""
 
     def _send(self, batch: bytes, moment: Moment | None) -> None:
         if moment == "before":
             raise EOFError
-        if moment == "after":
+        with self._counting:
+            self._unanswered += 1
             self._responded.clear()
+        if moment == "after":
             self._holding_back = True
         self._server.sendall(batch)
         if moment == "after":
@@ -130,7 +144,10 @@ class Passage:
                 self._client.sendall(raw)
             if kind == b"Z":  # ReadyForQuery
                 self._in_transaction = payload != b"I"
-                self._responded.set()
+                with self._counting:
+                    self._unanswered -= 1
+                    if not self._unanswered:  # the Sync behind the reads of a wave is answered before its commit
+                        self._responded.set()
 
 
 def _message(stream: BufferedReader) -> tuple[bytes, bytes, bytes]:

@@ -24,7 +24,7 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
         alone = [
             Check("503 responses", unserved),
             Check("responses lost", load.count("responses lost")),
-            Check("waves were sent", stage.waves() > 0, expected=True),
+            stage.waves().check(),
             Check("deadlocks and stale snapshots", sum(conflicts[kind] for kind in IMPOSSIBLE)),
             Check(
                 "verify while clients use the service", sorted({each.name for each in verified if not each.holds}), []
@@ -37,7 +37,7 @@ def prove(stage: Stage, seed: int, operations: int) -> tuple[dict[str, int], lis
             "changes": len(load.union("claims")),
             "refused": len(load.union("refused")),
             "decided again": conflicts["Raced"],
-            "waves": stage.waves(),
+            **stage.waves().figures(),
             "changes by hand": load.hand.changes,
         }
         beside = [

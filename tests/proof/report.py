@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,14 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def table_rows(page: Path, begin: str, end: str) -> list[list[str]]:
+    """Return the rows of the table between two lines of a page, without its headings."""
+    section = page.read_text().partition(f"{begin}\n")[2].partition(f"{end}\n")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    cells = (re.split(r"(?<!\\) \| ", line.removeprefix("| ").removesuffix(" |")) for line in lines[2:])
+    return [[cell.replace("\\|", "|") for cell in row] for row in cells]
 
 
 def fill_in(page: Path, begin: str, end: str, content: str) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,30 @@ from course_management.models import Course, Student, courses, students
 from course_management.services import enrollment
 
 from ..support.databases import Databases, PostgreSQL
+from ..support.grouping import MODE
 from ..support.real_server import COMMAND, Server
 from .report import Check
 
 IMPOSSIBLE = {"40P01", "40001", "SQLITE_BUSY_SNAPSHOT"}
 """Conflicts that are impossible where all transactions lock in one order and SQLite's writers begin as writers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """The waves of several statements that a server sent."""
+
+    count: int
+    of_several_writes: int
+    largest: int
+    """Statements of the largest."""
+
+    def figures(self) -> dict[str, int]:
+        """Return what the table says of them."""
+        return {"waves": self.count, "with several writes": self.of_several_writes, "largest": self.largest}
+
+    def check(self) -> Check:
+        """Return the check that groups were tested: requests changed something together, unless groups are off."""
+        return Check("changes of several requests were one wave", self.of_several_writes > 0, expected=MODE != "off")
 
 
 class Skipped(Exception):
@@ -80,9 +100,11 @@ class Stage:
         self.log.unlink(missing_ok=True)
         self._started: list[Server] = []
 
-    def serve(self, url: URL, output: int | None = None, /, **settings: str) -> None:
+    def serve(
+        self, url: URL, output: int | None = None, /, *, command: Sequence[str] = COMMAND, **settings: str
+    ) -> None:
         """Start the server on the database, by an address of it; see `Server`."""
-        self.server = Server(self.folder, url, COMMAND, output, LOG_LEVEL="debug", LOG_FORMAT="json", **settings)
+        self.server = Server(self.folder, url, command, output, LOG_LEVEL="debug", LOG_FORMAT="json", **settings)
         self._started.append(self.server)
         self.server.wait()
 
@@ -140,11 +162,17 @@ class Stage:
         repeated = Counter(line["kind"] for line in self._logged("database.retry"))
         return repeated + Counter(kind for line in self._logged("database.wave") for kind in line["errors"])
 
-    def waves(self) -> int:
-        """Return how many waves with writes the server sent, from its log."""
-        return sum(line["writes"] > 0 for line in self._logged("database.wave"))
+    def waves(self) -> Waves:
+        """Return which waves of several statements the server sent, from its log."""
+        lines = [line for line in self._logged("database.wave") if line["statements"] > 1]
+        return Waves(
+            count=len(lines),
+            of_several_writes=sum(line["writes"] > 1 for line in lines),
+            largest=max((line["statements"] for line in lines), default=0),
+        )
 
     def _logged(self, event: str) -> Iterator[dict[str, Any]]:
-        for line in self.log.read_text().splitlines():
-            if f'"{event}"' in line:
-                yield json.loads(line)
+        with self.log.open() as lines:  # of an hour: not all of them at once
+            for line in lines:
+                if f'"{event}"' in line:
+                    yield json.loads(line)
