@@ -187,8 +187,9 @@ def test_a_reader_that_does_not_read_blocks_no_writer(pipe: tuple[int, int], mon
         drained(output)
 
     *found, last = read_to_the_end(pipe[0], go_on)
-    (report,) = (each for each in found if each != line)
-    assert report == f"{1000 - (len(found) - 1)} lines could not be written."
+    # One report, or two if the thread wrote its first batch after some lines had been lost.
+    lost = [int(report.removesuffix(" lines could not be written.")) for report in found if report != line]
+    assert sum(lost) == 1000 - (len(found) - len(lost))
     assert 100 < len(found) < 1000
     assert last == "the last"
 
