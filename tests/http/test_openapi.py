@@ -145,6 +145,19 @@ def test_no_schema_is_an_anonymous_choice(document: dict[str, Any]) -> None:
     }
 
 
+def test_no_schema_has_the_name_of_one_of_its_properties(document: dict[str, Any]) -> None:
+    """openapi-python-client has one variable for both."""
+    for name, schema in document["components"]["schemas"].items():
+        assert re.sub("(?<!^)(?=[A-Z])", "_", name).lower() not in schema.get("properties", {}), name
+
+
+def test_a_file_of_text_is_a_text_and_not_binary(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        for media_type, content in operation["responses"].get("200", {}).get("content", {}).items():
+            if media_type != "application/json":
+                assert ("format" in content["schema"]) == (media_type == "application/zip"), f"{name} {media_type}"
+
+
 def test_the_document_names_every_route_but_pages_and_no_other(app: Flask, document: dict[str, Any]) -> None:
     routes = {
         method.lower() + " " + re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule)

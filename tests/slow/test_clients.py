@@ -44,10 +44,12 @@ def service(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 def generate(generator: str, url: str, folder: Path, environment: dict[str, str]) -> None:
-    """Run the command of the API guide that uses this generator."""
+    """Run the commands of the API guide that name this generator."""
     pages = [block for block in blocks(ROOT / "docs" / "api.md") if block.language == "console"]
-    [command] = [each.text for block in pages for each in block.commands() if generator in each.text.split()]
-    run("sh", "-c", command.replace("http://127.0.0.1:8000", url), cwd=folder, env=environment)
+    commands = [command.text for block in pages for command in block.commands() if generator in command.text]
+    assert commands
+    for command in commands:
+        run("sh", "-c", command.replace("http://127.0.0.1:8000", url), cwd=folder, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from ..schemas.catalog import (
     Completion,
     CompletionBody,
     Completions,
-    CreditLimit,
     LimitBody,
+    StudentCreditLimit,
 )
 from ..schemas.fields import Text
 from ..schemas.pagination import PageQuery
@@ -78,7 +78,7 @@ def delete_completion(student_id: int, catalog_id: int, term_code: str, context:
 
 
 @endpoints.declare("GET", LIMIT_OF, Access(scope="students:read"), StudentNotFound, TermNotFound)
-@responds(200, CreditLimit, LIMIT)
+@responds(200, StudentCreditLimit, LIMIT)
 def get_credit_limit(student_id: int, term_id: int) -> Response:
     """Read the credit limit of a student in a term; null where that of the term counts."""
     return reply(_limit(student_id, term_id, repository.credit_limit(student_id, term_id)))
@@ -86,7 +86,7 @@ def get_credit_limit(student_id: int, term_id: int) -> Response:
 
 @endpoints.declare("PUT", LIMIT_OF, Access(scope="students:write"), StudentNotFound, TermNotFound)
 @body(LimitBody, {"credit_limit": 21})
-@responds(200, CreditLimit, LIMIT)
+@responds(200, StudentCreditLimit, LIMIT)
 def put_credit_limit(body: dict[str, Any], student_id: int, term_id: int, context: RequestContext) -> Response:
     """Give a student a credit limit in a term, in the place of the term's. Courses that are held already stay."""
     return reply(_limit(student_id, term_id, credit_limits.put(student_id, term_id, body["credit_limit"], context)))

@@ -54,6 +54,7 @@ UNLESS_PUBLIC = (Unauthenticated, Forbidden, TooManyRequests)
 WITH_BODY = (PayloadTooLarge, UnsupportedMediaType)
 
 ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+TEXT, BINARY = {"type": "string"}, {"type": "string", "format": "binary"}
 TAG = '"1f0c6e0b8d2a4c5e.9a2e77d01b3c4f60"'
 HEADERS: Mapping[str, dict[str, Any]] = {
     "ETag": {"description": "For If-Match and If-None-Match.", "schema": {"type": "string"}, "example": TAG},
@@ -175,7 +176,9 @@ class Document:
         content: dict[str, Any] = {}  # JSON first: a generated client takes the first media type
         if success.schema:
             content[JSON] = {"schema": self._schema(success.schema), "example": success.example}
-        content |= {each: {"schema": {"type": "string", "format": "binary"}} for each in success.files}
+        content |= {
+            media_type: {"schema": TEXT if media_type.startswith("text/") else BINARY} for media_type in success.files
+        }
         if content:
             response["content"] = content
         return response

@@ -176,7 +176,7 @@ class LimitBody(Schema):
     credit_limit = Credits(required=True)
 
 
-class CreditLimit(Schema):
+class StudentCreditLimit(Schema):
     """The credit limit of one student in a term. Null: that of the term counts."""
 
     student_id = ResponseId()
