@@ -152,7 +152,7 @@ def test_a_course_that_fails_does_not_block_others_and_is_tried_again(
     tries = 0
     batch = service._promote_batch  # noqa: SLF001
 
-    def fail(course_id: int, context: RequestContext) -> service.Batch:
+    def fail(course_id: int, context: RequestContext) -> service.PromotionBatch:
         nonlocal tries
         if course_id != stuck:
             return batch(course_id, context)

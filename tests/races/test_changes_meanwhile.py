@@ -253,7 +253,7 @@ def test_a_wrong_counter_does_not_promote_endlessly(app: Flask, course: Make, sq
 
 def test_a_course_deleted_before_its_promotion_promotes_no_student(app: Flask) -> None:
     with app.app_context():
-        assert promotion._promote_batch(999, RequestContext()) == promotion.Batch()  # noqa: SLF001
+        assert promotion._promote_batch(999, RequestContext()) == promotion.PromotionBatch()  # noqa: SLF001
 
 
 def test_a_replacement_that_meets_a_new_enrollment_counts_it_in(

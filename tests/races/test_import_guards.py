@@ -101,7 +101,7 @@ def test_an_import_and_students_who_enroll_at_the_same_time_never_oversell(
     if not guarded:
         with app.app_context():
             drop_check_of_seats(db.engine)
-        is_open = ('not decision.does("enroll")', 'decision.action != "enroll"')
+        is_open = ('not decision.allows("enroll")', 'decision.action != "enroll"')
         has_seat = ("course.seats_taken + taken[course.id] < course.capacity", "True")
         monkeypatch.setattr(bulk, "take_seats", mutant(taking_seats, is_open, has_seat).take_seats)
     with ThreadPoolExecutor(3) as pool:
@@ -177,7 +177,7 @@ def test_an_import_that_goes_on_does_not_do_again_what_was_done_before(
     with monkeypatch.context() as patch:
         patch.setattr(enrollment, "exchange_all", exchange_and_die)
         if not guarded:
-            patch.setattr(service, "note_within", lambda *_, **__: nullcontext())
+            patch.setattr(service, "record_outcomes_within", lambda *_, **__: nullcontext())
         run(FILES)
     assert changes() == ["enrolled"]
     sql(BY_STUDENT.format("unenrolled"))

@@ -349,7 +349,7 @@ def test_a_course_without_a_waitlist_has_no_next_student(app: Flask, course: Mak
     free = course(term_id=open_term)
 
     with app.app_context():
-        assert enrollment.promote_batch(free, RequestContext()) == enrollment.Batch()
+        assert enrollment.promote_batch(free, RequestContext()) == enrollment.PromotionBatch()
 
 
 def test_codes_that_do_not_fit_are_left_out_whole(

@@ -212,15 +212,15 @@ def test_a_killed_import_goes_on(run: Import, held: Any, sql: Sql, monkeypatch: 
 
 
 def test_what_a_killed_import_did_last_is_done_once(run: Import, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
-    note = service.note
+    record_outcomes = service.record_outcomes
 
     def killed(import_id: int, verdicts: Any, *, applied: bool) -> None:
         if applied:
             raise KeyboardInterrupt
-        note(import_id, verdicts, applied=applied)
+        record_outcomes(import_id, verdicts, applied=applied)
 
     with monkeypatch.context() as patch:
-        patch.setattr(service, "note", killed)
+        patch.setattr(service, "record_outcomes", killed)
         run(FILES)
     assert sql("SELECT code FROM terms") == [("2026-fall",)]
     result = run(FILES)

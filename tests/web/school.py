@@ -141,6 +141,6 @@ def _import(text: Callable[[str], str]) -> int:
     }
     verdict: dict[str, Any] = {"outcome": None, "code": None, "detail": None}
     imports.stage([{"import_id": import_id, "number": 1, **row, **verdict}])
-    imports.note(import_id, [(1, "refuse", "email_taken", text("Taken"))], applied=False)
+    imports.record_outcomes(import_id, [(1, "refuse", "email_taken", text("Taken"))], applied=False)
     imports.set_state(import_id, imports.PLANNED)
     return import_id

@@ -28,7 +28,7 @@ from .callers import CHALLENGE, Caller, InvalidToken
 from .key_use import KeyUse
 from .policy import ADMIN, PUBLIC, Access
 from .rate_limits import Limits
-from .visitors import Pages
+from .visitors import PageAuthentication
 
 if TYPE_CHECKING:
     from .tokens import Issuer
@@ -45,7 +45,7 @@ class Authentication:
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits(settings)
-        self.pages = Pages(settings)
+        self.pages = PageAuthentication(settings)
         self.key_use = KeyUse(settings)
         self.issuer = _issuer(settings)
         self._origins = frozenset(settings.cors_origins)

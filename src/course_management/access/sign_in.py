@@ -41,14 +41,14 @@ TURN_S = 1
 log = structlog.get_logger(__name__)
 
 
-class Begun(NamedTuple):
+class StartedSignIn(NamedTuple):
     """A sign-in that has begun: where to send the browser, and what the browser keeps in a cookie meanwhile."""
 
     url: str
     kept: str
 
 
-class Finished(NamedTuple):
+class CompletedSignIn(NamedTuple):
     """A sign-in that succeeded: the subject of the ID token, and where the visitor wanted to go."""
 
     subject: str
@@ -68,15 +68,15 @@ class SignIn:
         # An issuer that hangs must not keep all threads waiting.
         self._turns = threading.Semaphore(max(1, settings.threads - 1))
 
-    def begin(self, next_path: str) -> Begun:
+    def begin(self, next_path: str) -> StartedSignIn:
         """Begin a sign-in, after which the visitor goes on to `next_path`. Raises `IssuerUnavailable`."""
         with self._turn():
             endpoints = self._discovered()
         secrets = {"state": generate_token(48), "nonce": generate_token(48), "code_verifier": generate_token(64)}
         url, _ = self._client().create_authorization_url(endpoints["authorization_endpoint"], **secrets)
-        return Begun(url, self._signer.dumps({**secrets, "next": next_path}))
+        return StartedSignIn(url, self._signer.dumps({**secrets, "next": next_path}))
 
-    def finish(self, response: Mapping[str, str], kept: str | None) -> Finished:
+    def finish(self, response: Mapping[str, str], kept: str | None) -> CompletedSignIn:
         """Finish a sign-in: `response` is the query with which the issuer sends the browser back.
 
         `kept` is what the browser has kept. Raises `SignInFailed` or `IssuerUnavailable`.
@@ -100,7 +100,7 @@ class SignIn:
             raise SignInFailed from None
         if not compare_digest(str(claims.get("nonce")).encode("utf-8", "replace"), begun["nonce"].encode()):
             raise SignInFailed
-        return Finished(claims["sub"], begun["next"])
+        return CompletedSignIn(claims["sub"], begun["next"])
 
     def end_url(self) -> str | None:
         """Return where people sign out at the issuer, if it says so and has been asked before."""

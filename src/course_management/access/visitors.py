@@ -71,7 +71,7 @@ class Visitor:
             raise Forbidden("This page is about a student or a person. Choose a student to view the pages as.")
 
 
-class Pages:
+class PageAuthentication:
     """Finds out who visits the pages of one app."""
 
     def __init__(self, settings: Settings) -> None:

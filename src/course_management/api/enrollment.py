@@ -197,10 +197,12 @@ def unenroll_student(
     """
     if (body is None) == (not query):
         raise validation_failed("Give the courses either in the body or in the query.")
-    course_ids, reason = (body or query)["course_ids"], (body or {}).get("reason")
-    if reason is not None:
+    course_ids, ledger_reason = (body or query)["course_ids"], (body or {}).get("reason")
+    if ledger_reason is not None:
         _authorize_reason(student_id, context.caller)
-    return _results(student_id, actions.unenroll(student_id, course_ids, context=context, reason=reason), 200)
+    return _results(
+        student_id, actions.unenroll(student_id, course_ids, context=context, ledger_reason=ledger_reason), 200
+    )
 
 
 @endpoints.declare("GET", "/students/<id:student_id>/courses", READ_ACCESS, StudentNotFound)

@@ -114,9 +114,7 @@ class OwnedListRoutes:
         (owner_id,) = path.values()
         owned_list = self.owned_list
         owner = cast("Table", owned_list.owner.model.__table__)
-        rows = owned_rows.everything(
-            OwnedRows(owner, owned_list.table, owned_list.column), owned_list.columns, owner_id
-        )
+        rows = owned_rows.all_rows(OwnedRows(owner, owned_list.table, owned_list.column), owned_list.columns, owner_id)
         if rows is None:
             raise owned_list.owner.not_found
         rows = owned_list.sorted(rows)

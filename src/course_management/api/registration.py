@@ -30,7 +30,7 @@ def get_registration(query: dict[str, Any], student_id: int, context: RequestCon
 
     Holds have a note only for callers who may read holds.
     """
-    registration = repository.of_student(student_id, query["term_id"])
+    registration = repository.registration_of(student_id, query["term_id"])
     left_out = holds.left_out_for(context.caller)
     body = {
         "holds": [holds.item(hold, left_out) for hold in registration.holds],

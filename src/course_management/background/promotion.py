@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from ..context import RequestContext
-from ..services.enrollment import Batch, due_courses, promote_batch
+from ..services.enrollment import PromotionBatch, due_courses, promote_batch
 from .backoff import Backoff
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -26,7 +26,7 @@ class PromotionJob:
         self._postponed: dict[int, tuple[float, Backoff]] = {}
         """By course: until when, on the clock of `time.monotonic`, and the pauses."""
 
-    def steps(self) -> Iterator[Batch]:
+    def steps(self) -> Iterator[PromotionBatch]:
         """Do one run; yield what each transaction did. Raises SQLAlchemy's errors."""
         while courses := self._due():
             for course_id in courses:

@@ -38,7 +38,7 @@ def _of_issuer(command: Callable[..., None]) -> Callable[..., None]:
         with service("warning"):
             try:
                 command(issuer, **options)
-            except (services.NotPossible, Problem) as error:
+            except (services.PersonConflict, Problem) as error:
                 raise click.ClickException(str(error)) from None
 
     return run

@@ -46,7 +46,7 @@ def export(student: int, file: Path, *, force: bool) -> None:
                 "student_id": student,
                 "exported_at": utcnow(),
                 "data": rows,
-                "named": student_data.named_by(connection, rows),
+                "named": student_data.titles_of_references(connection, rows),
             }
         try:
             with archives.new_file(file, replace=force) as temporary:

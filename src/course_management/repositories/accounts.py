@@ -28,7 +28,7 @@ def page(column: str, owner_id: int, after: int, limit: int) -> Sequence[AnyRow]
     return owned_rows.page(_OF[column], owner_id, after=after, limit=limit)
 
 
-def whose(issuer: str, subject: str) -> dict[str, Any]:
+def existing_account(issuer: str, subject: str) -> dict[str, Any]:
     """Return `existing_id`, and `person_id` or `student_id`, of an account; nothing if there is none."""
     rows = autocommit(_BY_SUBJECT, {"issuer": issuer, "subject": subject})
     if not rows:

@@ -123,13 +123,13 @@ ORDERS: Mapping[str, Callable[[FromClause], list[ColumnElement[Any]]]] = {
 """What courses are sorted by: the share of seats taken and the number of waiting students from the largest."""
 
 
-def search(wanted: CourseFilter, after: int | None, limit: int, order: str = "code") -> Sequence[AnyRow]:
+def search(course_filter: CourseFilter, after: int | None, limit: int, order: str = "code") -> Sequence[AnyRow]:
     """Return up to `limit` courses in one of the `ORDERS`, behind the course `after` (None: from the first).
 
     Rows have the columns of a course that pages show, the code of its term as `term`, and its title as `term_title`.
     """
     key = ORDERS[order]
-    statement = _COURSES.where(*wanted.conditions())
+    statement = _COURSES.where(*course_filter.conditions())
     if after is not None:
         last = courses.alias("last")
         place = select(*key(last)).where(last.c.id == after).scalar_subquery()
@@ -138,7 +138,7 @@ def search(wanted: CourseFilter, after: int | None, limit: int, order: str = "co
         return session.execute(statement.order_by(*key(courses)).limit(limit)).all()
 
 
-def of_ids(course_ids: Sequence[int]) -> Sequence[AnyRow]:
+def courses_by_id(course_ids: Sequence[int]) -> Sequence[AnyRow]:
     """Return these courses by code, as `search` does; those that do not exist are left out."""
     return autocommit(_OF_IDS, {"ids": list(course_ids)}) if course_ids else []
 

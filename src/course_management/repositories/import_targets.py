@@ -36,7 +36,7 @@ def _all(statement: Select[Any], needed: Collection[Any] = (1,)) -> Rows:
         return session.execute(statement).all()
 
 
-def said_last(import_id: int, kind: str, units: Collection[str]) -> Mapping[str, list[Any]]:
+def last_imported_lists(import_id: int, kind: str, units: Collection[str]) -> Mapping[str, list[Any]]:
     """Return the contents of the rows of each unit in the latest applied import before this one that has the unit."""
     table = import_rows.c
     accepted = and_(
@@ -182,7 +182,7 @@ def _by(rows: Iterable[AnyRow], key: Any) -> dict[Any, list[AnyRow]]:
     return found
 
 
-def others_with(table: Table, column: str, values: Collection[Any], within: str | None) -> Mapping[Any, int]:
+def ids_by_unique_value(table: Table, column: str, values: Collection[Any], within: str | None) -> Mapping[Any, int]:
     """Return the ids of rows by their value of a unique column; of two columns, where it is unique `within` another."""
     columns = [table.c[within]] if within else []
     statement = select(table.c.id, *columns, table.c[column]).where(table.c[column].in_(values))

@@ -135,7 +135,7 @@ def planned_names(import_id: int, kind: str, names: Collection[str]) -> set[str]
     return {name for row in rows for name in row if name in names}
 
 
-def applied_before(import_id: int, kind: str, units: Collection[str]) -> Mapping[tuple[str, str | None], Any]:
+def last_imported_contents(import_id: int, kind: str, units: Collection[str]) -> Mapping[tuple[str, str | None], Any]:
     """Return the contents that the latest applied imports before this one had, by unit and part."""
     table = import_rows.c
     statement = (

@@ -39,9 +39,9 @@ def page(
     return [row for row in rows if row.id is not None] if rows else None
 
 
-def everything(owned: OwnedRows, names: tuple[str, ...], owner_id: int) -> list[tuple[Any, ...]] | None:
+def all_rows(owned: OwnedRows, names: tuple[str, ...], owner_id: int) -> list[tuple[Any, ...]] | None:
     """Return the columns `names` of all rows that belong to the row `owner_id`; None without that row."""
-    rows = autocommit(_everything(owned, names), {"owner_id": owner_id})
+    rows = autocommit(_all_rows(owned, names), {"owner_id": owner_id})
     return [tuple(row[1:]) for row in rows if row[0] is not None] if rows else None
 
 
@@ -62,7 +62,7 @@ def _page(owned: OwnedRows, *, of_courses: bool) -> Select[Any]:
 
 
 @functools.cache
-def _everything(owned: OwnedRows, names: tuple[str, ...]) -> Select[Any]:
+def _all_rows(owned: OwnedRows, names: tuple[str, ...]) -> Select[Any]:
     owner, table, column = owned
     return (
         select(table.c[column], *(table.c[name] for name in names))

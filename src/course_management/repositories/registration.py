@@ -42,8 +42,8 @@ class Registration(NamedTuple):
         return window.group_id is None or window.group_id in {group.id for group in self.groups}
 
 
-def of_student(student_id: int, term_id: int) -> Registration:
-    """Return it. Raises `StudentNotFound`, `TermNotFound`."""
+def registration_of(student_id: int, term_id: int) -> Registration:
+    """Return what decides about the registration of a student for a term. Raises `StudentNotFound`, `TermNotFound`."""
     live = Hold.released_at.is_(None), or_(Hold.until.is_(None), Hold.until > utcnow())
     of_student = select(Group).join(StudentGroup, StudentGroup.group_id == Group.id)
     enrolled = select(func.sum(StudentCourses.credits)).join(Course, Course.id == StudentCourses.course_id)

@@ -25,7 +25,9 @@ def rows_about(connection: Connection, student_id: int) -> Iterator[tuple[str, l
         yield str(import_rows.name), rows
 
 
-def named_by(connection: Connection, found: Mapping[str, list[dict[str, Any]]]) -> dict[str, dict[str, str]]:
+def titles_of_references(
+    connection: Connection, found: Mapping[str, list[dict[str, Any]]]
+) -> dict[str, dict[str, str]]:
     """Return code and title of what rows refer to, such as courses and groups, by table and id."""
     named: dict[str, dict[str, str]] = {}
     for name, rows in found.items():

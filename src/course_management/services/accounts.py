@@ -39,7 +39,7 @@ def add(owner: Owner, owner_id: int, issuer: str, subject: str) -> Account:
     try:
         return _add(owner, owner_id, issuer, subject)
     except AccountTaken as refusal:
-        refusal.members |= repository.whose(issuer, subject)
+        refusal.members |= repository.existing_account(issuer, subject)
         raise
 
 

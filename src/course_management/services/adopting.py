@@ -73,13 +73,13 @@ class Adopted:
     refusal: Problem | None = None
 
 
-def adopt(term_id: int, course_list: Sequence[int]) -> Iterator[Adopted]:
+def adopt(term_id: int, course_ids: Sequence[int]) -> Iterator[Adopted]:
     """Move courses into a term, batch after batch, and yield what became of each one, by id.
 
     A refused course stays as it is and stops no other. To repeat a call changes nothing, so that a call that was
     interrupted is continued by repeating it. Raises `TermNotFound`.
     """
-    ids = sorted(set(course_list))
+    ids = sorted(set(course_ids))
     for start in range(0, len(ids), BATCH):
         yield from _adopt(term_id, ids[start : start + BATCH])
 

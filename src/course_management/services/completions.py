@@ -22,14 +22,16 @@ FACTS = ("term_code", "grade", "points", "passed", "credits", "source")
 """What the ledger keeps of a completion."""
 
 
-class Put(NamedTuple):
+class StoredCompletion(NamedTuple):
     """A completion as it is now, and whether it is new."""
 
     completion: Completion
     is_new: bool
 
 
-def put(student_id: int, catalog_id: int, term_code: str, values: Mapping[str, Any], context: RequestContext) -> Put:
+def put(
+    student_id: int, catalog_id: int, term_code: str, values: Mapping[str, Any], context: RequestContext
+) -> StoredCompletion:
     """Record that a student completed an entry in a term, and promote the student if that lets it.
 
     `values` are `grade`, `points`, `passed`, `credits`, `source`; they take the place of those of this entry and term.
@@ -41,7 +43,7 @@ def put(student_id: int, catalog_id: int, term_code: str, values: Mapping[str, A
 
 
 @retried(repeatable=True)
-def _put(key: Key, values: Mapping[str, Any], context: RequestContext) -> tuple[Put, list[int]]:
+def _put(key: Key, values: Mapping[str, Any], context: RequestContext) -> tuple[StoredCompletion, list[int]]:
     student_id, catalog_id, _ = key
     with writing() as session:
         # Before the courses, as a change of the entry does, which looks again at its courses.
@@ -79,7 +81,7 @@ def _put_all(values_by_key: Mapping[Key, Mapping[str, Any]], context: RequestCon
 
 def _set(
     session: Session, completion: Completion | None, key: Key, values: Mapping[str, Any], context: RequestContext
-) -> Put:
+) -> StoredCompletion:
     """Create or change a completion, and record that in the ledger. The student is locked."""
     before = None if completion is None else [getattr(completion, name) for name in FACTS]
     if completion is None:
@@ -90,7 +92,7 @@ def _set(
         setattr(completion, name, value)
     if before != [getattr(completion, name) for name in FACTS]:
         _record(context, session, completion, "added" if before is None else "changed")
-    return Put(completion, before is None)
+    return StoredCompletion(completion, before is None)
 
 
 def remove(student_id: int, catalog_id: int, term_code: str, context: RequestContext) -> None:

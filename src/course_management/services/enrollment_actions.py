@@ -72,11 +72,11 @@ def replace(request: EnrollmentRequest, options: ReplaceOptions) -> Replacement:
 
 
 def unenroll(
-    student_id: int, course_ids: Sequence[int], *, context: RequestContext, reason: str | None = None
+    student_id: int, course_ids: Sequence[int], *, context: RequestContext, ledger_reason: str | None = None
 ) -> list[CourseOutcome]:
     """Unenroll the student from courses."""
     with _logged(student_id, course_ids):
-        outcomes = enrollment.unenroll(student_id, course_ids, context=context, reason=reason)
+        outcomes = enrollment.unenroll(student_id, course_ids, context=context, ledger_reason=ledger_reason)
         _log_outcomes(student_id, outcomes)
     return outcomes
 

@@ -125,24 +125,24 @@ def stage(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 @retried(repeatable=True)
-def note(import_id: int, verdicts: Iterable[Verdict], *, applied: bool) -> None:
+def record_outcomes(import_id: int, verdicts: Iterable[Verdict], *, applied: bool) -> None:
     """Write down what becomes of rows: their number, outcome, code, detail. With `applied`, it was done."""
     with transaction() as connection:
-        note_within(functools.partial(run, connection), import_id, verdicts, applied=applied)
+        record_outcomes_within(functools.partial(run, connection), import_id, verdicts, applied=applied)
 
 
-def note_within(execute: Execute, import_id: int, verdicts: Iterable[Verdict], *, applied: bool) -> None:
-    """Do what `note` does, in the transaction of `execute`. Rows with the same verdict are one statement."""
+def record_outcomes_within(execute: Execute, import_id: int, verdicts: Iterable[Verdict], *, applied: bool) -> None:
+    """Do what `record_outcomes` does, in the transaction of `execute`. Rows with the same verdict are one statement."""
     numbers: dict[tuple[str | None, ...], list[int]] = {}
     for number, *verdict in verdicts:
         numbers.setdefault(tuple(verdict), []).append(number)
     at = utcnow() if applied else None
     for (outcome, code, detail), chosen in numbers.items():
         values = {"new_outcome": outcome, "new_code": code, "new_detail": detail and detail[:LONGEST_DETAIL]}
-        execute(_NOTE, {"at_import": import_id, "numbers": chosen, "new_applied_at": at, **values})
+        execute(_RECORD_OUTCOMES, {"at_import": import_id, "numbers": chosen, "new_applied_at": at, **values})
 
 
-_NOTE = (
+_RECORD_OUTCOMES = (
     update(import_rows)
     .where(
         import_rows.c.import_id == bindparam("at_import", type_=Id),
@@ -164,9 +164,9 @@ __all__ = [
     "PLANNING",
     "READING",
     "letting_others_write",
-    "note",
-    "note_within",
     "purge",
+    "record_outcomes",
+    "record_outcomes_within",
     "set_state",
     "stage",
     "start",

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ..database import retried, writing
 from ..errors import ValidationFailed
 from . import Precondition
-from .resources import Resource, locked, unknown
+from .resources import Resource, errors_of_unknown_ids, locked
 
 Row = tuple[Any, ...]
 
@@ -116,13 +116,13 @@ def replace(owned_list: OwnedList, owner_id: int, body: Any, precondition: Preco
     with writing() as session:
         owner = locked(session, owned_list.owner, owner_id)
         errors = list(owned_list.find_errors(session, owner, owned_list.items(body)))
-        change = put(session, owned_list, owner_id, body, precondition, errors)
+        change = replace_within(session, owned_list, owner_id, body, precondition, errors)
         if change.added or change.removed:
             owned_list.after_change(session, owner_id)
         return change.rows
 
 
-def put(
+def replace_within(
     session: Session,
     owned_list: OwnedList,
     owner_id: int,
@@ -167,7 +167,9 @@ def _unknown(session: Session, owned_list: OwnedList, body: Any) -> Iterator[Map
                 else item[json_name]
                 for pointer, item in owned_list.items(body)
             }
-            yield from unknown(session, column, {pointer: value for pointer, value in ids.items() if value is not None})
+            yield from errors_of_unknown_ids(
+                session, column, {pointer: value for pointer, value in ids.items() if value is not None}
+            )
 
 
 def _referenced(column: Column[Any]) -> Column[Any] | None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ..database.types import UtcDateTime, utcnow
 from ..errors import StudentNotFound
 from ..models import WAITLISTED, courses, enrollments, students
-from .enrollment.statements import CLEAR_MARKS, LOCK_COURSES, WAITING
+from .enrollment.statements import CLEAR_MARKS, LOCK_COURSES, WAITLISTED_COURSES
 
 
 def lock_and_raise_revision(session: Session, student_id: int) -> None:
@@ -41,7 +41,7 @@ def reconsider_student(session: Session, student_id: int) -> list[int]:
     terms in which the student waits are locked, because a promotion may be about to set the mark. One that does so in
     a course whose waitlist the student joins at this moment is corrected by the next round of promotion.
     """
-    course_ids = session.scalars(WAITING, {"student": student_id}).all()
+    course_ids = session.scalars(WAITLISTED_COURSES, {"student": student_id}).all()
     if course_ids:
         session.execute(LOCK_COURSES, {"course_ids": course_ids})
     lock_and_raise_revision(session, student_id)

@@ -19,7 +19,7 @@ PERSON_RESOURCE = Resource(
 _REFUSALS = {**PERSON_RESOURCE.constraints, "uq_accounts_issuer_subject": AccountTaken}
 
 
-class NotPossible(Exception):
+class PersonConflict(Exception):
     """The change contradicts the present state; the text is an error message."""
 
 
@@ -27,7 +27,7 @@ class NotPossible(Exception):
 def link_student(issuer: str, subject: str, student_id: int) -> None:
     """Say that a subject is a student: by a new account, or if it is a person's account, by the person's `student_id`.
 
-    Raises `StudentNotFound`, `StudentIdTaken`, `AccountTaken`, `NotPossible`.
+    Raises `StudentNotFound`, `StudentIdTaken`, `AccountTaken`, `PersonConflict`.
     """
     with refusing(_REFUSALS), writing() as session:
         _lock_student(session, student_id)
@@ -35,7 +35,7 @@ def link_student(issuer: str, subject: str, student_id: int) -> None:
         if person is None:
             session.add(Account(issuer=issuer, subject=subject, student_id=student_id))
         elif person.student_id is not None:
-            raise NotPossible(f"This subject is already student {person.student_id}.")
+            raise PersonConflict(f"This subject is already student {person.student_id}.")
         else:
             person.student_id = student_id
 
@@ -45,7 +45,7 @@ def appoint(issuer: str, subject: str, role: str, name: str | None = None) -> No
     """Give the person with the account `subject` a role: `advisor` or `registrar`.
 
     Without such an account, it makes one, and a person called `name` (default: the subject). Raises `AccountTaken` if
-    it is the account of a student, and `NotPossible`.
+    it is the account of a student, and `PersonConflict`.
     """
     with refusing(_REFUSALS), writing() as session:
         person = _person(session, issuer, subject)
@@ -53,7 +53,7 @@ def appoint(issuer: str, subject: str, role: str, name: str | None = None) -> No
             account = Account(issuer=issuer, subject=subject)
             session.add(Person(name=(name or subject)[:200], roles=[role], accounts=[account]))
         elif role in person.roles:
-            raise NotPossible(f"This subject is already {role}.")
+            raise PersonConflict(f"This subject is already {role}.")
         else:
             person.roles.add(role)
 
@@ -62,12 +62,12 @@ def appoint(issuer: str, subject: str, role: str, name: str | None = None) -> No
 def advise(issuer: str, subject: str, student_id: int) -> None:
     """Make an advisor the advisor of a student; doing so again changes nothing.
 
-    Raises `StudentNotFound`, `NotPossible`.
+    Raises `StudentNotFound`, `PersonConflict`.
     """
     with writing() as session:
         person = _person(session, issuer, subject)
         if person is None or ADVISOR not in person.roles:
-            raise NotPossible("This subject is not an advisor. Give it the role first: people staff --role advisor.")
+            raise PersonConflict("This subject is not an advisor. Give it the role first: people staff --role advisor.")
         _lock_student(session, student_id)
         person.advises.add(student_id)
 

@@ -17,7 +17,7 @@ from . import refusing
 from .enrollment import promote
 from .enrollment.rules import waivable
 from .passed_over_marks import reconsider_student
-from .resources import unknown
+from .resources import errors_of_unknown_ids
 from .rule_ledger import record
 
 FACTS = ("course_id", "rule", "reason", "expires_at")
@@ -38,7 +38,7 @@ def grant(student_id: int, values: Mapping[str, Any], context: RequestContext) -
 @retried(repeatable=False)
 def _grant(student_id: int, values: Mapping[str, Any], context: RequestContext) -> tuple[Permission, list[int]]:
     with refusing({"uq_permissions_student_id_course_id_rule": PermissionExists}), writing() as session:
-        errors = unknown(session, courses.c.id, {"/course_id": values["course_id"]})
+        errors = errors_of_unknown_ids(session, courses.c.id, {"/course_id": values["course_id"]})
         if values["rule"] not in waivable():
             errors.append({"pointer": "/rule", "detail": f"Must be one of: {', '.join(sorted(waivable()))}."})
         course_ids = reconsider_student(session, student_id)

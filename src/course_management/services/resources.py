@@ -154,7 +154,7 @@ def _log(action: str, resource: Resource[Any], row: Any, context: RequestContext
     log.info(f"resource.{action}", table=resource.model.__tablename__, id=row.id, actor=context.caller.actor, **more)
 
 
-def unknown(session: Session, column: Column[Any], ids: Mapping[str, int]) -> list[dict[str, str]]:
+def errors_of_unknown_ids(session: Session, column: Column[Any], ids: Mapping[str, int]) -> list[dict[str, str]]:
     """Return an error for each JSON pointer whose id is not in the column; at most `ValidationFailed.max_errors`.
 
     A foreign key would not say which one. The rows are locked as it locks them, so that none is deleted meanwhile.
@@ -181,7 +181,7 @@ def _refuse_unknown(session: Session, model: type[Base], values: Mapping[str, An
             continue
         is_list = isinstance(value, list)
         ids = {f"/{name}/{index}": row_id for index, row_id in enumerate(value)} if is_list else {f"/{name}": value}
-        errors += unknown(session, column, ids)
+        errors += errors_of_unknown_ids(session, column, ids)
     if errors:
         raise ValidationFailed(errors=errors[: ValidationFailed.max_errors])
 

@@ -9,7 +9,7 @@ from ..database import retried, writing
 from ..models import student_groups
 from . import Precondition
 from .enrollment import promote
-from .owned_lists import OwnedList, Row, put
+from .owned_lists import OwnedList, Row, replace_within
 from .passed_over_marks import reconsider_student
 from .rule_ledger import record
 from .students import STUDENT_RESOURCE
@@ -35,7 +35,7 @@ def _replace(
 ) -> tuple[Sequence[Row], list[int]]:
     with writing() as session:
         course_ids = reconsider_student(session, student_id)
-        change = put(session, STUDENT_GROUP_LIST, student_id, group_ids, precondition)
+        change = replace_within(session, STUDENT_GROUP_LIST, student_id, group_ids, precondition)
         for what, rows in (("added", change.added), ("removed", change.removed)):
             for (group_id,) in rows:
                 record(session, context, student_id, ("group", group_id), what, {})

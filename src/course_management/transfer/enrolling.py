@@ -150,7 +150,7 @@ class EnrollmentHandler(Handler):
                 if result and result.outcome_by_course
                 for verdict in self._verdicts(changes, result)
             ]
-            service.note_within(execute, self.import_id, applied, applied=True)
+            service.record_outcomes_within(execute, self.import_id, applied, applied=True)
 
         seen = {pair: row for changes in batch for pair, row in changes.seen.items() if row is not None}
         with service.letting_others_write():

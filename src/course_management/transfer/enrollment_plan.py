@@ -62,7 +62,7 @@ class EnrollmentPlan:
         self._present = enrollment.enrollments_of({*self._students.values()}, course_ids)
         self._seats = repository.seats_of(course_ids) if self.is_planning else {}
         units_loaded = {row.unit for row in rows}
-        self._last_import = repository.applied_before(self.import_id, kinds.ENROLLMENT_KIND.name, units_loaded)
+        self._last_import = repository.last_imported_contents(self.import_id, kinds.ENROLLMENT_KIND.name, units_loaded)
 
     def student_id(self, row: Staged) -> int | None:
         """Return the id of the student of a row, or None; `TO_CREATE` if this import will create the student."""

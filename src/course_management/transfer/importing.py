@@ -184,7 +184,7 @@ def _run_all(
         for units in staging.batches(import_id, handler.kind):
             verdicts = _plan(handler, units) if is_planning else _apply_units(handler, units)
             with service.letting_others_write():
-                service.note(import_id, verdicts, applied=not is_planning)
+                service.record_outcomes(import_id, verdicts, applied=not is_planning)
             progress(sum(map(len, units)), total)
 
 

@@ -29,7 +29,7 @@ from ..services import Precondition
 from .field_errors import MISSING, in_words, of_problem
 from .moments import zone
 from .references import Reference
-from .refusals import Entered, FieldError, of
+from .refusals import Entered, FieldError, refusal_of
 from .texts import _
 
 INPUT_TYPES = ((Boolean, "checkbox"), (Instant, "datetime-local"), (Day, "date"), (Email, "email"))
@@ -211,7 +211,7 @@ class FieldForm:
         row which is not one of a resource; `labels` and `options` replace those of the form; fields `without` are left
         out.
         """
-        refusal = of(self)
+        refusal = refusal_of(self)
         if row is not None and not version:
             version = self.version(row)
         errors = dict(refusal.errors) if refusal else {}

@@ -28,7 +28,7 @@ def content_of(owned: OwnedList, owner_id: int) -> Any:
 def rows_of(owned: OwnedList, owner_id: int) -> list[tuple[Any, ...]]:
     """Return the sorted rows of a list, which its version is made of. Raises as `content_of`."""
     table: Any = owned.owner.model.__table__
-    rows = owned_rows.everything(OwnedRows(table, owned.table, owned.column), owned.columns, owner_id)
+    rows = owned_rows.all_rows(OwnedRows(table, owned.table, owned.column), owned.columns, owner_id)
     if rows is None:
         raise owned.owner.not_found
     return owned.sorted(rows)

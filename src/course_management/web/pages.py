@@ -166,7 +166,7 @@ def _shown_again(handle: View, form: PageForm, page: Shown) -> View:
             if "decisions" in problem.members or not is_visible:
                 raise
             path = url_for(f".{page.handle.__name__}", **values)
-            refusals.note(Refusal(form, request.form, problem, path))
+            refusals.set_refusal(Refusal(form, request.form, problem, path))
             return page.handle(**values)
 
     return handle_or_show
@@ -193,7 +193,7 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
 
     A page that is shown again because its form is refused has the status of the refusal.
     """
-    seen, refusal = visitor(), refusals.noted()
+    seen, refusal = visitor(), refusals.current_refusal()
     flash = seen.session.flash if seen.session else None
     if flash:
         sessions.set_flash(seen.session.digest, None)  # type: ignore[union-attr]

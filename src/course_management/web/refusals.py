@@ -1,6 +1,6 @@
 """Why a form was refused: said once above the page, and beside the fields that it is about.
 
-The page that has the form is shown again, with what was entered. `pages.act` notes the refusal of the request, and the
+The page that has the form is shown again, with what was entered. `pages.act` keeps the refusal of the request, and the
 layout and the form look for it here.
 """
 
@@ -73,18 +73,18 @@ class Refusal:
         return f"{_(self.problem.detail)} {remedy_of(self.problem.code)}".strip()
 
 
-def note(refusal: Refusal) -> None:
-    """Note that the form of this request is refused: the page gets the status, and says why."""
+def set_refusal(refusal: Refusal) -> None:
+    """Say that the form of this request is refused: the page gets the status, and says why."""
     g.refusal = refusal
 
 
-def noted() -> Refusal | None:
+def current_refusal() -> Refusal | None:
     """Return the refusal of this request; None if nothing was refused."""
     refusal: Refusal | None = g.get("refusal")
     return refusal
 
 
-def of(form: PageForm) -> Refusal | None:
+def refusal_of(form: PageForm) -> Refusal | None:
     """Return the refusal of this form; a page may have several forms."""
-    refusal = noted()
+    refusal = current_refusal()
     return refusal if refusal and refusal.form == form else None

@@ -17,7 +17,7 @@ from ..errors import Problem, ValidationFailed
 from .field_errors import MISSING, in_words, of_problem
 from .field_forms import Input, Options, as_text, input_type, json_value, load
 from .references import Reference
-from .refusals import Entered, FieldError, of
+from .refusals import Entered, FieldError, refusal_of
 from .texts import _
 
 EMPTY_ROWS = 3
@@ -131,7 +131,7 @@ class Table:
         `content` is the list as the API has it; `defaults` are those of empty rows, beside those of the table.
         """
         columns = [(_(label), self._is_required(name)) for name, label in self.labels.items()]
-        if refusal := of(self):
+        if refusal := refusal_of(self):
             errors = dict(refusal.errors)
             rows = [
                 ShownRow(number, self._cells(number, row.texts, errors), row.is_removed, self._is_blank(row.texts))

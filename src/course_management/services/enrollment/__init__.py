@@ -25,20 +25,20 @@ from .bulk import BulkResult, enrollments_of, exchange_all
 from .decisions import Decision
 from .enrolling import enroll
 from .explaining import dry_run
-from .promotion import Batch, Promotion, due_courses, promote, promote_all, promote_batch
+from .promotion import Promotion, PromotionBatch, due_courses, promote, promote_all, promote_batch
 from .replacing import Replacement, ReplaceOptions, replace
 from .request import EnrollmentRequest
 from .results import CourseOutcome, EnrollmentResult
 from .unenrolling import unenroll
 
 __all__ = [
-    "Batch",
     "BulkResult",
     "CourseOutcome",
     "Decision",
     "EnrollmentRequest",
     "EnrollmentResult",
     "Promotion",
+    "PromotionBatch",
     "ReplaceOptions",
     "Replacement",
     "dry_run",

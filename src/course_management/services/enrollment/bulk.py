@@ -58,9 +58,9 @@ _PRESENT = select(
 ).where(among(enrollments.c.student_id, parameters.student_ids), among(enrollments.c.course_id, parameters.course_ids))
 
 
-def enrollments_of(student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:
+def enrollments_of(student_ids: Collection[int], course_ids: Collection[int]) -> dict[Pair, AnyRow]:
     """Return `status`, `actor`, `revision` and `credits` (hundredths) of these students in these courses, by pair."""
-    return _present(autocommit, student_list, course_list)
+    return _present(autocommit, student_ids, course_ids)
 
 
 def exchange_all(
@@ -90,16 +90,16 @@ def _reserved(result: EnrollmentResult) -> set[int]:
 
 @retried(repeatable=True)
 def _exchange_all(requests: Sequence[EnrollmentRequest], seen: Mapping[Pair, AnyRow], note: Note) -> list[BulkResult]:
-    student_list = sorted({request.student_id for request in requests})
-    course_list = {course_id for request in requests for course_id in _courses_of(request)}
+    student_ids = sorted({request.student_id for request in requests})
+    course_ids = {course_id for request in requests for course_id in _courses_of(request)}
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waitlisted_ids: dict[int, list[int]] = {student_id: [] for student_id in student_list}
-        for row in execute(_WAITING, {"students": student_list}):
+        waitlisted_ids: dict[int, list[int]] = {student_id: [] for student_id in student_ids}
+        for row in execute(_WAITING, {"students": student_ids}):
             waitlisted_ids[row.student_id].append(row.course_id)
-        execute(LOCK_COURSES, {"course_ids": sorted(course_list.union(*waitlisted_ids.values()))})
-        existing_students = {row.id for row in execute(_LOCK_STUDENTS, {"students": student_list})}
-        present = _present(execute, student_list, course_list)
+        execute(LOCK_COURSES, {"course_ids": sorted(course_ids.union(*waitlisted_ids.values()))})
+        existing_students = {row.id for row in execute(_LOCK_STUDENTS, {"students": student_ids})}
+        present = _present(execute, student_ids, course_ids)
 
         is_as_seen = [
             request.student_id in existing_students
@@ -136,6 +136,6 @@ def _pairs_of(request: EnrollmentRequest) -> list[Pair]:
     return [(request.student_id, course_id) for course_id in _courses_of(request)]
 
 
-def _present(execute: Execute, student_list: Collection[int], course_list: Collection[int]) -> dict[Pair, AnyRow]:
-    rows = execute(_PRESENT, {"students": sorted(student_list), "course_ids": sorted(course_list)})
+def _present(execute: Execute, student_ids: Collection[int], course_ids: Collection[int]) -> dict[Pair, AnyRow]:
+    rows = execute(_PRESENT, {"students": sorted(student_ids), "course_ids": sorted(course_ids)})
     return {(row.student_id, row.course_id): row for row in rows}

@@ -122,7 +122,7 @@ def _enroll_as_decided(backend: str, insert: Any) -> Executable:
         "revision": literal(1, Integer),
         "actor": parameters.actor,
         "request_id": parameters.request_id,
-        "reason": parameters.reason,
+        "reason": parameters.ledger_reason,
         "credits": _credits(backend, claims.c.id),
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.
@@ -144,7 +144,7 @@ def _change_credits(backend: str) -> Executable:
             revision=enrollments.c.revision + 1,
             actor=parameters.actor,
             request_id=parameters.request_id,
-            reason=parameters.reason,
+            reason=parameters.ledger_reason,
         )
         .returning(enrollments.c.course_id)
     )

@@ -52,7 +52,7 @@ class Decision:
         """The codes of the rules that refuse the course and that a permission can waive, each once."""
         return list(dict.fromkeys(reason.code for reason in self.reasons if reason.code in waivable()))
 
-    def does(self, *actions: Action) -> bool:
+    def allows(self, *actions: Action) -> bool:
         """Return whether one of these actions can be done."""
         return self.outcome == ELIGIBLE and self.action in actions
 

@@ -22,7 +22,7 @@ from .loading import Execute, load_by_rules
 from .request import EnrollmentRequest
 from .results import EnrollmentResult
 from .situation import Situation
-from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITING
+from .statements import CLEAR_MARKS, LOCK_COURSES, LOCK_STUDENT, WAITLISTED_COURSES
 
 Waive = Callable[[int, str], object]
 """Called for each rule that is waived, in the present transaction: with the id of the course, and the rule's code."""
@@ -36,7 +36,7 @@ _REVISION = select(students.c.schedule_revision).where(students.c.id == paramete
 
 def lock_and_exchange(execute: Execute, request: EnrollmentRequest, waive: Waive | None = None) -> EnrollmentResult:
     """Lock, then `exchange` in the transaction of `execute`. Raises `StudentNotFound`, `Raced`."""
-    waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": request.student_id})]
+    waitlisted_ids = [row.course_id for row in execute(WAITLISTED_COURSES, {"student": request.student_id})]
     lock(execute, request.student_id, {*request.course_ids, *request.instead_of, *waitlisted_ids})
     return exchange(execute, request, waitlisted_ids, waive)
 
@@ -84,7 +84,7 @@ def exchange(
 def _apply_unenrolling(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    unenrolling = [decision for decision in decisions if decision.does("unenroll")]
+    unenrolling = [decision for decision in decisions if decision.allows("unenroll")]
     if not unenrolling:
         return {}
     rows = execute(UNENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, unenrolling))
@@ -105,7 +105,7 @@ def unenroll_outcomes(rows: Sequence[AnyRow], decisions: Sequence[Decision]) -> 
 def _apply_enrolling(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    if not any(decision.does("enroll", "waitlist") for decision in decisions):
+    if not any(decision.allows("enroll", "waitlist") for decision in decisions):
         return {}
     enrolling = [decision for decision in decisions if decision.course_id in request.course_ids]
     rows = execute(ENROLL_AS_DECIDED[db.engine.dialect.name], request.decided_parameters(situation, enrolling))
@@ -117,7 +117,7 @@ def _apply_enrolling(
 def _apply_credits(
     execute: Execute, request: EnrollmentRequest, situation: Situation, decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    changing = [decision for decision in decisions if decision.does("change_credits")]
+    changing = [decision for decision in decisions if decision.allows("change_credits")]
     if not changing:
         return {}
     rows = execute(CHANGE_CREDITS[db.engine.dialect.name], request.decided_parameters(situation, changing))

@@ -97,8 +97,8 @@ def check_promotions(
     """
     if not student_ids:
         return {}
-    course_lists = {student_id: [course_id] for student_id in student_ids}
-    situations = load_many_by_rules(autocommit, course_lists, context)
+    course_ids_by_student = {student_id: [course_id] for student_id in student_ids}
+    situations = load_many_by_rules(autocommit, course_ids_by_student, context)
     return {
         student_id: check_promotion(situation, course_id)
         for student_id, situation in situations.items()

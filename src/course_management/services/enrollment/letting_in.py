@@ -21,11 +21,11 @@ from .enrolling import Grant
 from .exchanging import lock
 from .loading import load_by_rules
 from .passing_over import check_promotion
-from .promotion import promote, promoting
+from .promotion import promote, promotion_statement
 from .request import EnrollmentRequest
 from .results import CourseOutcome, EnrollmentResult
 from .situation import Situation
-from .statements import CLEAR_MARKS, WAITING
+from .statements import CLEAR_MARKS, WAITLISTED_COURSES
 
 _COURSE = bindparam("course", type_=Id)
 _ADD_SEAT = (
@@ -34,17 +34,17 @@ _ADD_SEAT = (
     .values(capacity=courses.c.capacity + 1, updated_at=bindparam("at", type_=UtcDateTime))
 )
 _LAST_EVENT = select(courses.c.last_event_at).where(courses.c.id == _COURSE)
-_LET_IN = promoting(
+_LET_IN = promotion_statement(
     enrollments.c.student_id == parameters.student_id,
     bindparam("new_credits", type_=Integer),
-    by_actor=parameters.actor,
-    by_reason=parameters.reason,
+    actor=parameters.actor,
+    ledger_reason=parameters.ledger_reason,
 )
 
 
-def decide_letting_in(student: int, course_id: int, context: RequestContext, *, adds_seat: bool) -> Decision:
+def decide_letting_in(student_id: int, course_id: int, context: RequestContext, *, adds_seat: bool) -> Decision:
     """Decide about letting a student in from the waitlist. Changes nothing. Raises `StudentNotFound`."""
-    situation = load_by_rules(autocommit, student, [course_id], context)
+    situation = load_by_rules(autocommit, student_id, [course_id], context)
     return _decide(situation, course_id, adds_seat=adds_seat)
 
 
@@ -89,12 +89,12 @@ def let_in(request: EnrollmentRequest, *, adds_seat: bool = False, grant: Grant 
 
 @retried(repeatable=True)
 def _let_in(request: EnrollmentRequest, adds_seat: bool, grant: Grant | None) -> EnrollmentResult:
-    student, (course_id,) = request.student_id, request.course_ids
+    student_id, (course_id,) = request.student_id, request.course_ids
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": student})]
-        lock(execute, student, {course_id, *waitlisted_ids})
-        situation = load_by_rules(execute, student, [course_id], request.context)
+        waitlisted_ids = [row.course_id for row in execute(WAITLISTED_COURSES, {"student": student_id})]
+        lock(execute, student_id, {course_id, *waitlisted_ids})
+        situation = load_by_rules(execute, student_id, [course_id], request.context)
         decision = _decide(with_rules_waived(situation) if grant else situation, course_id, adds_seat=adds_seat)
         if decision.outcome != ELIGIBLE:
             return EnrollmentResult(decisions=[decision])
@@ -106,10 +106,10 @@ def _let_in(request: EnrollmentRequest, adds_seat: bool, grant: Grant | None) ->
             execute(_ADD_SEAT, {"course": course_id, "at": now})
         ((last_event_at,),) = execute(_LAST_EVENT, {"course": course_id})
         at = max(now, last_event_at or now)  # as `no_earlier_than_the_ledger`
-        values = {"course": course_id, "at": at, "request": request.context.request_id, "new_credits": decision.credits}
+        values = {"course": course_id, "at": at, "new_credits": decision.credits}
         execute(_LET_IN, {**request.parameters([course_id]), **values})
         # The seat may end what stopped a promotion elsewhere.
-        cleared = execute(CLEAR_MARKS, {"student": student, "course_ids": waitlisted_ids})
+        cleared = execute(CLEAR_MARKS, {"student": student_id, "course_ids": waitlisted_ids})
     return EnrollmentResult(
         outcome_by_course={course_id: ENROLLED},
         decisions=[decision],

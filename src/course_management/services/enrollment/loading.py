@@ -184,12 +184,14 @@ def load_by_rules(execute: Execute, student_id: int, course_ids: Sequence[int], 
 
 
 def load_many_by_rules(
-    execute: Execute, course_lists: Mapping[int, Sequence[int]], context: RequestContext
+    execute: Execute, course_ids_by_student: Mapping[int, Sequence[int]], context: RequestContext
 ) -> Mapping[int, Situation]:
     """Return the situations of those students who exist, given the courses for which each asks."""
     at = datetime.now(UTC)
     question = statement_of_many(db.engine.dialect.name, rules.RULES)
-    asked = [{"student": student_id, "course_ids": course_ids} for student_id, course_ids in course_lists.items()]
+    asked = [
+        {"student": student_id, "course_ids": course_ids} for student_id, course_ids in course_ids_by_student.items()
+    ]
     situations = {}
     for row in execute(question, {"requests": orjson.dumps(asked).decode(), "at": at}):
         student_id, *answers = row

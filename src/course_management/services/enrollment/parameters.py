@@ -1,4 +1,8 @@
-"""The parameters that the statements of this package have in common; see `EnrollmentRequest.parameters`."""
+"""The parameters that the statements of this package have in common; see `EnrollmentRequest.parameters`.
+
+They are sent as `student` and `by_actor` where a column is `student_id` or `actor`: SQLAlchemy reserves the names of
+columns for the values of an INSERT or UPDATE.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +20,4 @@ at = bindparam("at", type_=UtcDateTime)  # the moment of a situation
 now = bindparam("now", type_=DateTime(timezone=True))  # of a change; in UTC, so it needs no conversion by `UtcDateTime`
 actor = bindparam("by_actor", type_=String)
 request_id = bindparam("by_request", type_=String)
-reason = bindparam("by_reason", type_=String)
+ledger_reason = bindparam("by_reason", type_=String)

@@ -118,7 +118,7 @@ def round_parameters() -> dict[str, Any]:
     return {"at": now, "last_round_at": now - ROUND, "yesterday": now.date() - timedelta(days=1)}
 
 
-class Next(NamedTuple):
+class NextStudent(NamedTuple):
     """The next student of a waitlist.
 
     `codes` are those of the rules that stop the promotion, if any; `credits` what the enrollment counts, in hundredths;
@@ -132,7 +132,7 @@ class Next(NamedTuple):
     is_marked: bool
 
 
-def next_student(connection: Connection, course: AnyRow, context: RequestContext) -> Next | None:
+def next_student(connection: Connection, course: AnyRow, context: RequestContext) -> NextStudent | None:
     """Find the next student of the waitlist, and ask the rules of registration about the promotion.
 
     The transaction has locked the course, which has a free seat. Locks the student. Returns None if the round has
@@ -151,7 +151,7 @@ def next_student(connection: Connection, course: AnyRow, context: RequestContext
     situation = load_by_rules(execute, student_id, [course.id], context)
     check = check_promotion(situation, course.id)
     is_marked = any(enrollment.is_passed_over for enrollment in situation.enrollments if enrollment.id != course.id)
-    return Next(student_id, check.codes, check.credits or None, round_at, is_marked)
+    return NextStudent(student_id, check.codes, check.credits or None, round_at, is_marked)
 
 
 class PromotionCheck(NamedTuple):
@@ -175,7 +175,7 @@ def check_promotion(situation: Situation, course_id: int) -> PromotionCheck:
     return PromotionCheck(reasons(promoted.courses[course_id], promoted), wanted.student_credits)
 
 
-def pass_over(connection: Connection, course: AnyRow, student: Next) -> None:
+def pass_over(connection: Connection, course: AnyRow, student: NextStudent) -> None:
     """Mark a student whom the rules stop, and store the start of the round."""
     codes = " ".join(student.codes)
     if len(codes) > LONGEST_CODES:  # those of a school's own rules

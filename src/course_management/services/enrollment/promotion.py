@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, Executable, Integer, String, bindparam, null, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Integer, bindparam, null, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ... import metrics
@@ -32,7 +32,7 @@ from . import parameters
 from .decisions import Decision
 from .exchanging import lock
 from .passing_over import is_due_by_rules, next_student, pass_over, round_parameters
-from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, WAITING, decided_by_seats, lock_courses, seat_free
+from .statements import CLEAR_MARKS, CLEAR_PASSED_OVER, WAITLISTED_COURSES, decided_by_seats, lock_courses, seat_free
 
 ACTOR = "promotion"
 BATCH = 100
@@ -66,8 +66,8 @@ _HEAD = (
 )
 
 
-def promoting(
-    condition: ColumnElement[bool], credits_counted: Any = None, by_actor: Any = ACTOR, by_reason: Any = None
+def promotion_statement(
+    condition: ColumnElement[bool], credits_counted: Any = None, actor: Any = ACTOR, ledger_reason: Any = None
 ) -> Executable:
     """Return the statement that enrolls waiting students of a course, which the transaction has locked."""
     return (
@@ -79,9 +79,9 @@ def promoting(
             status_since=bindparam("at", type_=UtcDateTime),
             queue_number=None,
             revision=enrollments.c.revision + 1,
-            actor=by_actor,
-            request_id=bindparam("request", type_=String),
-            reason=null() if by_reason is None else by_reason,
+            actor=actor,
+            request_id=parameters.request_id,
+            reason=null() if ledger_reason is None else ledger_reason,
             credits=credits_counted,
             **CLEAR_PASSED_OVER,
         )
@@ -89,8 +89,8 @@ def promoting(
     )
 
 
-_PROMOTE_HEAD = promoting(enrollments.c.student_id.in_(_HEAD))
-_PROMOTE_ONE = promoting(
+_PROMOTE_HEAD = promotion_statement(enrollments.c.student_id.in_(_HEAD))
+_PROMOTE_ONE = promotion_statement(
     enrollments.c.student_id == bindparam("student", type_=Id), bindparam("new_credits", type_=Integer)
 )
 
@@ -105,7 +105,7 @@ class Promotion(NamedTuple):
     pending: bool
 
 
-class Batch(NamedTuple):
+class PromotionBatch(NamedTuple):
     """What one transaction did: the students promoted, and those whom a rule stopped, with its codes."""
 
     promoted: Sequence[int] = ()
@@ -118,15 +118,15 @@ class Batch(NamedTuple):
         return bool(self.promoted or self.passed_over)
 
 
-def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
-    """Promote from the waitlists of `course_list` into free seats, within the limits of a request. Never raises."""
-    if not course_list:
+def promote(course_ids: Sequence[int], context: RequestContext) -> Promotion:
+    """Promote from the waitlists of `course_ids` into free seats, within the limits of a request. Never raises."""
+    if not course_ids:
         return Promotion(0, pending=False)
     stop = time.monotonic() + TIME_LIMIT_S
     promoted = passed_over = 0
     continues = True
     try:
-        while due := _due_among(course_list):
+        while due := _due_among(course_ids):
             if not continues:
                 return Promotion(promoted, pending=True)
             continues = False
@@ -139,7 +139,7 @@ def promote(course_list: Sequence[int], context: RequestContext) -> Promotion:
                     continues = False
                     break
     except SQLAlchemyError as error:
-        _log_postponed(course_list, error)
+        _log_postponed(course_ids, error)
         return Promotion(promoted, pending=True)
     return Promotion(promoted, pending=False)
 
@@ -174,11 +174,11 @@ def due_courses() -> list[int]:
     return [row.id for row in autocommit(_ALL_DUE, round_parameters())]
 
 
-def _due_among(course_list: Sequence[int]) -> list[int]:
-    return [row.id for row in autocommit(_DUE_AMONG, {"course_ids": course_list, **round_parameters()})]
+def _due_among(course_ids: Sequence[int]) -> list[int]:
+    return [row.id for row in autocommit(_DUE_AMONG, {"course_ids": course_ids, **round_parameters()})]
 
 
-def promote_batch(course_id: int, context: RequestContext) -> Batch:
+def promote_batch(course_id: int, context: RequestContext) -> PromotionBatch:
     """Promote at most `BATCH` students of one course in one transaction, or ask the rules about one; log each of them.
 
     A database error is logged and counts as no progress, so that one course does not stop the others.
@@ -188,7 +188,7 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
         batch = retry(functools.partial(_promote_batch, course_id, context), repeatable=True)
     except SQLAlchemyError as error:
         _log_postponed([course_id], error)
-        return Batch()
+        return PromotionBatch()
     duration_ms = milliseconds_since(started)
     events: list[tuple[str, int, Sequence[str]]] = [("promoted", student_id, []) for student_id in batch.promoted]
     events += [("passed_over", student_id, codes) for student_id, codes in batch.passed_over]
@@ -203,31 +203,31 @@ def promote_batch(course_id: int, context: RequestContext) -> Batch:
     return batch
 
 
-def _log_postponed(course_list: Sequence[int], error: SQLAlchemyError) -> None:
-    log.warning("enrollment.promotion_postponed", course_ids=course_list, codes=[kind_of(error)])
+def _log_postponed(course_ids: Sequence[int], error: SQLAlchemyError) -> None:
+    log.warning("enrollment.promotion_postponed", course_ids=course_ids, codes=[kind_of(error)])
 
 
-def _promote_batch(course_id: int, context: RequestContext) -> Batch:
+def _promote_batch(course_id: int, context: RequestContext) -> PromotionBatch:
     with transaction() as connection:
         course_rows = run(connection, _LOCK, {"course_ids": [course_id]})
         if not course_rows:
-            return Batch()
+            return PromotionBatch()
         (course,) = course_rows
         now = utcnow()
         at = max(now, course.last_event_at or now)  # as `no_earlier_than_the_ledger`
-        values = {"course": course_id, "at": at, "request": context.request_id}
+        values = {"course": course_id, "at": at, "by_request": context.request_id}
         if course.term_id is None:
             seats = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
             rows = run(connection, _PROMOTE_HEAD, values | {"seats": seats})
-            return Batch(promoted=[row.student_id for row in rows])
+            return PromotionBatch(promoted=[row.student_id for row in rows])
         student = next_student(connection, course, context)
         if student is None:
-            return Batch()
+            return PromotionBatch()
         if student.codes:
             pass_over(connection, course, student)
-            return Batch(passed_over=[(student.student_id, student.codes)])
+            return PromotionBatch(passed_over=[(student.student_id, student.codes)])
         run(connection, _PROMOTE_ONE, values | {"student": student.student_id, "new_credits": student.credits})
-        return Batch(promoted=[student.student_id], marked=[student.student_id] if student.is_marked else [])
+        return PromotionBatch(promoted=[student.student_id], marked=[student.student_id] if student.is_marked else [])
 
 
 def _clear_marks(student_id: int) -> None:
@@ -237,6 +237,6 @@ def _clear_marks(student_id: int) -> None:
     """
     with transaction() as connection:
         execute = functools.partial(run, connection)
-        waitlisted_ids = [row.course_id for row in execute(WAITING, {"student": student_id})]
+        waitlisted_ids = [row.course_id for row in execute(WAITLISTED_COURSES, {"student": student_id})]
         lock(execute, student_id, waitlisted_ids)
         execute(CLEAR_MARKS, {"student": student_id, "course_ids": waitlisted_ids})

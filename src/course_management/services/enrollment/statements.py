@@ -114,7 +114,7 @@ def _enroll_by_seats(insert: Any) -> Executable:
         "revision": literal(1, Integer),
         "actor": parameters.actor,
         "request_id": parameters.request_id,
-        "reason": parameters.reason,
+        "reason": parameters.ledger_reason,
     }
     # A foreign key that refuses an unknown student would be an error, which undoes the whole wave of the statement.
     known = select(students.c.id).where(students.c.id == parameters.student_id).exists()
@@ -200,7 +200,7 @@ def unenroll_statement(
             revision=enrollments.c.revision + 1,
             actor=parameters.actor,
             request_id=parameters.request_id,
-            reason=parameters.reason,
+            reason=parameters.ledger_reason,
             **CLEAR_PASSED_OVER,
         )
         .returning(enrollments.c.course_id, enrollments.c.previous_status, waiting.label("waiting"))
@@ -216,7 +216,7 @@ UNENROLL_BY_SEATS = {
 LOCK_COURSES = lock_courses(courses.c.id, courses.c.term_id, courses.c.closed_at)
 LOCK_STUDENT = select(students.c.id).where(students.c.id == parameters.student_id).with_for_update(key_share=True)
 
-WAITING = (
+WAITLISTED_COURSES = (
     select(enrollments.c.course_id)
     .join(courses, courses.c.id == enrollments.c.course_id)
     .where(

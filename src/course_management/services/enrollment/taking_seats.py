@@ -54,8 +54,8 @@ def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mappi
     if not requests:
         return {}
     context = requests[0].context
-    course_lists = {request.student_id: request.course_ids for request in requests}
-    situations = load_many_by_rules(execute, course_lists, context)
+    course_ids_by_student = {request.student_id: request.course_ids for request in requests}
+    situations = load_many_by_rules(execute, course_ids_by_student, context)
     taken = Counter[int]()
     decided: dict[int, list[Decision]] = {}
     for request in requests:
@@ -92,7 +92,7 @@ def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mappi
 
 def _has_seat(decision: Decision, situation: Situation, taken: Mapping[int, int]) -> bool:
     """Return whether the student gets a seat, after those that were taken before in this transaction."""
-    if not decision.does("enroll"):
+    if not decision.allows("enroll"):
         return False
     course = situation.courses[decision.course_id]
     return course.capacity is None or course.seats_taken + taken[course.id] < course.capacity
@@ -120,7 +120,7 @@ def _take_seats(backend: str, insert: Any) -> Executable:
         "revision": literal(1, Integer),
         "actor": parameters.actor,
         "request_id": parameters.request_id,
-        "reason": parameters.reason,
+        "reason": parameters.ledger_reason,
         "credits": chosen_credits,
     }
     # WHERE true: without it, SQLite takes ON CONFLICT for a condition of the join.

@@ -25,14 +25,15 @@ def unenroll(
     course_ids: Sequence[int],
     *,
     context: RequestContext,
-    reason: str | None = None,
+    ledger_reason: str | None = None,
 ) -> list[CourseOutcome]:
     """Unenroll the student from `course_ids` (distinct). Safe to repeat: a repetition changes nothing.
 
-    The ledger keeps `reason`. Returns `unenrolled`, `withdrawn`, `left_waitlist` or `not_enrolled` for each course, in
-    the order asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has changed.
+    The ledger keeps `ledger_reason`. Returns `unenrolled`, `withdrawn`, `left_waitlist` or `not_enrolled` for each
+    course, in the order asked. Raises `StudentNotFound`, `CourseNotFound` or `UnenrollmentRefused`; then nothing has
+    changed.
     """
-    request = EnrollmentRequest(student_id, [], instead_of=course_ids, ledger_reason=reason, context=context)
+    request = EnrollmentRequest(student_id, [], instead_of=course_ids, ledger_reason=ledger_reason, context=context)
     result = _unenroll_once(request)
     promote(result.courses_to_promote, context)
     return [CourseOutcome(course_id, result.outcome_by_course.get(course_id, NOT_ENROLLED)) for course_id in course_ids]

@@ -19,7 +19,9 @@ class StudentRecordHandler(KindHandler):
 
     def read(self, units: Sequence[Unit]) -> None:
         """Read the present facts, and what the last import said."""
-        self._before = repository.applied_before(self.import_id, self.kind.name, {unit[0].unit for unit in units})
+        self._before = repository.last_imported_contents(
+            self.import_id, self.kind.name, {unit[0].unit for unit in units}
+        )
         self.read_present([row for unit in units for row in unit])
 
     def read_present(self, rows: Sequence[Staged]) -> None:

@@ -60,7 +60,7 @@ class ListHandler(KindHandler):
     def load(self, units: Sequence[Unit]) -> None:
         """Read what the decisions about these units need."""
         names = {unit[0].unit for unit in units}
-        self._before = targets.said_last(self.import_id, self.kind.name, names)
+        self._before = targets.last_imported_lists(self.import_id, self.kind.name, names)
         super().load(units)
 
     def more_names(self, column: str) -> set[str]:

@@ -49,7 +49,7 @@ class ResourceHandler(KindHandler):
         """Read the rows with these keys, those with the same unique values, and what the last import said."""
         rows = [row for unit in units for row in unit]
         self._present = self.find(rows)
-        self._before = repository.applied_before(self.import_id, self.kind.name, {row.unit for row in rows})
+        self._before = repository.last_imported_contents(self.import_id, self.kind.name, {row.unit for row in rows})
         unique = self.resource.refusal_if_taken.keys() - {*self.kind.identity}
         self._others = {column: self._with_the_same(rows, column) for column in sorted(unique)}
 
@@ -61,7 +61,7 @@ class ResourceHandler(KindHandler):
     def _with_the_same(self, rows: Sequence[Staged], column: str) -> Mapping[Any, int]:
         within = self.resource.unique_within.get(column)
         values = {value for row in rows if (value := self._body(row).get(column)) is not None}
-        return targets.others_with(cast("Table", self.resource.model.__table__), column, values, within)
+        return targets.ids_by_unique_value(cast("Table", self.resource.model.__table__), column, values, within)
 
     def decide(self, unit: Unit) -> list[Verdict]:
         """Return a verdict for each row."""

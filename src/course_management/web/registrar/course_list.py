@@ -118,7 +118,7 @@ def list_courses(query: Mapping[str, Any]) -> Response:
 def list_taught(visitor: Visitor) -> Response:
     """List the courses that the person teaches."""
     taught = visitor.caller.teaches if visitor.caller else ()
-    return render("registrar/courses/taught.html", courses=course_search.of_ids(sorted(taught)))
+    return render("registrar/courses/taught.html", courses=course_search.courses_by_id(sorted(taught)))
 
 
 @pages.show("/registrar/courses/new", WRITE_ACCESS)

@@ -26,7 +26,7 @@ from ..field_forms import FieldForm
 from ..pages import AppPages, Form, Link, done, render, root, visitor
 from ..plots import PERIODS, plotted, since
 from ..reasons import title_of
-from ..refusals import REFUSED, Refusal, note
+from ..refusals import REFUSED, Refusal, set_refusal
 from ..texts import N_, _, ngettext
 from .course_list import NEW_COURSE, WRITE_ACCESS, terms_to_choose
 
@@ -83,7 +83,7 @@ class Tab:
 
 def find(course_id: int) -> AnyRow:
     """Return what pages show of a course. Raises `CourseNotFound`."""
-    for row in course_search.of_ids([course_id]):
+    for row in course_search.courses_by_id([course_id]):
         return row
     raise CourseNotFound
 
@@ -195,7 +195,7 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
     try:
         wanted = LIMITS.read(request.args)
     except REFUSED as problem:
-        note(Refusal(LIMITS, request.args, problem, f"{root()}{path_of(course_id, '/limits')}"))
+        set_refusal(Refusal(LIMITS, request.args, problem, f"{root()}{path_of(course_id, '/limits')}"))
         return show("limits.html", course, form=LIMITS.shown(row), effect=None)
     effect = forecast(course_id, wanted["capacity"], context)
     return show(

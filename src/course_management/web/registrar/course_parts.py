@@ -150,7 +150,7 @@ def show_rules(course_id: int) -> Response:
         prerequisites=prerequisites_in_words(course.catalog_id) if course.catalog_id else None,
         admitted=_by_kind(present, groups, admits=True),
         excluded=_by_kind(present, groups, admits=False),
-        links=[course_search.of_ids(group) for group in linked],
+        links=[course_search.courses_by_id(group) for group in linked],
         has_groups=bool(groups),
         form=RESTRICTION_ROWS.shown(present, fingerprint(restriction_rows)),
         links_form=LINKS_FORM.shown(values={"groups": "\n".join(lines)}, version=fingerprint(link_rows)),

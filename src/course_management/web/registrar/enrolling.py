@@ -18,7 +18,7 @@ from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.rules import waivable
 from ..field_forms import FieldForm, ShownForm
 from ..pages import STUDENT, AppPages, done
-from ..students import courses, enrolling, mine
+from ..students import courses, enrolling, my_courses
 from ..subjects import path_about
 from ..texts import N_, _
 
@@ -64,13 +64,15 @@ ENROLL = FieldForm(
 DROP = FieldForm(DropForm, {"reason": N_("Reason")}, {"reason": N_("For the ledger.")})
 
 
-pages.show(f"{STUDENT}/my-courses", READ_ACCESS, tab=N_("Courses"))(mine.show_mine)
+pages.show(f"{STUDENT}/my-courses", READ_ACCESS, tab=N_("Courses"))(my_courses.show_my_courses)
 pages.show(f"{STUDENT}/courses", READ_ACCESS, query=courses.SearchQuery, tab=N_("Enroll"))(courses.find_courses)
 pages.show(f"{STUDENT}/standing", READ_ACCESS, query=courses.SeatsQuery)(courses.refresh_standing)
-pages.show(f"{STUDENT}/timetable", READ_ACCESS, query=mine.TermQuery, tab=N_("Timetable"))(mine.show_timetable)
-pages.show(f"{STUDENT}/schedule.ics", READ_ACCESS, query=mine.TermQuery)(mine.download_schedule)
-pages.show(f"{STUDENT}/registration", REGISTRATION_ACCESS, query=mine.TermQuery, tab=N_("Registration"))(
-    mine.show_registration
+pages.show(f"{STUDENT}/timetable", READ_ACCESS, query=my_courses.TermQuery, tab=N_("Timetable"))(
+    my_courses.show_timetable
+)
+pages.show(f"{STUDENT}/schedule.ics", READ_ACCESS, query=my_courses.TermQuery)(my_courses.download_schedule)
+pages.show(f"{STUDENT}/registration", REGISTRATION_ACCESS, query=my_courses.TermQuery, tab=N_("Registration"))(
+    my_courses.show_registration
 )
 
 
@@ -80,11 +82,11 @@ def show_course(course_id: int, student_id: int, context: RequestContext) -> Res
     held = [row for row in enrollments.of_student(student_id) if row.id != course_id]
     exchanges = [("", _("No course")), *((str(row.id), f"{row.code} {row.title}") for row in held)]
 
-    def form(course: AnyRow, mine: courses.Shown) -> ShownForm:
-        waived = ", ".join(reason.title for reason in mine.reasons if reason.code in waivable())
+    def form(course: AnyRow, for_student: courses.CourseForStudent) -> ShownForm:
+        waived = ", ".join(reason.title for reason in for_student.reasons if reason.code in waivable())
         credits_label = enrolling.credits_label(course)
         return ENROLL.shown(
-            values={"credits": course.credits, "waitlist": mine.status == "waitlist"},
+            values={"credits": course.credits, "waitlist": for_student.status == "waitlist"},
             labels=credits_label | ({"permit": _("Grant permissions for: %(rules)s", rules=waived)} if waived else {}),
             options={"instead_of": exchanges},
             without=[*([] if credits_label else ["credits"]), *([] if held else ["instead_of"])],
@@ -122,5 +124,5 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Re
 @pages.act(f"{STUDENT}/courses/<id:course_id>/drop", WRITE_ACCESS, form=DROP, page=confirm_drop)
 def drop(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist, on behalf of the student."""
-    outcomes = actions.unenroll(student_id, [course_id], context=context, reason=form["reason"])
+    outcomes = actions.unenroll(student_id, [course_id], context=context, ledger_reason=form["reason"])
     return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))

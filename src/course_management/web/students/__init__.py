@@ -1,6 +1,6 @@
 """Pages of students: one module per topic, listed in `PAGES`."""
 
-from . import courses, enrolling, mine, plan
+from . import courses, enrolling, my_courses, plan
 
-PAGES = (courses.pages, plan.pages, mine.pages, enrolling.pages)
+PAGES = (courses.pages, plan.pages, my_courses.pages, enrolling.pages)
 """In the order of the navigation."""

@@ -55,7 +55,7 @@ class SeatsQuery(Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CourseForStudent:
     """A course with its meetings, and what the student can do about it."""
 
     course: AnyRow
@@ -75,7 +75,7 @@ class Shown:
         return "waitlist" if self.ways.waitlist and self.ways.waitlist.outcome == "eligible" else "refused"
 
 
-def shown(student_id: int, courses: Sequence[AnyRow], context: RequestContext) -> list[Shown]:
+def courses_for_student(student_id: int, courses: Sequence[AnyRow], context: RequestContext) -> list[CourseForStudent]:
     """Return these courses as a page shows them to a student: one query for the meetings, one for all decisions."""
     ids = [row.id for row in courses]
     found = decide_each(student_id, ids, context) if ids else {}
@@ -83,7 +83,7 @@ def shown(student_id: int, courses: Sequence[AnyRow], context: RequestContext) -
     decisions = [_decisive(ways).as_dict() for ways in found.values()]
     reasons = {each.course_id: each.reasons for each in decisions_in_words(decisions)}
     return [
-        Shown(row, meetings.get(row.id, ()), found[row.id], reasons.get(row.id, ()))
+        CourseForStudent(row, meetings.get(row.id, ()), found[row.id], reasons.get(row.id, ()))
         for row in courses
         if row.id in found
     ]
@@ -120,17 +120,17 @@ def find_courses(query: Mapping[str, Any], context: RequestContext, student_id: 
 
 def _search(
     student_id: int, wanted: CourseFilter, query: Mapping[str, Any], context: RequestContext
-) -> tuple[list[Shown], int | None]:
+) -> tuple[list[CourseForStudent], int | None]:
     """Return a page of courses, and the course after which the next page starts; None if there is no next page.
 
     What the rules say is no condition of a query, so courses are read until enough of them can be shown.
     """
-    found: list[Shown] = []
+    found: list[CourseForStudent] = []
     after, read = query["after"], 0
     while read < MAX_READ:
         rows = course_search.search(wanted, after, SHOWN + 1)
         batch = rows[:SHOWN]
-        for each in shown(student_id, batch, context):
+        for each in courses_for_student(student_id, batch, context):
             if _is_wanted(each, query):
                 found.append(each)
                 if len(found) == SHOWN and (each.course.id != batch[-1].id or len(rows) > SHOWN):
@@ -141,7 +141,7 @@ def _search(
     return found, after
 
 
-def _is_wanted(each: Shown, query: Mapping[str, Any]) -> bool:
+def _is_wanted(each: CourseForStudent, query: Mapping[str, Any]) -> bool:
     clashes = any(reason.code == "time_conflict" for reason in each.ways.enroll.reasons)
     if query["possible"] and each.status not in {"enroll", "waitlist"}:
         return False
@@ -161,7 +161,7 @@ def refresh_seats(query: Mapping[str, Any]) -> Response:
 @pages.show("/standing", OWN_ACCESS, query=SeatsQuery)
 def refresh_standing(query: Mapping[str, Any], context: RequestContext, student_id: int) -> Response:
     """Return what the student can do about courses now, to be put in the place of that on a page."""
-    found = shown(student_id, course_search.of_ids(_ids(query)), context)
+    found = courses_for_student(student_id, course_search.courses_by_id(_ids(query)), context)
     return render("students/standing.html", found=found)
 
 
@@ -171,6 +171,6 @@ def _ids(query: Mapping[str, Any]) -> list[int]:
 
 def find(course_id: int) -> AnyRow:
     """Return a course as the search does. Raises `CourseNotFound`."""
-    for row in course_search.of_ids([course_id]):
+    for row in course_search.courses_by_id([course_id]):
         return row
     raise CourseNotFound

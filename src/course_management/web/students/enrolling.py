@@ -27,7 +27,7 @@ from ..lists import content_of, prerequisites_in_words
 from ..pages import AppPages, Form, done, render
 from ..reasons import DecisionInWords, decisions_in_words
 from ..texts import N_, _
-from .courses import OWN_ACCESS, find, shown
+from .courses import OWN_ACCESS, courses_for_student, find
 
 pages = AppPages("student_enrolling", area=N_("Student"))
 WRITE_ACCESS = PageAccess(scope="enrollments:write", own=True)
@@ -61,7 +61,7 @@ ENROLL = FieldForm(EnrollForm, {"credits": N_("Credits"), "waitlist": N_("Join t
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class SwapOption:
     """A course that the student could leave for another one, and what the rules say about that."""
 
     course: AnyRow
@@ -72,7 +72,7 @@ class Exchange:
 
 def report(outcomes: Sequence[CourseOutcome]) -> str:
     """Return what was done, as sentences."""
-    codes = {row.id: row.code for row in course_search.of_ids([each.course_id for each in outcomes])}
+    codes = {row.id: row.code for row in course_search.courses_by_id([each.course_id for each in outcomes])}
     return " ".join(
         _(DONE[each.outcome], code=codes.get(each.course_id, each.course_id), position=each.position)
         for each in outcomes
@@ -96,19 +96,19 @@ def credits_label(course: AnyRow) -> dict[str, str]:
 def render_course(template: str, course_id: int, student_id: int, context: RequestContext, **values: Any) -> Response:
     """Return the page of a course for a student, or about a student; `values` are for the template."""
     course = find(course_id)
-    (mine,) = shown(student_id, [course], context)
+    (for_student,) = courses_for_student(student_id, [course], context)
     links = content_of(timetables.LINK_LIST, course_id)["groups"]
     return render(
         template,
         course=course,
-        mine=mine,
-        credits_form=_credits_form(course) if mine.status == "enroll" else None,
+        for_student=for_student,
+        credits_form=_credits_form(course) if for_student.status == "enroll" else None,
         prerequisites=prerequisites_in_words(course.catalog_id) if course.catalog_id else None,
-        links=[course_search.of_ids(group) for group in links],
+        links=[course_search.courses_by_id(group) for group in links],
         instructors=course_search.instructors_of(course_id),
         has_restrictions=bool(content_of(course_service.RESTRICTION_LIST, course_id)),
         is_planned=course_id in plans.planned(student_id),
-        has_courses=mine.status not in {"enrolled", "waitlisted"} and bool(enrollments.of_student(student_id)),
+        has_courses=for_student.status not in {"enrolled", "waitlisted"} and bool(enrollments.of_student(student_id)),
         **values,
     )
 
@@ -159,9 +159,9 @@ def choose_swap(course_id: int, student_id: int, context: RequestContext) -> Res
     held = [held_id for held_id in present if held_id != course_id]
     decided = decide_leaving(student_id, course_id, held, context)
     explained = decisions_in_words([each.as_dict() for pair in decided.values() for each in pair])
-    rows = {row.id: row for row in course_search.of_ids(held)}
+    rows = {row.id: row for row in course_search.courses_by_id(held)}
     options = [
-        Exchange(
+        SwapOption(
             rows[other],
             all(each.outcome == "eligible" for each in pair),
             any(each.new_status == "withdrawn" for each in pair),

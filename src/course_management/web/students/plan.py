@@ -48,7 +48,7 @@ def show_plan(query: Mapping[str, Any], student_id: int, context: RequestContext
         decisions = {each.course_id: each for each in decisions_in_words([decision.as_dict() for decision in checked])}
     return render(
         "students/plan.html",
-        courses=course_search.of_ids(ids),
+        courses=course_search.courses_by_id(ids),
         meetings=meetings_of(ids),
         decisions=decisions,
         can_submit=bool(decisions) and not any(each.reasons for each in decisions.values()),
@@ -62,7 +62,7 @@ def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContex
     ids = plans.planned(student_id)
     if not ids:
         return done("/plan", _("The plan is empty, so nothing was changed."))
-    if form["shown"] != "-".join(str(course.id) for course in course_search.of_ids(ids)):
+    if form["shown"] != "-".join(str(course.id) for course in course_search.courses_by_id(ids)):
         sentence = _("The plan has changed since the page was shown, so nothing was submitted. It is now as below.")
         return done("/plan", sentence)
     outcomes = actions.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))

@@ -27,7 +27,7 @@ from ..texts import N_, _
 from ..week import drawn
 from .courses import OWN_ACCESS
 
-pages = AppPages("student_mine", area=N_("Student"))
+pages = AppPages("student_my_courses", area=N_("Student"))
 LINES = 50
 REGISTRATION_ACCESS = PageAccess(scope="students:read", own=True)
 
@@ -45,7 +45,7 @@ class HistoryQuery(Form):
 
 
 @pages.show("/my-courses", OWN_ACCESS, link=N_("My courses"))
-def show_mine(student_id: int) -> Response:
+def show_my_courses(student_id: int) -> Response:
     """Show the courses in which the student is enrolled or waitlisted."""
     rows = enrollments.of_student(student_id)
     terms = {term.id: term for term in all_terms()}
@@ -59,7 +59,7 @@ def show_mine(student_id: int) -> Response:
         }
         for row in rows
     ]
-    return render("students/mine.html", courses=courses, meetings=meetings_of([row.id for row in rows]))
+    return render("students/my_courses.html", courses=courses, meetings=meetings_of([row.id for row in rows]))
 
 
 @pages.show("/timetable", OWN_ACCESS, query=TermQuery, link=N_("Timetable"))
@@ -110,7 +110,7 @@ def show_registration(query: Mapping[str, Any], student_id: int) -> Response:
     now = utcnow()
     terms = sorted(all_terms(), key=lambda term: (term.ends_on < now.date(), term.starts_on))
     term = next((each for each in terms if each.id == query["term_id"]), terms[0] if terms else None)
-    found = registration.of_student(student_id, term.id) if term else None
+    found = registration.registration_of(student_id, term.id) if term else None
     mine = [each for each in found.windows if found.is_mine(each)] if found else []
     return render(
         "students/registration.html",
