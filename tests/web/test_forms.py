@@ -244,8 +244,8 @@ WITHOUT_FIELD = {
 }
 """The fields that clients of the API set, and that no form of the pages has, with the reason."""
 OF_IDS = {
-    "/students/<id:student_id>/groups": ("students", "GROUPS"),
-    "/courses/<id:course_id>/instructors": ("course_parts", "INSTRUCTORS"),
+    "/students/<id:student_id>/groups": ("students", "GROUPS_FORM"),
+    "/courses/<id:course_id>/instructors": ("course_parts", "INSTRUCTORS_FORM"),
 }
 """The forms of lists of ids, which have no names for their items."""
 
