@@ -165,7 +165,7 @@ def test_without_the_lock_on_the_group_its_deletion_is_a_server_error(
     """The control of groups: it is looked up before its deletion is committed, and the foreign key has no pointer."""
     path, number = f"/students/{student()}/groups", group()
     if not guarded:
-        monkeypatch.setattr(owned_lists, "unknown", lambda *_: [])
+        monkeypatch.setattr(owned_lists, "errors_of_unknown_ids", lambda *_: [])
 
     response = during(
         engine, f"DELETE FROM groups WHERE id = {number}", lambda: client.put(path, json=[number]), blocks=True
