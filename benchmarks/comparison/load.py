@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from .systems import Enrollment, System
 
 HERE = Path(__file__).parent
 CONNECTIONS, THREADS = 32, 2
+STORM = (32, 8)
+"""Connections that enroll in one course, and in all courses meanwhile."""
 HOT_SEATS, HOT_STUDENTS = 100, 2_000
 TOLERATED = 1 / 1000
 LONGEST_S = 120
@@ -80,12 +84,25 @@ def run(system: System, load: str, size: Size, seconds: int, connections: int = 
 
     A refusal may be faster than a success. One in a thousand is tolerated: on a slow disk, SQLite writers time out.
     """
-    found = measure(
-        *(system, load, size.students, size.courses),
-        threads=min(THREADS, connections),
-        seconds=seconds,
-        connections=connections,
-    )
+    arguments = (load, size.students, size.courses)
+    found = measure(system, *arguments, threads=min(THREADS, connections), seconds=seconds, connections=connections)
+    return _successful(system, load, found)
+
+
+def run_beside_storm(system: Enrollment, size: Size, seconds: int) -> Measure:
+    """Run the enrolls of `STORM[1]` connections, while `STORM[0]` others all enroll in one other course with room."""
+    course = system.make_course(size.students)
+    with ThreadPoolExecutor() as pool:
+        arguments = ("enroll", size.students, 1, course)
+        storm = pool.submit(measure, system, *arguments, threads=1, seconds=seconds + 1, connections=STORM[0])
+        time.sleep(0.5)
+        measured = run(system, "enroll", size, seconds, STORM[1])
+        _successful(system, "the storm", storm.result())
+    return measured
+
+
+def _successful(system: System, load: str, found: Any) -> Measure:
+    """Return what wrk has measured. Raises `RuntimeError` if more than one response in a thousand is not 2xx."""
     requests, failed = int(found["requests"]), int(found["refused"]) + int(found["broken"])
     if failed > requests * TOLERATED:
         raise RuntimeError(f"{system.name} failed at {load}: {failed} of {requests} responses")

@@ -12,11 +12,11 @@ import psutil
 from . import cpu
 from .data import SMALL
 from .goal import Goal
-from .load import CONNECTIONS, run, run_hot
+from .load import CONNECTIONS, run, run_beside_storm, run_hot
 from .systems import ThisService
 
 THIS, EARLIER = "this version", "the earlier version"
-HOT = "hot course"
+HOT, STORM = "hot course", "enroll beside a storm"
 AT = (1, 4, CONNECTIONS, 320)
 """Numbers of connections."""
 RATES = {
@@ -48,9 +48,11 @@ def compare(
                 }
                 if turn:  # the first is to warm up
                     found[system.name].append(asdict(measured) | spent)
+    turns[STORM] = {system.name: [] for system in systems}
     turns[HOT] = {system.name: [] for system in systems}
-    for _ in range(-(-rounds // 3)):
-        for system in systems:
+    for turn in range(rounds):
+        for system in Random(turn).sample(systems, len(systems)):  # noqa: S311 - as above
+            turns[STORM][system.name].append(asdict(run_beside_storm(system, SMALL, seconds)))
             storm = run_hot(system)
             if not storm.is_right:
                 raise RuntimeError(f"{system.name} sold {storm.sold} seats: {storm.statuses}")
@@ -75,6 +77,7 @@ def rows(paired: Mapping[str, Turns]) -> Iterator[list[str]]:
             if load == HOT:
                 yield [f"{load}, {backend}", "", f"{ratio(turns, load, 'rate'):.2f}", "", "", "", ""]
                 continue
+            cpu_of = ["service_ms", *(["database_ms"] if backend == "PostgreSQL" else [])] if load != STORM else []
             p99 = [f"{middle(turns, load, version, 'p99_ms'):.0f}" for version in (EARLIER, THIS)]
             yield [
                 f"{load}, {backend}",
@@ -82,8 +85,8 @@ def rows(paired: Mapping[str, Turns]) -> Iterator[list[str]]:
                 f"{ratio(turns, load, 'rate'):.2f}",
                 " / ".join(p99),
                 f"{ratio(turns, load, 'p99_ms'):.2f}",
-                f"{ratio(turns, load, 'service_ms'):.2f}",
-                f"{ratio(turns, load, 'database_ms'):.2f}" if backend == "PostgreSQL" else "",
+                *[f"{ratio(turns, load, figure):.2f}" for figure in cpu_of],
+                *[""] * (2 - len(cpu_of)),
             ]
 
 
@@ -105,6 +108,7 @@ def goals(paired: Mapping[str, Turns]) -> Iterator[Goal]:
             if on == backend:
                 key = load if load == HOT else f"{load}, {CONNECTIONS}"
                 yield Goal(f"{key}, {backend}: rate / earlier", ratio(turns, key, "rate"), figure)
+        yield Goal(f"{STORM}, {backend}: rate / earlier", ratio(turns, STORM, "rate"), 1)
         for load in turns:
             if load != HOT:
                 name = f"p99 of {load}, {backend} / earlier"
