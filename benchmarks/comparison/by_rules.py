@@ -29,24 +29,28 @@ EACH, GROUPS = 4, 3
 """Enrollments in courses of the term, and groups, per student."""
 FIRST_COMPLETED, COMPLETIONS = 101, 20
 """Catalog entries that every student has completed."""
-CONNECTIONS = 32
+FEW, MANY = 8, 32
+"""Connections. With many, requests run in groups."""
 WITHOUT, BY_RULES = "enroll without a term", "enroll by rules"
 FULL, REFUSED = "refusal, full course", "refusal by rules"
-EARLIER, EARLIER_BY_RULES = f"{WITHOUT}, earlier version", f"{BY_RULES}, earlier version"
+EARLIER = f"{WITHOUT}, earlier version"
+IN_GROUPS = f"{BY_RULES}, {MANY} connections"
+EARLIER_IN_GROUPS = f"{IN_GROUPS}, earlier version"
 FIRST = {
     WITHOUT: 1,
     BY_RULES: COURSES + 1,
     FULL: 2 * COURSES + 1,
     REFUSED: 2 * COURSES + REFUSING + 1,
     EARLIER: 1,
-    EARLIER_BY_RULES: COURSES + 1,
+    IN_GROUPS: COURSES + 1,
+    EARLIER_IN_GROUPS: COURSES + 1,
 }
 """The first course of each load."""
 FIGURES = {
     (BY_RULES, WITHOUT): 0.45,
     (REFUSED, FULL): 0.6,
     (WITHOUT, EARLIER): 0.95,
-    (BY_RULES, EARLIER_BY_RULES): 1.2,
+    (IN_GROUPS, EARLIER_IN_GROUPS): 1.2,
 }
 """The goals: the rate of the first at least so much of that of the second."""
 Turns: TypeAlias = dict[str, list["Turn"]]
@@ -185,9 +189,10 @@ def compare(
 def run(system: ThisService, load: str, seconds: int, postgresql: Callable[[], Sequence[psutil.Process]]) -> Turn:
     """Run one load. Raises `RuntimeError` where another response came than it is about."""
     courses = REFUSING if load in (FULL, REFUSED) else COURSES
+    connections = MANY if load in (IN_GROUPS, EARLIER_IN_GROUPS) else FEW
     service, database = cpu.spent(system.workers()), cpu.spent(postgresql())
     done = measure(
-        system, "enroll", STUDENTS, courses, FIRST[load], threads=1, seconds=seconds, connections=CONNECTIONS
+        system, "enroll", STUDENTS, courses, FIRST[load], threads=1, seconds=seconds, connections=connections
     )
     time.sleep(0.2)  # wrk has ended, and its last requests are still being processed
     service_s, database_s = cpu.since(service), cpu.since(database)
@@ -202,9 +207,9 @@ def systems(
 ) -> Mapping[str, ThisService]:
     """Start the service, and with `earlier`, a checkout, that version on the same database; by load."""
     service = start(ThisService("by rules", folder, url))
-    found: dict[str, Any] = dict.fromkeys((WITHOUT, BY_RULES, FULL, REFUSED), service)
+    found: dict[str, Any] = dict.fromkeys((WITHOUT, BY_RULES, IN_GROUPS, FULL, REFUSED), service)
     if earlier:
         found |= dict.fromkeys(
-            (EARLIER, EARLIER_BY_RULES), start(ThisService("earlier", folder, url, source=earlier / "src"))
+            (EARLIER, EARLIER_IN_GROUPS), start(ThisService("earlier", folder, url, source=earlier / "src"))
         )
     return found

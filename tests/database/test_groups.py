@@ -124,6 +124,47 @@ def test_the_last_seat_goes_to_one_of_a_group(
     assert counters(last) == (1, 0)
 
 
+def test_enrolls_by_rules_read_in_one_wave_and_are_applied_in_another(
+    backend: str, group: Callable[..., list[Any]], ask: Any, sent: list[Any], student: Make, course: Make,
+    open_term: Make, enroll: Any,
+) -> None:  # fmt: skip
+    term_id = open_term()
+    students, ids = [student() for _ in range(4)], [course(term_id=term_id) for _ in range(2)]
+    enroll(student(), *ids)  # so that the rules decide first
+
+    responses = group(*(ask(*enrolling(student_id, ids[index % 2])) for index, student_id in enumerate(students)))
+
+    assert [response.status_code for response in responses] == [201] * 4
+    writes = [[call.course_id for call in calls] for calls in sent if all(call.compiled.writes for call in calls)]
+    assert writes == [[*ids, *ids]]
+    assert len(sent) == (2 if backend == "postgresql" else 1)  # reads of SQLite do not wait
+
+
+def test_the_last_seat_of_a_term_goes_to_one_of_a_group_and_the_others_get_the_reason(
+    group: Callable[..., list[Any]], ask: Any, student: Make, course: Make, open_term: Make, counters: Any
+) -> None:
+    students, last = [student() for _ in range(6)], course(term_id=open_term(), capacity=1)
+
+    responses = group(*(ask("POST", f"/students/{each}/enroll", {"course_id": last}) for each in students))
+
+    assert sorted(response.status_code for response in responses) == [201] + [409] * 5
+    refusals = [response.get_json()["decisions"][0]["reasons"] for response in responses if response.status_code == 409]
+    assert {reason["code"] for reasons in refusals for reason in reasons} == {"course_full"}
+    assert counters(last) == (1, 0)
+
+
+def test_two_requests_of_one_student_in_a_group_are_judged_one_after_the_other(
+    group: Callable[..., list[Any]], ask: Any, student: Make, course: Make, open_term: Make
+) -> None:
+    """Each would be within the limit of credits; the second is decided again, as the first has changed the student."""
+    term_id, student_id = open_term(credit_limit=4), student()
+    ids = [course(term_id=term_id, credits=3) for _ in range(2)]
+
+    responses = group(*(ask("POST", f"/students/{student_id}/enroll", {"course_id": each}) for each in ids))
+
+    assert sorted(response.status_code for response in responses) == [201, 409]
+
+
 def test_an_unknown_student_undoes_no_wave(
     backend: str, group: Callable[..., list[Any]], ask: Any, sent: list[Any], student: Make, course: Make
 ) -> None:

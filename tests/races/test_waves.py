@@ -91,3 +91,28 @@ def test_waves_of_two_threads_never_wait_for_each_other_in_a_circle(
 
     assert (DEADLOCK in kinds) is not ordered
     assert [row[0] for row in sql("SELECT capacity FROM courses ORDER BY id")] == [7, 7]
+
+
+def test_the_same_students_in_waves_of_two_threads_are_all_enrolled(
+    app: Flask, course: Make, student: Make, open_term: Make, sql: Sql
+) -> None:
+    """Two waves may lock two students in opposite orders; the time limit of locks undoes one, which is sent again."""
+    term_id = open_term()
+    students = [student() for _ in range(4)]
+    courses = [[course(term_id=term_id) for _ in range(8)] for _ in range(2)]
+    waves._busy_until.clear()  # noqa: SLF001 - of an earlier test
+    statuses: list[int] = []
+
+    def enroll(student_id: int, course_id: int) -> None:
+        response = app.test_client().post(f"/students/{student_id}/enroll", json={"course_id": course_id})
+        statuses.append(response.status_code)
+
+    def run(ids: list[int], order: list[int]) -> None:
+        hub.run([functools.partial(enroll, order[index % 4], course_id) for index, course_id in enumerate(ids)])
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(run, courses[0], students), pool.submit(run, courses[1], students[::-1])]:
+            done.result()
+
+    assert statuses == [201] * 16
+    assert sql("SELECT count(*) FROM student_courses")[0][0] == 16

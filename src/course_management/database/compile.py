@@ -35,8 +35,9 @@ _TRAVELS = "travels"
 def travels(statement: S, courses: str = "") -> S:
     """Return the statement, which may be sent together with those of other requests.
 
-    Only for what is quick, found by key, can be repeated, and locks at most one course: that of the list in the
-    parameter `courses`; with several, the statement is sent alone. A read locks nothing.
+    Only for what is quick, found by key, can be repeated, and locks at most one course, that of the list in the
+    parameter `courses`, and after it the student of the request; with several courses, the statement is sent alone. A
+    read locks nothing.
     """
     return statement.execution_options(**{_TRAVELS: courses})
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ...database import travels
 from ...database.types import IdList, among
 from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is_held, students
 from . import parameters
@@ -151,10 +152,11 @@ def _change_credits(backend: str) -> Executable:
 
 
 ENROLL_AS_DECIDED = {
-    "postgresql": _enroll_as_decided("postgresql", postgresql.insert),
-    "sqlite": _enroll_as_decided("sqlite", sqlite.insert),
+    "postgresql": travels(_enroll_as_decided("postgresql", postgresql.insert), "course_ids"),
+    "sqlite": travels(_enroll_as_decided("sqlite", sqlite.insert), "course_ids"),
 }
 UNENROLL_AS_DECIDED = {
-    backend: unenroll_statement(backend, _is_of_the_judged_kind(), _student) for backend in ENROLL_AS_DECIDED
+    backend: travels(unenroll_statement(backend, _is_of_the_judged_kind(), _student), "course_ids")
+    for backend in ENROLL_AS_DECIDED
 }
 CHANGE_CREDITS = {backend: _change_credits(backend) for backend in ENROLL_AS_DECIDED}
