@@ -217,7 +217,9 @@ def test_there_is_a_request_for_every_route(app: Flask) -> None:
     # The pages are in tests/web/test_access.py.
     routes = {(method, rule) for method, rule, access in policy.rows(app) if not access.by_session}
     untested = {("GET", "/docs/"), ("GET", "/app/assets/<version>/<name>")}
-    assert found == routes - untested, "add a line to the table of this test"
+    missing, too_many = routes - untested - found, found - routes
+    assert not missing, f"Add rows for {missing} to ROWS in tests/access/test_policy.py."
+    assert not too_many, f"Remove the rows of {too_many} from ROWS in tests/access/test_policy.py."
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -257,7 +259,7 @@ def test_every_route_responds_to_each_caller_as_the_table_says(
             is_as_expected = (response.status_code, response.get_json()["code"]) == (int(status), code)
         if not is_as_expected:
             different.append(f"{request}: {response.status_code} instead of {verdict}")
-    assert different == []
+    assert different == [], "Correct the access rows of these routes, or ROWS in tests/access/test_policy.py."
 
 
 def test_a_service_may_use_the_routes_of_its_scopes(

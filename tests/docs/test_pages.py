@@ -24,7 +24,7 @@ from .pages import PAGES, RUN, anchors, blocks, links, name
 SHOWN = {"ini", "nginx", "text"}
 """Languages of files and drawings, which cannot be run."""
 SETTING = re.compile(r"(?:`|\b)([A-Z]+(?:_[A-Z]+)+|HOST|PORT|WORKERS|THREADS|CONNECTIONS|BACKGROUND)(?:=|`)")
-NOT_OURS = {
+NOT_SETTINGS = {
     "TARGET_DATABASE_URL",
     "TEST_DATABASE_URL",
     "TEST_CITUS_URL",
@@ -85,7 +85,7 @@ def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is() -> None:
         found |= new
         waiting += new
 
-    assert set(PAGES) - found == set()
+    assert set(PAGES) - found == set(), "Link them in README.md, or in a page that it links."
 
 
 @pytest.mark.parametrize("source", sorted((ROOT / "src").rglob("*.py")), ids=name)
@@ -122,15 +122,19 @@ def test_the_changelog_says_each_change_once() -> None:
 @pytest.mark.parametrize("page", ["README.md", "SECURITY.md", *sorted(name(p) for p in (ROOT / "docs").glob("*.md"))])
 def test_every_setting_of_a_page_exists(page: str) -> None:
     """PostgreSQL's own variables and the wildcards of settings are not settings."""
-    named = {each for each in SETTING.findall(text(page)) if not each.startswith("PG")} - NOT_OURS
+    named = {each for each in SETTING.findall(text(page)) if not each.startswith("PG")} - NOT_SETTINGS
 
-    assert named <= {each.upper() for each in Settings.__dataclass_fields__}
+    unknown = named - {each.upper() for each in Settings.__dataclass_fields__}
+    assert not unknown, (
+        f"{page} names {unknown}: no such setting. If it is none, add it to NOT_SETTINGS in tests/docs/test_pages.py."
+    )
 
 
 def test_the_operations_page_names_every_setting() -> None:
     table = text("docs/operations.md").partition("## Settings")[2].partition("\n## ")[0]
 
-    assert set(re.findall(r"`([A-Z_]+)`", table)) == {each.upper() for each in Settings.__dataclass_fields__}
+    settings = {each.upper() for each in Settings.__dataclass_fields__}
+    assert set(re.findall(r"`([A-Z_]+)`", table)) == settings, 'Correct the table "Settings" in docs/operations.md.'
 
 
 def test_the_settings_for_production_are_settings(tmp_path: Path) -> None:
@@ -159,8 +163,9 @@ def test_the_api_guide_names_every_route_but_pages_and_no_other(app: Flask) -> N
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
-    assert named <= routes.keys()
-    assert {route for route in routes if not isinstance(routes[route], Pages)} <= named
+    assert named <= routes.keys(), "docs/api.md names routes that do not exist."
+    missing = {route for route in routes if not isinstance(routes[route], Pages)} - named
+    assert not missing, 'Add them to the table "All calls" in docs/api.md.'
 
 
 def test_the_api_guide_names_every_error_code_with_its_status() -> None:
@@ -172,16 +177,18 @@ def test_the_api_guide_names_every_error_code_with_its_status() -> None:
     }
     problems = {(str(each.status), code) for code, each in all_codes().items() if issubclass(each, Problem)}
 
-    assert named == problems
+    assert named == problems, 'Correct the table "Errors" in docs/api.md.'
     of_rules = {rule.code for rule in RULES}  # the section links to their table
-    assert [code for code in all_codes() if f"`{code}`" not in section and code not in of_rules] == []
+    missing = [code for code in all_codes() if f"`{code}`" not in section and code not in of_rules]
+    assert not missing, 'Add them to the section "Errors" of docs/api.md.'
 
 
 def test_the_operations_page_names_every_command() -> None:
     section = text("docs/operations.md").partition("## Commands")[2].partition("\n### ")[0]
     table = " ".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE))
 
-    assert {each.split()[0] for each in re.findall(r"`([^`]+)`", table)} == set(cli.cli.commands)
+    named = {each.split()[0] for each in re.findall(r"`([^`]+)`", table)}
+    assert named == set(cli.cli.commands), 'Correct the table "Commands" in docs/operations.md.'
 
 
 def test_the_map_names_only_files_that_exist() -> None:
@@ -203,7 +210,8 @@ def test_the_map_names_every_module_at_the_top_of_the_package() -> None:
         f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir() if path.name[0] not in "_."
     }
 
-    assert {name for name in modules if not re.search(rf"(?<![\w/.]){re.escape(name)}", block.text)} == set()
+    missing = {name for name in modules if not re.search(rf"(?<![\w/.]){re.escape(name)}", block.text)}
+    assert not missing, "Add them to the map in docs/architecture.md."
 
 
 MAPS = (
@@ -228,7 +236,8 @@ def test_the_map_of_a_package_names_each_module(package: str) -> None:
     docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
     modules = {path.stem for path in folder.glob("[a-z]*.py")}
 
-    assert {name for name in modules if not re.search(rf"\b{name}\b", docstring)} == set()
+    missing = {name for name in modules if not re.search(rf"\b{name}\b", docstring)}
+    assert not missing, f"Add them to the docstring of src/course_management/{package}/__init__.py."
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -254,7 +263,9 @@ def test_the_page_of_the_rules_names_templates_in_the_order_of_an_import() -> No
     section = text("docs/rules.md").partition("### Where the data comes from")[2].partition("\n## ")[0]
     named = re.findall(r"^\| [^|]+ \| `(\w+)` \|", section, re.MULTILINE)
 
-    assert named == [kind.name for kind in KINDS if kind.name in named]
+    assert named == [kind.name for kind in KINDS if kind.name in named], (
+        "The order is that of HANDLERS in transfer/kinds."
+    )
     assert {kind.name for kind in KINDS} - set(named) == {"people", "instructors", "accounts"}  # no rule needs them
 
 
@@ -269,7 +280,7 @@ def test_the_page_of_files_explains_each_code_that_a_report_of_an_import_can_hav
     explained = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
 
     assert "unusual_date" in codes
-    assert codes - explained == set()
+    assert codes - explained == set(), 'Add them to the table "Codes of a report" in docs/files.md.'
     constants = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert explained - constants - {*all_codes()} == set()
 

@@ -70,17 +70,21 @@ def texts_about(student_id: int) -> Iterator[str]:
                 yield f"{table.name}.{column.name} {student_id} é"
 
 
+PERSONAL = "src/course_management/models/personal.py"
+
 # --- the tables ---------------------------------------------------------------------------------------------
 
 
 def test_every_table_is_said_to_be_about_students_or_not() -> None:
     about = {table.name for table in tables_about_students()} | {"import_rows"}
 
-    assert about - {*TREATMENTS} == set(), "say in models/personal.py what an erasure does with them"
-    assert about & NOT_ABOUT_STUDENTS == set()
-    assert {*Base.metadata.tables} - about - NOT_ABOUT_STUDENTS == set(), (
-        "say in models/personal.py what they are about"
+    treatment = "say what an erasure does with them, in TREATMENTS"
+    assert about - {*TREATMENTS} == set(), f"They refer to students: {treatment} in {PERSONAL}."
+    assert about & NOT_ABOUT_STUDENTS == set(), (
+        f"Remove them from NOT_ABOUT_STUDENTS in {PERSONAL}: they refer to students."
     )
+    unknown = {*Base.metadata.tables} - about - NOT_ABOUT_STUDENTS
+    assert unknown == set(), f"Add them to NOT_ABOUT_STUDENTS in {PERSONAL}, or {treatment} there."
 
 
 @pytest.mark.parametrize("name", [name for name, treatment in TREATMENTS.items() if treatment is not DELETED])
@@ -88,7 +92,8 @@ def test_every_column_about_a_student_is_emptied_or_kept(name: str) -> None:
     treatment = TREATMENTS[name]
     columns = {column.name for column in Base.metadata.tables[name].columns}
 
-    assert treatment.keeps | {*treatment.empties} == columns
+    said = treatment.keeps | {*treatment.empties}
+    assert said == columns, f"Say in TREATMENTS in {PERSONAL} whether an erasure keeps or empties {said ^ columns}."
     assert treatment.keeps & {*treatment.empties} == set()
 
 

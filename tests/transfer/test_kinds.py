@@ -65,7 +65,10 @@ def test_every_kind_is_imported_as_planned_and_a_second_time_without_a_change(
     planned = run(BASE | FILES, "--plan")
     plan = [tuple(row) for row in sql(outcomes.format(1))]
     assert planned.exit_code == 0, planned.output
-    assert {kind: count for kind, outcome, count in plan if outcome == "create" and kind in FILES} == CREATED
+    created = {kind: count for kind, outcome, count in plan if outcome == "create" and kind in FILES}
+    assert created == CREATED, (
+        "Correct CREATED in tests/transfer/test_kinds.py, or the files in tests/transfer/files.py."
+    )
     assert sql("SELECT count(*) FROM terms") == [(0,)]
     result = run(BASE | FILES)
     assert result.exit_code == 0, result.output

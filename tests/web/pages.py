@@ -20,7 +20,9 @@ class Page(NamedTuple):
     access: Access
 
     def path(self, ids: Mapping[str, Any]) -> str:
-        """Return its path, with these values. Raises `KeyError` for one that `school.py` does not have."""
+        """Return its path, with these values."""
+        names = re.findall(r"<(?:\w+:)?(\w+)>", self.rule)
+        assert ids.keys() >= set(names), f"Add a value for each of {names} to `ids` in tests/web/school.py."
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(ids[found[1]]), self.rule) + QUERIES.get(self.rule, "")
 
 

@@ -84,7 +84,9 @@ def test_no_text_of_a_page_is_left_untranslated(app: Flask, client: FlaskClient)
                 found.setdefault(page.rule, set()).add(rest)
     assert found == {}
     assert shown > 10
-    assert {text.one for text in pseudo.used - texts().keys()} == set(), "a translator does not get these"
+    assert {text.one for text in pseudo.used - texts().keys()} == set(), (
+        "A translator does not get these: mark them with N_ where they are written."
+    )
 
 
 def test_a_text_without_translation_would_be_found() -> None:
