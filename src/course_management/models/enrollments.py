@@ -46,6 +46,8 @@ def _listed(*statuses: str) -> str:
 class StudentCourses(Base):
     """An enrollment: one student, one course, and the status of the student in that course.
 
+    The name of the class is given. Statements use its table as `enrollments`.
+
     A pair has one row permanently: unenrolling sets its status to `unenrolled`, or to `withdrawn` after the term's end
     of dropping, and enrolling again updates the same row. A withdrawn student has no seat, and the row keeps both the
     student and the course from being deleted. `queue_number` orders the waitlist; `revision` rises with every change by

@@ -2,6 +2,9 @@
 
 Plain values without a database, so that a rule can be tested, and asked again, with any situation. `loading.py` reads
 it by one statement, which is one snapshot.
+
+Some classes have the names of models (`Course`, `Term`, `Hold` …). A model is a row of a table; these are the values of
+such rows at one moment, and rules see nothing else.
 """
 
 from __future__ import annotations
