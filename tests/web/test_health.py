@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from course_management.background import verification as daily
 from course_management.database import db
 from course_management.database.types import utcnow
-from course_management.maintenance import verification
+from course_management.maintenance import verification_runs
 from course_management.maintenance.verify import INVARIANTS
 from course_management.models import Verification
 
@@ -60,13 +60,13 @@ def test_the_data_is_verified_in_the_background_and_every_process_shows_the_resu
 def test_a_verification_goes_on_once_and_one_that_was_interrupted_stops_no_other(
     app: Flask, registrar: FlaskClient, sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "verify", lambda: iter([]))
+    monkeypatch.setattr(verification_runs, "verify", lambda: iter([]))
     with app.app_context():
         db.session.add(Verification(started_at=utcnow()))  # by another process
         db.session.commit()
     going_on = send(registrar, "/app/registrar/health/verify")
 
-    monkeypatch.setattr(verification, "GIVEN_UP_AFTER", timedelta(0))
+    monkeypatch.setattr(verification_runs, "GIVEN_UP_AFTER", timedelta(0))
     ended = send(registrar, "/app/registrar/health/verify")
 
     assert [response.status_code for response in (going_on, ended)] == [303, 303]
@@ -74,7 +74,7 @@ def test_a_verification_goes_on_once_and_one_that_was_interrupted_stops_no_other
 
 
 def test_an_error_during_a_verification_is_its_result(registrar: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "verify", lambda: 1 // 0)
+    monkeypatch.setattr(verification_runs, "verify", lambda: 1 // 0)
 
     verify_now(registrar)
 
@@ -84,7 +84,7 @@ def test_an_error_during_a_verification_is_its_result(registrar: FlaskClient, mo
 def test_the_background_work_verifies_once_a_day(
     app: Flask, sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "verify", lambda: iter([]))
+    monkeypatch.setattr(verification_runs, "verify", lambda: iter([]))
     settings, started_at = app.extensions["settings"], utcnow()
 
     def run() -> int:
@@ -98,5 +98,5 @@ def test_the_background_work_verifies_once_a_day(
     monkeypatch.setattr(daily, "FIRST_AFTER", timedelta(0))
     assert [run(), run()] == [1, 1]
     monkeypatch.setattr(daily, "EVERY", timedelta(0))
-    monkeypatch.setattr(verification, "GIVEN_UP_AFTER", timedelta(0))
+    monkeypatch.setattr(verification_runs, "GIVEN_UP_AFTER", timedelta(0))
     assert run() == 2

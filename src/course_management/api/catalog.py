@@ -6,7 +6,7 @@ from typing import Any
 
 from ..access.policy import Access
 from ..http.endpoints import Endpoints
-from ..repositories.prerequisites import codes_of, graph_below
+from ..repositories.prerequisites import codes_of_required, graph_below
 from ..schemas.catalog import (
     PREREQUISITES_EXAMPLE,
     SENTENCE_EXAMPLE,
@@ -47,7 +47,7 @@ def warnings_about(catalog_id: int) -> dict[str, Any]:
 
 def in_words(catalog_id: int, content: dict[str, Any]) -> dict[str, Any]:
     """Return the sentence of the prerequisites of an entry."""
-    codes = codes_of(catalog_id) if content["groups"] else {}
+    codes = codes_of_required(catalog_id) if content["groups"] else {}
     # A group of prerequisites that another request has just removed has no code, and the next GET does not have it.
     groups = [
         [

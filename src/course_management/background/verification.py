@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ..config import Settings
 from ..database.types import utcnow
-from ..maintenance.verification import begin, last_began_at
+from ..maintenance.verification_runs import begin, last_began_at
 
 EVERY = timedelta(days=1)
 FIRST_AFTER = timedelta(minutes=10)

@@ -19,7 +19,7 @@ NAME = re.compile(r"(?:(id|code)=)?(.*)", re.DOTALL)
 
 def find_term(code: str) -> int:
     """Return the id of the term with this code. Raises `BadParameter`."""
-    term_id = course_lookup.term_of(code) if _is_text(code) else None
+    term_id = course_lookup.term_with_code(code) if _is_text(code) else None
     if term_id is None:
         raise click.BadParameter(f"there is no term {code}. `course-management terms list` lists the terms")
     return term_id
@@ -34,7 +34,7 @@ def find_courses(texts: Sequence[str], choose: Callable[[list[AnyRow]], Sequence
     parsed = [_parse(text) for text in texts]
     ids = {int(name) for kind, name in parsed if kind != "code" and _is_id(name)}
     codes = {name for kind, name in parsed if kind != "id" and _is_text(name)}
-    rows = course_lookup.courses_of(sorted(codes), ids)
+    rows = course_lookup.courses_by_code_or_id(sorted(codes), ids)
     by_id, by_code = {str(row.id): row for row in rows}, _grouped(rows)
     courses: list[AnyRow] = []
     unknown: list[str] = []

@@ -61,7 +61,7 @@ def adopt(
         results = list(adopting.adopt(term_id, course_lookup.courses_without_term() if all_courses else list(courses)))
         refused = {result.course_id: result.refusal for result in results if result.refusal}
         if all_courses:
-            courses = {row.id: row for row in course_lookup.courses_of([], refused)}
+            courses = {row.id: row for row in course_lookup.courses_by_code_or_id([], refused)}
     enrollment_counts = [result.enrollments for result in results if result.enrollments is not None]
     courses_moved, enrollments = (
         counted(len(enrollment_counts), "course"),

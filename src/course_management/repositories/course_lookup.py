@@ -34,7 +34,7 @@ _TERMS = (
 )
 
 
-def courses_of(codes: Sequence[str], ids: Collection[int]) -> list[AnyRow]:
+def courses_by_code_or_id(codes: Sequence[str], ids: Collection[int]) -> list[AnyRow]:
     """Return the courses with one of these codes, in any term, or one of these ids: `id, code, term_id, term`, by id.
 
     `term` is the code of the term; None without one.
@@ -49,7 +49,7 @@ def courses_of(codes: Sequence[str], ids: Collection[int]) -> list[AnyRow]:
     return [course_by_id[course_id] for course_id in sorted(course_by_id)]
 
 
-def codes_of(ids: Iterable[int]) -> dict[int, str]:
+def course_codes(ids: Iterable[int]) -> dict[int, str]:
     """Return the codes of these courses by their ids; those that do not exist are left out."""
     wanted = sorted(set(ids))
     return {row.id: row.code for row in autocommit(_CODES, {"ids": wanted})} if wanted else {}
@@ -60,7 +60,7 @@ def courses_without_term() -> list[int]:
     return [row.id for row in autocommit(_WITHOUT_TERM)]
 
 
-def term_of(code: str) -> int | None:
+def term_with_code(code: str) -> int | None:
     """Return the id of the term with this code, or None."""
     return next((row.id for row in autocommit(_TERM, {"code": code})), None)
 

@@ -45,7 +45,7 @@ _OF_ENTRIES = (
 )
 
 
-def codes_of(catalog_id: int) -> dict[tuple[int | None, int | None], str]:
+def codes_of_required(catalog_id: int) -> dict[tuple[int | None, int | None], str]:
     """Return the codes of all that an entry requires, by its id as an entry and its id as a group of students."""
     return {(row.required_id, row.required_group_id): row.code for row in autocommit(_CODES, {"entry": catalog_id})}
 

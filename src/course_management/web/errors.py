@@ -12,7 +12,7 @@ from ..errors import Unauthenticated
 from ..http import problems
 from ..http.problems import as_problem
 from .field_errors import in_words
-from .pages import done, is_page, render, root
+from .pages import is_page, redirect, render, root
 from .reasons import decisions_in_words
 from .remedies import remedy_of
 from .texts import N_, _
@@ -35,7 +35,7 @@ def respond(error: Exception) -> Response:
     """Return the page of whatever was raised. Without a session, it is the page to sign in."""
     problem = as_problem(error)
     if isinstance(problem, Unauthenticated):
-        return done(f"/login?{_where_to_go_on()}")
+        return redirect(f"/login?{_where_to_go_on()}")
     context = current.get()
     response = render(
         "error.html",

@@ -6,7 +6,7 @@ from flask import Response
 
 from ..access.policy import PageAccess
 from ..access.visitors import Visitor
-from .pages import AppPages, done, links_for, render
+from .pages import AppPages, links_for, redirect, render
 
 pages = AppPages("home", template_folder="templates")
 
@@ -15,5 +15,5 @@ pages = AppPages("home", template_folder="templates")
 def show_home(visitor: Visitor) -> Response:
     """Go to the first page that is for the visitor, or say that there is none."""
     for menu in links_for(visitor):
-        return done(menu.links[0].path)
+        return redirect(menu.links[0].path)
     return render("home.html")

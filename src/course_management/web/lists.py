@@ -8,7 +8,7 @@ from flask import request
 
 from ..repositories import owned_rows
 from ..repositories.owned_rows import OwnedRows
-from ..repositories.prerequisites import codes_of
+from ..repositories.prerequisites import codes_of_required
 from ..services import owned_lists
 from ..services.catalog import PREREQUISITE_LIST
 from ..services.owned_lists import OwnedList
@@ -43,7 +43,7 @@ def replace_from_form(owned: OwnedList, owner_id: int, body: Any) -> None:
 def prerequisites_in_words(catalog_id: int) -> str | None:
     """Return the prerequisites of a catalog entry as one sentence; None without any."""
     groups = content_of(PREREQUISITE_LIST, catalog_id)["groups"]
-    codes = codes_of(catalog_id) if groups else {}
+    codes = codes_of_required(catalog_id) if groups else {}
     in_words = [
         [each | {"code": codes.get((each["catalog_id"], each["group_id"]), "?")} for each in group] for group in groups
     ]

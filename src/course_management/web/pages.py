@@ -5,7 +5,7 @@ the declaration, the `context` of the request, and the `visitor`. A student's ow
 in its path, so that the staff can have the same page with the student in the path.
 
 A view calls services and repositories, as the API does, and returns `render(template, …)` or, after a change,
-`done(path, sentence)`. Refusals are raised: `errors.py` makes pages of them.
+`redirect(path, sentence)`. Refusals are raised: `errors.py` makes pages of them.
 """
 
 from __future__ import annotations
@@ -233,17 +233,17 @@ def links_for(seen: Visitor) -> list[Menu]:
     return [Menu(name, links, name == area) for name, links in areas.items() if links]
 
 
-def see(address: str) -> Response:
+def see_other(address: str) -> Response:
     """Redirect to an address, to be read with GET."""
     return Response(status=303, headers={"Location": address}, mimetype="text/html")
 
 
-def done(path: str, sentence: str | None = None) -> Response:
+def redirect(path: str, sentence: str | None = None) -> Response:
     """Redirect to a page of `/app` after a change, so that reloading it does not send the form again.
 
     The page reports `sentence`. In protected mode, a session begins for that.
     """
-    response = see(f"{root()}{path}")
+    response = see_other(f"{root()}{path}")
     if sentence:
         _report(response, sentence)
     return response
@@ -285,4 +285,15 @@ def local(path: str | None) -> str:
     return "/"
 
 
-__all__ = ["AppPages", "Form", "delete_cookie", "done", "is_page", "local", "render", "root", "set_cookie", "visitor"]
+__all__ = [
+    "AppPages",
+    "Form",
+    "delete_cookie",
+    "is_page",
+    "local",
+    "redirect",
+    "render",
+    "root",
+    "set_cookie",
+    "visitor",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ErrorCode, all_codes
-from ..repositories.course_lookup import codes_of
+from ..repositories.course_lookup import course_codes
 from .reason_texts import CodeById, Facts, text_of
 from .texts import N_, _, reader
 
@@ -50,7 +50,7 @@ def decisions_in_words(decisions: Iterable[Mapping[str, Any]]) -> list[DecisionI
     for decision in decisions:
         for reason in decision["reasons"]:
             course_ids.update(_courses_in(reason))
-    code_by_id = codes_of(course_ids)
+    code_by_id = course_codes(course_ids)
     return [
         DecisionInWords(
             course_id=decision["course_id"],

@@ -18,7 +18,7 @@ from ..database.types import MAX_ID
 from ..errors import Forbidden, NotFound, SignInFailed, StudentNotFound
 from ..repositories.student_names import student_name
 from .last_search import keep_search
-from .pages import AppPages, Form, delete_cookie, done, local, render, root, see, set_cookie
+from .pages import AppPages, Form, delete_cookie, local, redirect, render, root, see_other, set_cookie
 from .texts import _
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ViewAs(Form):
 def show_login(query: dict[str, Any], visitor: Visitor) -> Response:
     """Offer the ways to sign in."""
     if visitor.is_signed_in:
-        return done(local(query["next"]))
+        return redirect(local(query["next"]))
     sign_in = current_app.extensions["sign_in"]()
     return render(
         "sign_in/login.html",
@@ -87,7 +87,7 @@ def show_login(query: dict[str, Any], visitor: Visitor) -> Response:
 def start_login(query: dict[str, Any]) -> Response:
     """Send the browser to the issuer. A link and not a form: the Content-Security-Policy keeps forms here."""
     begun = _sign_in().begin(local(query["next"]))
-    response = see(begun.url)
+    response = see_other(begun.url)
     response.set_cookie(
         _cookie(), begun.kept, max_age=LASTS_S, path=_cookie_path(), secure=True, httponly=True, samesite="Lax"
     )
@@ -134,7 +134,7 @@ def sign_out(visitor: Visitor) -> Response:
     """End the session."""
     if visitor.session and not visitor.is_protected:
         sessions.end(visitor.session.digest)
-    response = done("/login?signed_out=1")
+    response = redirect("/login?signed_out=1")
     delete_cookie(response)
     keep_search(response, "")
     return response
@@ -164,7 +164,7 @@ def view_as(form: dict[str, Any], visitor: Visitor) -> Response:
     name = student_name(student_id) if student_id else None
     if student_id and name is None:
         raise StudentNotFound
-    response = done("/" if student_id else "/registrar", None)
+    response = redirect("/" if student_id else "/registrar", None)
     if visitor.session:
         sessions.view_as(visitor.session.digest, student_id)
     elif student_id:
@@ -177,7 +177,7 @@ def _begin(method: Method, owner: Owner, visitor: Visitor, path: str) -> Respons
     if visitor.session:
         sessions.end(visitor.session.digest)
     session_id = sessions.begin(method, owner, _("You are signed in."))
-    response = see(f"{root()}{path}")
+    response = see_other(f"{root()}{path}")
     set_cookie(response, session_id)
     return response
 

@@ -25,7 +25,7 @@ from ...services.prerequisite_sentence import sentence
 from ..field_forms import FieldForm
 from ..forms import EntryForm
 from ..lists import replace_from_form, rows_of
-from ..pages import AppPages, done, render
+from ..pages import AppPages, redirect, render
 from ..references import CATALOG_ENTRY
 from ..tables import Table
 from ..texts import N_, _
@@ -120,7 +120,7 @@ def new_entry() -> Response:
 def create_entry(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create an entry."""
     entry = service.create(CATALOG_RESOURCE, form, context)
-    return done(f"/registrar/catalog/{entry.id}", _("%(code)s is created.", code=entry.code))
+    return redirect(f"/registrar/catalog/{entry.id}", _("%(code)s is created.", code=entry.code))
 
 
 @pages.show("/registrar/catalog/<id:catalog_id>", LIST_ACCESS)
@@ -148,7 +148,7 @@ def edit_entry(catalog_id: int) -> Response:
 def change_entry(form: Mapping[str, Any], catalog_id: int, context: RequestContext) -> Response:
     """Change an entry."""
     entry = service.change(CATALOG_RESOURCE, catalog_id, form, FORM.unchanged(request.form, form), context)
-    return done(f"/registrar/catalog/{catalog_id}", _("%(code)s is changed.", code=entry.code))
+    return redirect(f"/registrar/catalog/{catalog_id}", _("%(code)s is changed.", code=entry.code))
 
 
 @pages.show("/registrar/catalog/<id:catalog_id>/prerequisites", WRITE_ACCESS)
@@ -169,4 +169,4 @@ def change_prerequisites(form: Any, catalog_id: int) -> Response:
     for code, entry_ids in warnings_about(graph_below(catalog_id), catalog_id):
         codes = sorted(CATALOG_ENTRY.codes_of(entry_ids).values())
         sentences.append(_(WARNINGS[code], codes=", ".join(codes)))
-    return done(f"/registrar/catalog/{catalog_id}", " ".join(sentences))
+    return redirect(f"/registrar/catalog/{catalog_id}", " ".join(sentences))

@@ -18,7 +18,7 @@ from ...services import completions as service
 from ...services import credit_limits
 from ..field_forms import FieldForm
 from ..forms import EntryForm, FormId
-from ..pages import STUDENT, AppPages, done, render
+from ..pages import STUDENT, AppPages, redirect, render
 from ..references import CATALOG_ENTRY
 from ..subjects import path_about
 from ..texts import N_, _
@@ -91,7 +91,7 @@ def record_completion(form: Mapping[str, Any], student_id: int, context: Request
     service.put(student_id, catalog_id, form["term_code"], values, context)
     code = CATALOG_ENTRY.codes_of([catalog_id]).get(catalog_id, "")
     sentence = _("The completion of %(code)s in %(term)s is recorded.", code=code, term=form["term_code"])
-    return done(path_about(student_id, "/completions"), sentence)
+    return redirect(path_about(student_id, "/completions"), sentence)
 
 
 @pages.show(f"{STUDENT}/completions/delete", WRITE_ACCESS, query=DeletionForm)
@@ -117,7 +117,7 @@ def confirm_deletion(query: Mapping[str, Any], student_id: int) -> Response:
 def delete_completion(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Delete a completion; doing so again changes nothing."""
     service.remove(student_id, form["catalog_id"], form["term_code"], context)
-    return done(path_about(student_id, "/completions"), _("The completion is deleted. The ledger keeps its line."))
+    return redirect(path_about(student_id, "/completions"), _("The completion is deleted. The ledger keeps its line."))
 
 
 @pages.show(f"{STUDENT}/limits", READ_LIMITS_ACCESS, tab=N_("Credit limits"))
@@ -132,6 +132,6 @@ def set_limit(form: Mapping[str, Any], student_id: int, context: RequestContext)
     path = path_about(student_id, "/limits")
     if form["credit_limit"] is None:
         credit_limits.remove(student_id, form["term_id"], context)
-        return done(path, _("The credit limit of the term counts again."))
+        return redirect(path, _("The credit limit of the term counts again."))
     credit_limits.put(student_id, form["term_id"], form["credit_limit"], context)
-    return done(path, _("The credit limit is set."))
+    return redirect(path, _("The credit limit is set."))

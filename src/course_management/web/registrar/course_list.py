@@ -21,7 +21,7 @@ from ...services import resources as service
 from ...services.courses import COURSE_RESOURCE
 from ..field_forms import FieldForm, Options
 from ..forms import EntryForm
-from ..pages import AppPages, done, render
+from ..pages import AppPages, redirect, render
 from ..references import CATALOG_ENTRY
 from ..seats import seats_of
 from ..texts import N_, _
@@ -131,4 +131,4 @@ def new_course() -> Response:
 def create_course(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a course."""
     course = service.create(COURSE_RESOURCE, form, context)
-    return done(f"/registrar/courses/{course.id}", _("%(code)s is created.", code=course.code))
+    return redirect(f"/registrar/courses/{course.id}", _("%(code)s is created.", code=course.code))

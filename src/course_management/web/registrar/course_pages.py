@@ -23,7 +23,7 @@ from ...services import courses as service
 from ...services.courses import COURSE_RESOURCE, CourseChange
 from ...services.enrollment.forecasting import forecast
 from ..field_forms import FieldForm
-from ..pages import AppPages, Form, Link, done, render, root, visitor
+from ..pages import AppPages, Form, Link, redirect, render, root, visitor
 from ..plots import PERIODS, plotted, since
 from ..reasons import title_of
 from ..refusals import REFUSED, Refusal, set_refusal
@@ -157,7 +157,7 @@ def confirm_closing(course_id: int) -> Response:
 def close(course_id: int, context: RequestContext) -> Response:
     """Close a course. Closing it again changes nothing."""
     course = service.change(course_id, {"closed": True}, None, context).course
-    return done(path_of(course_id), _("%(code)s is closed. Students who are enrolled stay.", code=course.code))
+    return redirect(path_of(course_id), _("%(code)s is closed. Students who are enrolled stay.", code=course.code))
 
 
 @pages.show("/registrar/courses/<id:course_id>/open", WRITE_ACCESS)
@@ -183,7 +183,7 @@ def reopen(course_id: int, context: RequestContext) -> Response:
     """Open a closed course, and promote students on its waitlist."""
     changed = service.change(course_id, {"closed": False}, None, context)
     sentence = _("%(code)s is open.", code=changed.course.code)
-    return done(path_of(course_id), f"{sentence} {_promoted(changed)}".strip())
+    return redirect(path_of(course_id), f"{sentence} {_promoted(changed)}".strip())
 
 
 @pages.show("/registrar/courses/<id:course_id>/limits", WRITE_ACCESS, query=LimitsQuery)
@@ -216,7 +216,7 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
 def change_limits(form: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Change the limits of a course, and promote students on its waitlist."""
     changed = service.change(course_id, form, LIMITS.unchanged(request.form, form), context)
-    return done(path_of(course_id), f"{_('The limits are saved.')} {_promoted(changed)}".strip())
+    return redirect(path_of(course_id), f"{_('The limits are saved.')} {_promoted(changed)}".strip())
 
 
 def _promoted(changed: CourseChange) -> str:
@@ -245,4 +245,4 @@ def show_details(course_id: int) -> Response:
 def change_details(form: Mapping[str, Any], course_id: int, context: RequestContext) -> Response:
     """Change what is stored about a course."""
     changed = service.change(course_id, form, DETAILS.unchanged(request.form, form), context)
-    return done(path_of(course_id), _("%(code)s is changed.", code=changed.course.code))
+    return redirect(path_of(course_id), _("%(code)s is changed.", code=changed.course.code))

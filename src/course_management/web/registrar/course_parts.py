@@ -13,7 +13,7 @@ from ...database import AnyRow
 from ...errors import ValidationFailed
 from ...http.responses import fingerprint
 from ...repositories import course_search
-from ...repositories.course_lookup import all_terms, codes_of
+from ...repositories.course_lookup import all_terms, course_codes
 from ...repositories.student_names import names_of
 from ...repositories.timetables import clashing_students, meetings_of
 from ...schemas.terms import PERSON_IDS, RESTRICTIONS_BODY, RestrictionBody
@@ -23,7 +23,7 @@ from ...services import timetables
 from ..field_forms import FieldForm, json_value, load
 from ..lists import prerequisites_in_words, replace_from_form, rows_of
 from ..moments import WEEKDAYS
-from ..pages import AppPages, done
+from ..pages import AppPages, redirect
 from ..references import course_named
 from ..tables import Table
 from ..texts import N_, _, ngettext
@@ -120,7 +120,7 @@ def change_meetings(form: Any, course_id: int) -> Response:
         "%(num)s students of the course now have another course at the same time; see below.",
         clashing,
     )
-    return done(
+    return redirect(
         path_of(course_id, "/meetings"), f"{_('The meetings are saved.')} {sentence if clashing else ''}".strip()
     )
 
@@ -141,7 +141,7 @@ def show_rules(course_id: int) -> Response:
     present = course_service.RESTRICTION_LIST.content(restriction_rows)
     link_rows = rows_of(timetables.LINK_LIST, course_id)
     linked = timetables.LINK_LIST.content(link_rows)["groups"]
-    codes = codes_of(linked_id for group in linked for linked_id in group)
+    codes = course_codes(linked_id for group in linked for linked_id in group)
     lines = [", ".join(sorted(codes.get(linked_id, "?") for linked_id in group)) for group in linked]
     groups = {row.id: row for row in all_groups()}
     return show(
@@ -161,7 +161,7 @@ def show_rules(course_id: int) -> Response:
 def change_restrictions(form: Any, course_id: int) -> Response:
     """Replace the groups that a course admits and excludes."""
     replace_from_form(course_service.RESTRICTION_LIST, course_id, form)
-    return done(path_of(course_id, "/rules"), _("The restrictions are saved."))
+    return redirect(path_of(course_id, "/rules"), _("The restrictions are saved."))
 
 
 @pages.act("/registrar/courses/<id:course_id>/links", WRITE_ACCESS, form=LINKS_FORM, page=show_rules)
@@ -173,7 +173,7 @@ def change_links(form: Mapping[str, Any], course_id: int) -> Response:
     except ValidationError as error:
         raise ValidationFailed(errors=[{"pointer": "/groups", "detail": str(error.messages[0])}]) from None
     replace_from_form(timetables.LINK_LIST, course_id, load(LinksBody(), {"groups": groups}))
-    return done(path_of(course_id, "/rules"), _("The linked courses are saved."))
+    return redirect(path_of(course_id, "/rules"), _("The linked courses are saved."))
 
 
 @pages.show("/registrar/courses/<id:course_id>/instructors", WRITE_ACCESS)
@@ -195,7 +195,7 @@ def change_instructors(form: Mapping[str, Any], course_id: int) -> Response:
     texts = [text for line in form["instructors"] for text in line]
     body = load(PERSON_IDS, [json_value(PERSON_IDS.inner, text) for text in texts])
     replace_from_form(course_service.INSTRUCTOR_LIST, course_id, body)
-    return done(path_of(course_id), _("The instructors are saved."))
+    return redirect(path_of(course_id), _("The instructors are saved."))
 
 
 def _by_kind(

@@ -21,7 +21,7 @@ from ...services import permissions as service
 from ..actors import actors_in_words
 from ..field_forms import FieldForm
 from ..forms import EntryForm
-from ..pages import AppPages, done
+from ..pages import AppPages, redirect
 from ..reasons import title_of
 from ..texts import N_, _
 from .course_pages import GRANT_ACCESS, READ_PERMISSIONS_ACCESS, find, path_of, show
@@ -95,7 +95,7 @@ def grant(form: Mapping[str, Any], course_id: int, visitor: Visitor, context: Re
     values = {name: form[name] for name in ("rule", "reason", "expires_at")}
     service.grant(student_id, {"course_id": course_id, **values}, context)
     rule = title_of(form["rule"])
-    return done(
+    return redirect(
         path_of(course_id, "/permissions"),
         _("Student %(student)s has a permission: %(rule)s. It takes no seat.", student=student_id, rule=rule),
     )
@@ -121,4 +121,4 @@ def revoke(
     student_id = form["student_id"] or 0
     visitor.check(GRANT_TO_STUDENT_ACCESS, student_id)
     service.revoke(student_id, permission_id, context, course_ids=[course_id])
-    return done(path_of(course_id, "/permissions"), _("The permission is revoked."))
+    return redirect(path_of(course_id, "/permissions"), _("The permission is revoked."))

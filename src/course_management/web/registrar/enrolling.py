@@ -17,7 +17,7 @@ from ...services import enrollment_actions as actions
 from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.rules import waivable
 from ..field_forms import FieldForm, ShownForm
-from ..pages import STUDENT, AppPages, done
+from ..pages import STUDENT, AppPages, redirect
 from ..students import courses, enrolling, my_courses
 from ..subjects import path_about
 from ..texts import N_, _
@@ -111,7 +111,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
         instead_of=instead_of,
     )
     outcomes = actions.enroll(request, permit_reason=form["reason"] if form["permit"] else None)
-    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))
+    return redirect(path_about(student_id, "/my-courses"), enrolling.report(outcomes))
 
 
 @pages.show(f"{STUDENT}/courses/<id:course_id>/drop", WRITE_ACCESS)
@@ -125,4 +125,4 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext) -> Re
 def drop(form: Mapping[str, Any], course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist, on behalf of the student."""
     outcomes = actions.unenroll(student_id, [course_id], context=context, ledger_reason=form["reason"])
-    return done(path_about(student_id, "/my-courses"), enrolling.report(outcomes))
+    return redirect(path_about(student_id, "/my-courses"), enrolling.report(outcomes))

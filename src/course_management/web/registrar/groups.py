@@ -16,7 +16,7 @@ from ...schemas.terms import GroupSchema
 from ...services import resources as service
 from ...services.terms import GROUP_RESOURCE
 from ..field_forms import FieldForm, Options
-from ..pages import AppPages, done, render
+from ..pages import AppPages, redirect, render
 from ..texts import N_, _
 
 pages = AppPages("registrar_groups", area=N_("Registrar"))
@@ -70,7 +70,7 @@ def new_group() -> Response:
 def create_group(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a group."""
     group = service.create(GROUP_RESOURCE, form, context)
-    return done(PATH, _("%(title)s is created. Put students into it on their pages.", title=group.title))
+    return redirect(PATH, _("%(title)s is created. Put students into it on their pages.", title=group.title))
 
 
 @pages.show(f"{PATH}/<id:group_id>", WRITE_ACCESS)
@@ -84,4 +84,4 @@ def edit_group(group_id: int) -> Response:
 def change_group(form: Mapping[str, Any], group_id: int, context: RequestContext) -> Response:
     """Change a group."""
     group = service.change(GROUP_RESOURCE, group_id, form, FORM.unchanged(request.form, form), context)
-    return done(PATH, _("%(title)s is changed.", title=group.title))
+    return redirect(PATH, _("%(title)s is changed.", title=group.title))

@@ -10,11 +10,11 @@ from ... import __version__
 from ...access.policy import PageAccess
 from ...database import SCHEMA_REVISION, schema_state
 from ...database.types import MAX_ID, utcnow
-from ...maintenance import checks, verification
+from ...maintenance import checks, verification_runs
 from ...repositories import imports as import_repository
-from ...repositories.course_lookup import codes_of
+from ...repositories.course_lookup import course_codes
 from ...services.enrollment import due_courses
-from ..pages import AppPages, done, render
+from ..pages import AppPages, redirect, render
 from ..texts import N_, _
 from .imports import states
 
@@ -44,21 +44,21 @@ def show_health() -> Response:
         threads=settings.threads,
         background=settings.background,
         workers=settings.workers,
-        due=sorted(codes_of(due[:DUE_SHOWN]).items(), key=lambda pair: pair[1]),
+        due=sorted(course_codes(due[:DUE_SHOWN]).items(), key=lambda pair: pair[1]),
         due_count=len(due),
         imports=import_repository.newest(MAX_ID, SHOWN),
         states=states(),
-        verification=verification.last_result(),
-        is_verifying=verification.is_running(),
+        verification=verification_runs.last_result(),
+        is_verifying=verification_runs.is_running(),
     )
 
 
 @pages.act("/registrar/health/verify", READ_ACCESS)
 def verify() -> Response:
     """Verify the database in the background, and show the result if it is there soon."""
-    thread = verification.begin(current_app.extensions["settings"])
+    thread = verification_runs.begin(current_app.extensions["settings"])
     if thread:
         thread.join(PATIENCE_S)
         if not thread.is_alive():
-            return done("/registrar/health", _("The verification has ended."))
-    return done("/registrar/health", _("The verification is going on. Open this page again in a minute."))
+            return redirect("/registrar/health", _("The verification has ended."))
+    return redirect("/registrar/health", _("The verification is going on. Open this page again in a minute."))

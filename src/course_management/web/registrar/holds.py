@@ -17,7 +17,7 @@ from ...services import holds as service
 from ..actors import actors_in_words
 from ..field_forms import FieldForm
 from ..moments import moment
-from ..pages import STUDENT, AppPages, done, render
+from ..pages import STUDENT, AppPages, redirect, render
 from ..subjects import path_about
 from ..texts import N_, _
 
@@ -74,7 +74,7 @@ def show_holds(student_id: int) -> Response:
 def place_hold(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Place a hold."""
     hold = service.place(student_id, form, context)
-    return done(path_about(student_id, "/holds"), _("The hold “%(kind)s” is placed.", kind=hold.kind))
+    return redirect(path_about(student_id, "/holds"), _("The hold “%(kind)s” is placed.", kind=hold.kind))
 
 
 @pages.show(f"{STUDENT}/holds/<id:hold_id>/release", WRITE_ACCESS)
@@ -102,4 +102,4 @@ def confirm_release(student_id: int, hold_id: int) -> Response:
 def release_hold(student_id: int, hold_id: int, context: RequestContext) -> Response:
     """Release a hold; doing so again changes nothing."""
     service.release(student_id, hold_id, context)
-    return done(path_about(student_id, "/holds"), _("The hold is released."))
+    return redirect(path_about(student_id, "/holds"), _("The hold is released."))

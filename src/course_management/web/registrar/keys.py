@@ -16,7 +16,7 @@ from ...database.types import utcnow
 from ...errors import KeyNotFound
 from ...schemas.keys import KeySchema
 from ..field_forms import FieldForm, Options
-from ..pages import AppPages, done, render
+from ..pages import AppPages, redirect, render
 from ..pages import visitor as present_visitor
 from ..texts import N_, _
 
@@ -98,7 +98,7 @@ def revoke_key(key_id: int) -> Response:
     """Revoke a key; doing so again changes nothing."""
     key = _find(key_id)
     service.revoke(key_id)
-    return done(PATH, _("The key of %(name)s is revoked.", name=key.name))
+    return redirect(PATH, _("The key of %(name)s is revoked.", name=key.name))
 
 
 def _find(key_id: int) -> Any:

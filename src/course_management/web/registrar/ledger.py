@@ -12,7 +12,7 @@ from marshmallow.validate import Range
 from ...access.policy import PageAccess
 from ...database.types import MAX_ID
 from ...repositories import enrollments, student_records
-from ...repositories.course_lookup import codes_of
+from ...repositories.course_lookup import course_codes
 from ..actors import actors_in_words
 from ..moments import in_words
 from ..pages import STUDENT, AppPages, Form, render
@@ -70,7 +70,7 @@ def show_ledger(query: Mapping[str, Any], student_id: int) -> Response:
     lines = enrollments.history_of_student(student_id, query["before"], LINES + 1)
     changes = student_records.changes_of(student_id, query["changes_before"], LINES + 1)
     shown = [*lines[:LINES], *changes[:LINES]]
-    codes = codes_of(
+    codes = course_codes(
         [
             *(line.course_id for line in lines),
             *(each.facts["course_id"] for each in changes if "course_id" in each.facts),

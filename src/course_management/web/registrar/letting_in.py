@@ -17,7 +17,7 @@ from ...services.enrollment import EnrollmentRequest
 from ...services.enrollment.letting_in import decide_letting_in
 from ...services.enrollment.rules import waivable
 from ..field_forms import FieldForm
-from ..pages import STUDENT, AppPages, done, render
+from ..pages import STUDENT, AppPages, redirect, render
 from ..reason_texts import staff_page
 from ..reasons import decisions_in_words
 from ..students.enrolling import report
@@ -77,4 +77,4 @@ def let_in(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
     if [outcome.outcome for outcome in outcomes] == ["enrolled"]:
         code = find(course_id).code
         sentence = _("%(name)s is enrolled in %(code)s.", name=student_name(student_id), code=code)
-    return done(path_of(course_id, "/waitlist"), sentence)
+    return redirect(path_of(course_id, "/waitlist"), sentence)

@@ -12,7 +12,7 @@ from flask import Response
 from ...access.policy import PageAccess
 from ...access.visitors import Visitor
 from ...database.types import MAX_ID, utcnow
-from ...maintenance import verification
+from ...maintenance import verification_runs
 from ...repositories import imports as import_repository
 from ...repositories import overview
 from ...services.enrollment import due_courses
@@ -67,7 +67,7 @@ def show_overview(visitor: Visitor) -> Response:
     may_see_health = visitor.may(health.READ_ACCESS)
     due = due_courses()
     imports = import_repository.newest(MAX_ID, IMPORTS_SHOWN) if may_see_health else []
-    result = verification.last_result() if may_see_health else None
+    result = verification_runs.last_result() if may_see_health else None
     attention = [*_about_terms(terms)]
     if may_see_health:
         attention += [*_about_verification(result), *_about_imports(imports)]
@@ -123,7 +123,7 @@ def _about_terms(terms: Sequence[PresentTerm]) -> Iterator[Attention]:
             yield Attention(sentence, f"/registrar/courses?term_id={term.row.id}&show=waiting&sort=waiting")
 
 
-def _about_verification(result: verification.StoredResult | None) -> Iterator[Attention]:
+def _about_verification(result: verification_runs.StoredResult | None) -> Iterator[Attention]:
     path = "/registrar/health"
     if result and result.broken:
         sentence = ngettext(

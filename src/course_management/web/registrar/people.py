@@ -25,7 +25,7 @@ from ...services.accounts import PERSON
 from ...services.people import PERSON_RESOURCE
 from ..field_forms import FieldForm
 from ..forms import EntryForm
-from ..pages import AppPages, Form, done, render
+from ..pages import AppPages, Form, redirect, render
 from ..texts import N_, _
 
 pages = AppPages("registrar_people", area=N_("Registrar"))
@@ -104,7 +104,7 @@ def create_person(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a person."""
     person = service.create(PERSON_RESOURCE, {**form, "advises": []}, context)
     sentence = _("%(name)s is one of the staff now. Add an account to sign in with.", name=person.name)
-    return done(f"{PATH}/{person.id}", f"{sentence} {_others(person)}".strip())
+    return redirect(f"{PATH}/{person.id}", f"{sentence} {_others(person)}".strip())
 
 
 @pages.show(ONE, MANAGE_ACCESS)
@@ -128,7 +128,7 @@ def change_person(form: Mapping[str, Any], person_id: int, context: RequestConte
     """Change what is stored about a person, unless somebody else has changed it since the page was shown."""
     person = service.change(PERSON_RESOURCE, person_id, form, FORM.unchanged(request.form, form), context)
     sentence = _("The person is changed. It has effect within 5 seconds.")
-    return done(f"{PATH}/{person_id}", f"{sentence} {_others(person)}".strip())
+    return redirect(f"{PATH}/{person_id}", f"{sentence} {_others(person)}".strip())
 
 
 def _others(person: Any) -> str:
@@ -147,21 +147,21 @@ def _others(person: Any) -> str:
 def advise(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Let the person advise a student."""
     _change_advised(person_id, lambda ids: ids | {form["student_id"]}, context)
-    return done(f"{PATH}/{person_id}", _("The person advises the student now."))
+    return redirect(f"{PATH}/{person_id}", _("The person advises the student now."))
 
 
 @pages.act(f"{ONE}/stop-advising", MANAGE_ACCESS, form=ADVISEE, page=show_person)
 def stop_advising(form: Mapping[str, Any], person_id: int, context: RequestContext) -> Response:
     """Undo that; doing so again changes nothing."""
     _change_advised(person_id, lambda ids: ids - {form["student_id"]}, context)
-    return done(f"{PATH}/{person_id}", _("The person no longer advises the student."))
+    return redirect(f"{PATH}/{person_id}", _("The person no longer advises the student."))
 
 
 @pages.act(f"{ONE}/accounts", MANAGE_ACCESS, form=ACCOUNT, page=show_person)
 def add_account(form: Mapping[str, Any], person_id: int) -> Response:
     """Let a subject of an issuer sign in as the person."""
     accounts.add(PERSON, person_id, form["issuer"], form["subject"])
-    return done(f"{PATH}/{person_id}", _("The account is linked. The person can sign in with it."))
+    return redirect(f"{PATH}/{person_id}", _("The account is linked. The person can sign in with it."))
 
 
 @pages.show(f"{ONE}/accounts/<id:account_id>/delete", MANAGE_ACCESS)
@@ -180,7 +180,7 @@ def confirm_account_deletion(person_id: int, account_id: int) -> Response:
 def delete_account(person_id: int, account_id: int) -> Response:
     """Delete an account, and end the sessions that began with it."""
     accounts.remove(PERSON, person_id, account_id)
-    return done(f"{PATH}/{person_id}", _("The account is deleted. Nobody can sign in with it any more."))
+    return redirect(f"{PATH}/{person_id}", _("The account is deleted. Nobody can sign in with it any more."))
 
 
 def _people(rows: Any, q: str, following: int | None) -> Response:

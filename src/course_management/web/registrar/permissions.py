@@ -22,7 +22,7 @@ from ...services.enrollment.rules import waivable
 from ..actors import actors_in_words
 from ..field_forms import FieldForm, Options
 from ..moments import moment
-from ..pages import STUDENT, AppPages, done, render
+from ..pages import STUDENT, AppPages, redirect, render
 from ..reasons import title_of
 from ..references import course_named
 from ..subjects import path_about
@@ -99,7 +99,7 @@ def grant_permission(form: Mapping[str, Any], student_id: int, context: RequestC
     values = {"course_id": course.id, **{name: form[name] for name in ("rule", "reason", "expires_at")}}
     service.grant(student_id, values, context)
     sentence = _("%(rule)s is waived in %(course)s.", rule=title_of(form["rule"]), course=course.code)
-    return done(path_about(student_id, "/permissions"), sentence)
+    return redirect(path_about(student_id, "/permissions"), sentence)
 
 
 @pages.show(f"{STUDENT}/permissions/<id:permission_id>/revoke", WRITE_ACCESS)
@@ -133,4 +133,4 @@ def confirmation(permission: AnyRow, course: str, keep: str) -> Response:
 def revoke_permission(student_id: int, permission_id: int, context: RequestContext) -> Response:
     """Revoke a permission; doing so again changes nothing."""
     service.revoke(student_id, permission_id, context)
-    return done(path_about(student_id, "/permissions"), _("The permission is revoked."))
+    return redirect(path_about(student_id, "/permissions"), _("The permission is revoked."))

@@ -30,7 +30,7 @@ from ..field_forms import FieldForm, unchanged_list
 from ..forms import EntryForm
 from ..last_search import keep_search, last_search
 from ..lists import rows_of
-from ..pages import STUDENT, AppPages, done, render
+from ..pages import STUDENT, AppPages, redirect, render
 from ..subjects import READ_ACCESS, path_about
 from ..texts import N_, _
 from .groups import all_groups, groups_to_choose
@@ -88,7 +88,7 @@ def search(form: Mapping[str, Any]) -> Response:
 
     A page of its own, so that the button Back of the browser leads there again.
     """
-    response = done("/registrar/students?found=true")
+    response = redirect("/registrar/students?found=true")
     keep_search(response, form["q"].strip())
     return response
 
@@ -119,7 +119,7 @@ def new_student() -> Response:
 def create_student(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a student."""
     student = service.create(STUDENT_RESOURCE, form, context)
-    return done(path_about(student.id), _("%(name)s is created.", name=student.name))
+    return redirect(path_about(student.id), _("%(name)s is created.", name=student.name))
 
 
 @pages.show(STUDENT, READ_ACCESS, tab=N_("Record"))
@@ -144,7 +144,7 @@ def show_student(student_id: int, visitor: Visitor) -> Response:
 def change_student(form: Mapping[str, Any], student_id: int, context: RequestContext) -> Response:
     """Change what is stored about a student, unless somebody else has changed it since the page was shown."""
     service.change(STUDENT_RESOURCE, student_id, form, FORM.unchanged(request.form, form), context)
-    return done(path_about(student_id), _("The record is changed."))
+    return redirect(path_about(student_id), _("The record is changed."))
 
 
 @pages.act(f"{STUDENT}/groups", WRITE_ACCESS, form=GROUPS_FORM, page=show_student)
@@ -152,4 +152,4 @@ def change_groups(form: Mapping[str, Any], student_id: int, context: RequestCont
     """Put the student into exactly the groups that are checked."""
     check = unchanged_list(request.form.get("version"), STUDENT_GROUP_LIST.rows_of(form["group_ids"]))
     student_groups.replace(student_id, form["group_ids"], check, context)
-    return done(path_about(student_id), _("The groups are changed."))
+    return redirect(path_about(student_id), _("The groups are changed."))

@@ -20,7 +20,7 @@ from ...services import terms
 from ...services.terms import TERM_RESOURCE
 from ..field_forms import FieldForm
 from ..lists import content_of, replace_from_form, rows_of
-from ..pages import AppPages, done, render
+from ..pages import AppPages, redirect, render
 from ..plots import PERIODS, plotted, since
 from ..tables import Table
 from ..texts import N_, _
@@ -84,7 +84,7 @@ def create_term(form: Mapping[str, Any], context: RequestContext) -> Response:
     """Create a term."""
     term = service.create(TERM_RESOURCE, form, context)
     sentence = _("%(code)s is created. Nobody can register until it has a registration window.", code=term.code)
-    return done(f"/registrar/terms/{term.id}", sentence)
+    return redirect(f"/registrar/terms/{term.id}", sentence)
 
 
 @pages.show("/registrar/terms/<id:term_id>", LIST_ACCESS)
@@ -125,7 +125,7 @@ def edit_term(term_id: int) -> Response:
 def change_term(form: Mapping[str, Any], term_id: int, context: RequestContext) -> Response:
     """Change a term."""
     term = service.change(TERM_RESOURCE, term_id, form, FORM.unchanged(request.form, form), context)
-    return done(f"/registrar/terms/{term_id}", _("%(code)s is changed.", code=term.code))
+    return redirect(f"/registrar/terms/{term_id}", _("%(code)s is changed.", code=term.code))
 
 
 @pages.show("/registrar/terms/<id:term_id>/windows", WRITE_ACCESS)
@@ -140,4 +140,4 @@ def edit_windows(term_id: int) -> Response:
 def change_windows(form: Any, term_id: int) -> Response:
     """Replace the registration windows of a term."""
     replace_from_form(terms.WINDOW_LIST, term_id, form)
-    return done(f"/registrar/terms/{term_id}", _("The registration windows are saved."))
+    return redirect(f"/registrar/terms/{term_id}", _("The registration windows are saved."))

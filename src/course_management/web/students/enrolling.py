@@ -24,7 +24,7 @@ from ...services.enrollment import CourseOutcome, EnrollmentRequest
 from ...services.enrollment.explaining import decide_leaving
 from ..field_forms import FieldForm, ShownForm
 from ..lists import content_of, prerequisites_in_words
-from ..pages import AppPages, Form, done, render
+from ..pages import AppPages, Form, redirect, render
 from ..reasons import DecisionInWords, decisions_in_words
 from ..texts import N_, _
 from .courses import OWN_ACCESS, courses_for_student, find
@@ -125,7 +125,7 @@ def enroll(form: Mapping[str, Any], course_id: int, student_id: int, context: Re
     request = EnrollmentRequest(
         student_id, [course_id], context=context, waitlist=form["waitlist"], chosen_credits=chosen
     )
-    return done("/my-courses", report(actions.enroll(request)))
+    return redirect("/my-courses", report(actions.enroll(request)))
 
 
 @pages.show("/courses/<id:course_id>/drop", WRITE_ACCESS)
@@ -148,7 +148,7 @@ def confirm_drop(course_id: int, student_id: int, context: RequestContext, form:
 @pages.act("/courses/<id:course_id>/drop", WRITE_ACCESS)
 def drop(course_id: int, student_id: int, context: RequestContext) -> Response:
     """Drop the course, withdraw from it, or leave its waitlist."""
-    return done("/my-courses", report(actions.unenroll(student_id, [course_id], context=context)))
+    return redirect("/my-courses", report(actions.unenroll(student_id, [course_id], context=context)))
 
 
 @pages.show("/courses/<id:course_id>/swap", WRITE_ACCESS)
@@ -178,4 +178,4 @@ def swap(form: Mapping[str, Any], course_id: int, student_id: int, context: Requ
     """Enroll in the course and leave the other one; if one of them is refused, nothing changes."""
     other = form["instead_of"]
     request = EnrollmentRequest(student_id, [course_id], context=context, instead_of=[other])
-    return done("/my-courses", report(actions.enroll(request)))
+    return redirect("/my-courses", report(actions.enroll(request)))

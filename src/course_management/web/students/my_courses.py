@@ -14,7 +14,7 @@ from ...context import RequestContext
 from ...database.types import MAX_ID, utcnow
 from ...http.responses import download
 from ...repositories import enrollments, registration
-from ...repositories.course_lookup import all_terms, codes_of
+from ...repositories.course_lookup import all_terms, course_codes
 from ...repositories.timetables import meetings_of, meetings_of_student
 from ...schemas.enrollment import PassedOver
 from ...schemas.fields import credits_of
@@ -97,7 +97,7 @@ def show_history(query: Mapping[str, Any], student_id: int, context: RequestCont
     return render(
         "students/history.html",
         lines=lines,
-        codes=codes_of(row.course_id for row in lines),
+        codes=course_codes(row.course_id for row in lines),
         following=lines[-1].id if len(rows) > LINES else None,
         own_actor=context.caller.actor,
         actors=actors_in_words(row.actor for row in lines),

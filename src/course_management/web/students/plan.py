@@ -15,7 +15,7 @@ from ...repositories.timetables import meetings_of
 from ...services import enrollment_actions as actions
 from ...services import plans
 from ...services.enrollment import EnrollmentRequest, dry_run
-from ..pages import AppPages, Form, done, render
+from ..pages import AppPages, Form, redirect, render
 from ..reasons import decisions_in_words
 from ..texts import N_, _
 from .courses import OWN_ACCESS, find
@@ -61,13 +61,13 @@ def submit_plan(form: Mapping[str, Any], student_id: int, context: RequestContex
     """Enroll in all courses of the plan or, if one of them is refused, in none."""
     ids = plans.planned(student_id)
     if not ids:
-        return done("/plan", _("The plan is empty, so nothing was changed."))
+        return redirect("/plan", _("The plan is empty, so nothing was changed."))
     if form["shown"] != "-".join(str(course.id) for course in course_search.courses_by_id(ids)):
         sentence = _("The plan has changed since the page was shown, so nothing was submitted. It is now as below.")
-        return done("/plan", sentence)
+        return redirect("/plan", sentence)
     outcomes = actions.enroll(EnrollmentRequest(student_id, ids, context=context, waitlist=form["waitlist"]))
     plans.remove(student_id, ids)
-    return done("/my-courses", report(outcomes))
+    return redirect("/my-courses", report(outcomes))
 
 
 @pages.act("/courses/<id:course_id>/plan", WRITE_ACCESS)
@@ -75,7 +75,7 @@ def add_to_plan(course_id: int, student_id: int) -> Response:
     """Add a course to the plan."""
     course = find(course_id)
     plans.add(student_id, course_id)
-    return done("/plan", _("%(code)s is in your plan. A plan reserves no seat.", code=course.code))
+    return redirect("/plan", _("%(code)s is in your plan. A plan reserves no seat.", code=course.code))
 
 
 @pages.act("/courses/<id:course_id>/unplan", WRITE_ACCESS)
@@ -83,4 +83,4 @@ def remove_from_plan(course_id: int, student_id: int) -> Response:
     """Remove a course from the plan."""
     course = find(course_id)
     plans.remove(student_id, [course_id])
-    return done("/plan", _("%(code)s is no longer in your plan.", code=course.code))
+    return redirect("/plan", _("%(code)s is no longer in your plan.", code=course.code))
