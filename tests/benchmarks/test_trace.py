@@ -15,6 +15,9 @@ from ..support.databases import ROOT
 from ..support.grouping import MODE
 
 PAGE = ROOT / "docs" / "architecture.md"
+DRAW_AGAIN = (
+    "Draw in docs/architecture.md what `python benchmarks/trace.py` prints; with --term, that of a course of a term."
+)
 BY_SEATS, BY_RULES = "## One enroll, from the request to the row", "## One enroll by the rules of registration"
 
 
@@ -48,8 +51,8 @@ def test_the_trace_in_the_documentation_is_that_of_an_enroll(trace: Callable[...
 
     lines, totals = trace()
 
-    assert calls == lines
-    assert totals in " ".join(section.split())
+    assert calls == lines, DRAW_AGAIN
+    assert totals in " ".join(section.split()), f"Write into docs/architecture.md: {totals}."
 
 
 def test_the_trace_by_rules_in_the_documentation_is_that_of_an_enroll_in_a_course_of_a_term(
@@ -64,5 +67,5 @@ def test_the_trace_by_rules_in_the_documentation_is_that_of_an_enroll_in_a_cours
     lines, totals = trace(in_term=True)
 
     indented = textwrap.indent("\n".join(calls), " " * (len(around[first]) - len(around[first].lstrip())))
-    assert [*around[:first], *indented.splitlines(), *around[last:]] == lines
-    assert totals in " ".join(section.split())
+    assert [*around[:first], *indented.splitlines(), *around[last:]] == lines, DRAW_AGAIN
+    assert totals in " ".join(section.split()), f"Write into docs/architecture.md: {totals}."

@@ -39,7 +39,5 @@ def table_of_reasons() -> str:
 
 def _with_guides() -> Iterator[tuple[Rule, RuleGuide]]:
     for rule in RULES:
-        assert rule.guide, (
-            f"Add `guide` to the class of {rule.code} in src/course_management/services/enrollment/rules."
-        )
-        yield rule, rule.guide
+        if rule.guide:  # tests/docs/test_pages.py reports a rule without one
+            yield rule, rule.guide

@@ -9,7 +9,7 @@ from flask import Flask
 
 from course_management.errors import ErrorCode, Reason, all_codes
 from course_management.services.enrollment.rules import RULES
-from course_management.web.reason_texts import REASON_TEXTS, staff_page
+from course_management.web.reason_texts import REASON_TEXTS, staff_page, text_of
 from course_management.web.reasons import reason_in_words
 
 REASONS: dict[str, type[ErrorCode]] = {
@@ -38,7 +38,7 @@ def test_the_facts_of_each_reason_have_sentences(app: Flask, code: str) -> None:
 @pytest.mark.every_case
 @pytest.mark.parametrize("code", [code for code, reason in REASONS.items() if "the student" in reason.meaning.lower()])
 def test_a_reason_that_names_the_student_has_a_sentence_for_the_student(code: str) -> None:
-    assert REASON_TEXTS[code].to_student, f"Add `to_student` to the entry of {code} in {TABLE}."
+    assert text_of(code).to_student, f"Add `to_student` to the entry of {code} in {TABLE}."
 
 
 def test_the_staff_finds_the_page_where_a_reason_is_resolved(app: Flask) -> None:
