@@ -209,18 +209,33 @@ def test_what_cannot_be_promoted_is_counted(
 def test_a_committed_enrollment_gets_its_response_even_if_the_position_cannot_be_read(
     student: Make, course: Make, enroll: Enroll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ada, kept, full, free = student(), course(), course(capacity=0, waitlist_capacity=1), course()
-    enroll(ada, kept)
+    ada, full, free = student(), course(capacity=0, waitlist_capacity=1), course()
     monkeypatch.setattr(enrolling, "dry_run", _fail)
 
-    response = enroll(ada, free, kept, full, waitlist=True)
+    response = enroll(ada, free, full, waitlist=True)
 
     assert response.status_code == 201
     assert response.get_json()["results"] == [
         {"course_id": free, "outcome": "enrolled"},
-        {"course_id": kept, "outcome": "already_enrolled"},
         {"course_id": full, "outcome": "waitlisted"},
     ]
+
+
+def test_a_course_that_did_not_change_is_not_reported_if_its_status_cannot_be_read(
+    student: Make, course: Make, enroll: Enroll, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The student waits there: a guess would say that the student is enrolled. The client asks again."""
+    ada, full, free = student(), course(capacity=0, waitlist_capacity=1), course()
+    enroll(ada, full, waitlist=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(enrolling, "dry_run", _fail)
+        response = enroll(ada, free, full, waitlist=True)
+    again = enroll(ada, free, full, waitlist=True)
+
+    assert (response.status_code, response.get_json()["code"]) == (503, "database_unavailable")
+    assert held(ada) == {full: "waitlisted", free: "enrolled"}
+    assert [result["outcome"] for result in again.get_json()["results"]] == ["already_enrolled", "already_waitlisted"]
 
 
 def test_a_constraint_that_refuses_what_the_rules_allow_is_no_outage(

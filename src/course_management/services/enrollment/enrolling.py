@@ -41,7 +41,7 @@ def enroll(request: EnrollmentRequest, grant: Grant | None = None) -> list[Cours
     With `waitlist`, the student joins the waitlist of each course that is full. With `grant`, it is called for each
     rule that refuses one of the courses and can be waived, instead of the refusal. Returns an outcome for each course,
     in the order of `course_ids`, then of `instead_of`. Raises `StudentNotFound`, `CourseNotFound` or
-    `EnrollmentRefused`; then nothing has changed.
+    `EnrollmentRefused`; then nothing has changed. After an error of the database, the change may have been made.
     """
     result = _enroll_once(request, grant)
     _promote_after(request, result)
@@ -148,10 +148,13 @@ def _outcomes(request: EnrollmentRequest, result: EnrollmentResult) -> list[Cour
     if all(outcome_by_course.get(course_id) == ENROLLED for course_id in request.course_ids):
         return [*(CourseOutcome(course_id, ENROLLED) for course_id in request.course_ids), *unenrolled]
     decision_by_course: dict[int, Decision] = {}
-    # The enrollment is committed. If the database fails now, or the student was deleted, only the positions are
-    # missing.
-    with suppress(SQLAlchemyError, StudentNotFound):
+    try:
         decision_by_course = {decision.course_id: decision for decision in dry_run(replace(request, instead_of=()))}
+    except (SQLAlchemyError, StudentNotFound):
+        # The enrollment is committed. Only positions are missing, unless the statement has left out a course: whether
+        # the student is enrolled or waitlisted there is not known, and a guess would be wrong.
+        if not outcome_by_course.keys() >= set(request.course_ids):
+            raise
     enrolled = [
         _outcome(course_id, outcome_by_course.get(course_id), decision_by_course.get(course_id))
         for course_id in request.course_ids
