@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -12,16 +13,19 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import URL, Engine, String, bindparam, create_engine, func, select, text
+from sqlalchemy import URL, Engine, String, bindparam, create_engine, event, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from course_management.context import current
+from course_management.context import RequestContext, current, use
 from course_management.database import autocommit, groups, hub, kind_of, pipeline, transaction, travels, waves, writing
 from course_management.models import Course
 
+from ..support.databases import PATIENCE_S
 from ..support.fixture_types import Make
 from ..support.grouping import MODE
+from ..support.keys import create_key
 from ..support.traveling import SET_CAPACITY
 
 pytestmark = pytest.mark.greenlets
@@ -87,6 +91,14 @@ def other_session(database: URL) -> Iterator[Any]:
         yield connection
         connection.rollback()
     engine.dispose()
+
+
+@contextmanager
+def listening(engine: Engine, note: Callable[..., None]) -> Iterator[None]:
+    """Call `note` whenever a connection is taken from the pool."""
+    event.listen(engine, "checkout", note)
+    yield
+    event.remove(engine, "checkout", note)
 
 
 def enrolling(student_id: int, *ids: int) -> tuple[str, str, Any]:
@@ -272,6 +284,75 @@ def test_a_member_has_a_context_of_its_own(group: Callable[..., list[Any]], ask:
 
     assert len({response.headers["X-Request-ID"] for response in responses}) == 2
     assert current.get() is before
+
+
+def test_each_request_of_a_group_changes_courses_under_its_own_id_and_caller(
+    app: Flask, make_app: Callable[..., Flask], group: Callable[..., list[Any]], student: Make, course: Make, sql: Any
+) -> None:
+    """The key of each is looked up in a wave, so each has waited for the others when it enrolls."""
+    students, ids = [student() for _ in range(3)], [course() for _ in range(3)]
+    with app.app_context():
+        keys = [create_key(f"school-{index}", ["admin"]) for index in range(3)]
+    authenticating = make_app()  # the other one remembers for a second that there was no key
+
+    def enrolling_as(index: int) -> Callable[[], Any]:
+        headers = {"Authorization": f"Bearer {keys[index]}", "X-Request-ID": f"request-{index}"}
+        method, path, body = enrolling(students[index], ids[index])
+        return lambda: authenticating.test_client().open(path, method=method, json=body, headers=headers)
+
+    responses = group(*(enrolling_as(index) for index in range(3)))
+
+    assert [response.headers["X-Request-ID"] for response in responses] == ["request-0", "request-1", "request-2"]
+    lines = sql("SELECT student_id, request_id, actor FROM enrollment_events ORDER BY student_id")
+    assert [tuple(line) for line in lines] == [
+        (student_id, f"request-{index}", f"service:school-{index}") for index, student_id in enumerate(students)
+    ]
+
+
+def test_a_request_whose_time_is_over_begins_no_statement_and_the_others_go_on(
+    group: Callable[..., list[Any]], course: Make
+) -> None:
+    first, second = course(), course()
+
+    def late() -> Sequence[Any]:
+        with use(RequestContext(deadline=time.monotonic() + PATIENCE_S)) as context:
+            seats(first, 1)()
+            context.deadline = time.monotonic()
+            return seats(first, 2)()
+
+    def in_time() -> Sequence[Any]:
+        with use(RequestContext(deadline=time.monotonic() + PATIENCE_S)):
+            seats(second, 1)()
+            return seats(second, 2)()
+
+    results = group(late, in_time)
+
+    assert isinstance(results[0], PoolTimeout)
+    assert [row.id for row in results[1]] == [second]
+
+
+def test_a_wave_has_the_earliest_time_limit_and_a_single_statement_that_of_its_request(
+    group: Callable[..., list[Any]], course: Make, engine: Engine
+) -> None:
+    early, later = (time.monotonic() + PATIENCE_S * factor for factor in (1, 2))
+    limits: list[float | None] = []
+
+    def writing_until(deadline: float, course_id: int, number: Any) -> Callable[[], Any]:
+        def write() -> Sequence[Any]:
+            with use(RequestContext(deadline=deadline)):
+                return seats(course_id, number)()
+
+        return write
+
+    def note(*_: Any) -> None:
+        context = current.get()
+        limits.append(context.deadline if context else None)
+
+    calls = writing_until(early, course(), 1), writing_until(later, course(), object())
+    with listening(engine, note):
+        group(*calls)
+
+    assert limits == [early, early, later]  # the wave, the one that is left, and the one that failed
 
 
 def test_no_wave_is_sent_within_a_transaction_of_a_member(

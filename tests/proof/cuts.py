@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..support.grouping import MODE
-from ..support.real_server import until
+from ..support.real_server import PATIENT, until
 from .load import Load
 from .proxy import MOMENTS, Moment, Proxy
 from .report import Check
@@ -40,12 +40,12 @@ def prove_of_waves(stage: Stage, seed: int, cuts: int) -> tuple[dict[str, int], 
 
 @contextmanager
 def _proxied(stage: Stage) -> Iterator[Proxy]:
-    """Run the server of a stage behind a proxy."""
+    """Run the server of a stage behind a proxy, with long time limits."""
     with closing(Proxy(str(Path(str(stage.url.query["host"])) / ".s.PGSQL.5432"))) as proxy:
         through = stage.url.set(
             host="127.0.0.1", port=proxy.port, query={"sslmode": "disable", "gssencmode": "disable"}
         )
-        stage.serve(through)
+        stage.serve(through, **PATIENT)
         yield proxy
 
 

@@ -32,7 +32,7 @@ TIMEOUT_S = 600
 STATEMENTS, SQLITE = "services/enrollment/statements.py", "database/sqlite.py"
 DECIDED, EXCHANGING = "services/enrollment/decided_statements.py", "services/enrollment/exchanging.py"
 RETRYING, FAILURES, SESSIONS = "database/execute.py", "database/failures.py", "database/session_settings.py"
-WAVES, GROUPS = "database/waves.py", "database/groups.py"
+WAVES, GROUPS, HUB, CONTEXT = "database/waves.py", "database/groups.py", "database/hub.py", "context.py"
 DROP_CAPACITY = {
     "postgresql": ["ALTER TABLE courses DROP CONSTRAINT ck_courses_seats_within_capacity"],
     "sqlite": [
@@ -66,6 +66,7 @@ MODEL = {"examples": 30, "steps": 30, "shrink": False}
 DISAGREE = "steps where the service and the model disagree"
 CONFLICTS = "deadlocks and stale snapshots"
 LOST = "acknowledged changes that are missing in the ledger"
+IN_A_CIRCLE = "test_waves_of_two_threads_never_wait_for_each_other_in_a_circle[True]"
 RAN = "the part ran to its end"
 """Any response 500 ends a part."""
 RACE = {"seconds": 20}
@@ -310,6 +311,72 @@ MUTANTS = {
         {"operations": 500},
         RAN,
         ((GROUPS, "= contextvars.Context()", "= globals().setdefault('_SHARED', contextvars.Context())"),),
+    ),
+    "the context of a request, for the requests of a group": Mutant(
+        "tests of waves",
+        {},
+        "test_each_request_of_a_group_changes_courses_under_its_own_id_and_caller",
+        (
+            (
+                CONTEXT,
+                'current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)\n',
+                (
+                    "class _OfThread(__import__('threading').local):\n"
+                    "    value = None\n"
+                    "    def get(self): return self.value\n"
+                    "    def set(self, value): before, self.value = self.value, value; return before\n"
+                    "    def reset(self, before): self.value = before\n"
+                    "current = _OfThread()\n"
+                ),
+            ),
+        ),
+    ),
+    "the time limit of each request of a group": Mutant(
+        "tests of waves",
+        {},
+        "test_a_wave_has_the_earliest_time_limit_and_a_single_statement_that_of_its_request",
+        ((GROUPS, "RequestContext(deadline=self.deadline)", "RequestContext(deadline=_deadline())"),),
+    ),
+    "the error of a wave for the request that caused it": Mutant(
+        "tests of waves",
+        {},
+        "test_an_error_reaches_its_request_only",
+        (
+            (
+                WAVES,
+                "                call.error = translated(result, self._engine, connection, call.compiled.text)\n",
+                "                [*results][-1].error = translated(result, self._engine, connection, '')\n",
+            ),
+            (
+                WAVES,
+                "            except psycopg.Error as error:\n                self._blame(call, error)\n",
+                (
+                    "            except psycopg.Error as error:\n"
+                    "                self._blame(call, error)\n"
+                    "                calls[-1].error = translated(error, self._engine, None, '')\n"
+                ),
+            ),
+        ),
+    ),
+    "the result for the request that waits for it": Mutant(
+        "random operations",
+        {"operations": 500},
+        RAN,
+        ((HUB, "running = calls.pop(call)\n", "running = calls.pop([*calls][-1])\n"),),
+        databases=("postgresql",),  # on SQLite, all results are there before the first request goes on
+    ),
+    "the order of the courses of a wave": Mutant(
+        "tests of waves",
+        {},
+        IN_A_CIRCLE,
+        (
+            (
+                WAVES,
+                "sorted((call for call in calls if call.compiled.writes), key=lambda call: call.course_id)",
+                "[call for call in calls if call.compiled.writes]",
+            ),
+        ),
+        databases=("postgresql",),
     ),
     "a full disk is an outage": Mutant(
         "full disk",

@@ -7,7 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import cuts, full_disk, kills, last_seats, model, random_faults, random_operations, rules, schedules, soak
+from . import (
+    cuts,
+    full_disk,
+    kills,
+    last_seats,
+    model,
+    poolers,
+    random_faults,
+    random_operations,
+    rules,
+    schedules,
+    soak,
+    wave_tests,
+)
 from .report import Check, Outcome
 from .stage import Ground, Skipped
 
@@ -47,6 +60,10 @@ PARTS = {
     "cut of a wave": Part(
         _staged(cuts.prove_of_waves, serving=False), {"cuts": 100}, {"cuts": 6}, databases=("postgresql",)
     ),
+    "pooler": Part(
+        _staged(poolers.prove, serving=False), {"operations": 10_000}, {"operations": 500}, databases=("postgresql",)
+    ),
+    "tests of waves": Part(wave_tests.prove, {}, {}),
     "full disk": Part(full_disk.prove, {}, {}),
     "random faults": Part(_staged(random_faults.prove, serving=False), {"seconds": 600}, {"seconds": 8}),
     "soak": Part(_staged(soak.prove, serving=False), {"seconds": 120}, {"seconds": 10}),

@@ -24,7 +24,7 @@ from course_management.services import enrollment
 
 from ..support.databases import Databases, PostgreSQL
 from ..support.grouping import MODE
-from ..support.real_server import COMMAND, Server
+from ..support.real_server import COMMAND, PATIENT, Server
 from .report import Check
 
 IMPOSSIBLE = {"40P01", "40001", "SQLITE_BUSY_SNAPSHOT"}
@@ -77,11 +77,14 @@ class Ground:
 
     @contextmanager
     def stage(self, url: URL | None = None, *, serving: bool = True) -> Iterator[Stage]:
-        """Provide a migrated database with a running server, which is ended in any case."""
+        """Provide a migrated database with a running server, which is ended in any case.
+
+        Its time limits are long, so that the checks do not depend on the speed of the machine.
+        """
         stage = Stage(self.folder, url or self.databases.migrated(), self.postgresql)
         try:
             if serving:
-                stage.serve(stage.url)
+                stage.serve(stage.url, **PATIENT)
             yield stage
         finally:
             stage.end()

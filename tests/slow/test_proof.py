@@ -31,7 +31,7 @@ def ground(backend: str) -> Iterator[Ground]:
         yield ground
 
 
-@pytest.mark.parametrize("part", [name for name in PARTS if name != "random faults"])  # see tests/slow
+@pytest.mark.parametrize("part", [name for name in PARTS if name not in {"random faults", "tests of waves"}])
 def test_the_proof_holds(ground: Ground, part: str) -> None:
     if ground.backend not in PARTS[part].databases:
         pytest.skip("SQLite has no connection that could be cut")
