@@ -32,7 +32,7 @@ from course_management.services.enrollment import promotion
 from .support import grouping
 from .support.cheap_apps import make_apps_cheap
 from .support.contract import ContractClient
-from .support.databases import PATIENCE_S, Databases, PostgreSQL
+from .support.databases import PATIENCE_S, Databases, PostgreSQL, folder_in_memory
 from .support.fixture_types import Counters, Enroll, Held, Make, Sql
 from .support.real_server import until
 from .support.schools import Schools
@@ -171,13 +171,13 @@ def postgresql_server() -> URL:
 def databases(
     backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Databases]:
-    folder = tmp_path_factory.mktemp(f"databases_{os.getpid()}_")
-    if backend == "postgresql" and (citus := os.environ.get("TEST_CITUS_URL")):
-        yield Schools(folder, database_url(citus))
-        return
-    server = request.getfixturevalue("postgresql_server") if backend == "postgresql" else None
-    with closing(Databases(backend, folder, server)) as databases:
-        yield databases
+    with folder_in_memory(tmp_path_factory.getbasetemp()) as folder:
+        if backend == "postgresql" and (citus := os.environ.get("TEST_CITUS_URL")):
+            yield Schools(folder, database_url(citus))
+            return
+        server = request.getfixturevalue("postgresql_server") if backend == "postgresql" else None
+        with closing(Databases(backend, folder, server)) as databases:
+            yield databases
 
 
 @pytest.fixture
