@@ -38,7 +38,7 @@ class Observed:
         return sum(lost for _, lost in self._read("*"))
 
     def _read(self, names: str) -> Iterator[bytes]:
-        return (file.read_bytes() for file in self._folder.glob(names))
+        return filter(None, (file.read_bytes() for file in self._folder.glob(names)))  # a new one may still be empty
 
 
 def observe() -> None:
