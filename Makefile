@@ -50,7 +50,7 @@ test-slow: $(VENV)/test.stamp ## Run the tests that need minutes, processes or n
 	@echo "Running the slow tests, two at a time: about ten minutes on two idle cores ..."
 	$(BIN)/pytest tests/slow --numprocesses=2 --dist=worksteal $(ARGS)
 
-proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (fifty minutes; ARGS=--help lists options)
+proof: $(VENV)/test.stamp ## Prove the promises under load and faults, on both databases (an hour; ARGS=--help lists options)
 	$(BIN)/python -m tests.proof --json proof.json $(ARGS)
 
 fuzz: $(VENV)/test.stamp ## Fuzz the running service as each kind of caller (hours; ARGS=--help lists options)

@@ -16,6 +16,8 @@ from schemathesis.specs.openapi.stateful.dependencies import models
 from course_management import api
 from course_management.access import policy
 from course_management.access.callers import Caller, PersonCaller, ServiceCaller
+from course_management.api import enrollment
+from course_management.api.permissions import GRANT_ACCESS
 from course_management.errors import Problem
 
 _merge = models._merge_nested_body  # noqa: SLF001
@@ -31,6 +33,8 @@ models._merge_nested_body = _merge_objects  # noqa: SLF001
 
 ROWS = {endpoint.name: endpoint.access for subject in api.BLUEPRINTS for endpoint in subject.endpoints}
 """The access row of each operation."""
+MEMBERS = {"permit": GRANT_ACCESS, "reason": enrollment.STAFF_ACCESS}
+"""The access rows of members of the bodies of enrollments."""
 
 
 def _caller() -> Caller | None:
@@ -56,12 +60,19 @@ def authority(_: Any, response: Any, case: Any) -> None:
     if view is None or case.method not in {case.operation.method.upper(), case.operation.method}:
         return
     named = re.match(r"/students/(\d+)", response.request.path_url)
+    student_id = int(named[1]) if named else None
     try:
-        policy.check(cast("policy.Access", ROWS[view]), CALLER, int(named[1]) if named else None)
+        policy.check(cast("policy.Access", ROWS[view]), CALLER, student_id)
         due = None
     except Problem as problem:
         due = problem.status
     if due is None:
-        assert response.status_code not in {401, 403}, f"{response.status_code} to a caller that may"
+        body = case.body if isinstance(case.body, dict) else {}
+        is_refused = any(
+            member in body and not policy.has_access(access, CALLER, student_id) for member, access in MEMBERS.items()
+        )
+        assert response.status_code not in ({401} if is_refused else {401, 403}), (
+            f"{response.status_code} to a caller that may"
+        )
     else:  # refused before anything is read; only what is no request at all is refused earlier
         assert response.status_code in {due, 400, 404, 405}, f"{response.status_code} where {due} is due"

@@ -106,6 +106,7 @@ def prove(stage: Stage, seed: int, seconds: int) -> tuple[dict[str, Any], list[C
             "503": load.count("503"),
             "responses lost": load.count("responses lost"),
             "refused tokens": strangers.caller.seen["refused"],
+            **stage.waves().figures(),
             "longest wait in s": round(max(waited), 1),
         }
         checks = [

@@ -177,5 +177,5 @@ class Stage:
     def _logged(self, event: str) -> Iterator[dict[str, Any]]:
         with self.log.open() as lines:  # of an hour: not all of them at once
             for line in lines:
-                if f'"{event}"' in line:
+                if f'"{event}"' in line and line.endswith("\n"):  # the last one may be incomplete
                     yield json.loads(line)
