@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -54,8 +55,10 @@ def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[di
     client.owned = []  # a change of capacity is not repeated by the service itself: it might undo another one
     made: Counter[str] = Counter()
     seen_once = 0
-    while proxy.cuts < cuts:
-        moments = [chance.choice(MOMENTS) for _ in range(chance.choice([1, 2]))]
+    for count in itertools.cycle([1, 2]):
+        if proxy.cuts >= cuts:
+            break
+        moments = [chance.choice(MOMENTS) for _ in range(count)]
         proxy.arm(*moments)
         before = client.caller.seen["503"]
         for _ in range(MANY):

@@ -247,7 +247,7 @@ MUTANTS = {
         "kill",
         {"kills": 4},
         "students whose courses are not those of their last response",
-        ((SQLITE, '"BEGIN IMMEDIATE"', '"SELECT 1"'),),
+        ((SQLITE, 'exec_driver_sql("BEGIN IMMEDIATE")', 'exec_driver_sql("SELECT 1")'),),
         databases=("sqlite",),
     ),
     "a wave's responses after its commit, on SQLite": Mutant(
