@@ -1,13 +1,21 @@
-"""A test client that validates every response against the OpenAPI document of the app."""
+"""A test client that validates every response against the declarations of the app and its OpenAPI document.
+
+The document says once which problems calls share, and lets responses have further values and members. The tests are
+stricter: a call has only the statuses that its endpoint declares, and today's values and members.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from werkzeug.test import TestResponse
+
+from course_management.http.declarations import Endpoint
+from course_management.http.endpoints import Endpoints
 
 
 class ContractClient(FlaskClient):
@@ -24,14 +32,14 @@ _document: dict[str, Any] = {}
 
 
 def strict(found: Any) -> Any:
-    """Return the document with today's values as the only ones: clients must accept more, the tests must not."""
+    """Return the document with the values that descriptions name as the only ones: clients must accept more."""
     if isinstance(found, list):
         return [strict(each) for each in found]
     if not isinstance(found, dict):
         return found
     result = {key: strict(value) for key, value in found.items()}
-    if known := found.get("x-extensible-enum"):
-        result["enum"] = [*known, None]
+    if known := re.search(r"\bOne of: (.+)\.$", str(found.get("description"))):
+        result["enum"] = [*known[1].split(", "), None]
     return result
 
 
@@ -42,16 +50,26 @@ def document(app: Flask) -> dict[str, Any]:
     return _document
 
 
-def operation_of(app: Flask, response: TestResponse) -> dict[str, Any] | None:
-    """Return the documented operation of a response, or None if the route is not documented."""
+def endpoint_of(app: Flask, response: TestResponse) -> Endpoint | None:
+    """Return the endpoint that a response is of, or None if it is of a page or of no route."""
     rules = app.url_map.bind("localhost")
     try:
         rule, _ = rules.match(response.request.path, method=response.request.method, return_rule=True)
     except Exception:  # noqa: BLE001 - no such route: not an operation's response
         return None
-    path = rule.rule.replace("<id:", "{").replace(">", "}")
-    found = document(app)["paths"].get(path, {}).get(response.request.method.lower())
-    return found if isinstance(found, dict) else None
+    blueprint, _, name = rule.endpoint.partition(".")
+    endpoints = app.blueprints[blueprint]
+    if not isinstance(endpoints, Endpoints):
+        return None
+    own = [each for each in endpoints.endpoints if (each.name, each.method) == (name, response.request.method)]
+    return own[0] if own else None
+
+
+def operation_of(app: Flask, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the operation of an endpoint in the document."""
+    path = re.sub(r"<\w+:(\w+)>", r"{\1}", endpoint.rule)
+    operation: dict[str, Any] = document(app)["paths"][path][endpoint.method.lower()]
+    return operation
 
 
 def check(app: Flask, response: TestResponse) -> None:
@@ -63,13 +81,14 @@ def check(app: Flask, response: TestResponse) -> None:
         assert problem["status"] == response.status_code
         assert problem["type"] == f"/problems/{problem['code'].replace('_', '-')}"
         assert problem["request_id"] == response.headers["X-Request-ID"]
-    operation = operation_of(app, response)
-    if operation is None or response.request.method == "HEAD":
+    endpoint = endpoint_of(app, response)
+    if endpoint is None or response.request.method == "HEAD":
         return
-    responses = operation["responses"]
+    responses = operation_of(app, endpoint)["responses"]
     where = f"{response.request.method} {response.request.path} -> {response.status_code}"
-    assert str(response.status_code) in responses, f"{where} is not documented"
-    content = resolved(responses[str(response.status_code)], document(app)).get("content")
+    assert response.status_code in endpoint.statuses, f"{where} is not declared"
+    documented = responses.get(str(response.status_code)) or responses["default"]
+    content = resolved(documented, document(app)).get("content")
     if content is None:
         assert response.data == b"", f"{where} has a body that is not documented"
         return
@@ -94,6 +113,13 @@ def resolved(found: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def properties_of(schema: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties of a schema, with those of the schemas that it extends."""
+    schema = resolved(schema, whole)
+    inherited = [properties_of(part, whole) for part in schema.get("allOf", ())]
+    return {name: value for part in (*inherited, schema.get("properties", {})) for name, value in part.items()}
+
+
 def _unknown(schema: dict[str, Any], body: Any, whole: dict[str, Any]) -> set[str]:
     """Return the members of the body, at any depth, that the schema does not name."""
     schema = resolved(schema, whole)
@@ -104,7 +130,7 @@ def _unknown(schema: dict[str, Any], body: Any, whole: dict[str, Any]) -> set[st
     if isinstance(body, list):
         return {name for each in body for name in _unknown(schema.get("items", {}), each, whole)}
     if isinstance(body, dict):
-        properties = schema.get("properties", {})
+        properties = properties_of(schema, whole)
         deeper = {name for key in body if key in properties for name in _unknown(properties[key], body[key], whole)}
         return {key for key in body if key not in properties} | deeper
     return set()

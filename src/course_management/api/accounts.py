@@ -14,7 +14,7 @@ from ..http.pagination import Page
 from ..http.responses import empty, reply
 from ..repositories import accounts as repository
 from ..schemas.pagination import PageQuery
-from ..schemas.people import ACCOUNT, ACCOUNT_BODY, AccountBody, AccountResponse, Accounts
+from ..schemas.people import ACCOUNT_BODY, AccountBody, AccountResponse, Accounts
 from ..services import accounts as service
 from ..services.accounts import Owner
 
@@ -39,7 +39,7 @@ class AccountRoutes:
                 access=MANAGE_ACCESS,
                 declared=Declaration(
                     query=PageQuery(),
-                    responses=[Success(200, Accounts, {"items": [ACCOUNT], "next": None}, ("Link",))],
+                    responses=[Success(200, Accounts)],
                 ),
                 problems=(not_found,),
             ),
@@ -55,7 +55,7 @@ class AccountRoutes:
                 access=MANAGE_ACCESS,
                 declared=Declaration(
                     body=Body(AccountBody(), ACCOUNT_BODY),
-                    responses=[Success(201, AccountResponse, ACCOUNT, ("Location",))],
+                    responses=[Success(201, AccountResponse, headers=("Location",))],
                 ),
                 problems=(not_found, AccountTaken),
             ),

@@ -9,8 +9,6 @@ from ..http.endpoints import Endpoints
 from ..repositories.prerequisites import codes_of_required, graph_below
 from ..schemas.catalog import (
     PREREQUISITES_EXAMPLE,
-    SENTENCE_EXAMPLE,
-    WARNINGS_EXAMPLE,
     CatalogEntrySchema,
     ChangedPrerequisites,
     Prerequisites,
@@ -19,7 +17,7 @@ from ..schemas.catalog import (
 from ..services import prerequisite_graph
 from ..services.catalog import CATALOG_RESOURCE, PREREQUISITE_LIST
 from ..services.prerequisite_sentence import sentence
-from .owned_lists import Description, OwnedListRoutes, Report
+from .owned_lists import OwnedListRoutes, Report
 from .resources import ResourceAccess, ResourceRoutes
 
 READ_ACCESS, WRITE_ACCESS = Access(scope="courses:read", every_person=True), Access(scope="courses:write")
@@ -68,8 +66,8 @@ OwnedListRoutes(
     example=PREREQUISITES_EXAMPLE,
     read_access=READ_ACCESS,
     write_access=WRITE_ACCESS,
-    description=Description(SENTENCE_EXAMPLE, in_words),
-    report=Report(ChangedPrerequisites, WARNINGS_EXAMPLE, warnings_about),
+    description=in_words,
+    report=Report(ChangedPrerequisites, warnings_about),
     more=(
         "A student needs one alternative of each group: a completed entry, with `minimum_points` if given, or a group "
         "of students. `warnings` name cycles that the entry is part of, and entries that no student can reach; they "

@@ -49,8 +49,11 @@ DESCRIPTION = (
     "Enroll students in courses. A course is never oversold, every enrollment call is safe to repeat, a refusal gives "
     "every reason, and every change has a line in a ledger.\n\n"
     "Errors are problem details (RFC 9457); `type` is a page that explains the code, and there is a "
-    f"[list of all codes](/problems). Ids are integers from 1 to {MAX_ID}; times are UTC. Lists are paged with "
-    "`limit` and the cursor `after`. `X-Request-ID` is accepted, echoed, logged and kept in the ledger."
+    f"[list of all codes](/problems). Ids are integers from 1 to {MAX_ID}; times are UTC, and `updated_at` is the time "
+    "of the last change by a client. Lists are paged with `limit` and the cursor `after`; the header `Link` has the "
+    "address of the next page.\n\n"
+    "Requests may have an `X-Request-ID` of 1 to 128 visible ASCII characters. Every response has it, or a new one; "
+    "it is logged and kept in the ledger."
 )
 PAGE = {
     "dom_id": "#swagger-ui",

@@ -16,8 +16,6 @@ from ..errors import (
     CourseNotFound,
     EnrollmentRefused,
     Forbidden,
-    MalformedPrecondition,
-    PreconditionFailed,
     StudentNotFound,
     TermNotFound,
     UnenrollmentRefused,
@@ -129,8 +127,6 @@ def _authorize_reason(student_id: int, caller: object) -> None:
     CourseNotFound,
     TermNotFound,
     EnrollmentRefused,
-    PreconditionFailed,
-    MalformedPrecondition,
 )
 @if_match
 @query(schemas.ReplaceQuery)

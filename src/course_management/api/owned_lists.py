@@ -22,7 +22,6 @@ from ..schemas.lists import Distinct
 from ..services import Precondition
 from ..services import owned_lists as service
 from ..services.owned_lists import OwnedList, Row
-from .resources import CONDITIONAL
 
 Replace = Callable[[int, Sequence[Any], Precondition | None, RequestContext], Sequence[Row]]
 
@@ -32,18 +31,8 @@ class Report(NamedTuple):
 
     schema: type[Schema]
     """Of the whole response to PUT."""
-    example: dict[str, Any]
-    """Of what the report adds."""
     members: Callable[[int], dict[str, Any]]
     """Return it, by the id of the owner."""
-
-
-class Description(NamedTuple):
-    """What each response to GET and PUT says besides about a list of groups, and a client cannot put."""
-
-    example: dict[str, Any]
-    members: Callable[[int, Any], dict[str, Any]]
-    """Return it, by the id of the owner and the content of the list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +48,7 @@ class OwnedListRoutes:
     item: type[Schema] | fields.Field[Any]
     """What a response lists: the schema of an object, or the field of a value; of groups, the schema of the whole."""
     example: Any
+    """Of the body."""
     read_access: Access
     write_access: Access
     problems: Sequence[type[Problem]] = ()
@@ -66,7 +56,8 @@ class OwnedListRoutes:
     """More about replacing it, in the documentation."""
     service: Replace | None = None
     """What replaces the list, where that is more than `owned_lists.replace`."""
-    description: Description | None = None
+    description: Callable[[int, Any], dict[str, Any]] | None = None
+    """Returns what responses say besides about a list of groups, by the id of the owner and the content of the list."""
     report: Report | None = None
     """What the response to PUT says besides. That of a plain list is then an object, with the list as its `name`."""
 
@@ -77,11 +68,9 @@ class OwnedListRoutes:
         content: Any = item
         if not owned_list.alternatives_column:
             content = fields.List(fields.Nested(item) if isinstance(item, type) else item)
-        shown = self.example | self.description.example if self.description else self.example
-        success = Success(200, content, shown, ("ETag",))
-        changed = success
-        if report := self.report:
-            changed = Success(200, report.schema, self._with_report(shown, report.example), ("ETag",))
+        success = changed = Success(200, content, headers=("ETag",))
+        if self.report:
+            changed = Success(200, self.report.schema, headers=("ETag",))
         not_found = owned_list.owner.not_found
         for endpoint in (
             Endpoint(
@@ -104,7 +93,7 @@ class OwnedListRoutes:
                 view=self.replace,
                 access=self.write_access,
                 declared=Declaration(body=Body(self.body, self.example), responses=[changed], conditional=["If-Match"]),
-                problems=(not_found, *self.problems, *CONDITIONAL),
+                problems=(not_found, *self.problems),
             ),
         ):
             blueprint.add(endpoint)
@@ -136,7 +125,7 @@ class OwnedListRoutes:
 
     def _content(self, owner_id: int, rows: Sequence[Row]) -> Any:
         content = self.owned_list.content(rows)
-        return content | self.description.members(owner_id, content) if self.description else content
+        return content | self.description(owner_id, content) if self.description else content
 
     def _with_report(self, content: Any, more: dict[str, Any]) -> dict[str, Any]:
         return (content if self.owned_list.alternatives_column else {self.name: content}) | more

@@ -16,7 +16,7 @@ from ..http.responses import empty, reply
 from ..models import permissions, students
 from ..repositories import owned_rows
 from ..repositories.owned_rows import OwnedRows
-from ..schemas.holds import PERMISSION, PERMISSION_BODY, Permission, PermissionBody, Permissions
+from ..schemas.holds import PERMISSION_BODY, Permission, PermissionBody, Permissions
 from ..schemas.pagination import PageQuery
 from ..services import permissions as service
 
@@ -28,7 +28,7 @@ GRANT_ACCESS = Access(scope="permissions:write", advisor=True, instructor=True)
 
 @endpoints.declare("GET", "/students/<id:student_id>/permissions", READ_ACCESS, StudentNotFound)
 @query(PageQuery)
-@responds(200, Permissions, {"items": [PERMISSION], "next": None}, headers=("Link",))
+@responds(200, Permissions)
 def list_permissions(page: Page, student_id: int, context: RequestContext) -> Response:
     """List the permissions of a student, by id, with those that were revoked or have expired.
 
@@ -43,7 +43,7 @@ def list_permissions(page: Page, student_id: int, context: RequestContext) -> Re
 
 @endpoints.declare("POST", "/students/<id:student_id>/permissions", GRANT_ACCESS, StudentNotFound, PermissionExists)
 @body(PermissionBody, PERMISSION_BODY)
-@responds(201, Permission, PERMISSION, headers=("Location",))
+@responds(201, Permission, headers=("Location",))
 def grant_permission(body: dict[str, Any], student_id: int, context: RequestContext) -> Response:
     """Waive a rule for a student in a course.
 
@@ -77,4 +77,4 @@ def revoke_permission(student_id: int, permission_id: int, context: RequestConte
 
 def item(permission: Any) -> dict[str, Any]:
     """Return a permission as the contract has it."""
-    return {name: getattr(permission, name) for name in PERMISSION}
+    return {name: getattr(permission, name) for name in Permission.example}

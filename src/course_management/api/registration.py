@@ -13,7 +13,7 @@ from ..http.endpoints import Endpoints, if_none_match, query, responds
 from ..http.responses import fingerprint, reply
 from ..repositories import registration as repository
 from ..schemas.fields import Credits
-from ..schemas.registration import REGISTRATION, Registration, RegistrationQuery
+from ..schemas.registration import Registration, RegistrationQuery
 from . import holds
 
 endpoints = Endpoints("registration", __name__, description="When and how much a student can register.")
@@ -23,7 +23,7 @@ READ_ACCESS = Access(scope="students:read", student=True, advisor=True)
 @endpoints.declare("GET", "/students/<id:student_id>/registration", READ_ACCESS, StudentNotFound, TermNotFound)
 @if_none_match
 @query(RegistrationQuery)
-@responds(200, Registration, REGISTRATION, headers=("ETag",))
+@responds(200, Registration, headers=("ETag",))
 @responds(304, headers=("ETag",))
 def get_registration(query: dict[str, Any], student_id: int, context: RequestContext) -> Response:
     """Read the holds of a student that are in force, the windows and credits of a term, and the student's groups.

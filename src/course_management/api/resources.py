@@ -15,7 +15,7 @@ from flask import Response
 from ..access import policy
 from ..access.policy import Access
 from ..context import RequestContext
-from ..errors import Conflict, MalformedPrecondition, PreconditionFailed, Problem
+from ..errors import Conflict, Problem
 from ..http.declarations import Body, Declaration, Endpoint, Success, View
 from ..http.endpoints import Endpoints
 from ..http.pagination import Page
@@ -26,8 +26,6 @@ from ..schemas.resources import ResourceSchema
 from ..services import Precondition
 from ..services import resources as service
 from ..services.resources import Resource
-
-CONDITIONAL = (PreconditionFailed, MalformedPrecondition)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +69,10 @@ class ResourceRoutes:
         self, *, create: CustomView | None = None, change: CustomView | None = None, delete: View | None = None
     ) -> None:
         """Register all five. A resource passes its own view where it does more than the common one."""
-        shown = self.schema.response(), self.schema.example()
-        self._add_create(create or CustomView(self.create, Success(201, *shown)))
+        self._add_create(create or CustomView(self.create, Success(201, self.schema.response())))
         self._add_list()
         self._add_read()
-        self._add_change(change or CustomView(self.change, Success(200, *shown)))
+        self._add_change(change or CustomView(self.change, Success(200, self.schema.response())))
         self._add_delete(delete or self.delete)
 
     # --- the views ----------------------------------------------------------------------------------------
@@ -169,7 +166,7 @@ class ResourceRoutes:
         )
 
     def _add_list(self) -> None:
-        example = {"items": [self.schema.example()], "next": None}
+        page = page_of(self.plural.capitalize(), self.schema.response())
         self._blueprint.add(
             Endpoint(
                 name=f"list_{self.plural}",
@@ -180,9 +177,7 @@ class ResourceRoutes:
                 access=self.access.list,
                 declared=Declaration(
                     query=self.schema.query(self.plural)(),
-                    responses=[
-                        Success(200, page_of(self.plural.capitalize(), self.schema.response()), example, ("Link",))
-                    ],
+                    responses=[Success(200, page)],
                 ),
             )
         )
@@ -198,7 +193,7 @@ class ResourceRoutes:
                 access=self.access.read,
                 declared=Declaration(
                     responses=[
-                        Success(200, self.schema.response(), self.schema.example(), ("ETag",)),
+                        Success(200, self.schema.response(), headers=("ETag",)),
                         Success(304, headers=("ETag",)),
                     ],
                     conditional=["If-None-Match"],
@@ -222,7 +217,7 @@ class ResourceRoutes:
                     responses=[replace(own.success, headers=("ETag",))],
                     conditional=["If-Match"],
                 ),
-                problems=(self.resource.not_found, *self.resource.constraints.values(), *own.problems, *CONDITIONAL),
+                problems=(self.resource.not_found, *self.resource.constraints.values(), *own.problems),
             )
         )
 
@@ -236,7 +231,7 @@ class ResourceRoutes:
                 view=view,
                 access=self.access.write,
                 declared=Declaration(responses=[Success(204)], conditional=["If-Match"]),
-                problems=(self.resource.not_found, *self.resource.in_use.values(), *CONDITIONAL),
+                problems=(self.resource.not_found, *self.resource.in_use.values()),
             )
         )
 

@@ -53,14 +53,12 @@ class CodeTaken(Conflict):
         "without a term; those of groups within their kind."
     )
     remedy = "Use another code, or the row that has it: `existing_id`, for callers that may read the resource."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
 class ExternalIdTaken(Conflict):
     code, title = "external_id_taken", "External id taken"
     meaning = "Another row of this resource has this external_id."
     remedy = "Use another external_id, or the row that has it: `existing_id`, for callers that may read the resource."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
 class Reason(ErrorCode):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from .base import Conflict, Problem
 
 
@@ -9,6 +12,11 @@ class CourseNotFound(Problem):
     code, status, title = "course_not_found", 404, "Course not found"
     meaning = "There is no course with this id."
     remedy = "Check the id, or create the course with POST /courses. If several were sent, `decisions` names the id."
+    example: ClassVar[Mapping[str, Any]] = {
+        "decisions": [
+            {"course_id": 2, "outcome": "refused", "reasons": [{"code": code, "detail": meaning}]},
+        ]
+    }
 
 
 class CourseHasEnrollments(Conflict):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 from .base import Conflict, Problem
 
 
@@ -24,4 +21,3 @@ class PermissionExists(Conflict):
     code, title = "permission_exists", "Permission exists"
     meaning = "The student has a permission for this rule of this course already."
     remedy = "Nothing is left to do. To grant it with another reason or expiry, revoke the one in `existing_id` first."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 from .base import Conflict, Problem
 
 
@@ -18,7 +15,6 @@ class StudentIdTaken(Conflict):
     code, title = "student_id_taken", "Student id taken"
     meaning = "Another person is this student."
     remedy = "Use another student_id, or the person that has it: `existing_id`."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
 class AccountNotFound(Problem):
@@ -33,4 +29,3 @@ class AccountTaken(Conflict):
     code, title = "account_taken", "Account taken"
     meaning = "This subject of this issuer is the account of a person or student already."
     remedy = "Delete the account with the id `existing_id` first, or use another subject."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7, "person_id": 2}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 from .base import Conflict, Problem
 
 
@@ -18,7 +15,6 @@ class EmailTaken(Conflict):
     code, title = "email_taken", "E-mail address taken"
     meaning = "Another student has this e-mail address (upper and lower case count as the same)."
     remedy = "Use another address, or the student that has it: `existing_id`, for callers that may read students."
-    example: ClassVar[Mapping[str, Any]] = {"existing_id": 7}
 
 
 class PlanFull(Conflict):

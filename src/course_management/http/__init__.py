@@ -10,5 +10,5 @@ assets       texts that do not change while the process runs
 openapi      the OpenAPI document, made from the declarations
 hooks        what runs before and after each request
 pages        pages of the API documentation, with a content security policy
-declarations, validation_errors   parts of `endpoints` and `parsing`
+declarations, schema_components, validation_errors   parts of `endpoints`, `openapi` and `parsing`
 """

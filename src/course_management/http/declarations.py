@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flask import Response
 from marshmallow import Schema
 from marshmallow.fields import Field
 
-from ..errors import Problem
+from ..errors import (
+    BadRequest,
+    DatabaseUnavailable,
+    Forbidden,
+    HeadersTooLarge,
+    InternalError,
+    LengthRequired,
+    MalformedJson,
+    MalformedPrecondition,
+    Overloaded,
+    PayloadTooLarge,
+    PreconditionFailed,
+    Problem,
+    ProtectedMode,
+    TooManyRequests,
+    Unauthenticated,
+    UnsupportedMediaType,
+    UriTooLong,
+    ValidationFailed,
+)
 
 JSON = "application/json"
 View = Callable[..., Response]
@@ -70,4 +89,59 @@ class Endpoint:
     access: HasScope
     declared: Declaration
     problems: tuple[type[Problem], ...] = ()
-    """Its own problems; those that every route may report are added."""
+    """Its own problems, beside those that it shares with others."""
+
+    @property
+    def statuses(self) -> set[int]:
+        """Every status that it may respond with."""
+        shared = [problem for group in SHARED_PROBLEMS if group.concerns(self) for problem in group.problems]
+        problems = {problem.status for problem in (*self.problems, *shared)}
+        return problems | {success.status for success in self.declared.responses}
+
+
+class SharedProblems(NamedTuple):
+    """Problems that endpoints report because of something that they have in common."""
+
+    calls: str
+    """Which calls these are, in the documentation."""
+    concerns: Callable[[Endpoint], bool]
+    problems: tuple[type[Problem], ...]
+
+
+SHARED_PROBLEMS = (
+    SharedProblems(
+        "every call",
+        lambda _: True,
+        (
+            BadRequest,
+            ProtectedMode,
+            UriTooLong,
+            ValidationFailed,
+            HeadersTooLarge,
+            InternalError,
+            DatabaseUnavailable,
+            Overloaded,
+        ),
+    ),
+    SharedProblems(
+        "calls that need a scope",
+        lambda endpoint: endpoint.access.scope is not None,
+        (Unauthenticated, Forbidden, TooManyRequests),
+    ),
+    SharedProblems(
+        "calls with a body",
+        lambda endpoint: endpoint.declared.body is not None,
+        (MalformedJson, PayloadTooLarge, UnsupportedMediaType),
+    ),
+    SharedProblems(
+        "other calls that change something",
+        lambda endpoint: endpoint.declared.body is None and endpoint.method != "GET",
+        (LengthRequired,),
+    ),
+    SharedProblems(
+        "calls with If-Match",
+        lambda endpoint: "If-Match" in endpoint.declared.conditional,
+        (MalformedPrecondition, PreconditionFailed),
+    ),
+)
+"""The problems that the OpenAPI document says once for all calls."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
@@ -136,6 +136,9 @@ class ChangedPrerequisites(Prerequisites):
     warnings = fields.List(fields.Nested(CatalogWarning), required=True)
 
 
+COMPLETION_BODY = {"grade": "B+", "points": 3.33, "passed": True, "credits": 4, "source": None}
+
+
 class CompletionBody(Schema):
     """A student completed a catalog entry in a term."""
 
@@ -158,6 +161,14 @@ class CompletionBody(Schema):
 
 class Completion(Schema):
     """A completion of a catalog entry in a term. The term need not be one of this service."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "catalog_id": 1,
+        "term_code": "2026-spring",
+        **COMPLETION_BODY,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+    }
 
     catalog_id = ResponseId()
     term_code = Word()
@@ -187,33 +198,4 @@ class StudentCreditLimit(Schema):
 
 
 Completions = page_of("Completions", Completion)
-ALTERNATIVE = {
-    "catalog_id": 1,
-    "group_id": None,
-    "minimum_points": 2,
-    "minimum_grade": "C",
-    "concurrent_allowed": False,
-}
-OTHER_ALTERNATIVE = {
-    "catalog_id": None,
-    "group_id": 3,
-    "minimum_points": None,
-    "minimum_grade": None,
-    "concurrent_allowed": False,
-}
-PREREQUISITES_EXAMPLE = {"groups": [[OTHER_ALTERNATIVE, ALTERNATIVE]]}
-SENTENCE_EXAMPLE = {"sentence": "group calculus-ready or MATH 101 with C"}
-WARNINGS_EXAMPLE = {
-    "warnings": [
-        {"code": "prerequisite_cycle", "detail": "These entries require each other.", "catalog_ids": [1, 2]},
-    ]
-}
-COMPLETION_BODY = {"grade": "B+", "points": 3.33, "passed": True, "credits": 4, "source": None}
-COMPLETION = {
-    "catalog_id": 1,
-    "term_code": "2026-spring",
-    **COMPLETION_BODY,
-    "created_at": MOMENT,
-    "updated_at": MOMENT,
-}
-LIMIT = {"student_id": 7, "term_id": 1, "credit_limit": 21, "created_at": MOMENT, "updated_at": MOMENT}
+PREREQUISITES_EXAMPLE = {"groups": [[{"group_id": 3}, {"catalog_id": 1, "minimum_points": 2, "minimum_grade": "C"}]]}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
 from ..models import ENROLLED, WAITLISTED
 from .enrollment import PassedOver
 from .fields import Credits, ExternalId, Id, Instant, Label, StrictBoolean, StrictInteger, Text
-from .ledger import LedgerLine
+from .ledger import EXAMPLE, LedgerLine
 from .pagination import PageQuery, page_of
 from .resources import ResourceSchema
 from .response_fields import MOMENT, Moment, ResponseId, Status, Whole, Word
@@ -106,12 +106,12 @@ class RosterQuery(PageQuery):
     status = fields.String(
         load_default=ENROLLED,
         validate=validate.OneOf([ENROLLED, WAITLISTED]),
-        metadata={"description": "The roster or the waitlist.", "examples": [ENROLLED]},
+        metadata={"description": "The roster or the waitlist."},
     )
     sort = fields.String(
         load_default="id",
         validate=validate.OneOf(["id", "name"]),
-        metadata={"description": "By student id (a waitlist: by position), or by name.", "examples": ["name"]},
+        metadata={"description": "By student id (a waitlist: by position), or by name."},
     )
     as_of = Instant(
         metadata={"description": "As it was at this time (RFC 3339), from the ledger.", "examples": [MOMENT]}
@@ -124,6 +124,16 @@ class RosterEntry(Schema):
     With `as_of`, the name of a deleted student is null, and so is `passed_over`, which the ledger does not have.
     """
 
+    example: ClassVar[dict[str, Any]] = {
+        "student_id": 7,
+        "name": "Ada Lovelace",
+        "status": "enrolled",
+        "status_since": MOMENT,
+        "position": None,
+        "credits": 4,
+        "passed_over": None,
+    }
+
     student_id = ResponseId()
     name = Word(allow_none=True)
     status = Status()
@@ -135,6 +145,8 @@ class RosterEntry(Schema):
 
 class CourseEvent(LedgerLine):
     """A line of a course's history."""
+
+    example: ClassVar[dict[str, Any]] = EXAMPLE | {"student_id": 7}
 
     student_id = ResponseId()
 

@@ -153,7 +153,7 @@ class TermId(QueryInteger):
     """The id of a term in a query."""
 
     def __init__(self, description: str, **kwargs: Any) -> None:
-        super().__init__(1, MAX_ID, metadata={"format": "int64", "description": description, "examples": [1]}, **kwargs)
+        super().__init__(1, MAX_ID, allow_none=False, metadata={"x-type": "Id", "description": description}, **kwargs)
 
 
 class EnrollQuery(Schema):
@@ -161,7 +161,7 @@ class EnrollQuery(Schema):
 
     dry_run = QueryBoolean(
         load_default=False,
-        metadata={"description": "Whether to decide only.", "examples": [True]},
+        metadata={"description": "Whether to decide only."},
     )
 
 
@@ -170,9 +170,9 @@ class ReplaceQuery(Schema):
 
     dry_run = QueryBoolean(
         load_default=False,
-        metadata={"description": "Whether to decide and respond only, and change nothing.", "examples": [True]},
+        metadata={"description": "Whether to decide and respond only, and change nothing."},
     )
-    term_id = TermId("Only the courses of this term.")
+    term_id = TermId("Only those of this term.")
 
 
 class UnenrollQuery(Schema):
@@ -180,7 +180,7 @@ class UnenrollQuery(Schema):
 
     course_ids = CourseIds(
         1,
-        QueryInteger(1, MAX_ID, metadata={"format": "int64"}),
+        QueryInteger(1, MAX_ID, metadata={"x-type": "Id"}),
         data_key="course_id",
         metadata={"description": "The courses; repeat the parameter for several.", "examples": [[1, 2]]},
     )
@@ -192,9 +192,9 @@ class StudentCoursesQuery(Schema):
     status = fields.String(
         load_default=ENROLLED,
         validate=validate.OneOf([ENROLLED, WAITLISTED, "any"]),
-        metadata={"description": "Only courses with this status.", "examples": [ENROLLED]},
+        metadata={"description": "Only courses with this status."},
     )
-    term_id = TermId("Only the courses of this term.", load_default=None)
+    term_id = TermId("Only those of this term.", load_default=None)
 
 
 class EnrollResult(Schema):

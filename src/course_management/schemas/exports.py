@@ -10,10 +10,10 @@ from .enrollment import TermId
 class ExportQuery(Schema):
     """Of which term."""
 
-    term_id = TermId("Only the rows of this term.", load_default=None)
+    term_id = TermId("Only those of this term.", load_default=None)
 
 
 class ScheduleQuery(Schema):
     """Of which term."""
 
-    term_id = TermId("Only the courses of this term.", load_default=None)
+    term_id = TermId("Only those of this term.", load_default=None)

@@ -37,7 +37,7 @@ class Id(StrictInteger):
     """An id in a body: 1 to 2^53-1."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(1, MAX_ID, metadata={"format": "int64"} | kwargs.pop("metadata", {}), **kwargs)
+        super().__init__(1, MAX_ID, metadata={"x-type": "Id"} | kwargs.pop("metadata", {}), **kwargs)
 
 
 class QueryInteger(fields.Integer):

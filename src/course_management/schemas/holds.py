@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import Schema, fields
 
 from ..models import BLOCKS
@@ -11,6 +13,19 @@ from .pagination import page_of
 from .response_fields import MOMENT, Moment, ResponseId, Word
 
 LATER = "2027-01-31T23:00:00Z"
+HOLD_BODY = {
+    "kind": "financial",
+    "note": "Invoice 4711 of 2025",
+    "contact": "Bursar's office, bursar@example.edu",
+    "blocks": "enroll",
+    "until": None,
+}
+PERMISSION_BODY = {
+    "course_id": 1,
+    "rule": "permission_required",
+    "reason": "Took an equivalent course elsewhere",
+    "expires_at": LATER,
+}
 
 
 class HoldBody(Schema):
@@ -27,6 +42,17 @@ class HoldBody(Schema):
 
 class Hold(Schema):
     """A hold. `note` is left out where the student reads it."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": 1,
+        **HOLD_BODY,
+        "placed_at": MOMENT,
+        "placed_by": "registrar:3",
+        "released_at": None,
+        "released_by": None,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+    }
 
     id = ResponseId()
     kind = Word()
@@ -54,6 +80,17 @@ class PermissionBody(Schema):
 class Permission(Schema):
     """A permission."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "id": 1,
+        **PERMISSION_BODY,
+        "granted_at": MOMENT,
+        "granted_by": "instructor:4",
+        "revoked_at": None,
+        "revoked_by": None,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+    }
+
     id = ResponseId()
     course_id = ResponseId()
     rule = Word()
@@ -69,36 +106,3 @@ class Permission(Schema):
 
 Holds = page_of("Holds", Hold)
 Permissions = page_of("Permissions", Permission)
-HOLD_BODY = {
-    "kind": "financial",
-    "note": "Invoice 4711 of 2025",
-    "contact": "Bursar's office, bursar@example.edu",
-    "blocks": "enroll",
-    "until": None,
-}
-HOLD = {
-    "id": 1,
-    **HOLD_BODY,
-    "placed_at": MOMENT,
-    "placed_by": "registrar:3",
-    "released_at": None,
-    "released_by": None,
-    "created_at": MOMENT,
-    "updated_at": MOMENT,
-}
-PERMISSION_BODY = {
-    "course_id": 1,
-    "rule": "permission_required",
-    "reason": "Took an equivalent course elsewhere",
-    "expires_at": LATER,
-}
-PERMISSION = {
-    "id": 1,
-    **PERMISSION_BODY,
-    "granted_at": MOMENT,
-    "granted_by": "instructor:4",
-    "revoked_at": None,
-    "revoked_by": None,
-    "created_at": MOMENT,
-    "updated_at": MOMENT,
-}

@@ -30,7 +30,7 @@ class Distinct(fields.List[Any]):
         key: Callable[[Any], Hashable] = lambda item: item,
         **kwargs: Any,
     ) -> None:
-        bounds = {"minItems": minimum} | ({} if maximum is None else {"maxItems": maximum})
+        bounds = ({"minItems": minimum} if minimum else {}) | ({} if maximum is None else {"maxItems": maximum})
         metadata = bounds | {"uniqueItems": True} | kwargs.pop("metadata", {})
         super().__init__(item, metadata=metadata, **kwargs)
         self.minimum, self.maximum, self.one, self.many, self.key = minimum, maximum, one, many, key
@@ -84,11 +84,10 @@ class Choice(fields.String):
     """One of some words, of which a later release may have more."""
 
     def __init__(self, known: Sequence[str], **kwargs: Any) -> None:
-        metadata = {"description": f"One of: {', '.join(known)}.", "x-extensible-enum": list(known)}
-        super().__init__(metadata=metadata, **kwargs)
-        self._known = known
+        super().__init__(metadata={"description": f"One of: {', '.join(known)}."}, **kwargs)
+        self.known = known
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        if value not in self._known:
-            raise ValidationError(f"Must be one of: {', '.join(self._known)}.")
+        if value not in self.known:
+            raise ValidationError(f"Must be one of: {', '.join(self.known)}.")
         return str(value)

@@ -15,7 +15,7 @@ class PageQuery(Schema):
         1,
         200,
         load_default=50,
-        metadata={"description": "The most items on the page.", "examples": [50]},
+        metadata={"description": "The most items on the page."},
     )
     after = fields.String(
         validate=validate.Length(min=1, max=200),
@@ -32,7 +32,7 @@ def page_of(name: str, item: type[Schema]) -> type[Schema]:
         name,
         (Schema,),
         {
-            "__doc__": "A page of a list; `next` is the cursor of the following page, null at the end.",
+            "__doc__": "A page of a list.",
             "items": fields.List(fields.Nested(item), required=True),
             "next": Word(allow_none=True),
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
@@ -14,6 +14,7 @@ from .pagination import page_of
 from .resources import ResourceSchema
 from .response_fields import MOMENT, Moment, ResponseId, Word
 
+ACCOUNT_BODY = {"issuer": "https://login.example.edu", "subject": "grace@example.edu"}
 MAX_ADVISEES = 2_000
 MAX_LENGTH = 255
 """Characters of an issuer and of a subject."""
@@ -86,6 +87,8 @@ class AccountBody(Schema):
 class AccountResponse(Schema):
     """An account with which a person or student signs in. It is never changed."""
 
+    example: ClassVar[dict[str, Any]] = {"id": 1, **ACCOUNT_BODY, "created_at": MOMENT, "updated_at": MOMENT}
+
     id = ResponseId()
     issuer = Word()
     subject = Word()
@@ -94,5 +97,3 @@ class AccountResponse(Schema):
 
 
 Accounts = page_of("Accounts", AccountResponse)
-ACCOUNT_BODY = {"issuer": "https://login.example.edu", "subject": "grace@example.edu"}
-ACCOUNT = {"id": 1, **ACCOUNT_BODY, "created_at": MOMENT, "updated_at": MOMENT}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from ..errors import CourseFull, ErrorCode, Problem, UnknownCourse, WaitlistFull, all_codes
+from ..errors import CodeTaken, CourseFull, ErrorCode, Problem, UnknownCourse, WaitlistFull, all_codes
 from ..services.enrollment import rules
 from ..services.enrollment.rules import installed  # noqa: F401 - which adds rules
 from .response_fields import ResponseId, Whole, Word
@@ -69,6 +69,17 @@ class DecisionDetails(Schema):
 
 class ProblemDetails(Schema):
     """An error, RFC 9457. `code` is stable; `type` is a page that explains it."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "type": f"/problems/{CodeTaken.slug()}",
+        "title": CodeTaken.title,
+        "status": CodeTaken.status,
+        "detail": CodeTaken.meaning,
+        "instance": "/courses",
+        "code": CodeTaken.code,
+        "request_id": "5f0c5b1e",
+        "existing_id": 7,
+    }
 
     type = Word()
     title = Word()

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from .enrollment import TermId
 from .fields import Credits
 from .holds import Hold
-from .response_fields import MOMENT, Moment, ResponseId, Word
+from .response_fields import Moment, ResponseId, Word
 
 
 class RegistrationQuery(Schema):
@@ -47,11 +47,3 @@ class Registration(Schema):
     windows = fields.List(fields.Nested(RegistrationWindow), required=True)
     credits = fields.Nested(RegistrationCredits, required=True)
     groups = fields.List(fields.Nested(RegistrationGroup), required=True)
-
-
-REGISTRATION = {
-    "holds": [],
-    "windows": [{"opens_at": MOMENT, "closes_at": "2026-09-08T22:00:00Z", "mine": True}],
-    "credits": {"limit": 18, "held": 4.5},
-    "groups": [{"id": 1, "kind": "program", "code": "CS-BSC", "title": "Computer Science"}],
-}

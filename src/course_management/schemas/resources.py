@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
 
-from .fields import Credits, QueryBoolean, QueryInteger, StrictBoolean, StrictInteger, Text
+from .fields import Credits, Id, QueryBoolean, QueryInteger, StrictBoolean, StrictInteger, Text
 from .lists import SetField
 from .pagination import PageQuery
 from .response_fields import MOMENT
@@ -27,9 +27,8 @@ class ResourceSchema(Schema):
 
     id = fields.Integer(dump_only=True, metadata={"format": "int64", "example": 1})
     created_at = fields.DateTime(dump_only=True, metadata={"example": MOMENT})
-    updated_at = fields.DateTime(
-        dump_only=True, metadata={"example": MOMENT, "description": "The last change of what clients set."}
-    )
+    updated_at = fields.DateTime(dump_only=True, metadata={"example": MOMENT})
+    """The last change of what clients set."""
 
     searched: ClassVar[str] = ""
     """What `q` searches; empty: the list cannot be searched."""
@@ -94,6 +93,7 @@ class ResourceSchema(Schema):
         fields_of = cls.fields_of()
         left_out = [name for name, field in fields_of.items() if field.dump_only or (partial and _is_fixed(field))]
         body = cls(partial=partial or None, exclude=left_out)
+        body.__doc__ = f"Fields that are not sent {'stay as they are' if partial else 'are null or have a default'}."
         if partial:
             for field in body.fields.values():
                 field.load_default = missing  # a field that is not sent keeps its value, also in the OpenAPI document
@@ -104,12 +104,16 @@ class ResourceSchema(Schema):
     @classmethod
     @functools.cache
     def response(cls) -> type[Schema]:
-        """Return the schema of a response, in which every field is there."""
+        """Return the schema of a response, in which every field is there. What clients set is described by `body`."""
         fields_by_name = {name: copy.deepcopy(cls.fields_of()[name]) for name in cls.shown()}
-        for field in fields_by_name.values():
+        read_only = set(cls.shown()) - set(cls.settable())
+        for name, field in fields_by_name.items():
             field.required, field.dump_only, field.load_default = True, False, missing
-            _leave_out_example(field)
-        return type(cls.__name__.removesuffix("Schema"), (Schema,), {"__doc__": cls.__doc__, **fields_by_name})
+            field.validators = []
+            shown = {"type", "format", "x-type"} | ({"description"} if name in read_only else set())
+            field.metadata = {key: value for key, value in field.metadata.items() if key in shown}
+        attributes = {"__doc__": cls.__doc__, "example": cls.example(), **fields_by_name}
+        return type(cls.__name__.removesuffix("Schema"), (Schema,), attributes)
 
     @classmethod
     def query(cls, plural: str) -> type[PageQuery]:
@@ -124,9 +128,11 @@ class ResourceSchema(Schema):
             if declared.metadata.get("filter"):
                 field = filters[name] = _in_query(declared)
                 field.required, field.allow_none, field.load_default = False, False, missing
-                text = declared.metadata.get("description", f"Only those with this {name}.")
                 # Not `example`: the documentation page would send it along.
-                field.metadata = {"description": text, "examples": [declared.metadata["example"]]}
+                examples = [declared.metadata["example"]]
+                field.metadata = {"description": "Only those with this value.", "examples": examples}
+                if isinstance(declared, Id):
+                    field.metadata["x-type"] = "Id"
         return type(f"{plural.capitalize()}Query", (PageQuery,), filters)
 
     @classmethod

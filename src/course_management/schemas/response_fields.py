@@ -41,10 +41,7 @@ class Word(fields.String):
     def __init__(self, *known: str, type_name: str | None = None, meaning: str = "", **kwargs: Any) -> None:
         metadata: dict[str, Any] = {}
         if known:
-            metadata = {
-                "description": f"{meaning} One of: {', '.join(known)}.".lstrip(),
-                "x-extensible-enum": list(known),
-            }
+            metadata["description"] = f"{meaning} One of: {', '.join(known)}.".lstrip()
         if type_name:
             metadata["x-type"] = type_name
         super().__init__(required=True, metadata=metadata, **kwargs)
@@ -61,4 +58,4 @@ class Moment(fields.DateTime):
     """A time in UTC, RFC 3339 with Z."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=True, metadata={"example": MOMENT}, **kwargs)
+        super().__init__(required=True, **kwargs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from .fields import Email, ExternalId, Text
-from .ledger import LedgerLine
+from .ledger import EXAMPLE, LedgerLine
 from .pagination import page_of
 from .resources import ResourceSchema
 from .response_fields import ResponseId
@@ -29,6 +31,8 @@ class StudentSchema(ResourceSchema):
 
 class StudentEvent(LedgerLine):
     """A line of a student's history."""
+
+    example: ClassVar[dict[str, Any]] = EXAMPLE | {"course_id": 1}
 
     course_id = ResponseId()
 

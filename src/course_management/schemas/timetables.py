@@ -80,13 +80,12 @@ MEETINGS_BODY = Distinct(
 )
 MEETINGS_EXAMPLE = [
     {
-        "weekday": weekday,
+        "weekday": 1,
         "starts": "09:00",
         "ends": "09:50",
         "starts_on": "2026-09-01",
         "ends_on": "2026-12-18",
         "place": "Hall 4",
     }
-    for weekday in (1, 3)
 ]
 LINKS_EXAMPLE = {"groups": [[4, 5, 6]]}
