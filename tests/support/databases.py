@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import warnings
@@ -156,7 +157,16 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it again; it recovers what was committed."""
-        self._server.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self._server.start()
+            except (subprocess.TimeoutExpired, AssertionError):  # after ten seconds, it may still be recovering
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 def _is_alive(process: psutil.Process) -> bool:
