@@ -56,7 +56,8 @@ LOSE_LINES = {
         "PRAGMA writable_schema = ON",
         (
             "UPDATE sqlite_schema SET sql = replace(sql,"
-            " 'WHERE OLD.status <> NEW.status;', 'WHERE OLD.status <> NEW.status AND NEW.status <> ''unenrolled'';')"
+            " 'WHERE OLD.status <> NEW.status OR ',"
+            " 'WHERE OLD.status <> NEW.status AND NEW.status <> ''unenrolled'' OR ')"
             " WHERE name = 'student_courses_updated'"
         ),
     ],
