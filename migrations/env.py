@@ -42,6 +42,7 @@ BUSY_TIMEOUT_MS = 60_000
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 LOCK_PATIENCE_S, LOCK_TIMEOUT = 10.0, "300ms"
 """How long a migration tries to lock the tables, and how long requests queue up behind one attempt per table."""
+OLDEST_REVISION = text("SELECT oldest_revision FROM schema_compatibility")
 MIGRATION_LOCK = 4_207_801  # any number, the same for every migration of this service
 
 
@@ -57,10 +58,11 @@ def announce(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args
         tell(step.up_revision.revision, step.up_revision.doc.splitlines()[0])
 
 
-def give_number(_: MigrationContext, __: object, directives: list[MigrationScript]) -> None:
-    """Name a new migration by the number after that of the newest one."""
-    for each in directives:
-        each.rev_id = f"{int(SCHEMA_REVISION) + 1:04}"
+def prepare_revision(ctx: MigrationContext, _: object, directives: list[MigrationScript]) -> None:
+    """Name a new migration by the next number, and give `script.py.mako` the oldest revision of the present schema."""
+    for directive in directives:
+        directive.rev_id = f"{int(SCHEMA_REVISION) + 1:04}"
+    ctx.opts["template_args"]["oldest_revision"] = context.get_bind().scalar(OLDEST_REVISION)
 
 
 def render_plain(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
@@ -88,7 +90,7 @@ def run(connection: Connection) -> None:
         transaction_per_migration=False,
         transactional_ddl=True,  # else Alembic commits after each migration on SQLite
         on_version_apply=announce,
-        process_revision_directives=give_number,
+        process_revision_directives=prepare_revision,
         render_item=render_plain,
     )
     with context.begin_transaction():
@@ -141,7 +143,7 @@ def newer_but_compatible(connection: Connection) -> bool:
     state = SchemaState(heads[0] if heads else None)
     if not state.is_newer:
         return False
-    oldest = connection.execute(text("SELECT oldest_revision FROM schema_compatibility")).scalar()
+    oldest = connection.scalar(OLDEST_REVISION)
     if problem := SchemaState(state.revision, oldest).problem:
         raise MigrationRefused(problem)
     sys.stderr.write(f"The schema is {state.revision}, made by a later version; this version works with it.\n")

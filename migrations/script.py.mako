@@ -13,8 +13,11 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    ${upgrades if upgrades else ""}
+    # The oldest revision whose code can work with this schema: raise it if that code cannot.
+    op.execute("UPDATE schema_compatibility SET oldest_revision = '${oldest_revision}'")
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    ${downgrades if downgrades else ""}
+    op.execute("UPDATE schema_compatibility SET oldest_revision = '${oldest_revision}'")

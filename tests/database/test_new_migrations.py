@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL
 
 from course_management.database import SCHEMA_REVISION, Base
@@ -50,6 +52,11 @@ def create_rooms(url: URL, *new: sa.Column[Any] | sa.Constraint) -> None:
 
 def rooms(url: URL) -> dict[str, str]:
     return {name: what for name, what in anatomy(url).items() if "rooms" in name}
+
+
+def oldest_revision(url: URL) -> str:
+    with connect(url).connect() as connection:
+        return str(connection.exec_driver_sql("SELECT oldest_revision FROM schema_compatibility").scalar_one())
 
 
 def change(url: URL, migration: Callable[[], None]) -> None:
@@ -115,3 +122,19 @@ def test_a_generated_migration_has_the_next_number_and_builds_what_the_models_sa
     command.upgrade(scripts, "head")
 
     assert anatomy(empty) == anatomy(database)
+    assert oldest_revision(empty) == oldest_revision(database)
+    assert written.count("UPDATE schema_compatibility SET oldest_revision") == 2
+
+
+def test_the_newest_migration_says_in_both_directions_which_code_can_work_with_the_schema() -> None:
+    newest = ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_revision("head")
+    silent = [
+        direction.__name__
+        for direction in (newest.module.upgrade, newest.module.downgrade)
+        if "UPDATE schema_compatibility SET oldest_revision" not in inspect.getsource(direction)
+    ]
+
+    assert silent == [], (
+        f"End each of them in {Path(newest.path).name} with the statement that migrations/script.py.mako has: it says "
+        'the oldest revision whose code can work with the schema (docs/extending.md, "A column or table", step 4).'
+    )
