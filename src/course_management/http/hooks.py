@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -56,7 +56,7 @@ def choose_request_id(header: str | None) -> str:
     if header is not None and REQUEST_ID.fullmatch(header):
         return header
     # Not `secrets`: asking the system for random bytes gives the interpreter lock to another thread, in each request.
-    return f"{random.getrandbits(128):032x}"  # noqa: S311 - a name, not a secret
+    return f"{random.getrandbits(128):032x}"
 
 
 def valid_traceparent(header: str | None) -> str | None:
