@@ -39,7 +39,7 @@ from .report import Check
 from .settled import settled
 from .stage import Stage
 
-CLIENTS = 6
+CLIENTS = 12
 LONGEST_S = 6.0
 """A request may wait 3 s for a thread, and then has about 3 s for the database."""
 FAULT_S = (0.5, 6.0)
@@ -98,6 +98,7 @@ def prove(stage: Stage, seed: int, seconds: int) -> tuple[dict[str, Any], list[C
         with strangers:
             load.run_during(disturb)
         until(lambda: is_ready(stage), "readiness at the end")
+        waves = stage.waves()
         waited = [each.longest_s for each in (strangers.caller, *(client.caller for client in load.clients))]
         figures = {
             **met,
@@ -106,13 +107,14 @@ def prove(stage: Stage, seed: int, seconds: int) -> tuple[dict[str, Any], list[C
             "503": load.count("503"),
             "responses lost": load.count("responses lost"),
             "refused tokens": strangers.caller.seen["refused"],
-            **stage.waves().figures(),
+            **waves.figures(),
             "longest wait in s": round(max(waited), 1),
         }
         checks = [
             Check(
                 "faults that never came", [name for name in faults if not met[name]] if seconds > PATIENCE_S else [], []
             ),
+            *([waves.check()] if seconds > PATIENCE_S else []),
             Check("clients that waited longer than 6 s", sum(each > LONGEST_S for each in waited)),
             Check("503 without Retry-After", load.count("503 without Retry-After")),
             Check("tokens of strangers that were let in", strangers.caller.seen["let in"]),
