@@ -186,7 +186,7 @@ MUTANTS = {
             ),
         ),
     ),
-    "the planned outcome": Mutant(
+    "the action that was judged": Mutant(
         "rules",
         RACE,
         OVER_LIMIT,

@@ -107,7 +107,7 @@ GUARDS: Mapping[str, tuple[ModuleType, str, list[Edit]]] = {
         "ENROLL_AS_DECIDED",
         [("students.c.schedule_revision == judged_revision,", "")],
     ),
-    "the planned outcome": (
+    "the action that was judged": (
         decided_statements,
         "ENROLL_AS_DECIDED",
         [
@@ -261,7 +261,7 @@ def test_a_student_whose_courses_change_all_the_time_is_enrolled_under_the_locks
 # --- the seat or the place that was judged ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("removed", [None, "the planned outcome"])
+@pytest.mark.parametrize("removed", [None, "the action that was judged"])
 def test_a_place_that_was_judged_does_not_become_a_seat(
     removed: str | None,
     client: FlaskClient,
@@ -287,7 +287,7 @@ def test_a_place_that_was_judged_does_not_become_a_seat(
         assert codes(response) == [["restricted"]]
 
 
-@pytest.mark.parametrize("removed", [None, "the planned outcome"])
+@pytest.mark.parametrize("removed", [None, "the action that was judged"])
 def test_a_seat_that_was_judged_does_not_become_a_place(
     removed: str | None,
     client: FlaskClient,

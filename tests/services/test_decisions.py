@@ -1,4 +1,4 @@
-"""What is decided about a course, over plain situations: the plan, its reasons, and every reason at once."""
+"""What is decided about a course, over plain situations: the action, its reasons, and every reason at once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def codes(found: Any) -> list[str]:
         (replace(FREE, capacity=None), False, ("eligible", "enrolled", [])),
     ],
 )
-def test_the_plan_is_the_seat_or_the_place_that_there_is(
+def test_the_action_is_the_seat_or_the_place_that_there_is(
     course: Course, waitlist: bool, expected: tuple[str, str, list[str]]
 ) -> None:
     found = decision(course, waitlist=waitlist)

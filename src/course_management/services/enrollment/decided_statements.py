@@ -38,8 +38,8 @@ from ...models import ENROLLED, UNENROLLED, WAITLISTED, courses, enrollments, is
 from . import parameters
 from .statements import insert_or_update, no_earlier_than_the_ledger, place_free, seat_free, unenroll_statement
 
-seats = bindparam("seats", type_=IdList)
-places = bindparam("places", type_=IdList)
+seat_course_ids = bindparam("seat_course_ids", type_=IdList)
+place_course_ids = bindparam("place_course_ids", type_=IdList)
 without_term = bindparam("without_term", type_=IdList)
 judged_revision = bindparam("judged_revision", type_=Integer)
 credits_by_course = bindparam("credits_by_course", type_=String)
@@ -84,7 +84,7 @@ def _enroll_as_decided(backend: str, insert: Any) -> Executable:
     it has their locks.
     """
     held = enrollments.alias("held")
-    is_seat, is_place = among(courses.c.id, seats), among(courses.c.id, places)
+    is_seat, is_place = among(courses.c.id, seat_course_ids), among(courses.c.id, place_course_ids)
     offers_seat = and_(courses.c.waiting == courses.c.passed_over_count, seat_free(courses))
     claims = (
         select(

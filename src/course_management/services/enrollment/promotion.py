@@ -62,7 +62,7 @@ _HEAD = (
     select(enrollments.c.student_id)
     .where(enrollments.c.course_id == bindparam("course", type_=Id), enrollments.c.queue_number.is_not(None))
     .order_by(enrollments.c.queue_number)
-    .limit(bindparam("seats", type_=Integer))
+    .limit(bindparam("free_seats", type_=Integer))
 )
 
 
@@ -217,8 +217,8 @@ def _promote_batch(course_id: int, context: RequestContext) -> PromotionBatch:
         at = max(now, course.last_event_at or now)  # as `no_earlier_than_the_ledger`
         values = {"course": course_id, "at": at, "by_request": context.request_id}
         if course.term_id is None:
-            seats = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
-            rows = run(connection, _PROMOTE_HEAD, values | {"seats": seats})
+            free_seats = BATCH if course.capacity is None else min(course.capacity - course.seats_taken, BATCH)
+            rows = run(connection, _PROMOTE_HEAD, values | {"free_seats": free_seats})
             return PromotionBatch(promoted=[row.student_id for row in rows])
         student = next_student(connection, course, context)
         if student is None:

@@ -167,7 +167,7 @@ def _have_rules(course_ids: Sequence[int], locked: Mapping[int, AnyRow]) -> bool
 
 
 def _refuse_others(course_ids: Sequence[int], other_ids: set[int]) -> None:
-    """Raise `ValidationFailed` if one of the courses is among `others`, which are not of the term."""
+    """Raise `ValidationFailed` if one of the courses is among `other_ids`, which are not of the term."""
     errors = [
         {"pointer": f"/course_ids/{index}", "detail": "Must be a course of the term `term_id`."}
         for index, course_id in enumerate(course_ids)

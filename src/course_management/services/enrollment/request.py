@@ -72,8 +72,8 @@ class EnrollmentRequest:
         }
         return {
             **self.parameters([decision.course_id for decision in decisions]),
-            "seats": ids_to_become(ENROLLED),
-            "places": ids_to_become(WAITLISTED),
+            "seat_course_ids": ids_to_become(ENROLLED),
+            "place_course_ids": ids_to_become(WAITLISTED),
             "withdrawn": ids_to_become(WITHDRAWN),
             "without_term": [decision.course_id for decision in decisions if not decision.has_term],
             "credits_by_course": orjson.dumps(credits_by_id).decode(),

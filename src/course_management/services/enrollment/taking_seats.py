@@ -40,7 +40,7 @@ from .results import EnrollmentResult
 from .situation import Situation
 from .statements import insert_or_update, no_earlier_than_the_ledger
 
-seats = bindparam("seats", type_=String)
+seat_rows = bindparam("seat_rows", type_=String)
 """A JSON array of objects: `student`, `course`, `credits`."""
 _TYPES = {"student": BigInteger(), "course": BigInteger(), "credits": Integer()}
 
@@ -73,7 +73,7 @@ def take_seats(execute: Execute, requests: Sequence[EnrollmentRequest]) -> Mappi
         done = execute(
             _TAKE_SEATS[db.engine.dialect.name],
             {
-                "seats": orjson.dumps(rows).decode(),
+                "seat_rows": orjson.dumps(rows).decode(),
                 "now": datetime.now(UTC),
                 "by_actor": context.caller.actor,
                 "by_request": context.request_id,
@@ -102,11 +102,11 @@ def _take_seats(backend: str, insert: Any) -> Executable:
     """Enroll students in courses. Returns `course_id, status` of each change."""
     values: Sequence[ColumnElement[Any]]
     if backend == "sqlite":
-        seat = func.json_each(seats).table_valued("value", name="seat")
+        seat = func.json_each(seat_rows).table_valued("value", name="seat")
         values = [func.json_extract(seat.c.value, f"$.{name}") for name in _TYPES]
     else:
         # Functions that are not immutable, such as json_to_recordset, are refused here by Citus.
-        seat = func.jsonb_array_elements(cast(seats, JSONB)).table_valued(column("value", JSONB))
+        seat = func.jsonb_array_elements(cast(seat_rows, JSONB)).table_valued(column("value", JSONB))
         seat = seat.render_derived(name="seat")
         values = [seat.c.value[name].astext.cast(type_) for name, type_ in _TYPES.items()]
     student_id, course_id, chosen_credits = values
