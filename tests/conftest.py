@@ -34,7 +34,6 @@ from .support.cheap_apps import make_apps_cheap
 from .support.contract import ContractClient
 from .support.databases import PATIENCE_S, Databases, PostgreSQL, folder_in_memory
 from .support.fixture_types import Counters, Enroll, Held, Make, Sql
-from .support.real_server import until
 from .support.schools import Schools
 from .support.spies import watched
 
@@ -373,24 +372,3 @@ def counters(client: FlaskClient) -> Counters:
         return found["seats_taken"], found["waiting"]
 
     return read
-
-
-# --- races ----------------------------------------------------------------------------------------------
-
-
-PATIENT = {
-    f"database_{name}_ms": PATIENCE_S * 1000
-    for name in ("lock_timeout", "statement_timeout", "deadline", "pool_timeout")
-}
-"""Settings of an app whose statements wait as long as a test does: on a slow machine, a limit would end the wait."""
-
-
-def wait_until_blocked(engine: Engine, sessions: int = 1, *, by: str = "%") -> None:
-    """Wait until at least this many sessions wait for a lock; `by`: a kind of lock, as in `pg_stat_activity`."""
-    blocked = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND wait_event LIKE :by AND datname = current_database()"
-    )
-    # In autocommit: within a transaction, PostgreSQL would always show what the first query saw.
-    with engine.connect().execution_options(autocommit=True) as watch:
-        until(lambda: watch.execute(blocked, {"by": by}).scalar_one() >= sessions, "a wait for a lock")

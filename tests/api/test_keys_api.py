@@ -22,9 +22,9 @@ from course_management.database.types import utcnow
 from course_management.errors import Forbidden
 from course_management.models import ApiKey
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.fixture_types import Sql
 from ..support.keys import create_key
+from ..support.waits import PATIENT, wait_until_blocked
 
 PORTAL = {"name": "portal", "scopes": ["students:read", "courses:read"]}
 

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from course_management.models import Person
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.concurrency import together
 from ..support.fixture_types import Make, Sql
 from ..support.responses import pointers
+from ..support.waits import PATIENT, wait_until_blocked
 
 ISSUER = "https://login.example.edu"
 GRACE = {"issuer": ISSUER, "subject": "grace"}

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 from course_management.database import Raced
 from course_management.services.enrollment import exchanging
 
-from ..conftest import wait_until_blocked
 from ..support.fixture_types import Enroll, Held, Make
+from ..support.waits import wait_until_blocked
 
 Sql = Callable[..., list[Any]]
 PERMIT = {"reason": "Her last term"}

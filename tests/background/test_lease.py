@@ -19,8 +19,8 @@ from course_management.background.lease import FileLease, RowLease, lease_of
 from course_management.database import db
 from course_management.models import leases
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.fixture_types import Sql
+from ..support.waits import PATIENT, wait_until_blocked
 
 MakeLease = Callable[[], RowLease | FileLease]
 TOGETHER = 8

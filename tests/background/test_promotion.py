@@ -26,10 +26,10 @@ from course_management.models import courses
 from course_management.services.enrollment import promotion as service
 from course_management.services.enrollment.parameters import course_ids
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.databases import PATIENCE_S
 from ..support.fixture_types import Counters, Make, Sql
 from ..support.real_server import until
+from ..support.waits import PATIENT, wait_until_blocked
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Engine, text
 from course_management.config import ConfigurationError
 from course_management.maintenance import checks, counters, trigger_state
 
-from ..conftest import wait_until_blocked
+from ..support.waits import wait_until_blocked
 from .test_copying import opened
 
 Run = Callable[..., Result]

@@ -32,8 +32,8 @@ from course_management.models.personal import (
 from course_management.services import erasure
 from course_management.services.enrollment import parameters
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.filled import fill
+from ..support.waits import PATIENT, wait_until_blocked
 from .test_copying import content, opened
 
 Run = Callable[..., Result]

@@ -37,11 +37,11 @@ from course_management.services.enrollment import (
 )
 from course_management.services.enrollment.course_memory import CourseMemory
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.adoption import act, mark_adoptions, slipped_through
 from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, mutant
+from ..support.waits import PATIENT, wait_until_blocked
 
 WORKERS, TURNS, STUDENTS = 6, 25, 10
 NO_COMPARISON = (

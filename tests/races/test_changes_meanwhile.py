@@ -19,8 +19,8 @@ from course_management.services.enrollment import enrolling, promotion, replacin
 from course_management.services.enrollment.decisions import Decision
 from course_management.services.enrollment.request import EnrollmentRequest
 
-from ..conftest import wait_until_blocked
 from ..support.fixture_types import Counters, Enroll, Held, Make, Sql
+from ..support.waits import wait_until_blocked
 
 
 @pytest.fixture

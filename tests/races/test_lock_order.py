@@ -15,8 +15,8 @@ from course_management.context import RequestContext
 from course_management.database import kind_of
 from course_management.services import enrollment
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.fixture_types import Enroll, Held, Make, Sql
+from ..support.waits import PATIENT, wait_until_blocked
 
 LOCK_COURSE = text("SELECT id FROM courses WHERE id = :course FOR NO KEY UPDATE")
 LOCK_STUDENT = text("SELECT id FROM students WHERE id = :student FOR NO KEY UPDATE")

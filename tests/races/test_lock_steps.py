@@ -29,12 +29,12 @@ from course_management.services.enrollment import (
     unenrolling,
 )
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.grouping import MODE
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant, without_revision
+from ..support.waits import PATIENT, wait_until_blocked
 
 BUMP = "UPDATE students SET schedule_revision = schedule_revision + 1"
 Happen = Callable[[], Any]

@@ -14,10 +14,10 @@ from flask.testing import FlaskClient
 from course_management.database import Raced
 from course_management.services.enrollment import replacing, rules, statements, unenrolling
 
-from ..conftest import PATIENT
 from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.limited_courses import LIMITED, AtMost
 from ..support.registration import ALWAYS
+from ..support.waits import PATIENT
 
 CLIENTS, REQUESTS = 16, 10
 INTO = "INSERT INTO student_courses (student_id, course_id, status)"

@@ -19,9 +19,9 @@ from course_management.services.enrollment import EnrollmentRequest, exchanging,
 from course_management.services.enrollment.letting_in import let_in
 from course_management.services.enrollment.parameters import student_id
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.fixture_types import Enroll, Held, Make, Sql
 from ..support.registration import ALWAYS
+from ..support.waits import PATIENT, wait_until_blocked
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from course_management.database.failures import TRY_AGAIN
 from course_management.services import holds, owned_lists, permissions, student_groups
 from course_management.services.passed_over_marks import lock_and_raise_revision, reconsider_student
 
-from ..conftest import PATIENT, wait_until_blocked
 from ..support.concurrency import together
 from ..support.fixture_types import Enroll
 from ..support.registration import HOLD, OTHER, WINDOW
+from ..support.waits import PATIENT, wait_until_blocked
 
 Make = Callable[..., int]
 Sql = Callable[..., list[Any]]

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from course_management.context import RequestContext
 from course_management.services import enrollment
 
-from ..conftest import wait_until_blocked
 from ..support.fixture_types import Enroll, Held, Make, Sql
+from ..support.waits import wait_until_blocked
 
 TOGETHER = 16
 

@@ -13,8 +13,8 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ..conftest import wait_until_blocked
 from ..support.fixture_types import Make, Sql
+from ..support.waits import wait_until_blocked
 
 FREE_SEATS = text(
     "SELECT capacity - (SELECT count(*) FROM student_courses WHERE course_id = courses.id)"

@@ -18,10 +18,10 @@ from flask import Flask
 
 from course_management.database import autocommit, failures, hub, pipeline, waves
 
-from ..conftest import PATIENT
 from ..support.databases import PATIENCE_S
 from ..support.fixture_types import Make, Sql
 from ..support.traveling import SET_CAPACITY
+from ..support.waits import PATIENT
 
 pytestmark = pytest.mark.greenlets
 

@@ -15,8 +15,8 @@ from course_management.maintenance import verify
 from course_management.services import enrollment
 from course_management.services.enrollment import passing_over, promotion
 
-from ..conftest import PATIENT
 from ..support.fixture_types import Enroll, Held, Make, Sql
+from ..support.waits import PATIENT
 
 HOLD = {"kind": "library", "contact": "library@example.edu", "blocks": "enroll"}
 OPEN = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2999-01-01T00:00:00Z"}

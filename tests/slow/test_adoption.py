@@ -24,11 +24,11 @@ from course_management.services import adopting, enrollment
 from course_management.services.enrollment import enrolling, loading, replacing, statements
 from course_management.services.enrollment.course_memory import CourseMemory
 
-from ..conftest import PATIENT
 from ..support.adoption import act, mark_adoptions, slipped_through
 from ..support.fixture_types import Make
 from ..support.registration import ALWAYS, HOLD
 from ..support.removed_guards import TERM_OF_SEATS_STATEMENT, Edit, mutant
+from ..support.waits import PATIENT
 
 PROCESSES, SECONDS = 16, 10
 START_S = 300
