@@ -25,8 +25,9 @@ from werkzeug.test import TestResponse
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # a developer's .env is not part of the suite
 
 from course_management import create_app, logs
-from course_management.config import Settings, database_url
+from course_management.config import Settings
 from course_management.database import db, groups
+from course_management.database_urls import database_url
 from course_management.services.enrollment import promotion
 
 from .support import grouping

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import create_engine
 
-from course_management.config import ConfigurationError, Settings, database_url
+from course_management.config import ConfigurationError, Settings
+from course_management.database_urls import database_url
 from course_management.urls import without_password
 
 

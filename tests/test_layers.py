@@ -103,7 +103,7 @@ LAYERS = [
     Layer("metrics", "metrics", "database settings values", ""),
     Layer("database", "database", "settings values", "flask sqlalchemy structlog"),
     Layer("log_output", "log_output", "values", ""),
-    Layer("settings", "config database_hosts environment network_addresses urls", "settings", "sqlalchemy"),
+    Layer("settings", "config database_urls environment network_addresses urls", "settings", "sqlalchemy"),
     Layer("values", "circuit_breaker context errors threads", "", "structlog"),
 ]
 """From top to bottom."""

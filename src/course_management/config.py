@@ -7,21 +7,17 @@ message repeats a value that may contain a password.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from limits import RateLimitItem, parse
-from psycopg.pq import Conninfo
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
-from . import database_hosts, environment
-from .database_hosts import MAX_PORT
+from . import environment
+from .database_urls import MAX_PORT, database_url
 from .urls import base_url, origins, storage_uri, web_address
 
 MIB = 1024 * 1024
@@ -33,51 +29,6 @@ class ConfigurationError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def database_url(text: str) -> URL:
-    """Check a database URL: `postgres://` is accepted, the driver is added, a SQLite path becomes absolute.
-
-    A relative SQLite path is relative to the working directory. For Flask-SQLAlchemy it would be relative to the
-    instance folder, so the service and migrations would open different files.
-    """
-    try:
-        url = make_url(database_hosts.as_parameters(text))
-    except (ArgumentError, ValueError):
-        raise ValueError(
-            "is not a database URL; write sqlite:///file.db or postgresql://user@host/name, and special characters of "
-            "the password percent-encoded: %40 for @, %2F for /, %3A for :"
-        ) from None
-    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
-        _check_postgresql(url)
-        return database_hosts.in_one_parameter(url).set(drivername="postgresql+psycopg")
-    if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
-        raise ValueError(f"names the unknown database {url.drivername!r}; use sqlite or postgresql")
-    if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
-        raise ValueError("needs a file for SQLite: in memory, every connection would see its own empty database")
-    if url.query:
-        raise ValueError(f"gives SQLite the parameter {next(iter(url.query))!r}; it takes none")
-    try:
-        path = Path(str(url.database)).absolute()
-    except FileNotFoundError:
-        raise ValueError("is relative to the current directory, which no longer exists") from None
-    if path.is_dir():
-        raise ValueError(f"names {str(path)!r}, which is a directory and not a file")
-    if not path.parent.is_dir():
-        raise ValueError(f"puts the database into {str(path.parent)!r}, a directory that does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"puts the database into {str(path.parent)!r}, a directory that cannot be written to")
-    return url.set(drivername="sqlite", database=str(path))
-
-
-def _check_postgresql(url: URL) -> None:
-    if "@" in str(url.host):
-        raise ValueError("has more than one @; write an @ in the password as %40")
-    known = [option.keyword.decode() for option in Conninfo.get_defaults()]
-    for name in url.query:
-        if name not in known:
-            closest = "".join(f"; use {option}" for option in get_close_matches(name, known, 1))
-            raise ValueError(f"has the parameter {name!r}, which PostgreSQL does not know{closest}")
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:

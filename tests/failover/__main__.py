@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from course_management.config import database_url
+from course_management.database_urls import database_url
 
 from ..proof.report import fill_in, markdown
 from ..support.databases import ROOT, migrate

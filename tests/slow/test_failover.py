@@ -13,8 +13,8 @@ import pytest
 from psycopg.rows import tuple_row
 
 from course_management import create_app
-from course_management.config import database_url
 from course_management.database import db
+from course_management.database_urls import database_url
 from course_management.maintenance.verify import verify
 
 from ..failover.load import POPULATE, Load

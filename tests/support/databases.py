@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from course_management.config import database_url
+from course_management.database_urls import database_url
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..config import Settings, database_url
+from ..config import Settings
 from ..database import (
     SCHEMA_REVISION,
     Unavailable,
@@ -20,6 +20,7 @@ from ..database import (
     schema_state,
     snapshot,
 )
+from ..database_urls import database_url
 from ..maintenance import copying
 from ..urls import without_password
 from .service import Refusal, service

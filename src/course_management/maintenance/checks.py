@@ -17,7 +17,7 @@ from ..access import keys
 from ..config import Settings
 from ..database import SCHEMA_REVISION, autocommit, db, kind_of, operator_advice, schema_state, sequences, snapshot
 from ..database.migrations import NEWER
-from ..database_hosts import PRIMARY, hosts_of
+from ..database_urls import PRIMARY, hosts_of
 from ..environment import ENV_FILE
 from . import trigger_state
 
