@@ -17,7 +17,7 @@ def test_a_generated_part_is_up_to_date(app: Flask, path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_changed_line_is_written_again(app: Flask, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = path.read_text()
+    text = documents(app)[path]
     monkeypatch.setattr(
         Path,
         "read_text",

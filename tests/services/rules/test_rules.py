@@ -213,7 +213,9 @@ def test_every_reason_is_given_at_once_in_the_order_of_the_list() -> None:
         enrollments=[held(9, catalog_id=40)],
     )
 
-    assert list(facts_by_code(course, student)) == [rule.code for rule in RULES if "waitlist" in rule.applies_to]
+    assert list(facts_by_code(course, student)) == [rule.code for rule in RULES if "waitlist" in rule.applies_to], (
+        "Give the course or the student above what a new rule refuses."
+    )
 
 
 def test_only_a_closed_course_is_refused_without_a_term() -> None:
