@@ -22,7 +22,7 @@ _NAMES = union_all(
 )
 
 
-def names_of(actors: Iterable[str]) -> Mapping[str, str]:
+def names_by_actor(actors: Iterable[str]) -> Mapping[str, str]:
     """Return the names of those actors who are people or students that still exist."""
     keys: dict[str, tuple[str, int]] = {}
     for actor in set(actors):

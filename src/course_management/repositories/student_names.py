@@ -21,7 +21,7 @@ def student_name(student_id: int) -> str | None:
     return next((row.name for row in autocommit(_NAME, {"id": student_id})), None)
 
 
-def names_of(student_ids: Iterable[int]) -> dict[int, str]:
+def names_by_student(student_ids: Iterable[int]) -> dict[int, str]:
     """Return the names of these students by their ids; those that do not exist are left out."""
     wanted = sorted(set(student_ids))
     return {row.id: row.name for row in autocommit(_NAMES, {"ids": wanted})} if wanted else {}

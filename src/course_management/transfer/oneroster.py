@@ -15,7 +15,7 @@ from typing import IO
 
 from sqlalchemy import Connection
 
-from ..repositories import roster_exports as repository
+from ..repositories import oneroster_rows as repository
 from . import values
 from .exporting import Progress, as_text, write_rows
 

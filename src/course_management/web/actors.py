@@ -26,7 +26,7 @@ OTHERS = {
 def actors_in_words(actors: Iterable[str | None]) -> Mapping[str, str]:
     """Return each of these actors in words; one statement reads the names. People who were deleted are role and id."""
     present = {actor for actor in actors if actor is not None}
-    names = repository.names_of(present)
+    names = repository.names_by_actor(present)
     return {actor: _in_words(actor, names) for actor in present}
 
 

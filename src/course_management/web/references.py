@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from marshmallow import ValidationError
 
 from ..database import AnyRow
-from ..repositories import codes
+from ..repositories import course_lookup
 from .texts import _
 
 
@@ -24,7 +24,7 @@ class Reference:
 
 def entry_named(code: str) -> int:
     """Return the id of the catalog entry with a code. Raises `ValidationError`."""
-    rows = codes.entries_named(code)
+    rows = course_lookup.entries_named(code)
     if len(rows) != 1:
         raise ValidationError(_("There is no catalog entry with the code %(code)s.", code=code))
     return int(rows[0].id)
@@ -32,7 +32,7 @@ def entry_named(code: str) -> int:
 
 def course_named(code: str, term_id: int | None) -> AnyRow:
     """Return the course with a code, of a term if it is given: `id, code, term_id`. Raises `ValidationError`."""
-    rows = [row for row in codes.courses_named(code) if term_id is None or row.term_id == term_id]
+    rows = [row for row in course_lookup.courses_named(code) if term_id is None or row.term_id == term_id]
     if len(rows) > 1:
         raise ValidationError(_("Several courses have the code %(code)s. Choose the term.", code=code))
     if not rows:
@@ -44,4 +44,4 @@ def course_named(code: str, term_id: int | None) -> AnyRow:
     return rows[0]
 
 
-CATALOG_ENTRY = Reference(entry_named, codes.codes_of_entries)
+CATALOG_ENTRY = Reference(entry_named, course_lookup.codes_of_entries)

@@ -16,7 +16,7 @@ from ...database import AnyRow
 from ...database.types import utcnow
 from ...errors import CourseNotFound
 from ...repositories import course_search, resources, seat_history
-from ...repositories.student_names import names_of
+from ...repositories.student_names import names_by_student
 from ...repositories.timetables import meetings_of
 from ...schemas.courses import CourseSchema
 from ...services import courses as service
@@ -205,7 +205,7 @@ def show_limits(query: Mapping[str, Any], course_id: int, context: RequestContex
         effect=effect,
         wanted=wanted,
         stopped={student_id: [title_of(code) for code in codes] for student_id, codes in effect.stopped.items()},
-        names=names_of([*effect.students, *effect.stopped]),
+        names=names_by_student([*effect.students, *effect.stopped]),
         is_below=wanted["capacity"] is not None and wanted["capacity"] < course.seats_taken,
         is_below_waiting=wanted["waitlist_capacity"] is not None
         and wanted["waitlist_capacity"] < course.waiting - effect.promoted,

@@ -14,7 +14,7 @@ from ...errors import ValidationFailed
 from ...http.responses import fingerprint
 from ...repositories import course_search
 from ...repositories.course_lookup import all_terms, course_codes
-from ...repositories.student_names import names_of
+from ...repositories.student_names import names_by_student
 from ...repositories.timetables import clashing_students, meetings_of
 from ...schemas.terms import PERSON_IDS, RESTRICTIONS_BODY, RestrictionBody
 from ...schemas.timetables import MEETINGS_BODY, LinksBody, MeetingBody
@@ -106,7 +106,7 @@ def show_meetings(course_id: int) -> Response:
         meetings=meetings_of([course_id]).get(course_id, ()),
         clashing=clashing[:CLASHING_SHOWN],
         more_clashing=max(len(clashing) - CLASHING_SHOWN, 0),
-        names=names_of(clashing[:CLASHING_SHOWN]),
+        names=names_by_student(clashing[:CLASHING_SHOWN]),
     )
 
 

@@ -19,7 +19,7 @@ from ...database.types import MAX_ID, utcnow
 from ...http.responses import download
 from ...repositories import enrollments, rosters
 from ...repositories.past_rosters import past_roster, past_roster_by_name, whole_past_roster
-from ...repositories.student_names import contacts_of, names_of, student_name
+from ...repositories.student_names import contacts_of, names_by_student, student_name
 from ...schemas.fields import credits_of
 from ...services.enrollment.decisions import REFUSED
 from ...services.enrollment.explaining import check_promotions
@@ -185,7 +185,7 @@ def show_history(query: Mapping[str, Any], course_id: int) -> Response:
         "history.html",
         course,
         lines=rows[:SHOWN],
-        names=names_of(row.student_id for row in rows),
+        names=names_by_student(row.student_id for row in rows),
         actors=actors_in_words(row.actor for row in rows),
         following=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         is_first=query["before"] == MAX_ID,
