@@ -12,7 +12,7 @@ import click
 from sqlalchemy import Connection
 
 from ..database import snapshot
-from ..repositories import exports as repository
+from ..repositories.external_ids import without_external_id
 from ..services import external_ids
 from ..transfer.exporting import OF_TERM, Progress, write_csv
 from ..transfer.kinds import KINDS
@@ -69,7 +69,7 @@ def export_files(file_format: str, folder: Path, *, term: str | None, force: boo
                     with files.open(name) as file:
                         total = write(file, connection, term_id, _progress(name))
                     click.echo(f"{name:20} {total:>12,} rows")
-                _warn(repository.without_external_id(connection))
+                _warn(without_external_id(connection))
 
 
 def _progress(name: str) -> Progress:

@@ -13,5 +13,6 @@ student_names, actors                names by the ids of students, and by the ac
 accounts                             with what people and students sign in
 student_data                         all data about one student, for export and erasure
 imports, import_targets              imports and their rows; what the database has of what they name
+external_ids                         the tables whose rows files name by an external id
 exports, oneroster_rows              whole tables in the order of files, for exports
 """

@@ -238,12 +238,3 @@ def rows(
         )
     for page in connection.execute(statement, execution_options={"yield_per": PAGE}).partitions():
         yield from page
-
-
-def without_external_id(connection: Connection) -> Mapping[str, int]:
-    """Return how many rows have no external id, by kind; only kinds that have such rows."""
-    counts = {
-        kind: connection.scalar(select(func.count()).where(_SOURCES[kind].table.c.external_id.is_(None)))
-        for kind in ("terms", "catalog", "courses", "students", "people")
-    }
-    return {kind: count for kind, count in counts.items() if count}

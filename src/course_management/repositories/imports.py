@@ -166,20 +166,6 @@ def _table(model: type[Base]) -> Table:
     return cast("Table", model.__table__)
 
 
-def ids_of(model: type[Base], names: Collection[str], *, by_code: bool) -> Mapping[str, int]:
-    """Return the ids of rows by their external id or, with `by_code`, by a code that only one row has."""
-    table = _table(model)
-    if not names:
-        return {}
-    id_by_name: dict[str, int] = {}
-    with reading() as session:
-        if by_code:
-            statement = select(table.c.code, func.min(table.c.id)).where(table.c.code.in_(names)).group_by(table.c.code)
-            id_by_name |= {row[0]: row[1] for row in session.execute(statement.having(func.count() == 1))}
-        statement = select(table.c.external_id, table.c.id).where(table.c.external_id.in_(names))
-        return id_by_name | {row[0]: row[1] for row in session.execute(statement)}
-
-
 def seats_of(course_ids: Collection[int]) -> Mapping[int, AnyRow]:
     """Return `capacity`, `waitlist_capacity`, `seats_taken` and `waiting` of courses, by id."""
     table = courses.c

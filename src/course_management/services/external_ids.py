@@ -7,9 +7,8 @@ from uuid import uuid4
 from sqlalchemy import Table, bindparam, select, update
 
 from ..database import retried, writing
-from ..models import catalog_entries, courses, people, students, terms
+from ..repositories.external_ids import REFERENCED
 
-TABLES: tuple[Table, ...] = (terms, catalog_entries, courses, students, people)
 BATCH = 500
 """Rows that are changed, and so locked, in one transaction."""
 
@@ -20,7 +19,7 @@ def assign() -> int:
     It is random, so that rows of two databases never have the same one by accident.
     """
     total = 0
-    for table in TABLES:
+    for _kind, table in REFERENCED.values():
         while count := _assign(table):
             total += count
     return total

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..repositories import imports as repository
+from ..repositories.external_ids import ids_of
 from . import kinds
 from .formats.base import short_code
 from .kinds import Kind
 from .records import Record
-from .references import RESOURCES, WITH_CODE
 
 AT_ONCE = 1_000
 CREATED: Mapping[str, tuple[Kind, Callable[[str], dict[str, Any]]]] = {
@@ -56,7 +55,7 @@ class Missing:
         for name, (kind, values) in CREATED.items():
             left = [key for key in self._named[name] if key not in self._described[name]]
             for keys in (left[start : start + AT_ONCE] for start in range(0, len(left), AT_ONCE)):
-                present = repository.ids_of(RESOURCES[name][1].model, keys, by_code=name in WITH_CODE)
+                present = ids_of(name, keys)
                 for key in keys:
                     if key not in present:
                         is_both = name == "person" and self._is_student(key)

@@ -47,7 +47,7 @@ class KindHandler(Handler):
     """What the three ways of writing have in common: rows that name other rows, and the actor of the ledger."""
 
     references: ClassVar[Mapping[str, str]] = {}
-    """The columns that name other rows, with what they name (`references.RESOURCES`)."""
+    """The columns that name other rows, with what they name (`REFERENCED`)."""
 
     def __init__(self, import_id: int, context: RequestContext) -> None:
         self.import_id, self.context = import_id, context
