@@ -500,3 +500,10 @@ def test_an_unknown_code_has_no_page(client: FlaskClient, slug: str) -> None:
 
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
     assert response.get_json()["code"] == "not_found"
+
+
+def test_a_set_of_a_resource_takes_null_and_is_never_null_in_a_response(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert schemas["PersonChange"]["properties"]["roles"]["type"] == ["array", "null"]
+    assert schemas["Person"]["properties"]["roles"]["type"] == "array"

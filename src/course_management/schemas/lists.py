@@ -65,7 +65,7 @@ class SetField(Distinct):
     """A field of a resource whose values have no order: null is the empty list, and responses are sorted."""
 
     def __init__(self, item: fields.Field[Any], maximum: int, *, minimum: int = 0, **kwargs: Any) -> None:
-        default = {} if kwargs.get("required") else {"load_default": list}
+        default: dict[str, Any] = {} if kwargs.get("required") else {"load_default": list, "allow_none": True}
         super().__init__(item, minimum, maximum, **default | kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:

@@ -109,6 +109,7 @@ class ResourceSchema(Schema):
         read_only = set(cls.shown()) - set(cls.settable())
         for name, field in fields_by_name.items():
             field.required, field.dump_only, field.load_default = True, False, missing
+            field.allow_none = field.allow_none and not isinstance(field, SetField)  # the row has an empty list
             field.validators = []
             shown = {"type", "format", "x-type"} | ({"description"} if name in read_only else set())
             field.metadata = {key: value for key, value in field.metadata.items() if key in shown}
