@@ -17,7 +17,7 @@ from . import granian_internals
 from .application import Application
 from .receiving import MAX_RECEIVING
 from .supervisor import Supervisor
-from .worker import make_worker
+from .worker import exempt_from_collection, make_worker
 
 HEADER_BYTES = 72 * 1024
 """Bytes of a header that granian reads before it refuses it. The application has smaller limits, with explanations."""
@@ -59,6 +59,7 @@ def serve(settings: Settings, make_application: Callable[[Settings], Application
     )
     if settings.database_url.get_backend_name() == "sqlite":
         sqlite.name_for_workers(str(settings.database_url.database))
+    exempt_from_collection()  # also in the workers, which are forks of this process
     # The default loader of granian imports from the working directory first, also files that are named like a module.
     supervisor.serve(target_loader=partial(make_worker, make_application), wrap_loader=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -63,6 +64,7 @@ def make_worker(
     application = make_application(settings)
     if application.on_stop:
         at_stop.append(application.on_stop)
+    exempt_from_collection()
     receiver = Receiver(application, settings)
     granian_internals.call_with_requests(receiver.receive)
     metrics.watch("requests_waiting", receiver.queue.waiting)
@@ -72,6 +74,17 @@ def make_worker(
     send_heartbeats = Heartbeat(receiver.queue, heartbeat, parent, settings).run
     threading.Thread(target=send_heartbeats, name="heartbeat", daemon=True).start()
     return application.wsgi
+
+
+def exempt_from_collection() -> None:
+    """Let the garbage collector ignore all objects that exist now: they live as long as the process.
+
+    Otherwise each full collection looks at all 160,000 of them, and the process does nothing else for 70 ms. Groups
+    make these collections frequent: the objects of sixteen requests outlive the collections of young objects. A look
+    at an object also writes to it, so that workers would no longer share with their parent what it had imported.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _wait_for_stop(at_stop: list[Callable[[], object]]) -> None:
