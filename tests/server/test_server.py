@@ -157,10 +157,14 @@ def test_an_unread_body_is_not_parsed_as_the_next_request(server: Server, line: 
 
 
 def test_a_killed_worker_is_replaced_without_an_interruption(server: Server) -> None:
+    def started() -> int:
+        return server.log.read_text().count("Started worker-")
+
+    until(lambda: started() == 2, "the start of both workers")  # one is enough for a response
     first, second = server.workers()
     os.kill(first, signal.SIGKILL)
     until(lambda: len(server.workers()) == 3, "a new worker")
-    until(lambda: server.log.read_text().count("Started worker-") == 3, "its start")
+    until(lambda: started() == 3, "its start")
     assert all(server.responds() for _ in range(20))
     os.kill(second, 0)  # the other worker still runs
 
