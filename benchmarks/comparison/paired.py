@@ -63,7 +63,8 @@ def compare(
 def ratio(turns: Turns, load: str, figure: str) -> float:
     """Return a figure of this version as a ratio to the earlier one: the median of the rounds."""
     both = zip(turns[load][THIS], turns[load][EARLIER], strict=True)
-    return statistics.median(now[figure] / before[figure] for now, before in both)
+    # Less CPU time than the clock of the system measures is 0.
+    return statistics.median(now[figure] / before[figure] for now, before in both if before[figure])
 
 
 def rows(paired: Mapping[str, Turns]) -> Iterator[list[str]]:
