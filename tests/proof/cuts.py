@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -71,19 +71,7 @@ def _cut(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[di
         made.update(moments[: len(moments) - proxy.armed])
         proxy.arm()
         client.read(chance.choice(client.students))
-    figures = {
-        **{f"cut {moment} it": made[moment] for moment in MOMENTS},
-        "operations": load.operations,
-        "503": load.count("503"),
-    }
-    checks = [
-        Check("single cuts that a client saw", seen_once),
-        Check("responses lost", load.count("responses lost")),
-        Check("503 without Retry-After", load.count("503 without Retry-After")),
-        *settled(load),
-        *load.stage.verified(promoting=True),
-    ]
-    return figures, checks
+    return _result(load, made, seen_once, {})
 
 
 def _cut_waves(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tuple[dict[str, int], list[Check]]:
@@ -112,10 +100,16 @@ def _cut_waves(load: Load, proxy: Proxy, chance: random.Random, cuts: int) -> tu
 
     load.run_during(disturb)
     waves = [changes for changes in proxy.cut_changes if changes >= SEVERAL]
+    return _result(load, made, seen_once, {"cuts of waves": len(waves), "changes in these": sum(waves)})
+
+
+def _result(
+    load: Load, made: Counter[str], seen_once: int, more: Mapping[str, int]
+) -> tuple[dict[str, int], list[Check]]:
+    """Return the figures and checks of a part: how many cuts were made at each moment, `more`, and what clients saw."""
     figures = {
         **{f"cut {moment} it": made[moment] for moment in MOMENTS},
-        "cuts of waves": len(waves),
-        "changes in these": sum(waves),
+        **more,
         "operations": load.operations,
         "503": load.count("503"),
     }

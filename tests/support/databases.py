@@ -194,7 +194,7 @@ def _alembic(order: Callable[[Config, str], None], url: URL, revision: str) -> N
 
 @contextlib.contextmanager
 def folder_in_memory(elsewhere: Path) -> Iterator[Path]:
-    """Lend a folder for databases whose files need no disk; if there is none or it has no room, one in `elsewhere`.
+    """Yield a folder in memory for the files of databases or, if there is no room for it, a folder in `elsewhere`.
 
     A commit of SQLite waits for the disk: half of the time of its tests. No test here pulls a plug.
     """
